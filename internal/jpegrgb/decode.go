@@ -26,6 +26,9 @@ func Decode(data []byte) (w, h int, rgb []uint8, err error) {
 	if int64(c.Width)*int64(c.Height) > MaxPixels || c.Width < 1 || c.Height < 1 {
 		return 0, 0, nil, fmt.Errorf("jpegrgb: %d×%d pixels, the limit is %d", c.Width, c.Height, MaxPixels)
 	}
+	if blocks := ceil(c.Width, 8) * ceil(c.Height, 8); blocks > 8*len(data) { // a block takes more than a bit
+		return 0, 0, nil, fmt.Errorf("jpegrgb: %d bytes cannot hold the %d×%d pixels that the header claims", len(data), c.Width, c.Height)
+	}
 	d := &decoder{data: data}
 	if err = d.parse(); err == nil {
 		return d.w, d.h, d.rgb(), nil
