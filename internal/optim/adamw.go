@@ -1,0 +1,68 @@
+package optim
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/flops-vit/flops/internal/query"
+)
+
+func init() {
+	Register("adamw", func(o Options) Optimizer { return &adamw{o: o, m: slots{}, v: slots{}, t: map[string]float32{}} })
+}
+
+// adamw is AdamW (Loshchilov and Hutter, ICLR 2019, algorithm 2). Each
+// parameter counts its own updates, because block-coordinate schedules give a
+// gradient to some parameters only.
+type adamw struct {
+	o    Options
+	m, v slots
+	t    map[string]float32 // updates of each parameter
+}
+
+func (a *adamw) Name() string { return "adamw" }
+
+func (a *adamw) Step(params []*query.Param, lr float64) {
+	b1, b2, eps := float32(a.o.Beta1), float32(a.o.Beta2), float32(a.o.Eps)
+	for _, p := range params {
+		a.t[p.Name]++
+		t := float64(a.t[p.Name])
+		m, v := a.m.of(p), a.v.of(p)
+		rate := float32(lr / (1 - math.Pow(a.o.Beta1, t)))
+		fix := float32(1 / math.Sqrt(1-math.Pow(a.o.Beta2, t)))
+		keep := decay(p, a.o, lr)
+		for i, g := range p.Grad {
+			m[i] = b1*m[i] + (1-b1)*g
+			v[i] = b2*v[i] + (1-b2)*g*g
+			p.Data[i] = keep*p.Data[i] - rate*m[i]/(float32(math.Sqrt(float64(v[i])))*fix+eps)
+		}
+	}
+}
+
+func (a *adamw) State() map[string][]float32 {
+	out := a.m.named("exp_avg")
+	for k, v := range a.v.named("exp_avg_sq") {
+		out[k] = v
+	}
+	for name, t := range a.t {
+		out[name+".step"] = []float32{t}
+	}
+	return out
+}
+
+func (a *adamw) Restore(t map[string][]float32) error {
+	if err := a.m.restore("exp_avg", t); err != nil {
+		return err
+	}
+	if err := a.v.restore("exp_avg_sq", t); err != nil {
+		return err
+	}
+	for name := range a.m {
+		step := t[name+".step"]
+		if len(step) != 1 {
+			return fmt.Errorf("optim: no step count of %s", name)
+		}
+		a.t[name] = step[0]
+	}
+	return nil
+}

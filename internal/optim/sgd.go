@@ -1,0 +1,32 @@
+package optim
+
+import (
+	"github.com/flops-vit/flops/internal/query"
+)
+
+func init() { Register("sgd", func(o Options) Optimizer { return &sgd{o: o, v: slots{}} }) }
+
+// sgd is gradient descent with heavy-ball momentum: v ← μv + g, θ ← θ − lr·v,
+// and decoupled weight decay θ ← θ − lr·λθ on weights of linear maps.
+type sgd struct {
+	o Options
+	v slots
+}
+
+func (s *sgd) Name() string { return "sgd" }
+
+func (s *sgd) Step(params []*query.Param, lr float64) {
+	mu, rate := float32(s.o.Momentum), float32(lr)
+	for _, p := range params {
+		v := s.v.of(p)
+		keep := decay(p, s.o, lr)
+		for i, g := range p.Grad {
+			v[i] = mu*v[i] + g
+			p.Data[i] = keep*p.Data[i] - rate*v[i]
+		}
+	}
+}
+
+func (s *sgd) State() map[string][]float32 { return s.v.named("momentum") }
+
+func (s *sgd) Restore(t map[string][]float32) error { return s.v.restore("momentum", t) }
