@@ -6,9 +6,9 @@ package kernel
 type AttentionScratch struct {
 	trans  []float32 // one head's keys (or values), transposed: headDim×padded tokens
 	scores []float32 // rows×padded tokens
-	grad   []float32 // rows×padded tokens
 	pack   []float32 // one head's operand padded to whole vectors, where headDim is not a multiple of 8
 	out    []float32 // one head's result at padded width, likewise
+	edge   []float32 // the last 1 to 7 tokens, padded with zeros to 8
 }
 
 // pad8 rounds n up to whole vectors of eight.
@@ -41,7 +41,7 @@ func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, 
 	sc := grow(&s.scores, rows*lt)
 	for h := range heads {
 		at := h * headDim
-		transposeScaled(kt, lt, k[at:], ldk, tokens, headDim, scale)
+		s.transpose(kt, lt, k[at:], ldk, tokens, headDim, scale)
 		tileGEMM(sc, lt, q[at:], ldq, 1, kt, lt, rows, lt, headDim)
 		softmaxRows(sc, rows, tokens, lt)
 		s.product(out[at:], ldo, sc, lt, 1, v[at:], ldv, rows, headDim, tokens)
@@ -52,6 +52,28 @@ func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, 
 			}
 		}
 	}
+}
+
+// transpose writes scale·srcᵀ (cols rows of ldt) of a rows×cols operand, zero
+// from rows to ldt, which is rows rounded up to 8.
+func (s *AttentionScratch) transpose(dst []float32, ldt int, src []float32, lds, rows, cols int, scale float32) {
+	r := 0
+	for ; r+8 <= rows; r += 8 {
+		transpose8(dst[r:], ldt, src[r*lds:], lds, cols, scale)
+	}
+	if r == rows {
+		return
+	}
+	edge := grow(&s.edge, 8*cols)
+	for i := range 8 {
+		row := edge[i*cols : (i+1)*cols]
+		if r+i < rows {
+			copy(row, src[(r+i)*lds:])
+		} else {
+			clear(row)
+		}
+	}
+	transpose8(dst[r:], ldt, edge, cols, cols, scale)
 }
 
 // product sets c = a·b for a b of n columns in place, padding through scratch
@@ -90,7 +112,7 @@ func AttentionGrad(dq []float32, lddq int, dk []float32, lddk int, dv []float32,
 		at := h * headDim
 		p := probs[h*rows*tokens : (h+1)*rows*tokens]
 		s.product(dv[at:], lddv, p, 1, tokens, dout[at:], lddo, tokens, headDim, rows)
-		transposeScaled(vt, lt, v[at:], ldv, tokens, headDim, 1)
+		s.transpose(vt, lt, v[at:], ldv, tokens, headDim, 1)
 		tileGEMM(ds, lt, dout[at:], lddo, 1, vt, lt, rows, lt, headDim)
 		softmaxGradRows(ds, lt, p, tokens, rows, tokens, scale)
 		s.product(dq[at:], lddq, ds, lt, 1, k[at:], ldk, rows, headDim, tokens)

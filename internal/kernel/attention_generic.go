@@ -14,14 +14,12 @@ func tileGEMMGeneric(c []float32, ldc int, a []float32, ra, ca int, b []float32,
 	}
 }
 
-// transposeScaledGeneric writes scale·srcᵀ (cols×ldt) and zeroes the columns
-// from rows to ldt.
-func transposeScaledGeneric(dst []float32, ldt int, src []float32, lds, rows, cols int, scale float32) {
+// transpose8Generic is the portable form of transpose8: dst[c·ldt+r] =
+// scale·src[r·lds+c] for 8 rows.
+func transpose8Generic(dst []float32, ldt int, src []float32, lds, cols int, scale float32) {
 	for c := range cols {
-		row := dst[c*ldt : (c+1)*ldt]
-		for r := range rows {
-			row[r] = scale * src[r*lds+c]
+		for r := range 8 {
+			dst[c*ldt+r] = scale * src[r*lds+c]
 		}
-		clear(row[rows:])
 	}
 }

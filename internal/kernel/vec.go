@@ -12,8 +12,9 @@ func Exp(dst, x []float32) {
 }
 
 // GELU sets dst[i] = x[i]·Φ(x[i]), the exact (erf) GELU of Hendrycks and
-// Gimpel (arXiv 1606.08415), within 4 ulp of the true value on both sides, so
-// that the negative tail keeps its relative accuracy. GELU(-Inf) = -0.
+// Gimpel (arXiv 1606.08415), within 6 ulp of the true value on both sides, so
+// that the negative tail keeps its relative accuracy; results below 2^-126 may
+// become 0, and GELU(-Inf) = 0.
 func GELU(dst, x []float32) {
 	x = x[:len(dst)]
 	geluVec(dst, x)

@@ -1,0 +1,81 @@
+package kernel
+
+func maxVec(x []float32) float32 {
+	switch vecLevel {
+	case vecAVX512:
+		return maxAVX512(&x[0], len(x))
+	case vecAVX2:
+		return maxAVX2(&x[0], len(x))
+	}
+	return maxGeneric(x)
+}
+
+func expSumVec(x []float32, top float32) float32 {
+	switch vecLevel {
+	case vecAVX512:
+		return expSumAVX512(&x[0], top, len(x))
+	case vecAVX2:
+		return expSumAVX2(&x[0], top, len(x))
+	}
+	return expSumGeneric(x, top)
+}
+
+func softmaxRows(x []float32, rows, n, ld int) {
+	switch vecLevel {
+	case vecAVX512:
+		softmaxRowsAVX512(&x[0], rows, n, ld)
+	case vecAVX2:
+		softmaxRowsAVX2(&x[0], rows, n, ld)
+	default:
+		softmaxRowsGeneric(x, rows, n, ld)
+	}
+}
+
+// first is the address of a slice's first element, nil for an empty one.
+func first(x []float32) *float32 {
+	if len(x) == 0 {
+		return nil
+	}
+	return &x[0]
+}
+
+func layerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean, rstd []float32) {
+	invd := 1 / float32(d)
+	switch vecLevel {
+	case vecAVX512:
+		layerNormRowsAVX512(&dst[0], ldd, &x[0], ldx, rows, d, &gamma[0], &beta[0], eps, invd, first(mean), first(rstd))
+	case vecAVX2:
+		layerNormRowsAVX2(&dst[0], ldd, &x[0], ldx, rows, d, &gamma[0], &beta[0], eps, invd, first(mean), first(rstd))
+	default:
+		layerNormRowsGeneric(dst, ldd, x, ldx, rows, d, gamma, beta, eps, mean, rstd)
+	}
+}
+
+func layerNormGradRows(dx, dy, x []float32, rows, d int, gamma, mean, rstd, dgamma, dbeta []float32) {
+	invd := 1 / float32(d)
+	if vecLevel == vecPortable || (dgamma == nil) != (dbeta == nil) {
+		layerNormGradRowsGeneric(dx, dy, x, rows, d, gamma, mean, rstd, dgamma, dbeta)
+		return
+	}
+	f := layerNormGradRowsAVX2
+	switch {
+	case vecLevel == vecAVX512 && dgamma != nil:
+		f = layerNormGradAllRowsAVX512
+	case vecLevel == vecAVX512:
+		f = layerNormGradRowsAVX512
+	case dgamma != nil:
+		f = layerNormGradAllRowsAVX2
+	}
+	f(&dx[0], &dy[0], &x[0], rows, d, &gamma[0], &mean[0], &rstd[0], first(dgamma), first(dbeta), invd)
+}
+
+func softmaxGradRows(dp []float32, ldd int, p []float32, ldp, rows, n int, scale float32) {
+	switch vecLevel {
+	case vecAVX512:
+		softmaxGradRowsAVX512(&dp[0], ldd, &p[0], ldp, rows, n, scale)
+	case vecAVX2:
+		softmaxGradRowsAVX2(&dp[0], ldd, &p[0], ldp, rows, n, scale)
+	default:
+		softmaxGradRowsGeneric(dp, ldd, p, ldp, rows, n, scale)
+	}
+}
