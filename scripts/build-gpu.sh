@@ -1,0 +1,13 @@
+#!/bin/sh
+# Build bin/flops-gpu: the same program with the tag gpu. It needs a C compiler,
+# and neither a CUDA toolkit nor a GPU (docs/gpu.md).
+#
+#   scripts/build-gpu.sh [PACKAGE [OUTPUT]]
+set -eu
+cd "$(dirname "$0")/.."
+package=${1:-./cmd/flops}
+output=${2:-bin/flops-gpu}
+CGO_ENABLED=0 go run ./internal/cuda/gen -out .build/gpu
+. scripts/gpu-env.sh
+go build -tags gpu -trimpath -o "$output" "$package"
+echo "built $output"
