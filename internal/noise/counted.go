@@ -8,8 +8,7 @@ type mode uint8
 
 const (
 	fill      mode = iota // dst = ε
-	addScaled             // dst = z + scale·ε
-	axpy                  // dst = dst + scale·ε
+	addScaled             // dst = z + scale·ε, z may be dst
 )
 
 // counted is the source of independent numbers straight from the counter.
@@ -38,7 +37,7 @@ func (s *counted) AddScaled(dst, z []float32, scale float32, c Counter, offset i
 
 // Axpy implements Source.
 func (s *counted) Axpy(dst []float32, coef float32, c Counter, offset int) {
-	s.span(axpy, dst, dst, coef, c, offset)
+	s.span(addScaled, dst, dst, coef, c, offset)
 }
 
 // span splits dst into a partial group, whole groups and a partial group. The
@@ -77,12 +76,6 @@ func (s *counted) span(m mode, dst, z []float32, scale float32, c Counter, offse
 	}
 }
 
-// groups makes len(dst)/32 whole groups beginning at counter ctr, which it
-// leaves alone.
-func (s *counted) groups(m mode, dst, z []float32, scale float32, ctr *[4]uint32) {
-	s.groupsGeneric(m, dst, z, scale, ctr)
-}
-
 // groupsGeneric is the portable form of groups.
 func (s *counted) groupsGeneric(m mode, dst, z []float32, scale float32, ctr *[4]uint32) {
 	c := *ctr
@@ -100,10 +93,9 @@ func (s *counted) groupsGeneric(m mode, dst, z []float32, scale float32, ctr *[4
 			e[lane], e[8+lane] = boxMuller(x[0], x[1])
 			e[16+lane], e[24+lane] = boxMuller(x[2], x[3])
 		}
-		switch m {
-		case fill:
+		if m == fill {
 			copy(dst, e[:])
-		default:
+		} else {
 			for i, v := range e {
 				dst[i] = fma32(scale, v, z[i])
 			}

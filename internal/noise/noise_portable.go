@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package noise
+
+func (s *counted) groups(m mode, dst, z []float32, scale float32, ctr *[4]uint32) {
+	s.groupsGeneric(m, dst, z, scale, ctr)
+}
