@@ -27,28 +27,24 @@ const (
 // comment states.
 func boxMuller(a, b uint32) (first, second float32) {
 	u := fma32(float32(a>>9), 1.0/(1<<23), 1.0/(1<<24))
-	rho := float32(math.Sqrt(float64(-2 * logf(u))))
+	rho := float32(math.Sqrt(float64(minus2Log(u))))
 	c, s := turn(b)
 	return rho * c, rho * s
 }
 
-// logf is ln u for u in (0, 1), within 2 ulp.
-func logf(u float32) float32 {
+// minus2Log is −2 ln u for u in (0, 1), within 2 ulp: the logarithm's terms all
+// scaled by −2, which is exact, and the polynomial by pairs (Estrin), so that a
+// vector form has few operations that wait for each other.
+func minus2Log(u float32) float32 {
 	d := int32(math.Float32bits(u)) - sqrtHalfBits
 	e := d >> 23
 	f := math.Float32frombits(uint32(d-e<<23)+sqrtHalfBits) - 1
-	p := fma32(ln7, f, ln6)
-	p = fma32(p, f, ln5)
-	p = fma32(p, f, ln4)
-	p = fma32(p, f, ln3)
-	p = fma32(p, f, ln2)
-	p = fma32(p, f, ln1)
-	p = fma32(p, f, ln0)
-	z := f * f
-	y := f * z * p
-	y = fma32(float32(e), ln2Lo, y)
-	y = fma32(-0.5, z, y)
-	return fma32(float32(e), ln2Hi, f+y)
+	z, n := f*f, float32(e)
+	hi := fma32(fma32(ln7, f, ln6), z, fma32(ln5, f, ln4))
+	lo := fma32(fma32(ln3, f, ln2), z, fma32(ln1, f, ln0))
+	p := fma32(hi, z*z, lo)
+	y := fma32(z*(-2*f), p, float32(-2*ln2Lo*n)+z)
+	return fma32(n, -2*ln2Hi, -2*f) + y
 }
 
 // turn returns cos θ and sin θ for the angle of word b, within 2 ulp.

@@ -11,6 +11,10 @@ const (
 	addScaled             // dst = z + scale·ε, z may be dst
 )
 
+// counter is the first counter of a run of groups, c0..c3, and the key, k0 and
+// k1: the layout that the assembly reads.
+type counter = [6]uint32
+
 // counted is the source of independent numbers straight from the counter.
 type counted struct {
 	seed       uint64
@@ -48,7 +52,7 @@ func (s *counted) span(m mode, dst, z []float32, scale float32, c Counter, offse
 	if offset < 0 {
 		panic("noise: negative offset")
 	}
-	ctr := [4]uint32{uint32(offset / group * 8), c.Pair | c.Site<<20, c.Image, c.Step}
+	ctr := counter{uint32(offset / group * 8), c.Pair | c.Site<<20, c.Image, c.Step, uint32(s.seed), uint32(s.seed >> 32)}
 	for len(dst) > 0 {
 		if r := offset % group; r != 0 || len(dst) < group {
 			n := min(group-r, len(dst))
@@ -77,12 +81,12 @@ func (s *counted) span(m mode, dst, z []float32, scale float32, c Counter, offse
 }
 
 // groupsGeneric is the portable form of groups.
-func (s *counted) groupsGeneric(m mode, dst, z []float32, scale float32, ctr *[4]uint32) {
-	c := *ctr
+func (s *counted) groupsGeneric(m mode, dst, z []float32, scale float32, ctr *counter) {
+	c := [4]uint32(ctr[:4])
 	for len(dst) > 0 {
 		var e [group]float32
 		for lane := range 8 {
-			x := philox(c, uint32(s.seed), uint32(s.seed>>32))
+			x := philox(c, ctr[4], ctr[5])
 			c[0]++
 			if s.rademacher {
 				for w, v := range x {

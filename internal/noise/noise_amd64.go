@@ -27,34 +27,34 @@ func bestLevel() int {
 
 // groups makes len(dst)/32 whole groups beginning at counter ctr, which it
 // leaves alone.
-func (s *counted) groups(m mode, dst, z []float32, scale float32, ctr *[4]uint32) {
-	n, k0, k1 := len(dst)/group, uint32(s.seed), uint32(s.seed>>32)
+func (s *counted) groups(m mode, dst, z []float32, scale float32, ctr *counter) {
+	n := len(dst) / group
 	switch {
 	case level == portable:
 		s.groupsGeneric(m, dst, z, scale, ctr)
 	case level == avx512:
 		s.groupsWide(m, dst, z, scale, ctr)
 	case m == fill && s.rademacher:
-		rademacherFillAVX2(&dst[0], n, ctr, k0, k1)
+		rademacherFillAVX2(&dst[0], n, ctr)
 	case m == fill:
-		gaussianFillAVX2(&dst[0], n, ctr, k0, k1)
+		gaussianFillAVX2(&dst[0], n, ctr)
 	case s.rademacher:
-		rademacherAddScaledAVX2(&dst[0], &z[0], n, scale, ctr, k0, k1)
+		rademacherAddScaledAVX2(&dst[0], &z[0], n, scale, ctr)
 	default:
-		gaussianAddScaledAVX2(&dst[0], &z[0], n, scale, ctr, k0, k1)
+		gaussianAddScaledAVX2(&dst[0], &z[0], n, scale, ctr)
 	}
 }
 
-func (s *counted) groupsWide(m mode, dst, z []float32, scale float32, ctr *[4]uint32) {
-	n, k0, k1 := len(dst)/group, uint32(s.seed), uint32(s.seed>>32)
+func (s *counted) groupsWide(m mode, dst, z []float32, scale float32, ctr *counter) {
+	n := len(dst) / group
 	switch {
 	case m == fill && s.rademacher:
-		rademacherFillAVX512(&dst[0], n, ctr, k0, k1)
+		rademacherFillAVX512(&dst[0], n, ctr)
 	case m == fill:
-		gaussianFillAVX512(&dst[0], n, ctr, k0, k1)
+		gaussianFillAVX512(&dst[0], n, ctr)
 	case s.rademacher:
-		rademacherAddScaledAVX512(&dst[0], &z[0], n, scale, ctr, k0, k1)
+		rademacherAddScaledAVX512(&dst[0], &z[0], n, scale, ctr)
 	default:
-		gaussianAddScaledAVX512(&dst[0], &z[0], n, scale, ctr, k0, k1)
+		gaussianAddScaledAVX512(&dst[0], &z[0], n, scale, ctr)
 	}
 }

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gaussianFillAVX2(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func gaussianFillAVX2(dst *float32, groups int, ctr *[6]uint32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gaussianFillAVX2(SB), NOSPLIT, $0-32
+TEXT ·gaussianFillAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ groups+8(FP), CX
 	MOVQ ctr+16(FP), DX
@@ -24,8 +24,8 @@ group:
 	VPBROADCASTD 8(DX), Y5
 	VPBROADCASTD 12(DX), Y6
 	VPBROADCASTD 12(DX), Y7
-	VPBROADCASTD k0+24(FP), Y8
-	VPBROADCASTD k1+28(FP), Y9
+	VPBROADCASTD 16(DX), Y8
+	VPBROADCASTD 20(DX), Y9
 	VPMULUDQ     cd2511f53<>+0(SB), Y0, Y10
 	VPMULUDQ     cd2511f53<>+32(SB), Y1, Y11
 	VPMULUDQ     ccd9e8d57<>+0(SB), Y4, Y12
@@ -236,36 +236,44 @@ group:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y6, Y6, Y0
 	VMULPS       Y7, Y7, Y1
-	VMULPS       Y0, Y6, Y8
-	VMULPS       Y1, Y7, Y9
-	VMOVUPS      cbd9c5aa0<>+0(SB), Y10
-	VMOVUPS      cbd9c5aa0<>+32(SB), Y11
-	VFMADD213PS  c3e02adab<>+0(SB), Y6, Y10
-	VFMADD213PS  c3e02adab<>+32(SB), Y7, Y11
-	VFMADD213PS  cbe06c2a3<>+0(SB), Y6, Y10
-	VFMADD213PS  cbe06c2a3<>+32(SB), Y7, Y11
+	VMOVUPS      cbd9c5aa0<>+0(SB), Y8
+	VMOVUPS      cbd9c5aa0<>+32(SB), Y9
+	VFMADD213PS  c3e02adab<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e02adab<>+32(SB), Y7, Y9
+	VMOVUPS      cbe06c2a3<>+0(SB), Y10
+	VMOVUPS      cbe06c2a3<>+32(SB), Y11
 	VFMADD213PS  c3e116d11<>+0(SB), Y6, Y10
 	VFMADD213PS  c3e116d11<>+32(SB), Y7, Y11
-	VFMADD213PS  cbe2a3922<>+0(SB), Y6, Y10
-	VFMADD213PS  cbe2a3922<>+32(SB), Y7, Y11
+	VFMADD213PS  Y10, Y0, Y8
+	VFMADD213PS  Y11, Y1, Y9
+	VMOVUPS      cbe2a3922<>+0(SB), Y10
+	VMOVUPS      cbe2a3922<>+32(SB), Y11
 	VFMADD213PS  c3e4cd004<>+0(SB), Y6, Y10
 	VFMADD213PS  c3e4cd004<>+32(SB), Y7, Y11
-	VFMADD213PS  cbe800113<>+0(SB), Y6, Y10
-	VFMADD213PS  cbe800113<>+32(SB), Y7, Y11
-	VFMADD213PS  c3eaaaaaa<>+0(SB), Y6, Y10
-	VFMADD213PS  c3eaaaaaa<>+32(SB), Y7, Y11
-	VMULPS       Y10, Y8, Y8
-	VMULPS       Y11, Y9, Y9
-	VFMADD231PS  cb95e8083<>+0(SB), Y3, Y8
-	VFMADD231PS  cb95e8083<>+32(SB), Y5, Y9
-	VFMADD231PS  cbf000000<>+0(SB), Y0, Y8
-	VFMADD231PS  cbf000000<>+32(SB), Y1, Y9
+	VMOVUPS      cbe800113<>+0(SB), Y12
+	VMOVUPS      cbe800113<>+32(SB), Y13
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y6, Y12
+	VFMADD213PS  c3eaaaaaa<>+32(SB), Y7, Y13
+	VFMADD213PS  Y12, Y0, Y10
+	VFMADD213PS  Y13, Y1, Y11
+	VMULPS       Y0, Y0, Y12
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  Y8, Y12, Y10
+	VFMADD231PS  Y9, Y13, Y11
+	VMULPS       cc0000000<>+0(SB), Y6, Y6
+	VMULPS       cc0000000<>+32(SB), Y7, Y7
+	VMULPS       c39de8083<>+0(SB), Y3, Y8
+	VMULPS       c39de8083<>+32(SB), Y5, Y9
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y1, Y9, Y9
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y7, Y1, Y1
+	VFMADD231PS  Y0, Y10, Y8
+	VFMADD231PS  Y1, Y11, Y9
+	VFMADD231PS  cbfb18000<>+0(SB), Y3, Y6
+	VFMADD231PS  cbfb18000<>+32(SB), Y5, Y7
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y7, Y9, Y9
-	VFMADD231PS  c3f318000<>+0(SB), Y3, Y8
-	VFMADD231PS  c3f318000<>+32(SB), Y5, Y9
-	VMULPS       cc0000000<>+0(SB), Y8, Y8
-	VMULPS       cc0000000<>+32(SB), Y9, Y9
 	VSQRTPS      Y8, Y8
 	VSQRTPS      Y9, Y9
 	VPSLLD       $0x02, Y4, Y0
@@ -633,60 +641,6 @@ DATA c3eaaaaaa<>+56(SB)/4, $0x3eaaaaaa
 DATA c3eaaaaaa<>+60(SB)/4, $0x3eaaaaaa
 GLOBL c3eaaaaaa<>(SB), RODATA|NOPTR, $64
 
-DATA cb95e8083<>+0(SB)/4, $0xb95e8083
-DATA cb95e8083<>+4(SB)/4, $0xb95e8083
-DATA cb95e8083<>+8(SB)/4, $0xb95e8083
-DATA cb95e8083<>+12(SB)/4, $0xb95e8083
-DATA cb95e8083<>+16(SB)/4, $0xb95e8083
-DATA cb95e8083<>+20(SB)/4, $0xb95e8083
-DATA cb95e8083<>+24(SB)/4, $0xb95e8083
-DATA cb95e8083<>+28(SB)/4, $0xb95e8083
-DATA cb95e8083<>+32(SB)/4, $0xb95e8083
-DATA cb95e8083<>+36(SB)/4, $0xb95e8083
-DATA cb95e8083<>+40(SB)/4, $0xb95e8083
-DATA cb95e8083<>+44(SB)/4, $0xb95e8083
-DATA cb95e8083<>+48(SB)/4, $0xb95e8083
-DATA cb95e8083<>+52(SB)/4, $0xb95e8083
-DATA cb95e8083<>+56(SB)/4, $0xb95e8083
-DATA cb95e8083<>+60(SB)/4, $0xb95e8083
-GLOBL cb95e8083<>(SB), RODATA|NOPTR, $64
-
-DATA cbf000000<>+0(SB)/4, $0xbf000000
-DATA cbf000000<>+4(SB)/4, $0xbf000000
-DATA cbf000000<>+8(SB)/4, $0xbf000000
-DATA cbf000000<>+12(SB)/4, $0xbf000000
-DATA cbf000000<>+16(SB)/4, $0xbf000000
-DATA cbf000000<>+20(SB)/4, $0xbf000000
-DATA cbf000000<>+24(SB)/4, $0xbf000000
-DATA cbf000000<>+28(SB)/4, $0xbf000000
-DATA cbf000000<>+32(SB)/4, $0xbf000000
-DATA cbf000000<>+36(SB)/4, $0xbf000000
-DATA cbf000000<>+40(SB)/4, $0xbf000000
-DATA cbf000000<>+44(SB)/4, $0xbf000000
-DATA cbf000000<>+48(SB)/4, $0xbf000000
-DATA cbf000000<>+52(SB)/4, $0xbf000000
-DATA cbf000000<>+56(SB)/4, $0xbf000000
-DATA cbf000000<>+60(SB)/4, $0xbf000000
-GLOBL cbf000000<>(SB), RODATA|NOPTR, $64
-
-DATA c3f318000<>+0(SB)/4, $0x3f318000
-DATA c3f318000<>+4(SB)/4, $0x3f318000
-DATA c3f318000<>+8(SB)/4, $0x3f318000
-DATA c3f318000<>+12(SB)/4, $0x3f318000
-DATA c3f318000<>+16(SB)/4, $0x3f318000
-DATA c3f318000<>+20(SB)/4, $0x3f318000
-DATA c3f318000<>+24(SB)/4, $0x3f318000
-DATA c3f318000<>+28(SB)/4, $0x3f318000
-DATA c3f318000<>+32(SB)/4, $0x3f318000
-DATA c3f318000<>+36(SB)/4, $0x3f318000
-DATA c3f318000<>+40(SB)/4, $0x3f318000
-DATA c3f318000<>+44(SB)/4, $0x3f318000
-DATA c3f318000<>+48(SB)/4, $0x3f318000
-DATA c3f318000<>+52(SB)/4, $0x3f318000
-DATA c3f318000<>+56(SB)/4, $0x3f318000
-DATA c3f318000<>+60(SB)/4, $0x3f318000
-GLOBL c3f318000<>(SB), RODATA|NOPTR, $64
-
 DATA cc0000000<>+0(SB)/4, $0xc0000000
 DATA cc0000000<>+4(SB)/4, $0xc0000000
 DATA cc0000000<>+8(SB)/4, $0xc0000000
@@ -704,6 +658,42 @@ DATA cc0000000<>+52(SB)/4, $0xc0000000
 DATA cc0000000<>+56(SB)/4, $0xc0000000
 DATA cc0000000<>+60(SB)/4, $0xc0000000
 GLOBL cc0000000<>(SB), RODATA|NOPTR, $64
+
+DATA c39de8083<>+0(SB)/4, $0x39de8083
+DATA c39de8083<>+4(SB)/4, $0x39de8083
+DATA c39de8083<>+8(SB)/4, $0x39de8083
+DATA c39de8083<>+12(SB)/4, $0x39de8083
+DATA c39de8083<>+16(SB)/4, $0x39de8083
+DATA c39de8083<>+20(SB)/4, $0x39de8083
+DATA c39de8083<>+24(SB)/4, $0x39de8083
+DATA c39de8083<>+28(SB)/4, $0x39de8083
+DATA c39de8083<>+32(SB)/4, $0x39de8083
+DATA c39de8083<>+36(SB)/4, $0x39de8083
+DATA c39de8083<>+40(SB)/4, $0x39de8083
+DATA c39de8083<>+44(SB)/4, $0x39de8083
+DATA c39de8083<>+48(SB)/4, $0x39de8083
+DATA c39de8083<>+52(SB)/4, $0x39de8083
+DATA c39de8083<>+56(SB)/4, $0x39de8083
+DATA c39de8083<>+60(SB)/4, $0x39de8083
+GLOBL c39de8083<>(SB), RODATA|NOPTR, $64
+
+DATA cbfb18000<>+0(SB)/4, $0xbfb18000
+DATA cbfb18000<>+4(SB)/4, $0xbfb18000
+DATA cbfb18000<>+8(SB)/4, $0xbfb18000
+DATA cbfb18000<>+12(SB)/4, $0xbfb18000
+DATA cbfb18000<>+16(SB)/4, $0xbfb18000
+DATA cbfb18000<>+20(SB)/4, $0xbfb18000
+DATA cbfb18000<>+24(SB)/4, $0xbfb18000
+DATA cbfb18000<>+28(SB)/4, $0xbfb18000
+DATA cbfb18000<>+32(SB)/4, $0xbfb18000
+DATA cbfb18000<>+36(SB)/4, $0xbfb18000
+DATA cbfb18000<>+40(SB)/4, $0xbfb18000
+DATA cbfb18000<>+44(SB)/4, $0xbfb18000
+DATA cbfb18000<>+48(SB)/4, $0xbfb18000
+DATA cbfb18000<>+52(SB)/4, $0xbfb18000
+DATA cbfb18000<>+56(SB)/4, $0xbfb18000
+DATA cbfb18000<>+60(SB)/4, $0xbfb18000
+GLOBL cbfb18000<>(SB), RODATA|NOPTR, $64
 
 DATA cc296c982<>+0(SB)/4, $0xc296c982
 DATA cc296c982<>+4(SB)/4, $0xc296c982
@@ -885,9 +875,9 @@ DATA c80000000<>+56(SB)/4, $0x80000000
 DATA c80000000<>+60(SB)/4, $0x80000000
 GLOBL c80000000<>(SB), RODATA|NOPTR, $64
 
-// func gaussianAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func gaussianAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gaussianAddScaledAVX2(SB), NOSPLIT, $0-48
+TEXT ·gaussianAddScaledAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ groups+16(FP), CX
 	MOVQ ctr+32(FP), DX
@@ -906,8 +896,8 @@ group:
 	VPBROADCASTD 8(DX), Y5
 	VPBROADCASTD 12(DX), Y6
 	VPBROADCASTD 12(DX), Y7
-	VPBROADCASTD k0+40(FP), Y8
-	VPBROADCASTD k1+44(FP), Y9
+	VPBROADCASTD 16(DX), Y8
+	VPBROADCASTD 20(DX), Y9
 	VPMULUDQ     cd2511f53<>+0(SB), Y0, Y10
 	VPMULUDQ     cd2511f53<>+32(SB), Y1, Y11
 	VPMULUDQ     ccd9e8d57<>+0(SB), Y4, Y12
@@ -1118,36 +1108,44 @@ group:
 	VCVTDQ2PS    Y5, Y5
 	VMULPS       Y6, Y6, Y0
 	VMULPS       Y7, Y7, Y1
-	VMULPS       Y0, Y6, Y8
-	VMULPS       Y1, Y7, Y9
-	VMOVUPS      cbd9c5aa0<>+0(SB), Y10
-	VMOVUPS      cbd9c5aa0<>+32(SB), Y11
-	VFMADD213PS  c3e02adab<>+0(SB), Y6, Y10
-	VFMADD213PS  c3e02adab<>+32(SB), Y7, Y11
-	VFMADD213PS  cbe06c2a3<>+0(SB), Y6, Y10
-	VFMADD213PS  cbe06c2a3<>+32(SB), Y7, Y11
+	VMOVUPS      cbd9c5aa0<>+0(SB), Y8
+	VMOVUPS      cbd9c5aa0<>+32(SB), Y9
+	VFMADD213PS  c3e02adab<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e02adab<>+32(SB), Y7, Y9
+	VMOVUPS      cbe06c2a3<>+0(SB), Y10
+	VMOVUPS      cbe06c2a3<>+32(SB), Y11
 	VFMADD213PS  c3e116d11<>+0(SB), Y6, Y10
 	VFMADD213PS  c3e116d11<>+32(SB), Y7, Y11
-	VFMADD213PS  cbe2a3922<>+0(SB), Y6, Y10
-	VFMADD213PS  cbe2a3922<>+32(SB), Y7, Y11
+	VFMADD213PS  Y10, Y0, Y8
+	VFMADD213PS  Y11, Y1, Y9
+	VMOVUPS      cbe2a3922<>+0(SB), Y10
+	VMOVUPS      cbe2a3922<>+32(SB), Y11
 	VFMADD213PS  c3e4cd004<>+0(SB), Y6, Y10
 	VFMADD213PS  c3e4cd004<>+32(SB), Y7, Y11
-	VFMADD213PS  cbe800113<>+0(SB), Y6, Y10
-	VFMADD213PS  cbe800113<>+32(SB), Y7, Y11
-	VFMADD213PS  c3eaaaaaa<>+0(SB), Y6, Y10
-	VFMADD213PS  c3eaaaaaa<>+32(SB), Y7, Y11
-	VMULPS       Y10, Y8, Y8
-	VMULPS       Y11, Y9, Y9
-	VFMADD231PS  cb95e8083<>+0(SB), Y3, Y8
-	VFMADD231PS  cb95e8083<>+32(SB), Y5, Y9
-	VFMADD231PS  cbf000000<>+0(SB), Y0, Y8
-	VFMADD231PS  cbf000000<>+32(SB), Y1, Y9
+	VMOVUPS      cbe800113<>+0(SB), Y12
+	VMOVUPS      cbe800113<>+32(SB), Y13
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y6, Y12
+	VFMADD213PS  c3eaaaaaa<>+32(SB), Y7, Y13
+	VFMADD213PS  Y12, Y0, Y10
+	VFMADD213PS  Y13, Y1, Y11
+	VMULPS       Y0, Y0, Y12
+	VMULPS       Y1, Y1, Y13
+	VFMADD231PS  Y8, Y12, Y10
+	VFMADD231PS  Y9, Y13, Y11
+	VMULPS       cc0000000<>+0(SB), Y6, Y6
+	VMULPS       cc0000000<>+32(SB), Y7, Y7
+	VMULPS       c39de8083<>+0(SB), Y3, Y8
+	VMULPS       c39de8083<>+32(SB), Y5, Y9
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y1, Y9, Y9
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y7, Y1, Y1
+	VFMADD231PS  Y0, Y10, Y8
+	VFMADD231PS  Y1, Y11, Y9
+	VFMADD231PS  cbfb18000<>+0(SB), Y3, Y6
+	VFMADD231PS  cbfb18000<>+32(SB), Y5, Y7
 	VADDPS       Y6, Y8, Y8
 	VADDPS       Y7, Y9, Y9
-	VFMADD231PS  c3f318000<>+0(SB), Y3, Y8
-	VFMADD231PS  c3f318000<>+32(SB), Y5, Y9
-	VMULPS       cc0000000<>+0(SB), Y8, Y8
-	VMULPS       cc0000000<>+32(SB), Y9, Y9
 	VSQRTPS      Y8, Y8
 	VSQRTPS      Y9, Y9
 	VPSLLD       $0x02, Y4, Y0
@@ -1224,9 +1222,9 @@ group:
 	VZEROUPPER
 	RET
 
-// func rademacherFillAVX2(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func rademacherFillAVX2(dst *float32, groups int, ctr *[6]uint32)
 // Requires: AVX, AVX2
-TEXT ·rademacherFillAVX2(SB), NOSPLIT, $0-32
+TEXT ·rademacherFillAVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ groups+8(FP), CX
 	MOVQ ctr+16(FP), DX
@@ -1244,8 +1242,8 @@ group:
 	VPBROADCASTD 8(DX), Y5
 	VPBROADCASTD 12(DX), Y6
 	VPBROADCASTD 12(DX), Y7
-	VPBROADCASTD k0+24(FP), Y8
-	VPBROADCASTD k1+28(FP), Y9
+	VPBROADCASTD 16(DX), Y8
+	VPBROADCASTD 20(DX), Y9
 	VPMULUDQ     cd2511f53<>+0(SB), Y0, Y10
 	VPMULUDQ     cd2511f53<>+32(SB), Y1, Y11
 	VPMULUDQ     ccd9e8d57<>+0(SB), Y4, Y12
@@ -1453,9 +1451,9 @@ group:
 	VZEROUPPER
 	RET
 
-// func rademacherAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func rademacherAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·rademacherAddScaledAVX2(SB), NOSPLIT, $0-48
+TEXT ·rademacherAddScaledAVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ groups+16(FP), CX
 	MOVQ ctr+32(FP), DX
@@ -1474,8 +1472,8 @@ group:
 	VPBROADCASTD 8(DX), Y5
 	VPBROADCASTD 12(DX), Y6
 	VPBROADCASTD 12(DX), Y7
-	VPBROADCASTD k0+40(FP), Y8
-	VPBROADCASTD k1+44(FP), Y9
+	VPBROADCASTD 16(DX), Y8
+	VPBROADCASTD 20(DX), Y9
 	VPMULUDQ     cd2511f53<>+0(SB), Y0, Y10
 	VPMULUDQ     cd2511f53<>+32(SB), Y1, Y11
 	VPMULUDQ     ccd9e8d57<>+0(SB), Y4, Y12
@@ -1690,9 +1688,9 @@ group:
 	VZEROUPPER
 	RET
 
-// func gaussianFillAVX512(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func gaussianFillAVX512(dst *float32, groups int, ctr *[6]uint32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gaussianFillAVX512(SB), NOSPLIT, $0-32
+TEXT ·gaussianFillAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ groups+8(FP), CX
 	MOVQ ctr+16(FP), DX
@@ -1705,8 +1703,8 @@ group:
 	VPBROADCASTD  4(DX), Z1
 	VPBROADCASTD  8(DX), Z2
 	VPBROADCASTD  12(DX), Z3
-	VPBROADCASTD  k0+24(FP), Z4
-	VPBROADCASTD  k1+28(FP), Z5
+	VPBROADCASTD  16(DX), Z4
+	VPBROADCASTD  20(DX), Z5
 	VPMULUDQ      cd2511f53<>+0(SB), Z0, Z6
 	VPMULUDQ      ccd9e8d57<>+0(SB), Z2, Z7
 	VPXORD        Z4, Z1, Z1
@@ -1823,21 +1821,25 @@ group:
 	VSUBPS        c3f800000<>+0(SB), Z3, Z3
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z3, Z3, Z0
-	VMULPS        Z0, Z3, Z4
-	VMOVUPS       cbd9c5aa0<>+0(SB), Z5
-	VFMADD213PS   c3e02adab<>+0(SB), Z3, Z5
-	VFMADD213PS   cbe06c2a3<>+0(SB), Z3, Z5
+	VMOVUPS       cbd9c5aa0<>+0(SB), Z4
+	VFMADD213PS   c3e02adab<>+0(SB), Z3, Z4
+	VMOVUPS       cbe06c2a3<>+0(SB), Z5
 	VFMADD213PS   c3e116d11<>+0(SB), Z3, Z5
-	VFMADD213PS   cbe2a3922<>+0(SB), Z3, Z5
+	VFMADD213PS   Z5, Z0, Z4
+	VMOVUPS       cbe2a3922<>+0(SB), Z5
 	VFMADD213PS   c3e4cd004<>+0(SB), Z3, Z5
-	VFMADD213PS   cbe800113<>+0(SB), Z3, Z5
-	VFMADD213PS   c3eaaaaaa<>+0(SB), Z3, Z5
-	VMULPS        Z5, Z4, Z4
-	VFMADD231PS   cb95e8083<>+0(SB), Z2, Z4
-	VFMADD231PS   cbf000000<>+0(SB), Z0, Z4
+	VMOVUPS       cbe800113<>+0(SB), Z6
+	VFMADD213PS   c3eaaaaaa<>+0(SB), Z3, Z6
+	VFMADD213PS   Z6, Z0, Z5
+	VMULPS        Z0, Z0, Z6
+	VFMADD231PS   Z4, Z6, Z5
+	VMULPS        cc0000000<>+0(SB), Z3, Z3
+	VMULPS        c39de8083<>+0(SB), Z2, Z4
+	VADDPS        Z0, Z4, Z4
+	VMULPS        Z3, Z0, Z0
+	VFMADD231PS   Z0, Z5, Z4
+	VFMADD231PS   cbfb18000<>+0(SB), Z2, Z3
 	VADDPS        Z3, Z4, Z4
-	VFMADD231PS   c3f318000<>+0(SB), Z2, Z4
-	VMULPS        cc0000000<>+0(SB), Z4, Z4
 	VSQRTPS       Z4, Z4
 	VPSLLD        $0x02, Z1, Z0
 	VPSRAD        $0x0b, Z0, Z0
@@ -1891,9 +1893,9 @@ DATA lanesAVX512<>+48(SB)/8, $0x0000000000000006
 DATA lanesAVX512<>+56(SB)/8, $0x0000000000000007
 GLOBL lanesAVX512<>(SB), RODATA|NOPTR, $64
 
-// func gaussianAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func gaussianAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
-TEXT ·gaussianAddScaledAVX512(SB), NOSPLIT, $0-48
+TEXT ·gaussianAddScaledAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ groups+16(FP), CX
 	MOVQ ctr+32(FP), DX
@@ -1907,8 +1909,8 @@ group:
 	VPBROADCASTD  4(DX), Z1
 	VPBROADCASTD  8(DX), Z2
 	VPBROADCASTD  12(DX), Z3
-	VPBROADCASTD  k0+40(FP), Z4
-	VPBROADCASTD  k1+44(FP), Z5
+	VPBROADCASTD  16(DX), Z4
+	VPBROADCASTD  20(DX), Z5
 	VPMULUDQ      cd2511f53<>+0(SB), Z0, Z6
 	VPMULUDQ      ccd9e8d57<>+0(SB), Z2, Z7
 	VPXORD        Z4, Z1, Z1
@@ -2025,21 +2027,25 @@ group:
 	VSUBPS        c3f800000<>+0(SB), Z3, Z3
 	VCVTDQ2PS     Z2, Z2
 	VMULPS        Z3, Z3, Z0
-	VMULPS        Z0, Z3, Z4
-	VMOVUPS       cbd9c5aa0<>+0(SB), Z5
-	VFMADD213PS   c3e02adab<>+0(SB), Z3, Z5
-	VFMADD213PS   cbe06c2a3<>+0(SB), Z3, Z5
+	VMOVUPS       cbd9c5aa0<>+0(SB), Z4
+	VFMADD213PS   c3e02adab<>+0(SB), Z3, Z4
+	VMOVUPS       cbe06c2a3<>+0(SB), Z5
 	VFMADD213PS   c3e116d11<>+0(SB), Z3, Z5
-	VFMADD213PS   cbe2a3922<>+0(SB), Z3, Z5
+	VFMADD213PS   Z5, Z0, Z4
+	VMOVUPS       cbe2a3922<>+0(SB), Z5
 	VFMADD213PS   c3e4cd004<>+0(SB), Z3, Z5
-	VFMADD213PS   cbe800113<>+0(SB), Z3, Z5
-	VFMADD213PS   c3eaaaaaa<>+0(SB), Z3, Z5
-	VMULPS        Z5, Z4, Z4
-	VFMADD231PS   cb95e8083<>+0(SB), Z2, Z4
-	VFMADD231PS   cbf000000<>+0(SB), Z0, Z4
+	VMOVUPS       cbe800113<>+0(SB), Z6
+	VFMADD213PS   c3eaaaaaa<>+0(SB), Z3, Z6
+	VFMADD213PS   Z6, Z0, Z5
+	VMULPS        Z0, Z0, Z6
+	VFMADD231PS   Z4, Z6, Z5
+	VMULPS        cc0000000<>+0(SB), Z3, Z3
+	VMULPS        c39de8083<>+0(SB), Z2, Z4
+	VADDPS        Z0, Z4, Z4
+	VMULPS        Z3, Z0, Z0
+	VFMADD231PS   Z0, Z5, Z4
+	VFMADD231PS   cbfb18000<>+0(SB), Z2, Z3
 	VADDPS        Z3, Z4, Z4
-	VFMADD231PS   c3f318000<>+0(SB), Z2, Z4
-	VMULPS        cc0000000<>+0(SB), Z4, Z4
 	VSQRTPS       Z4, Z4
 	VPSLLD        $0x02, Z1, Z0
 	VPSRAD        $0x0b, Z0, Z0
@@ -2090,9 +2096,9 @@ group:
 	VZEROUPPER
 	RET
 
-// func rademacherFillAVX512(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func rademacherFillAVX512(dst *float32, groups int, ctr *[6]uint32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·rademacherFillAVX512(SB), NOSPLIT, $0-32
+TEXT ·rademacherFillAVX512(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), AX
 	MOVQ groups+8(FP), CX
 	MOVQ ctr+16(FP), DX
@@ -2105,8 +2111,8 @@ group:
 	VPBROADCASTD  4(DX), Z1
 	VPBROADCASTD  8(DX), Z2
 	VPBROADCASTD  12(DX), Z3
-	VPBROADCASTD  k0+24(FP), Z4
-	VPBROADCASTD  k1+28(FP), Z5
+	VPBROADCASTD  16(DX), Z4
+	VPBROADCASTD  20(DX), Z5
 	VPMULUDQ      cd2511f53<>+0(SB), Z0, Z6
 	VPMULUDQ      ccd9e8d57<>+0(SB), Z2, Z7
 	VPXORD        Z4, Z1, Z1
@@ -2228,9 +2234,9 @@ group:
 	VZEROUPPER
 	RET
 
-// func rademacherAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+// func rademacherAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)
 // Requires: AVX, AVX512DQ, AVX512F, FMA3
-TEXT ·rademacherAddScaledAVX512(SB), NOSPLIT, $0-48
+TEXT ·rademacherAddScaledAVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), AX
 	MOVQ groups+16(FP), CX
 	MOVQ ctr+32(FP), DX
@@ -2244,8 +2250,8 @@ group:
 	VPBROADCASTD  4(DX), Z1
 	VPBROADCASTD  8(DX), Z2
 	VPBROADCASTD  12(DX), Z3
-	VPBROADCASTD  k0+40(FP), Z4
-	VPBROADCASTD  k1+44(FP), Z5
+	VPBROADCASTD  16(DX), Z4
+	VPBROADCASTD  20(DX), Z5
 	VPMULUDQ      cd2511f53<>+0(SB), Z0, Z6
 	VPMULUDQ      ccd9e8d57<>+0(SB), Z2, Z7
 	VPXORD        Z4, Z1, Z1

@@ -2,6 +2,6 @@
 
 package noise
 
-func (s *counted) groups(m mode, dst, z []float32, scale float32, ctr *[4]uint32) {
+func (s *counted) groups(m mode, dst, z []float32, scale float32, ctr *counter) {
 	s.groupsGeneric(m, dst, z, scale, ctr)
 }

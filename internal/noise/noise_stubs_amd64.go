@@ -7,39 +7,39 @@ package noise
 // gaussianFillAVX2 writes groups·32 normals.
 //
 //go:noescape
-func gaussianFillAVX2(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+func gaussianFillAVX2(dst *float32, groups int, ctr *[6]uint32)
 
 // gaussianAddScaledAVX2 sets dst = z + scale·ε for groups·32 normals.
 //
 //go:noescape
-func gaussianAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+func gaussianAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)
 
 // rademacherFillAVX2 writes groups·32 signs.
 //
 //go:noescape
-func rademacherFillAVX2(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+func rademacherFillAVX2(dst *float32, groups int, ctr *[6]uint32)
 
 // rademacherAddScaledAVX2 sets dst = z + scale·ε for groups·32 signs.
 //
 //go:noescape
-func rademacherAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+func rademacherAddScaledAVX2(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)
 
 // gaussianFillAVX512 writes groups·32 normals.
 //
 //go:noescape
-func gaussianFillAVX512(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+func gaussianFillAVX512(dst *float32, groups int, ctr *[6]uint32)
 
 // gaussianAddScaledAVX512 sets dst = z + scale·ε for groups·32 normals.
 //
 //go:noescape
-func gaussianAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+func gaussianAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)
 
 // rademacherFillAVX512 writes groups·32 signs.
 //
 //go:noescape
-func rademacherFillAVX512(dst *float32, groups int, ctr *[4]uint32, k0 uint32, k1 uint32)
+func rademacherFillAVX512(dst *float32, groups int, ctr *[6]uint32)
 
 // rademacherAddScaledAVX512 sets dst = z + scale·ε for groups·32 signs.
 //
 //go:noescape
-func rademacherAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[4]uint32, k0 uint32, k1 uint32)
+func rademacherAddScaledAVX512(dst *float32, z *float32, groups int, scale float32, ctr *[6]uint32)

@@ -72,9 +72,9 @@ func TestElementOrder(t *testing.T) {
 // for bit (through the signs and, for the normals, 2 ulp).
 func TestFormsAgree(t *testing.T) {
 	for _, kind := range []string{"gaussian", "rademacher"} {
-		s := &counted{seed: 0x0123456789abcdef, rademacher: kind == "rademacher"}
+		s := &counted{rademacher: kind == "rademacher"}
 		want := make([]float32, 1<<17)
-		c := [4]uint32{0xfffff000, 5, 6, 7} // the block number wraps
+		c := counter{0xfffff000, 5, 6, 7, 0x89abcdef, 0x01234567} // the block number wraps
 		s.groupsGeneric(fill, want, nil, 0, &c)
 		eachLevel(t, func(t *testing.T) {
 			got := make([]float32, len(want))

@@ -43,7 +43,8 @@ func boxMuller(f Form, a, b Vec) (first, second Vec) {
 	return first, second
 }
 
-// radius is √(−2 ln u) of the words a.
+// radius is √(−2 ln u) of the words a. The polynomial goes by pairs (Estrin),
+// and everything is scaled by −2, so that few operations wait for each other.
 func radius(f Form, a Vec) Vec {
 	u := a
 	f.Do(VPSRLD, 9, u, u)
@@ -57,14 +58,25 @@ func radius(f Form, a Vec) Vec {
 	f.Do(VPADDD, ConstBits(sqrtHalf), m, m)
 	f.Do(VSUBPS, Const(1), m, m)
 	f.Do(VCVTDQ2PS, e, e)
+	pair := func(i int) Vec {
+		v := f.Load(Const(logC[i+1]).Mem)
+		f.Do(VFMADD213PS, Const(logC[i]), m, v)
+		return v
+	}
 	z := f.New(VMULPS, m, m)
-	y := f.New(VMULPS, z, m)
-	f.Do(VMULPS, f.Horner(m, logC), y, y)
-	f.Do(VFMADD231PS, Const(-2.12194440e-4), e, y)
-	f.Do(VFMADD231PS, Const(-0.5), z, y)
+	hi := pair(6)
+	f.Do(VFMADD213PS, pair(4), z, hi)
+	lo := pair(2)
+	f.Do(VFMADD213PS, pair(0), z, lo)
+	zz := f.New(VMULPS, z, z)
+	f.Do(VFMADD231PS, hi, zz, lo)
+	f.Do(VMULPS, Const(-2), m, m)
+	y := f.New(VMULPS, Const(2*2.12194440e-4), e)
+	f.Do(VADDPS, z, y, y)
+	f.Do(VMULPS, m, z, z)
+	f.Do(VFMADD231PS, z, lo, y)
+	f.Do(VFMADD231PS, Const(-2*0.693359375), e, m)
 	f.Do(VADDPS, m, y, y)
-	f.Do(VFMADD231PS, Const(0.693359375), e, y)
-	f.Do(VMULPS, Const(-2), y, y)
 	f.Do(VSQRTPS, y, y)
 	return y
 }

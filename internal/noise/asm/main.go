@@ -30,10 +30,10 @@ func kernel(f Form, rademacher, add bool, mode string) {
 	if rademacher {
 		name, what = "rademacher", "signs"
 	}
-	sig := "func(dst *float32, groups int, ctr *[4]uint32, k0, k1 uint32)"
+	sig := "func(dst *float32, groups int, ctr *[6]uint32)"
 	doc := "writes groups·32 " + what + "."
 	if add {
-		sig = "func(dst, z *float32, groups int, scale float32, ctr *[4]uint32, k0, k1 uint32)"
+		sig = "func(dst, z *float32, groups int, scale float32, ctr *[6]uint32)"
 		doc = "sets dst = z + scale·ε for groups·32 " + what + "."
 	}
 	TEXT(name+mode+f.Suffix, 4, sig) // NOSPLIT

@@ -57,8 +57,8 @@ func philox(f Form, ctr reg.GPVirtual, block reg.GPVirtual) [2]Vec {
 		spread(c[i], Mem{Base: ctr, Disp: 4 * i})
 	}
 	key := [2]reg.VecVirtual{f.Part(), f.Part()}
-	VPBROADCASTD(paramMem("k0"), key[0])
-	VPBROADCASTD(paramMem("k1"), key[1])
+	VPBROADCASTD(Mem{Base: ctr, Disp: 16}, key[0])
+	VPBROADCASTD(Mem{Base: ctr, Disp: 20}, key[1])
 	for round := range 10 {
 		if round > 0 {
 			VPADDD(ConstBits(w0).Mem, key[0], key[0])
