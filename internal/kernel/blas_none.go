@@ -1,3 +1,0 @@
-package kernel
-
-func libraryEngine() *engine { return nil }
