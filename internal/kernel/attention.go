@@ -43,7 +43,7 @@ func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, 
 		at := h * headDim
 		s.transpose(kt, lt, k[at:], ldk, tokens, headDim, scale)
 		tileGEMM(sc, lt, q[at:], ldq, 1, kt, lt, rows, lt, headDim)
-		softmaxRows(sc, rows, tokens, lt)
+		softmaxPadded(sc, rows, tokens, lt)
 		s.product(out[at:], ldo, sc, lt, 1, v[at:], ldv, rows, headDim, tokens)
 		if probs != nil {
 			p := probs[h*rows*tokens:]

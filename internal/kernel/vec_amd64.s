@@ -81,6 +81,38 @@ row_rest:
 	SUBQ         DX, DI
 	VMOVUPS      (SI)(DI*4), Y0
 	VMOVUPS      32(SI)(DI*4), Y1
+	CMPQ         DX, $0x08
+	JG           row_most
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VMOVUPS      cc2d00000<>+0(SB), Y2
+	VMOVUPS      c42b20000<>+0(SB), Y3
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y2
+	VCVTPS2DQ    Y2, Y2
+	VCVTDQ2PS    Y2, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMOVUPS      c3ab51227<>+0(SB), Y3
+	VFMADD213PS  c3c091cea<>+0(SB), Y1, Y3
+	VFMADD213PS  c3d2aac79<>+0(SB), Y1, Y3
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y1, Y3
+	VFMADD213PS  c3efffffe<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y3, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       c0000007f<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y4, Y4
+	VPADDD       c0000007f<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)(BX*4)
+	JMP          row_done
+
+row_most:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y2
 	VMASKMOVPS   32(CX)(BX*4), Y1, Y3
 	VMOVUPS      cc2d00000<>+0(SB), Y4
@@ -505,6 +537,57 @@ row_rest:
 	SUBQ         DX, DI
 	VMOVUPS      (SI)(DI*4), Y0
 	VMOVUPS      32(SI)(DI*4), Y1
+	CMPQ         DX, $0x08
+	JG           row_most
+	VMASKMOVPS   (CX)(BX*4), Y0, Y1
+	VMOVUPS      c415451ec<>+0(SB), Y2
+	VANDPS       c7fffffff<>+0(SB), Y1, Y3
+	VMINPS       Y3, Y2, Y3
+	VMOVUPS      c3ecccccd<>+0(SB), Y2
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y2, Y4, Y2
+	VMULPS       Y3, Y3, Y4
+	VMOVAPS      Y4, Y5
+	VFMSUB231PS  Y3, Y3, Y5
+	VMULPS       cbf000000<>+0(SB), Y4, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y6
+	VCVTPS2DQ    Y6, Y6
+	VCVTDQ2PS    Y6, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VFMADD231PS  cbf000000<>+0(SB), Y5, Y4
+	VMOVUPS      c3ab51227<>+0(SB), Y5
+	VFMADD213PS  c3c091cea<>+0(SB), Y4, Y5
+	VFMADD213PS  c3d2aac79<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y4, Y5
+	VFMADD213PS  c3efffffe<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y7
+	VFMADD213PS  Y4, Y5, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y7
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y2, Y7, Y4
+	VSUBPS       c3f100000<>+0(SB), Y2, Y2
+	VMOVUPS      c3d02ced2<>+0(SB), Y5
+	VFMADD213PS  cbc5f425b<>+0(SB), Y2, Y5
+	VFMADD213PS  cbd3dcbff<>+0(SB), Y2, Y5
+	VFMADD213PS  c3d3e2348<>+0(SB), Y2, Y5
+	VFMADD213PS  c3d29d0f2<>+0(SB), Y2, Y5
+	VFMADD213PS  cbdc2941a<>+0(SB), Y2, Y5
+	VFMADD213PS  cbd5ff486<>+0(SB), Y2, Y5
+	VFMADD213PS  c3e501f1e<>+0(SB), Y2, Y5
+	VFMADD213PS  c3ebeed4b<>+0(SB), Y2, Y5
+	VFMADD213PS  c3e9c3e60<>+0(SB), Y2, Y5
+	VMULPS       Y4, Y5, Y5
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y1, Y2, Y1
+	VFNMADD231PS Y3, Y5, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(BX*4)
+	JMP          row_done
+
+row_most:
 	VMASKMOVPS   (CX)(BX*4), Y0, Y2
 	VMASKMOVPS   32(CX)(BX*4), Y1, Y3
 	VMOVUPS      c415451ec<>+0(SB), Y4
@@ -1002,6 +1085,64 @@ row_rest:
 	SUBQ         BX, R8
 	VMOVUPS      (DI)(R8*4), Y0
 	VMOVUPS      32(DI)(R8*4), Y1
+	CMPQ         BX, $0x08
+	JG           row_most
+	VMASKMOVPS   (CX)(SI*4), Y0, Y1
+	VMOVUPS      c415451ec<>+0(SB), Y2
+	VANDPS       c7fffffff<>+0(SB), Y1, Y1
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      c3ecccccd<>+0(SB), Y2
+	VFMADD213PS  c3f800000<>+0(SB), Y1, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y4
+	VFMSUB231PS  Y1, Y1, Y4
+	VMULPS       cbf000000<>+0(SB), Y3, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y5, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y3
+	VFMADD231PS  cbf000000<>+0(SB), Y4, Y3
+	VMOVUPS      c3ab51227<>+0(SB), Y4
+	VFMADD213PS  c3c091cea<>+0(SB), Y3, Y4
+	VFMADD213PS  c3d2aac79<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y3, Y4
+	VFMADD213PS  c3efffffe<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y4, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y2, Y6, Y3
+	VSUBPS       c3f100000<>+0(SB), Y2, Y2
+	VMOVUPS      c3d02ced2<>+0(SB), Y4
+	VFMADD213PS  cbc5f425b<>+0(SB), Y2, Y4
+	VFMADD213PS  cbd3dcbff<>+0(SB), Y2, Y4
+	VFMADD213PS  c3d3e2348<>+0(SB), Y2, Y4
+	VFMADD213PS  c3d29d0f2<>+0(SB), Y2, Y4
+	VFMADD213PS  cbdc2941a<>+0(SB), Y2, Y4
+	VFMADD213PS  cbd5ff486<>+0(SB), Y2, Y4
+	VFMADD213PS  c3e501f1e<>+0(SB), Y2, Y4
+	VFMADD213PS  c3ebeed4b<>+0(SB), Y2, Y4
+	VFMADD213PS  c3e9c3e60<>+0(SB), Y2, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       c3ecc422a<>+0(SB), Y6, Y6
+	VFMSUB231PS  Y1, Y6, Y4
+	VMASKMOVPS   (CX)(SI*4), Y0, Y1
+	VPSRAD       $0x1f, Y1, Y1
+	VANDNPS      c3f800000<>+0(SB), Y1, Y2
+	VPSLLD       $0x1f, Y1, Y1
+	VXORPS       Y1, Y4, Y4
+	VADDPS       Y2, Y4, Y4
+	VMASKMOVPS   (DX)(SI*4), Y0, Y1
+	VMULPS       Y1, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)(SI*4)
+	JMP          row_done
+
+row_most:
 	VMASKMOVPS   (CX)(SI*4), Y0, Y2
 	VMASKMOVPS   32(CX)(SI*4), Y1, Y3
 	VMOVUPS      c415451ec<>+0(SB), Y4
@@ -1163,6 +1304,15 @@ row_rest:
 	SUBQ       BX, R8
 	VMOVUPS    (DI)(R8*4), Y0
 	VMOVUPS    32(DI)(R8*4), Y1
+	CMPQ       BX, $0x08
+	JG         row_most
+	VMASKMOVPS (DX)(SI*4), Y0, Y1
+	VMASKMOVPS (CX)(SI*4), Y0, Y2
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(SI*4)
+	JMP        row_done
+
+row_most:
 	VMASKMOVPS (DX)(SI*4), Y0, Y2
 	VMASKMOVPS 32(DX)(SI*4), Y1, Y3
 	VMASKMOVPS (CX)(SI*4), Y0, Y4
@@ -1209,6 +1359,15 @@ row_rest:
 	SUBQ        DX, DI
 	VMOVUPS     (SI)(DI*4), Y2
 	VMOVUPS     32(SI)(DI*4), Y3
+	CMPQ        DX, $0x08
+	JG          row_most
+	VMASKMOVPS  (CX)(BX*4), Y2, Y1
+	VMASKMOVPS  (AX)(BX*4), Y2, Y3
+	VFMADD231PS Y1, Y0, Y3
+	VMASKMOVPS  Y3, Y2, (AX)(BX*4)
+	JMP         row_done
+
+row_most:
 	VMASKMOVPS  (CX)(BX*4), Y2, Y4
 	VMASKMOVPS  32(CX)(BX*4), Y3, Y5
 	VMASKMOVPS  (AX)(BX*4), Y2, Y6
@@ -1252,6 +1411,14 @@ row_rest:
 	SUBQ       CX, SI
 	VMOVUPS    (BX)(SI*4), Y2
 	VMOVUPS    32(BX)(SI*4), Y3
+	CMPQ       CX, $0x08
+	JG         row_most
+	VMASKMOVPS (AX)(DX*4), Y2, Y1
+	VMULPS     Y1, Y0, Y1
+	VMASKMOVPS Y1, Y2, (AX)(DX*4)
+	JMP        row_done
+
+row_most:
 	VMASKMOVPS (AX)(DX*4), Y2, Y4
 	VMASKMOVPS 32(AX)(DX*4), Y3, Y5
 	VMULPS     Y4, Y0, Y4
@@ -1327,6 +1494,14 @@ row_rest:
 	SUBQ        DX, DI
 	VMOVUPS     (SI)(DI*4), Y8
 	VMOVUPS     32(SI)(DI*4), Y9
+	CMPQ        DX, $0x08
+	JG          row_most
+	VMASKMOVPS  (AX)(BX*4), Y8, Y9
+	VMASKMOVPS  (CX)(BX*4), Y8, Y8
+	VFMADD231PS Y8, Y9, Y0
+	JMP         row_done
+
+row_most:
 	VMASKMOVPS  (AX)(BX*4), Y8, Y10
 	VMASKMOVPS  32(AX)(BX*4), Y9, Y11
 	VMASKMOVPS  (CX)(BX*4), Y8, Y8
@@ -1421,6 +1596,14 @@ row_rest:
 	SUBQ       CX, SI
 	VMOVUPS    (BX)(SI*4), Y4
 	VMOVUPS    32(BX)(SI*4), Y5
+	CMPQ       CX, $0x08
+	JG         row_most
+	VMASKMOVPS (AX)(DX*4), Y4, Y1
+	VBLENDVPS  Y4, Y1, Y0, Y1
+	VMAXPS     Y1, Y2, Y2
+	JMP        row_done
+
+row_most:
 	VMASKMOVPS (AX)(DX*4), Y4, Y6
 	VMASKMOVPS 32(AX)(DX*4), Y5, Y7
 	VBLENDVPS  Y4, Y6, Y0, Y6
@@ -1530,6 +1713,32 @@ row_rest:
 	SUBQ         CX, SI
 	VMOVUPS      (BX)(SI*4), Y8
 	VMOVUPS      32(BX)(SI*4), Y9
+	CMPQ         CX, $0x08
+	JG           row_most
+	VMASKMOVPS   (AX)(DX*4), Y8, Y1
+	VBLENDVPS    Y8, Y1, Y6, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMAXPS       Y1, Y4, Y1
+	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y0
+	VCVTPS2DQ    Y0, Y0
+	VCVTDQ2PS    Y0, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y1
+	VMOVUPS      c3ab51227<>+0(SB), Y4
+	VFMADD213PS  c3c091cea<>+0(SB), Y1, Y4
+	VFMADD213PS  c3d2aac79<>+0(SB), Y1, Y4
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y1, Y4
+	VFMADD213PS  c3efffffe<>+0(SB), Y1, Y4
+	VMULPS       Y1, Y1, Y5
+	VFMADD213PS  Y1, Y4, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VPADDD       c0000007f<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	JMP          row_done
+
+row_most:
 	VMASKMOVPS   (AX)(DX*4), Y8, Y10
 	VMASKMOVPS   32(AX)(DX*4), Y9, Y11
 	VBLENDVPS    Y8, Y10, Y6, Y10
@@ -1643,6 +1852,14 @@ max_rest:
 	SUBQ       DI, R9
 	VMOVUPS    (R8)(R9*4), Y6
 	VMOVUPS    32(R8)(R9*4), Y7
+	CMPQ       DI, $0x08
+	JG         max_most
+	VMASKMOVPS (AX)(SI*4), Y6, Y7
+	VBLENDVPS  Y6, Y7, Y0, Y7
+	VMAXPS     Y7, Y4, Y4
+	JMP        max_done
+
+max_most:
 	VMASKMOVPS (AX)(SI*4), Y6, Y8
 	VMASKMOVPS 32(AX)(SI*4), Y7, Y9
 	VBLENDVPS  Y6, Y8, Y0, Y8
@@ -1722,6 +1939,33 @@ exp_rest:
 	SUBQ         DI, R9
 	VMOVUPS      (R8)(R9*4), Y8
 	VMOVUPS      32(R8)(R9*4), Y9
+	CMPQ         DI, $0x08
+	JG           exp_most
+	VMASKMOVPS   (AX)(SI*4), Y8, Y4
+	VBLENDVPS    Y8, Y4, Y0, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMAXPS       Y4, Y2, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y5, Y9
+	VFNMADD231PS c3f318000<>+0(SB), Y9, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y9, Y4
+	VMOVUPS      c3ab51227<>+0(SB), Y9
+	VFMADD213PS  c3c091cea<>+0(SB), Y4, Y9
+	VFMADD213PS  c3d2aac79<>+0(SB), Y4, Y9
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y4, Y9
+	VFMADD213PS  c3efffffe<>+0(SB), Y4, Y9
+	VMULPS       Y4, Y4, Y10
+	VFMADD213PS  Y4, Y9, Y10
+	VADDPS       c3f800000<>+0(SB), Y10, Y10
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y10, Y10
+	VADDPS       Y10, Y6, Y6
+	VMASKMOVPS   Y10, Y8, (AX)(SI*4)
+	JMP          exp_done
+
+exp_most:
 	VMASKMOVPS   (AX)(SI*4), Y8, Y10
 	VMASKMOVPS   32(AX)(SI*4), Y9, Y11
 	VBLENDVPS    Y8, Y10, Y0, Y10
@@ -1805,12 +2049,277 @@ scale_rest:
 	SUBQ       DI, R9
 	VMOVUPS    (R8)(R9*4), Y6
 	VMOVUPS    32(R8)(R9*4), Y7
+	CMPQ       DI, $0x08
+	JG         scale_most
+	VMASKMOVPS (AX)(SI*4), Y6, Y5
+	VMULPS     Y5, Y4, Y5
+	VMASKMOVPS Y5, Y6, (AX)(SI*4)
+	JMP        scale_done
+
+scale_most:
 	VMASKMOVPS (AX)(SI*4), Y6, Y8
 	VMASKMOVPS 32(AX)(SI*4), Y7, Y9
 	VMULPS     Y8, Y4, Y8
 	VMULPS     Y9, Y5, Y9
 	VMASKMOVPS Y8, Y6, (AX)(SI*4)
 	VMASKMOVPS Y9, Y7, 32(AX)(SI*4)
+
+scale_done:
+	ADDQ BX, AX
+	DECQ CX
+	JNZ  rows
+	VZEROUPPER
+	RET
+
+// func softmaxPaddedAVX2(x *float32, rows int, n int, ld int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxPaddedAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         rows+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         ld+24(FP), BX
+	SHLQ         $0x02, BX
+	VBROADCASTSS cff800000<>+0(SB), Y0
+	VBROADCASTSS cff800000<>+0(SB), Y1
+	VMOVUPS      cc2b00000<>+0(SB), Y2
+	VMOVUPS      cc2b00000<>+32(SB), Y3
+
+rows:
+	VMOVAPS Y0, Y4
+	VMOVAPS Y1, Y5
+	XORQ    SI, SI
+	MOVQ    DX, DI
+	SUBQ    $0x10, DI
+	JL      max_rest
+
+max_loop:
+	VMOVUPS (AX)(SI*4), Y6
+	VMOVUPS 32(AX)(SI*4), Y7
+	VMAXPS  Y6, Y4, Y4
+	VMAXPS  Y7, Y5, Y5
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, DI
+	JGE     max_loop
+
+max_rest:
+	ADDQ       $0x10, DI
+	JZ         max_done
+	LEAQ       tailMask<>+0(SB), R8
+	MOVQ       $0x00000010, R9
+	SUBQ       DI, R9
+	VMOVUPS    (R8)(R9*4), Y6
+	VMOVUPS    32(R8)(R9*4), Y7
+	CMPQ       DI, $0x08
+	JG         max_most
+	VMASKMOVPS (AX)(SI*4), Y6, Y7
+	VBLENDVPS  Y6, Y7, Y0, Y7
+	VMAXPS     Y7, Y4, Y4
+	JMP        max_done
+
+max_most:
+	VMASKMOVPS (AX)(SI*4), Y6, Y8
+	VMASKMOVPS 32(AX)(SI*4), Y7, Y9
+	VBLENDVPS  Y6, Y8, Y0, Y8
+	VBLENDVPS  Y7, Y9, Y1, Y9
+	VMAXPS     Y8, Y4, Y4
+	VMAXPS     Y9, Y5, Y5
+
+max_done:
+	VMAXPS       Y4, Y5, Y4
+	VPERM2F128   $0x01, Y4, Y4, Y5
+	VMAXPS       Y4, Y5, Y4
+	VPERMILPS    $0x4e, Y4, Y5
+	VMAXPS       Y4, Y5, Y4
+	VPERMILPS    $0xb1, Y4, Y5
+	VMAXPS       Y4, Y5, Y4
+	VBROADCASTSS X4, Y5
+	VBROADCASTSS X4, Y4
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	XORQ         SI, SI
+	MOVQ         DX, DI
+	SUBQ         $0x10, DI
+	JL           exp_rest
+
+exp_loop:
+	VMOVUPS      (AX)(SI*4), Y8
+	VMOVUPS      32(AX)(SI*4), Y9
+	VSUBPS       Y5, Y8, Y8
+	VSUBPS       Y4, Y9, Y9
+	VMAXPS       Y8, Y2, Y8
+	VMAXPS       Y9, Y3, Y9
+	VMULPS       c3fb8aa3b<>+0(SB), Y8, Y10
+	VMULPS       c3fb8aa3b<>+32(SB), Y9, Y11
+	VCVTPS2DQ    Y10, Y10
+	VCVTPS2DQ    Y11, Y11
+	VCVTDQ2PS    Y10, Y12
+	VCVTDQ2PS    Y11, Y13
+	VFNMADD231PS c3f318000<>+0(SB), Y12, Y8
+	VFNMADD231PS c3f318000<>+32(SB), Y13, Y9
+	VFNMADD231PS cb95e8083<>+0(SB), Y12, Y8
+	VFNMADD231PS cb95e8083<>+32(SB), Y13, Y9
+	VMOVUPS      c3ab51227<>+0(SB), Y12
+	VMOVUPS      c3ab51227<>+32(SB), Y13
+	VFMADD213PS  c3c091cea<>+0(SB), Y8, Y12
+	VFMADD213PS  c3c091cea<>+32(SB), Y9, Y13
+	VFMADD213PS  c3d2aac79<>+0(SB), Y8, Y12
+	VFMADD213PS  c3d2aac79<>+32(SB), Y9, Y13
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y8, Y12
+	VFMADD213PS  c3e2aaa49<>+32(SB), Y9, Y13
+	VFMADD213PS  c3efffffe<>+0(SB), Y8, Y12
+	VFMADD213PS  c3efffffe<>+32(SB), Y9, Y13
+	VMULPS       Y8, Y8, Y14
+	VMULPS       Y9, Y9, Y15
+	VFMADD213PS  Y8, Y12, Y14
+	VFMADD213PS  Y9, Y13, Y15
+	VADDPS       c3f800000<>+0(SB), Y14, Y14
+	VADDPS       c3f800000<>+32(SB), Y15, Y15
+	VPADDD       c0000007f<>+0(SB), Y10, Y10
+	VPADDD       c0000007f<>+32(SB), Y11, Y11
+	VPSLLD       $0x17, Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VMULPS       Y10, Y14, Y14
+	VMULPS       Y11, Y15, Y15
+	VADDPS       Y14, Y6, Y6
+	VADDPS       Y15, Y7, Y7
+	VMOVUPS      Y14, (AX)(SI*4)
+	VMOVUPS      Y15, 32(AX)(SI*4)
+	ADDQ         $0x10, SI
+	SUBQ         $0x10, DI
+	JGE          exp_loop
+
+exp_rest:
+	ADDQ         $0x10, DI
+	JZ           exp_done
+	LEAQ         tailMask<>+0(SB), R8
+	MOVQ         $0x00000010, R9
+	SUBQ         DI, R9
+	VMOVUPS      (R8)(R9*4), Y8
+	VMOVUPS      32(R8)(R9*4), Y9
+	CMPQ         DI, $0x08
+	JG           exp_most
+	VMASKMOVPS   (AX)(SI*4), Y8, Y4
+	VBLENDVPS    Y8, Y4, Y0, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMAXPS       Y4, Y2, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y5
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y5, Y8
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y4
+	VMOVUPS      c3ab51227<>+0(SB), Y8
+	VFMADD213PS  c3c091cea<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aac79<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  c3efffffe<>+0(SB), Y4, Y8
+	VMULPS       Y4, Y4, Y9
+	VFMADD213PS  Y4, Y8, Y9
+	VADDPS       c3f800000<>+0(SB), Y9, Y9
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y9, Y9
+	VADDPS       Y9, Y6, Y6
+	VMOVUPS      Y9, (AX)(SI*4)
+	JMP          exp_done
+
+exp_most:
+	VMASKMOVPS   (AX)(SI*4), Y8, Y10
+	VMASKMOVPS   32(AX)(SI*4), Y9, Y11
+	VBLENDVPS    Y8, Y10, Y0, Y10
+	VBLENDVPS    Y9, Y11, Y1, Y11
+	VSUBPS       Y5, Y10, Y10
+	VSUBPS       Y4, Y11, Y11
+	VMAXPS       Y10, Y2, Y10
+	VMAXPS       Y11, Y3, Y11
+	VMULPS       c3fb8aa3b<>+0(SB), Y10, Y4
+	VMULPS       c3fb8aa3b<>+32(SB), Y11, Y5
+	VCVTPS2DQ    Y4, Y4
+	VCVTPS2DQ    Y5, Y5
+	VCVTDQ2PS    Y4, Y8
+	VCVTDQ2PS    Y5, Y9
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y10
+	VFNMADD231PS c3f318000<>+32(SB), Y9, Y11
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y10
+	VFNMADD231PS cb95e8083<>+32(SB), Y9, Y11
+	VMOVUPS      c3ab51227<>+0(SB), Y8
+	VMOVUPS      c3ab51227<>+32(SB), Y9
+	VFMADD213PS  c3c091cea<>+0(SB), Y10, Y8
+	VFMADD213PS  c3c091cea<>+32(SB), Y11, Y9
+	VFMADD213PS  c3d2aac79<>+0(SB), Y10, Y8
+	VFMADD213PS  c3d2aac79<>+32(SB), Y11, Y9
+	VFMADD213PS  c3e2aaa49<>+0(SB), Y10, Y8
+	VFMADD213PS  c3e2aaa49<>+32(SB), Y11, Y9
+	VFMADD213PS  c3efffffe<>+0(SB), Y10, Y8
+	VFMADD213PS  c3efffffe<>+32(SB), Y11, Y9
+	VMULPS       Y10, Y10, Y12
+	VMULPS       Y11, Y11, Y13
+	VFMADD213PS  Y10, Y8, Y12
+	VFMADD213PS  Y11, Y9, Y13
+	VADDPS       c3f800000<>+0(SB), Y12, Y12
+	VADDPS       c3f800000<>+32(SB), Y13, Y13
+	VPADDD       c0000007f<>+0(SB), Y4, Y4
+	VPADDD       c0000007f<>+32(SB), Y5, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y4, Y12, Y12
+	VMULPS       Y5, Y13, Y13
+	VADDPS       Y12, Y6, Y6
+	VADDPS       Y13, Y7, Y7
+	VMOVUPS      Y12, (AX)(SI*4)
+	VMOVUPS      Y13, 32(AX)(SI*4)
+
+exp_done:
+	VMOVUPS      c3f800000<>+0(SB), Y4
+	VMOVUPS      c3f800000<>+32(SB), Y5
+	VADDPS       Y6, Y7, Y6
+	VPERM2F128   $0x01, Y6, Y6, Y7
+	VADDPS       Y6, Y7, Y6
+	VPERMILPS    $0x4e, Y6, Y7
+	VADDPS       Y6, Y7, Y6
+	VPERMILPS    $0xb1, Y6, Y7
+	VADDPS       Y6, Y7, Y6
+	VBROADCASTSS X6, Y7
+	VBROADCASTSS X6, Y6
+	VDIVPS       Y7, Y4, Y4
+	VDIVPS       Y6, Y5, Y5
+	XORQ         SI, SI
+	MOVQ         DX, DI
+	SUBQ         $0x10, DI
+	JL           scale_rest
+
+scale_loop:
+	VMOVUPS (AX)(SI*4), Y6
+	VMOVUPS 32(AX)(SI*4), Y7
+	VMULPS  Y6, Y4, Y6
+	VMULPS  Y7, Y5, Y7
+	VMOVUPS Y6, (AX)(SI*4)
+	VMOVUPS Y7, 32(AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, DI
+	JGE     scale_loop
+
+scale_rest:
+	ADDQ       $0x10, DI
+	JZ         scale_done
+	LEAQ       tailMask<>+0(SB), R8
+	MOVQ       $0x00000010, R9
+	SUBQ       DI, R9
+	VMOVUPS    (R8)(R9*4), Y6
+	VMOVUPS    32(R8)(R9*4), Y7
+	CMPQ       DI, $0x08
+	JG         scale_most
+	VMASKMOVPS (AX)(SI*4), Y6, Y5
+	VMULPS     Y5, Y4, Y5
+	VMOVUPS    Y5, (AX)(SI*4)
+	JMP        scale_done
+
+scale_most:
+	VMASKMOVPS (AX)(SI*4), Y6, Y6
+	VMASKMOVPS 32(AX)(SI*4), Y7, Y7
+	VMULPS     Y6, Y4, Y6
+	VMULPS     Y7, Y5, Y7
+	VMOVUPS    Y6, (AX)(SI*4)
+	VMOVUPS    Y7, 32(AX)(SI*4)
 
 scale_done:
 	ADDQ BX, AX
@@ -1860,6 +2369,14 @@ dot_rest:
 	SUBQ        R9, R11
 	VMOVUPS     (R10)(R11*4), Y4
 	VMOVUPS     32(R10)(R11*4), Y5
+	CMPQ        R9, $0x08
+	JG          dot_most
+	VMASKMOVPS  (AX)(R8*4), Y4, Y5
+	VMASKMOVPS  (DX)(R8*4), Y4, Y4
+	VFMADD231PS Y5, Y4, Y2
+	JMP         dot_done
+
+dot_most:
 	VMASKMOVPS  (AX)(R8*4), Y4, Y6
 	VMASKMOVPS  32(AX)(R8*4), Y5, Y7
 	VMASKMOVPS  (DX)(R8*4), Y4, Y4
@@ -1907,6 +2424,17 @@ apply_rest:
 	SUBQ       R9, R11
 	VMOVUPS    (R10)(R11*4), Y4
 	VMOVUPS    32(R10)(R11*4), Y5
+	CMPQ       R9, $0x08
+	JG         apply_most
+	VMASKMOVPS (AX)(R8*4), Y4, Y2
+	VMASKMOVPS (DX)(R8*4), Y4, Y5
+	VSUBPS     Y3, Y2, Y2
+	VMULPS     Y0, Y5, Y5
+	VMULPS     Y2, Y5, Y5
+	VMASKMOVPS Y5, Y4, (AX)(R8*4)
+	JMP        apply_done
+
+apply_most:
 	VMASKMOVPS (AX)(R8*4), Y4, Y6
 	VMASKMOVPS 32(AX)(R8*4), Y5, Y7
 	VMASKMOVPS (DX)(R8*4), Y4, Y8
@@ -1969,6 +2497,13 @@ sum_rest:
 	SUBQ       R13, R15
 	VMOVUPS    (R14)(R15*4), Y2
 	VMOVUPS    32(R14)(R15*4), Y3
+	CMPQ       R13, $0x08
+	JG         sum_most
+	VMASKMOVPS (DX)(R12*4), Y2, Y2
+	VADDPS     Y2, Y0, Y0
+	JMP        sum_done
+
+sum_most:
 	VMASKMOVPS (DX)(R12*4), Y2, Y2
 	VMASKMOVPS 32(DX)(R12*4), Y3, Y3
 	VADDPS     Y2, Y0, Y0
@@ -2014,6 +2549,15 @@ square_rest:
 	SUBQ        R13, R15
 	VMOVUPS     (R14)(R15*4), Y4
 	VMOVUPS     32(R14)(R15*4), Y5
+	CMPQ        R13, $0x08
+	JG          square_most
+	VMASKMOVPS  (DX)(R12*4), Y4, Y5
+	VBLENDVPS   Y4, Y5, Y1, Y5
+	VSUBPS      Y1, Y5, Y5
+	VFMADD231PS Y5, Y5, Y2
+	JMP         square_done
+
+square_most:
 	VMASKMOVPS  (DX)(R12*4), Y4, Y6
 	VMASKMOVPS  32(DX)(R12*4), Y5, Y7
 	VBLENDVPS   Y4, Y6, Y1, Y6
@@ -2077,6 +2621,18 @@ apply_rest:
 	SUBQ        R13, R15
 	VMOVUPS     (R14)(R15*4), Y2
 	VMOVUPS     32(R14)(R15*4), Y3
+	CMPQ        R13, $0x08
+	JG          apply_most
+	VMASKMOVPS  (DX)(R12*4), Y2, Y0
+	VSUBPS      Y1, Y0, Y0
+	VMULPS      Y4, Y0, Y0
+	VMASKMOVPS  (R8)(R12*4), Y2, Y3
+	VMASKMOVPS  (R9)(R12*4), Y2, Y5
+	VFMADD213PS Y5, Y3, Y0
+	VMASKMOVPS  Y0, Y2, (AX)(R12*4)
+	JMP         apply_done
+
+apply_most:
 	VMASKMOVPS  (DX)(R12*4), Y2, Y6
 	VMASKMOVPS  32(DX)(R12*4), Y3, Y7
 	VSUBPS      Y1, Y6, Y6
@@ -2167,6 +2723,20 @@ sums_rest:
 	SUBQ        R11, R13
 	VMOVUPS     (R12)(R13*4), Y8
 	VMOVUPS     32(R12)(R13*4), Y9
+	CMPQ        R11, $0x08
+	JG          sums_most
+	VMASKMOVPS  (DX)(R10*4), Y8, Y9
+	VBLENDVPS   Y8, Y9, Y0, Y9
+	VSUBPS      Y0, Y9, Y9
+	VMULPS      Y2, Y9, Y9
+	VMASKMOVPS  (CX)(R10*4), Y8, Y10
+	VMASKMOVPS  (DI)(R10*4), Y8, Y8
+	VMULPS      Y10, Y8, Y8
+	VADDPS      Y8, Y4, Y4
+	VFMADD231PS Y8, Y9, Y6
+	JMP         sums_done
+
+sums_most:
 	VMASKMOVPS  (DX)(R10*4), Y8, Y10
 	VMASKMOVPS  32(DX)(R10*4), Y9, Y11
 	VBLENDVPS   Y8, Y10, Y0, Y10
@@ -2249,6 +2819,22 @@ apply_rest:
 	SUBQ         R11, R13
 	VMOVUPS      (R12)(R13*4), Y8
 	VMOVUPS      32(R12)(R13*4), Y9
+	CMPQ         R11, $0x08
+	JG           apply_most
+	VMASKMOVPS   (DX)(R10*4), Y8, Y1
+	VBLENDVPS    Y8, Y1, Y0, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   (CX)(R10*4), Y8, Y0
+	VMASKMOVPS   (DI)(R10*4), Y8, Y3
+	VMULPS       Y0, Y3, Y3
+	VSUBPS       Y5, Y3, Y3
+	VFNMADD231PS Y1, Y7, Y3
+	VMULPS       Y2, Y3, Y3
+	VMASKMOVPS   Y3, Y8, (AX)(R10*4)
+	JMP          apply_done
+
+apply_most:
 	VMASKMOVPS   (DX)(R10*4), Y8, Y10
 	VMASKMOVPS   32(DX)(R10*4), Y9, Y11
 	VBLENDVPS    Y8, Y10, Y0, Y10
@@ -2352,6 +2938,26 @@ sums_rest:
 	SUBQ        R13, R15
 	VMOVUPS     (R14)(R15*4), Y8
 	VMOVUPS     32(R14)(R15*4), Y9
+	CMPQ        R13, $0x08
+	JG          sums_most
+	VMASKMOVPS  (DX)(R12*4), Y8, Y9
+	VBLENDVPS   Y8, Y9, Y0, Y9
+	VSUBPS      Y0, Y9, Y9
+	VMULPS      Y2, Y9, Y9
+	VMASKMOVPS  (CX)(R12*4), Y8, Y10
+	VMASKMOVPS  (DI)(R12*4), Y8, Y11
+	VMULPS      Y10, Y11, Y11
+	VADDPS      Y11, Y4, Y4
+	VFMADD231PS Y11, Y9, Y6
+	VMASKMOVPS  (R11)(R12*4), Y8, Y11
+	VADDPS      Y10, Y11, Y11
+	VMASKMOVPS  Y11, Y8, (R11)(R12*4)
+	VMASKMOVPS  (R10)(R12*4), Y8, Y11
+	VFMADD231PS Y10, Y9, Y11
+	VMASKMOVPS  Y11, Y8, (R10)(R12*4)
+	JMP         sums_done
+
+sums_most:
 	VMASKMOVPS  (DX)(R12*4), Y8, Y10
 	VMASKMOVPS  32(DX)(R12*4), Y9, Y11
 	VBLENDVPS   Y8, Y10, Y0, Y10
@@ -2446,6 +3052,22 @@ apply_rest:
 	SUBQ         R13, R15
 	VMOVUPS      (R14)(R15*4), Y8
 	VMOVUPS      32(R14)(R15*4), Y9
+	CMPQ         R13, $0x08
+	JG           apply_most
+	VMASKMOVPS   (DX)(R12*4), Y8, Y1
+	VBLENDVPS    Y8, Y1, Y0, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   (CX)(R12*4), Y8, Y0
+	VMASKMOVPS   (DI)(R12*4), Y8, Y3
+	VMULPS       Y0, Y3, Y3
+	VSUBPS       Y5, Y3, Y3
+	VFNMADD231PS Y1, Y7, Y3
+	VMULPS       Y2, Y3, Y3
+	VMASKMOVPS   Y3, Y8, (AX)(R12*4)
+	JMP          apply_done
+
+apply_most:
 	VMASKMOVPS   (DX)(R12*4), Y8, Y10
 	VMASKMOVPS   32(DX)(R12*4), Y9, Y11
 	VBLENDVPS    Y8, Y10, Y0, Y10
@@ -2496,6 +3118,58 @@ TEXT ·tile1AVX2(SB), NOSPLIT, $0-72
 	SHLQ $0x02, SI
 	SHLQ $0x02, R8
 
+w8:
+	CMPQ   R9, $0x00000040
+	JL     w8_done
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   DX, CX
+	MOVQ   DI, BX
+	MOVQ   k+64(FP), R10
+
+w8_k:
+	VBROADCASTSS (CX), Y8
+	VMOVUPS      (BX), Y9
+	VFMADD231PS  Y9, Y8, Y0
+	VMOVUPS      32(BX), Y9
+	VFMADD231PS  Y9, Y8, Y1
+	VMOVUPS      64(BX), Y9
+	VFMADD231PS  Y9, Y8, Y2
+	VMOVUPS      96(BX), Y9
+	VFMADD231PS  Y9, Y8, Y3
+	VMOVUPS      128(BX), Y9
+	VFMADD231PS  Y9, Y8, Y4
+	VMOVUPS      160(BX), Y9
+	VFMADD231PS  Y9, Y8, Y5
+	VMOVUPS      192(BX), Y9
+	VFMADD231PS  Y9, Y8, Y6
+	VMOVUPS      224(BX), Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         SI, CX
+	ADDQ         R8, BX
+	DECQ         R10
+	JNZ          w8_k
+	MOVQ         AX, CX
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      Y2, 64(CX)
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      Y4, 128(CX)
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y7, 224(CX)
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x00000100, AX
+	SUBQ         $0x00000040, R9
+	JMP          w8
+
+w8_done:
 w4:
 	CMPQ   R9, $0x00000020
 	JL     w4_done
@@ -4069,6 +4743,157 @@ scale_done:
 	VZEROUPPER
 	RET
 
+// func softmaxPaddedAVX512(x *float32, rows int, n int, ld int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·softmaxPaddedAVX512(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         rows+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         ld+24(FP), BX
+	SHLQ         $0x02, BX
+	VBROADCASTSS cff800000<>+0(SB), Z0
+	VMOVUPS      cc2b00000<>+0(SB), Z1
+
+rows:
+	VMOVAPS Z0, Z2
+	XORQ    SI, SI
+	MOVQ    DX, DI
+	SUBQ    $0x10, DI
+	JL      max_rest
+
+max_loop:
+	VMOVUPS (AX)(SI*4), Z3
+	VMAXPS  Z3, Z2, Z2
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, DI
+	JGE     max_loop
+
+max_rest:
+	ADDQ      $0x10, DI
+	JZ        max_done
+	MOVL      $0x00000001, R8
+	SHLXL     DI, R8, R8
+	DECL      R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (AX)(SI*4), K1, Z3
+	VBLENDMPS Z3, Z0, K1, Z3
+	VMAXPS    Z3, Z2, Z2
+
+max_done:
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VMAXPS        Y2, Y3, Y2
+	VPERM2F128    $0x01, Y2, Y2, Y3
+	VMAXPS        Y2, Y3, Y2
+	VPERMILPS     $0x4e, Y2, Y3
+	VMAXPS        Y2, Y3, Y2
+	VPERMILPS     $0xb1, Y2, Y3
+	VMAXPS        Y2, Y3, Y2
+	VBROADCASTSS  X2, Z2
+	VXORPS        Z3, Z3, Z3
+	XORQ          SI, SI
+	MOVQ          DX, DI
+	SUBQ          $0x10, DI
+	JL            exp_rest
+
+exp_loop:
+	VMOVUPS      (AX)(SI*4), Z4
+	VSUBPS       Z2, Z4, Z4
+	VMAXPS       Z4, Z1, Z4
+	VMULPS       c3fb8aa3b<>+0(SB), Z4, Z5
+	VCVTPS2DQ    Z5, Z5
+	VCVTDQ2PS    Z5, Z6
+	VFNMADD231PS c3f318000<>+0(SB), Z6, Z4
+	VFNMADD231PS cb95e8083<>+0(SB), Z6, Z4
+	VMOVUPS      c3ab51227<>+0(SB), Z6
+	VFMADD213PS  c3c091cea<>+0(SB), Z4, Z6
+	VFMADD213PS  c3d2aac79<>+0(SB), Z4, Z6
+	VFMADD213PS  c3e2aaa49<>+0(SB), Z4, Z6
+	VFMADD213PS  c3efffffe<>+0(SB), Z4, Z6
+	VMULPS       Z4, Z4, Z7
+	VFMADD213PS  Z4, Z6, Z7
+	VADDPS       c3f800000<>+0(SB), Z7, Z7
+	VPADDD       c0000007f<>+0(SB), Z5, Z5
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z5, Z7, Z7
+	VADDPS       Z7, Z3, Z3
+	VMOVUPS      Z7, (AX)(SI*4)
+	ADDQ         $0x10, SI
+	SUBQ         $0x10, DI
+	JGE          exp_loop
+
+exp_rest:
+	ADDQ         $0x10, DI
+	JZ           exp_done
+	MOVL         $0x00000001, R8
+	SHLXL        DI, R8, R8
+	DECL         R8
+	KMOVW        R8, K1
+	VMOVUPS.Z    (AX)(SI*4), K1, Z4
+	VBLENDMPS    Z4, Z0, K1, Z4
+	VSUBPS       Z2, Z4, Z4
+	VMAXPS       Z4, Z1, Z4
+	VMULPS       c3fb8aa3b<>+0(SB), Z4, Z2
+	VCVTPS2DQ    Z2, Z2
+	VCVTDQ2PS    Z2, Z5
+	VFNMADD231PS c3f318000<>+0(SB), Z5, Z4
+	VFNMADD231PS cb95e8083<>+0(SB), Z5, Z4
+	VMOVUPS      c3ab51227<>+0(SB), Z5
+	VFMADD213PS  c3c091cea<>+0(SB), Z4, Z5
+	VFMADD213PS  c3d2aac79<>+0(SB), Z4, Z5
+	VFMADD213PS  c3e2aaa49<>+0(SB), Z4, Z5
+	VFMADD213PS  c3efffffe<>+0(SB), Z4, Z5
+	VMULPS       Z4, Z4, Z6
+	VFMADD213PS  Z4, Z5, Z6
+	VADDPS       c3f800000<>+0(SB), Z6, Z6
+	VPADDD       c0000007f<>+0(SB), Z2, Z2
+	VPSLLD       $0x17, Z2, Z2
+	VMULPS       Z2, Z6, Z6
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      Z6, K1, (AX)(SI*4)
+
+exp_done:
+	VMOVUPS       c3f800000<>+0(SB), Z2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y3, Y4, Y3
+	VPERM2F128    $0x01, Y3, Y3, Y4
+	VADDPS        Y3, Y4, Y3
+	VPERMILPS     $0x4e, Y3, Y4
+	VADDPS        Y3, Y4, Y3
+	VPERMILPS     $0xb1, Y3, Y4
+	VADDPS        Y3, Y4, Y3
+	VBROADCASTSS  X3, Z3
+	VDIVPS        Z3, Z2, Z2
+	XORQ          SI, SI
+	MOVQ          DX, DI
+	SUBQ          $0x10, DI
+	JL            scale_rest
+
+scale_loop:
+	VMOVUPS (AX)(SI*4), Z3
+	VMULPS  Z3, Z2, Z3
+	VMOVUPS Z3, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, DI
+	JGE     scale_loop
+
+scale_rest:
+	ADDQ      $0x10, DI
+	JZ        scale_done
+	MOVL      $0x00000001, R8
+	SHLXL     DI, R8, R8
+	DECL      R8
+	KMOVW     R8, K1
+	VMOVUPS.Z (AX)(SI*4), K1, Z3
+	VMULPS    Z3, Z2, Z3
+	VMOVUPS   Z3, K1, (AX)(SI*4)
+
+scale_done:
+	ADDQ BX, AX
+	DECQ CX
+	JNZ  rows
+	VZEROUPPER
+	RET
+
 // func softmaxGradRowsAVX512(d *float32, ldd int, p *float32, ldp int, rows int, n int, scale float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·softmaxGradRowsAVX512(SB), NOSPLIT, $0-52
@@ -4580,6 +5405,58 @@ TEXT ·tile1AVX512(SB), NOSPLIT, $0-72
 	SHLQ $0x02, SI
 	SHLQ $0x02, R8
 
+w8:
+	CMPQ   R9, $0x00000080
+	JL     w8_done
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	MOVQ   DX, CX
+	MOVQ   DI, BX
+	MOVQ   k+64(FP), R10
+
+w8_k:
+	VBROADCASTSS (CX), Z8
+	VMOVUPS      (BX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VMOVUPS      64(BX), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VMOVUPS      128(BX), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VMOVUPS      192(BX), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VMOVUPS      256(BX), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VMOVUPS      320(BX), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VMOVUPS      384(BX), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VMOVUPS      448(BX), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	ADDQ         R8, BX
+	DECQ         R10
+	JNZ          w8_k
+	MOVQ         AX, CX
+	VMOVUPS      Z0, (CX)
+	VMOVUPS      Z1, 64(CX)
+	VMOVUPS      Z2, 128(CX)
+	VMOVUPS      Z3, 192(CX)
+	VMOVUPS      Z4, 256(CX)
+	VMOVUPS      Z5, 320(CX)
+	VMOVUPS      Z6, 384(CX)
+	VMOVUPS      Z7, 448(CX)
+	ADDQ         $0x00000200, DI
+	ADDQ         $0x00000200, AX
+	SUBQ         $0x00000080, R9
+	JMP          w8
+
+w8_done:
 w4:
 	CMPQ   R9, $0x00000040
 	JL     w4_done
@@ -4711,6 +5588,84 @@ TEXT ·tile2AVX512(SB), NOSPLIT, $0-72
 	SHLQ $0x02, SI
 	SHLQ $0x02, R8
 
+w8:
+	CMPQ   R9, $0x00000080
+	JL     w8_done
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	MOVQ   DX, R10
+	MOVQ   DI, R11
+	MOVQ   k+64(FP), R12
+
+w8_k:
+	VBROADCASTSS (R10), Z16
+	VBROADCASTSS (R10)(BX*1), Z17
+	VMOVUPS      (R11), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(R11), Z18
+	VFMADD231PS  Z18, Z16, Z1
+	VFMADD231PS  Z18, Z17, Z9
+	VMOVUPS      128(R11), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z10
+	VMOVUPS      192(R11), Z18
+	VFMADD231PS  Z18, Z16, Z3
+	VFMADD231PS  Z18, Z17, Z11
+	VMOVUPS      256(R11), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      320(R11), Z18
+	VFMADD231PS  Z18, Z16, Z5
+	VFMADD231PS  Z18, Z17, Z13
+	VMOVUPS      384(R11), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z14
+	VMOVUPS      448(R11), Z18
+	VFMADD231PS  Z18, Z16, Z7
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, R10
+	ADDQ         R8, R11
+	DECQ         R12
+	JNZ          w8_k
+	MOVQ         AX, R10
+	VMOVUPS      Z0, (R10)
+	VMOVUPS      Z1, 64(R10)
+	VMOVUPS      Z2, 128(R10)
+	VMOVUPS      Z3, 192(R10)
+	VMOVUPS      Z4, 256(R10)
+	VMOVUPS      Z5, 320(R10)
+	VMOVUPS      Z6, 384(R10)
+	VMOVUPS      Z7, 448(R10)
+	ADDQ         CX, R10
+	VMOVUPS      Z8, (R10)
+	VMOVUPS      Z9, 64(R10)
+	VMOVUPS      Z10, 128(R10)
+	VMOVUPS      Z11, 192(R10)
+	VMOVUPS      Z12, 256(R10)
+	VMOVUPS      Z13, 320(R10)
+	VMOVUPS      Z14, 384(R10)
+	VMOVUPS      Z15, 448(R10)
+	ADDQ         $0x00000200, DI
+	ADDQ         $0x00000200, AX
+	SUBQ         $0x00000080, R9
+	JMP          w8
+
+w8_done:
 w4:
 	CMPQ   R9, $0x00000040
 	JL     w4_done
@@ -4874,6 +5829,110 @@ TEXT ·tile3AVX512(SB), NOSPLIT, $0-72
 	SHLQ $0x02, SI
 	SHLQ $0x02, R8
 
+w8:
+	CMPQ   R9, $0x00000080
+	JL     w8_done
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	VXORPS Z2, Z2, Z2
+	VXORPS Z3, Z3, Z3
+	VXORPS Z4, Z4, Z4
+	VXORPS Z5, Z5, Z5
+	VXORPS Z6, Z6, Z6
+	VXORPS Z7, Z7, Z7
+	VXORPS Z8, Z8, Z8
+	VXORPS Z9, Z9, Z9
+	VXORPS Z10, Z10, Z10
+	VXORPS Z11, Z11, Z11
+	VXORPS Z12, Z12, Z12
+	VXORPS Z13, Z13, Z13
+	VXORPS Z14, Z14, Z14
+	VXORPS Z15, Z15, Z15
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	MOVQ   DX, R10
+	MOVQ   DI, R11
+	MOVQ   k+64(FP), R12
+
+w8_k:
+	VBROADCASTSS (R10), Z24
+	VBROADCASTSS (R10)(BX*1), Z25
+	VBROADCASTSS (R10)(BX*2), Z26
+	VMOVUPS      (R11), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(R11), Z27
+	VFMADD231PS  Z27, Z24, Z1
+	VFMADD231PS  Z27, Z25, Z9
+	VFMADD231PS  Z27, Z26, Z17
+	VMOVUPS      128(R11), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z10
+	VFMADD231PS  Z27, Z26, Z18
+	VMOVUPS      192(R11), Z27
+	VFMADD231PS  Z27, Z24, Z3
+	VFMADD231PS  Z27, Z25, Z11
+	VFMADD231PS  Z27, Z26, Z19
+	VMOVUPS      256(R11), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      320(R11), Z27
+	VFMADD231PS  Z27, Z24, Z5
+	VFMADD231PS  Z27, Z25, Z13
+	VFMADD231PS  Z27, Z26, Z21
+	VMOVUPS      384(R11), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z14
+	VFMADD231PS  Z27, Z26, Z22
+	VMOVUPS      448(R11), Z27
+	VFMADD231PS  Z27, Z24, Z7
+	VFMADD231PS  Z27, Z25, Z15
+	VFMADD231PS  Z27, Z26, Z23
+	ADDQ         SI, R10
+	ADDQ         R8, R11
+	DECQ         R12
+	JNZ          w8_k
+	MOVQ         AX, R10
+	VMOVUPS      Z0, (R10)
+	VMOVUPS      Z1, 64(R10)
+	VMOVUPS      Z2, 128(R10)
+	VMOVUPS      Z3, 192(R10)
+	VMOVUPS      Z4, 256(R10)
+	VMOVUPS      Z5, 320(R10)
+	VMOVUPS      Z6, 384(R10)
+	VMOVUPS      Z7, 448(R10)
+	ADDQ         CX, R10
+	VMOVUPS      Z8, (R10)
+	VMOVUPS      Z9, 64(R10)
+	VMOVUPS      Z10, 128(R10)
+	VMOVUPS      Z11, 192(R10)
+	VMOVUPS      Z12, 256(R10)
+	VMOVUPS      Z13, 320(R10)
+	VMOVUPS      Z14, 384(R10)
+	VMOVUPS      Z15, 448(R10)
+	ADDQ         CX, R10
+	VMOVUPS      Z16, (R10)
+	VMOVUPS      Z17, 64(R10)
+	VMOVUPS      Z18, 128(R10)
+	VMOVUPS      Z19, 192(R10)
+	VMOVUPS      Z20, 256(R10)
+	VMOVUPS      Z21, 320(R10)
+	VMOVUPS      Z22, 384(R10)
+	VMOVUPS      Z23, 448(R10)
+	ADDQ         $0x00000200, DI
+	ADDQ         $0x00000200, AX
+	SUBQ         $0x00000080, R9
+	JMP          w8
+
+w8_done:
 w4:
 	CMPQ   R9, $0x00000040
 	JL     w4_done

@@ -13,6 +13,7 @@ func sumSqVec(x []float32) float64                      { return sumSqGeneric(x)
 func maxVec(x []float32) float32                        { return maxGeneric(x) }
 func expSumVec(x []float32, top float32) float32        { return expSumGeneric(x, top) }
 func softmaxRows(x []float32, rows, n, ld int)          { softmaxRowsGeneric(x, rows, n, ld) }
+func softmaxPadded(x []float32, rows, n, ld int)        { softmaxRowsGeneric(x, rows, n, ld) }
 
 func layerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean, rstd []float32) {
 	layerNormRowsGeneric(dst, ldd, x, ldx, rows, d, gamma, beta, eps, mean, rstd)

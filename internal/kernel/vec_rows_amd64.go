@@ -31,6 +31,18 @@ func softmaxRows(x []float32, rows, n, ld int) {
 	}
 }
 
+// softmaxPadded is softmaxRows for rows whose memory goes on to a multiple of 8.
+func softmaxPadded(x []float32, rows, n, ld int) {
+	switch vecLevel {
+	case vecAVX512:
+		softmaxPaddedAVX512(&x[0], rows, n, ld)
+	case vecAVX2:
+		softmaxPaddedAVX2(&x[0], rows, n, ld)
+	default:
+		softmaxRowsGeneric(x, rows, n, ld)
+	}
+}
+
 // first is the address of a slice's first element, nil for an empty one.
 func first(x []float32) *float32 {
 	if len(x) == 0 {
@@ -57,16 +69,17 @@ func layerNormGradRows(dx, dy, x []float32, rows, d int, gamma, mean, rstd, dgam
 		layerNormGradRowsGeneric(dx, dy, x, rows, d, gamma, mean, rstd, dgamma, dbeta)
 		return
 	}
-	f := layerNormGradRowsAVX2
+	up, in, to, ga, mu, rs, dg, db := &dy[0], &x[0], &dx[0], &gamma[0], &mean[0], &rstd[0], first(dgamma), first(dbeta)
 	switch {
-	case vecLevel == vecAVX512 && dgamma != nil:
-		f = layerNormGradAllRowsAVX512
+	case vecLevel == vecAVX512 && dg != nil:
+		layerNormGradAllRowsAVX512(to, up, in, rows, d, ga, mu, rs, dg, db, invd)
 	case vecLevel == vecAVX512:
-		f = layerNormGradRowsAVX512
-	case dgamma != nil:
-		f = layerNormGradAllRowsAVX2
+		layerNormGradRowsAVX512(to, up, in, rows, d, ga, mu, rs, nil, nil, invd)
+	case dg != nil:
+		layerNormGradAllRowsAVX2(to, up, in, rows, d, ga, mu, rs, dg, db, invd)
+	default:
+		layerNormGradRowsAVX2(to, up, in, rows, d, ga, mu, rs, nil, nil, invd)
 	}
-	f(&dx[0], &dy[0], &x[0], rows, d, &gamma[0], &mean[0], &rstd[0], first(dgamma), first(dbeta), invd)
 }
 
 func softmaxGradRows(dp []float32, ldd int, p []float32, ldp, rows, n int, scale float32) {

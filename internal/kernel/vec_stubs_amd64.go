@@ -59,6 +59,11 @@ func expSumAVX2(x *float32, top float32, n int) float32
 //go:noescape
 func softmaxRowsAVX2(x *float32, rows int, n int, ld int)
 
+// softmaxPaddedAVX2 is softmaxRows that may write each row up to a multiple of 8.
+//
+//go:noescape
+func softmaxPaddedAVX2(x *float32, rows int, n int, ld int)
+
 // softmaxGradRowsAVX2 sets d = scale·p·(d − Σ p·d) in each row.
 //
 //go:noescape
@@ -163,6 +168,11 @@ func expSumAVX512(x *float32, top float32, n int) float32
 //
 //go:noescape
 func softmaxRowsAVX512(x *float32, rows int, n int, ld int)
+
+// softmaxPaddedAVX512 is softmaxRows that may write each row up to a multiple of 8.
+//
+//go:noescape
+func softmaxPaddedAVX512(x *float32, rows int, n int, ld int)
 
 // softmaxGradRowsAVX512 sets d = scale·p·(d − Σ p·d) in each row.
 //

@@ -40,8 +40,8 @@ func tile(f Form, r int) {
 		LEAQ(Mem{Base: t.ra, Index: t.ra, Scale: 4}, t.ra5)
 	}
 	lanes := f.Bytes() / 4
-	widths := []int{4, 2, 1}
-	if !f.Wide && r > 3 {
+	widths := []int{8, 4, 2, 1}
+	for widths[0]*r > 12 && !f.Wide || widths[0]*r > 24 {
 		widths = widths[1:]
 	}
 	for _, units := range widths {

@@ -9,9 +9,17 @@ import (
 )
 
 func softmax(f Form) {
-	TEXT("softmaxRows"+f.Suffix, 4, "func(x *float32, rows, n, ld int)")
+	softmaxRows(f, "softmaxRows", "replaces each row by its softmax.", f.Put)
+	softmaxRows(f, "softmaxPadded", "is softmaxRows that may write each row up to a multiple of 8.", f.PutPadded)
+	softmaxGrad(f)
+}
+
+// softmaxRows emits the softmax of rows that end where they end, or that go on
+// to a multiple of eight.
+func softmaxRows(f Form, name, doc string, put func(*Tail, Vec, Mem)) {
+	TEXT(name+f.Suffix, 4, "func(x *float32, rows, n, ld int)")
 	Pragma("noescape")
-	Doc("softmaxRows" + f.Suffix + " replaces each row by its softmax.")
+	Doc(name + f.Suffix + " " + doc)
 	x, count, n, ld := gp("x"), gp("rows"), gp("n"), gp("ld")
 	SHLQ(U8(2), ld)
 	none, low := f.Fill(ConstBits(0xFF800000).Mem), f.ConstReg(ExpNegativeLow)
@@ -24,7 +32,7 @@ func softmax(f Form) {
 		f.Do(VSUBPS, top, v, v)
 		y := f.ExpNegative(v, low)
 		f.Do(VADDPS, y, sum, sum)
-		f.Put(tail, y, at)
+		put(tail, y, at)
 	})
 	inv := f.ConstReg(1)
 	f.Do(VDIVPS, f.Sum(sum), inv, inv)
@@ -32,18 +40,20 @@ func softmax(f Form) {
 		at := Mem{Base: x, Index: i, Scale: 4}
 		v := f.Get(tail, at)
 		f.Do(VMULPS, v, inv, v)
-		f.Put(tail, v, at)
+		put(tail, v, at)
 	})
 	ADDQ(ld, x)
 	DECQ(count)
 	JNZ(LabelRef("rows"))
 	f.Return()
+}
 
+func softmaxGrad(f Form) {
 	TEXT("softmaxGradRows"+f.Suffix, 4, "func(d *float32, ldd int, p *float32, ldp, rows, n int, scale float32)")
 	Pragma("noescape")
 	Doc("softmaxGradRows" + f.Suffix + " sets d = scale·p·(d − Σ p·d) in each row.")
 	d, ldd, p, ldp := gp("d"), gp("ldd"), gp("p"), gp("ldp")
-	count, n = gp("rows"), gp("n")
+	count, n := gp("rows"), gp("n")
 	scale := f.Fill(paramMem("scale"))
 	SHLQ(U8(2), ldd)
 	SHLQ(U8(2), ldp)

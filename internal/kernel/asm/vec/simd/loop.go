@@ -52,7 +52,7 @@ func (f Form) Tail(n reg.GPVirtual) Tail {
 // Load returns the masked elements at m, and zeros.
 func (t Tail) Load(m Mem) Vec {
 	v := t.f.Vec()
-	for i := range v {
+	for i := range t.f.parts() {
 		at := m.Offset(i * t.f.Bytes())
 		if t.f.Wide {
 			VMOVUPS_Z(at, t.kreg, v[i])
@@ -66,7 +66,7 @@ func (t Tail) Load(m Mem) Vec {
 // LoadOr returns the masked elements at m, and those of fill elsewhere.
 func (t Tail) LoadOr(m Mem, fill Vec) Vec {
 	v := t.Load(m)
-	for i := range v {
+	for i := range t.f.parts() {
 		if t.f.Wide {
 			VBLENDMPS(v[i], fill[i], t.kreg, v[i])
 		} else {
@@ -78,7 +78,7 @@ func (t Tail) LoadOr(m Mem, fill Vec) Vec {
 
 // Store writes the masked elements of v.
 func (t Tail) Store(v Vec, m Mem) {
-	for i := range v {
+	for i := range t.f.parts() {
 		at := m.Offset(i * t.f.Bytes())
 		if t.f.Wide {
 			VMOVUPS(v[i], t.kreg, at)
@@ -90,7 +90,9 @@ func (t Tail) Store(v Vec, m Mem) {
 
 // Row walks n elements in logical vectors: body runs with a nil tail for whole
 // vectors and once more with the mask of what is left. index counts elements
-// and serves as the index register (scale 4) of the operands.
+// and serves as the index register (scale 4) of the operands. With AVX2 a tail
+// of at most eight elements takes one register instead of two; that changes no
+// result, since the idle lanes hold zeros or the fill.
 func (f Form) Row(label string, n reg.GPVirtual, body func(index reg.GPVirtual, tail *Tail)) {
 	i, left := GP64(), GP64()
 	XORQ(i, i)
@@ -106,6 +108,15 @@ func (f Form) Row(label string, n reg.GPVirtual, body func(index reg.GPVirtual, 
 	ADDQ(U8(Lanes), left)
 	JZ(LabelRef(label + "_done"))
 	t := f.Tail(left)
+	if !f.Wide {
+		CMPQ(left, U8(Lanes/2))
+		JG(LabelRef(label + "_most"))
+		halved = true
+		body(i, &t)
+		halved = false
+		JMP(LabelRef(label + "_done"))
+		Label(label + "_most")
+	}
 	body(i, &t)
 	Label(label + "_done")
 }
@@ -124,6 +135,16 @@ func (f Form) GetOr(tail *Tail, m Mem, fill Vec) Vec {
 		return tail.LoadOr(m, fill)
 	}
 	return f.Load(m)
+}
+
+// PutPadded is Put for rows whose memory goes on to a multiple of eight, which
+// may be overwritten. With AVX2 it spares the masked store, which is slow and
+// cannot be forwarded to the next load.
+func (f Form) PutPadded(tail *Tail, v Vec, m Mem) {
+	if tail != nil && !f.Wide {
+		tail = nil
+	}
+	f.Put(tail, v, m)
 }
 
 // Put stores through the tail when there is one.

@@ -31,6 +31,18 @@ type Vec []reg.VecVirtual
 // At is a logical vector in memory at a displacement from a base register.
 type At struct{ Mem }
 
+// halved is set while the kernel of a tail of at most eight elements is emitted:
+// only the first of two YMM registers then takes part.
+var halved bool
+
+// parts is how many registers of a logical vector take part.
+func (f Form) parts() int {
+	if f.Wide || halved {
+		return 1
+	}
+	return 2
+}
+
 // Vec returns a fresh logical vector.
 func (f Form) Vec() Vec {
 	if f.Wide {
@@ -58,7 +70,7 @@ func (f Form) Bytes() int {
 // Do emits op once per register of the logical vectors among args; other
 // operands are repeated as they are.
 func (f Form) Do(op func(...Op), args ...any) {
-	for i := range f.Vec() {
+	for i := range f.parts() {
 		ops := make([]Op, len(args))
 		for j, a := range args {
 			switch a := a.(type) {
@@ -104,7 +116,7 @@ func (f Form) Fill(m Op) Vec { return f.New(VBROADCASTSS, m) }
 // Select returns b where the sign bit of mask is set and a elsewhere.
 func (f Form) Select(mask, a, b Vec) Vec {
 	out := f.Vec()
-	for i := range out {
+	for i := range f.parts() {
 		if f.Wide {
 			k := K()
 			VPMOVD2M(mask[i], k)
