@@ -26,11 +26,21 @@ type Query struct {
 // Term is one direction's share of the gradient: C·ε for the noise that
 // (Image, Pair) names. C already holds every weight of the estimate (1/B,
 // 1/P_i, 1/2σ), so a model only multiplies and adds.
+//
+// Sign says which forward's input x the noise is paired with at a site: 0 the
+// clean one, ±1 the one that the query with this sign saw, which differs where
+// an earlier site was noisy too (the joint schedule). C is then the weight of
+// Sign·ε before the division by the scale σ of each site, which the model does.
 type Term struct {
 	Image int32
 	Pair  int32
+	Sign  int8
 	C     float32
 }
+
+// WeightSite is the site number in the noise counter of weight perturbations;
+// the counter's image is then the parameter's index and its pair the direction.
+const WeightSite = 4095
 
 // Kind says what the noise of a Perturbation is added to.
 type Kind int
@@ -52,7 +62,6 @@ type Perturbation struct {
 	Sites  []int     // Activation: indices into Model.Sites, all noisy in one forward
 	Sigma  []float32 // Activation: the scale of each of Sites; Weight: one number
 	Params []int     // Weight: indices into Model.Params
-	Mask   bool      // Activation: only the rows that can reach the loss carry noise
 }
 
 // Site describes one linear map z = x Wᵀ + b whose output can be perturbed.

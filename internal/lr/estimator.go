@@ -1,0 +1,171 @@
+package lr
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Options choose and tune an estimator. Sites and Params are indices into the
+// model's.
+type Options struct {
+	Schedule   string  // see each estimator
+	Antithetic bool    // pairs ±ε instead of single directions with a baseline
+	Sigma      float64 // scale of the noise
+	LearnSigma bool    // activation: follow ∂/∂log σ of each site
+	SigmaLR    float64
+	Sites      []int // sites trained
+	Params     []int // parameters perturbed directly: all trained ones for weight, norms and embeddings for activation
+	Seed       uint64
+	Noise      noise.Source
+}
+
+// Step is one batch with its clean pass and the queries that each image got.
+type Step struct {
+	Number uint32
+	Batch  *query.Batch
+	Clean  *query.Clean
+	Counts []int // n_i, per perturbation
+}
+
+// Record is one perturbation of a step as it went: enough to rebuild its
+// gradient without asking the model again.
+type Record struct {
+	P query.Perturbation
+	C []float32 // c_ip, image by image, pair by pair; joint: ℓ−b of each query
+	// Mean is the mean loss of each direction's queries less the clean loss; nil
+	// unless the scale is learned, which alone reads it.
+	Mean []float32
+}
+
+// Result is what a step's queries said.
+type Result struct {
+	Queries  int64
+	FLOPs    int64
+	Records  []Record
+	Variance []float64    // V̂_i of one direction of each image, up to one common constant
+	Params   []int        // parameters that have a gradient after Accumulate
+	Clean    *query.Clean // bp: the clean pass, which it makes itself
+}
+
+// Estimator turns queries into gradients.
+type Estimator interface {
+	// Name is the estimator's name in a config.
+	Name() string
+	// Sites lists the sites whose clean activations a step needs.
+	Sites(step uint32) []int
+	// Plan lists a step's perturbations; each gets every image's queries. An
+	// estimator with none (bp) makes its own clean pass in Ask.
+	Plan(step uint32) []query.Perturbation
+	// Ask evaluates the queries of a step.
+	Ask(ctx context.Context, m query.Model, s *Step) (*Result, error)
+	// Accumulate adds the gradient that the records describe to Param.Grad.
+	// Calling it on recorded coefficients rebuilds a step bit for bit.
+	Accumulate(ctx context.Context, m query.Model, s *Step, records []Record) error
+	// Learn updates what the estimator itself learns, after Accumulate.
+	Learn(m query.Model, s *Step, records []Record)
+	// State and Restore carry what it learned through a checkpoint.
+	State() []float64
+	Restore([]float64) error
+}
+
+// builders is the registry: one file and one line per estimator.
+var builders = map[string]func(m query.Model, o Options) (Estimator, error){}
+
+// Register adds an estimator under a name; call it from init.
+func Register(name string, build func(m query.Model, o Options) (Estimator, error)) {
+	builders[name] = build
+}
+
+// Names lists the registered estimators.
+func Names() []string {
+	var n []string
+	for k := range builders {
+		n = append(n, k)
+	}
+	sort.Strings(n)
+	return n
+}
+
+// New makes an estimator for a model.
+func New(name string, m query.Model, o Options) (Estimator, error) {
+	b, ok := builders[name]
+	if !ok {
+		return nil, uierr.New(fmt.Sprintf("estimator.name: no estimator %q", name), fmt.Sprintf("known: %v", Names()))
+	}
+	return b(m, o)
+}
+
+// pairs is the number P_i of directions of an image with n queries.
+func pairs(n int, antithetic bool) int {
+	if antithetic {
+		return n / 2
+	}
+	return n
+}
+
+// plan lists the queries of one perturbation: image by image, pair by pair, +
+// before −.
+func plan(counts []int, antithetic bool) []query.Query {
+	var q []query.Query
+	for i, n := range counts {
+		for p := 0; p < pairs(n, antithetic); p++ {
+			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1})
+			if antithetic {
+				q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+			}
+		}
+	}
+	return q
+}
+
+// coefficients turns losses into c_ip: (ℓ₊−ℓ₋)/2σ for a pair, (ℓ−b_i)/σ with
+// the clean loss as baseline for a single direction.
+func coefficients(q []query.Query, losses, clean []float32, sigma float32, antithetic bool) []float32 {
+	if !antithetic {
+		c := make([]float32, len(q))
+		for j, x := range q {
+			c[j] = (losses[j] - clean[x.Image]) / sigma
+		}
+		return c
+	}
+	c := make([]float32, len(q)/2)
+	for j := range c {
+		c[j] = (losses[2*j] - losses[2*j+1]) / (2 * sigma)
+	}
+	return c
+}
+
+// weigh turns coefficients into terms with the weight 1/(B·P_i) that keeps the
+// estimate unbiased for every allocation.
+func weigh(counts []int, c []float32, antithetic bool) []query.Term {
+	t := make([]query.Term, 0, len(c))
+	B := float32(len(counts))
+	for i, n := range counts {
+		P := pairs(n, antithetic)
+		for p := 0; p < P; p++ {
+			t = append(t, query.Term{Image: int32(i), Pair: int32(p), C: c[len(t)] / (B * float32(P))})
+		}
+	}
+	return t
+}
+
+// addVariance adds mean_p c_ip² · scale_i to each image's V̂.
+func addVariance(v []float64, counts []int, c []float32, perPair int, scale func(i int) float64) {
+	j := 0
+	for i, n := range counts {
+		P := n / perPair
+		var s float64
+		for p := 0; p < P; p++ {
+			s += float64(c[j]) * float64(c[j])
+			j++
+		}
+		if P > 0 {
+			v[i] += s / float64(P) * scale(i)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package lr
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Purpose says what a query was spent on.
+type Purpose string
+
+// The purposes of the ledger.
+const (
+	CleanPass  Purpose = "clean"
+	Perturbed  Purpose = "perturbed"
+	Allocator  Purpose = "allocator"
+	Evaluation Purpose = "evaluation"
+)
+
+// Entry is what one purpose has cost.
+type Entry struct {
+	Queries int64   `json:"queries"`
+	FLOPs   int64   `json:"flops"`
+	Seconds float64 `json:"seconds"`
+}
+
+func (e *Entry) add(o Entry) {
+	e.Queries += o.Queries
+	e.FLOPs += o.FLOPs
+	e.Seconds += o.Seconds
+}
+
+// Ledger counts every query of a run, by purpose. Its JSON is
+// {"total":{"queries","flops","seconds"},"by_purpose":{...}}.
+type Ledger struct {
+	by map[Purpose]*Entry
+}
+
+// NewLedger is an empty ledger with every purpose at zero.
+func NewLedger() *Ledger {
+	l := &Ledger{by: map[Purpose]*Entry{}}
+	for _, p := range Purposes() {
+		l.by[p] = &Entry{}
+	}
+	return l
+}
+
+// Purposes lists the purposes in the order of a step.
+func Purposes() []Purpose { return []Purpose{CleanPass, Allocator, Perturbed, Evaluation} }
+
+// Spend adds queries, the floating-point operations they took and the time since began.
+func (l *Ledger) Spend(p Purpose, queries, flops int64, began time.Time) {
+	l.by[p].add(Entry{Queries: queries, FLOPs: flops, Seconds: time.Since(began).Seconds()})
+}
+
+// Of is what one purpose has cost so far.
+func (l *Ledger) Of(p Purpose) Entry { return *l.by[p] }
+
+// Total is the sum over the purposes.
+func (l *Ledger) Total() Entry {
+	var t Entry
+	for _, p := range Purposes() {
+		t.add(*l.by[p])
+	}
+	return t
+}
+
+type ledgerJSON struct {
+	Total     Entry             `json:"total"`
+	ByPurpose map[Purpose]Entry `json:"by_purpose"`
+}
+
+// MarshalJSON writes the total and every purpose.
+func (l *Ledger) MarshalJSON() ([]byte, error) {
+	j := ledgerJSON{Total: l.Total(), ByPurpose: map[Purpose]Entry{}}
+	for p, e := range l.by {
+		j.ByPurpose[p] = *e
+	}
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; the total is recomputed.
+func (l *Ledger) UnmarshalJSON(b []byte) error {
+	var j ledgerJSON
+	if err := json.Unmarshal(b, &j); err != nil {
+		return err
+	}
+	*l = *NewLedger()
+	for p, e := range j.ByPurpose {
+		if l.by[p] == nil {
+			return fmt.Errorf("ledger: unknown purpose %q", p)
+		}
+		*l.by[p] = e
+	}
+	return nil
+}

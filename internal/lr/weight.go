@@ -1,0 +1,104 @@
+package lr
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+func init() { Register("weight", newWeight) }
+
+// weight perturbs parameters with directions that the images share (DESIGN 3.2;
+// SPSA, Spall 1992; MeZO, Malladi et al. 2023). Image i takes part in the first
+// P_i directions. Schedules: all perturbs every trained parameter at once,
+// tensor one parameter after another.
+type weight struct{ o Options }
+
+func newWeight(_ query.Model, o Options) (Estimator, error) {
+	if o.Schedule == "" {
+		o.Schedule = "all"
+	}
+	if o.Schedule != "all" && o.Schedule != "tensor" {
+		return nil, uierr.New(fmt.Sprintf("estimator.schedule: the weight estimator has no schedule %q", o.Schedule), "use all or tensor")
+	}
+	if len(o.Params) == 0 {
+		return nil, uierr.New("sites: no parameter is trained", "name blocks and kinds, or a prompt")
+	}
+	return &weight{o: o}, nil
+}
+
+func (w *weight) Name() string { return "weight" }
+
+func (w *weight) Sites(uint32) []int { return nil }
+
+func (w *weight) Plan(step uint32) []query.Perturbation {
+	p := query.Perturbation{Kind: query.Weight, Step: step, Sigma: []float32{float32(w.o.Sigma)}}
+	if w.o.Schedule == "all" {
+		p.Params = w.o.Params
+		return []query.Perturbation{p}
+	}
+	var out []query.Perturbation
+	for _, i := range w.o.Params {
+		p.Params = []int{i}
+		out = append(out, p)
+	}
+	return out
+}
+
+func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
+	r := &Result{Variance: make([]float64, s.Batch.N)}
+	q := plan(s.Counts, w.o.Antithetic)
+	losses := make([]float32, len(q))
+	perPair := 1
+	if w.o.Antithetic {
+		perPair = 2
+	}
+	for _, p := range w.Plan(s.Number) {
+		if err := m.Losses(ctx, &p, q, losses); err != nil {
+			return nil, err
+		}
+		c := coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)
+		d := paramSize(m, p.Params)
+		addVariance(r.Variance, s.Counts, c, perPair, func(int) float64 { return d })
+		r.Queries += int64(len(q))
+		r.FLOPs += int64(len(q)) * m.ForwardFLOPs()
+		r.Records = append(r.Records, Record{P: p, C: c})
+		r.Params = append(r.Params, p.Params...)
+	}
+	return r, nil
+}
+
+func (w *weight) Accumulate(ctx context.Context, m query.Model, s *Step, records []Record) error {
+	for i := range records {
+		r := &records[i]
+		if err := m.Accumulate(ctx, &r.P, shareDirections(s.Counts, r.C, w.o.Antithetic)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shareDirections sums the images' weighted coefficients of each direction:
+// C_q = Σ_{i: P_i ≥ q} c_iq / (B·P_i).
+func shareDirections(counts []int, c []float32, antithetic bool) []query.Term {
+	var sums []float64
+	for _, t := range weigh(counts, c, antithetic) {
+		for int(t.Pair) >= len(sums) {
+			sums = append(sums, 0)
+		}
+		sums[t.Pair] += float64(t.C)
+	}
+	out := make([]query.Term, len(sums))
+	for p, v := range sums {
+		out[p] = query.Term{Pair: int32(p), C: float32(v)}
+	}
+	return out
+}
+
+func (w *weight) Learn(query.Model, *Step, []Record) {}
+
+func (w *weight) State() []float64 { return nil }
+
+func (w *weight) Restore([]float64) error { return nil }

@@ -1,0 +1,167 @@
+package vit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/flops-vit/flops/internal/query"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// wholeSlots is the number of images of one micro-batch of a whole forward: the
+// activations of a block stay in a core's cache, and the rows fill the GEMM's
+// tiles. It is fixed, so that results do not depend on the workers.
+func (a Arch) wholeSlots() int { return min(16, max(1, 2*260/a.Tokens())) }
+
+// gorgoniaNodes lists nodes that are not nil.
+func gorgoniaNodes(n ...*gorgonia.Node) gorgonia.Nodes {
+	return slices.DeleteFunc(n, func(n *gorgonia.Node) bool { return n == nil })
+}
+
+func values(n *gorgonia.Node) []float32 { return n.Value().(*tensor.Dense).Float32s() }
+
+// wholeKey names a whole forward in a worker's cache.
+func wholeKey(taps []string, split, full bool) string { return fmt.Sprint(taps, split, full) }
+
+// wholeProgram is the whole forward with taps.
+func (m *Model) wholeProgram(w *worker, k string, taps []string, split, full bool) (*program, error) {
+	if p := w.whole[k]; p != nil {
+		return p, nil
+	}
+	return pick(w.whole, k, func() (*program, error) {
+		p := &program{graph: newGraph(m.net, m.net.Arch.wholeSlots())}
+		p.split, p.full = split, full
+		if err := p.network(nil); err != nil {
+			return nil, err
+		}
+		return p.compile(append([]string{"f"}, taps...)...)
+	})
+}
+
+// load puts images lo..hi-1 of a batch into the slots of a whole graph.
+func (p *program) load(b *query.Batch, lo, hi int) {
+	size := len(b.X) / b.N
+	f := p.feed
+	f.N = hi - lo
+	copy(values(p.images), b.X[lo*size:hi*size])
+	copy(f.Labels, b.Labels[lo:hi])
+	for s := 0; s < f.N; s++ {
+		f.Image[s] = int32(lo + s)
+	}
+}
+
+// Evaluate is the forward of a batch: losses, logits and features.
+func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+	return m.forward(ctx, b, nil, false, false)
+}
+
+// Clean is the forward of a batch that also keeps what the suffixes of the
+// given sites start from, perturbed one by one or all at once.
+func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.Clean, error) {
+	if b.N > m.net.store.images {
+		m.net.store = &store{images: b.N, tensors: map[string]*stored{}}
+		m.forget()
+	}
+	if !slices.Equal(sites, m.sites) || m.taps == nil {
+		if err := m.plan(sites); err != nil {
+			return nil, err
+		}
+	}
+	m.batch = b
+	split, full := false, false
+	for _, s := range sites {
+		split = split || m.net.sites[s].Kind == MLPIn
+		full = full || (!m.opt.Mask && m.net.sites[s].Block == m.net.Arch.Layers-1)
+	}
+	c, err := m.forward(ctx, b, m.taps, split, full)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sites {
+		name, rows := m.net.inputName(s, m.opt.Mask)
+		sq := make([]float32, b.N)
+		for i := range sq {
+			x := m.net.store.image(name, i)
+			sum := float64(rows)
+			for _, v := range x {
+				sum += float64(v) * float64(v)
+			}
+			sq[i] = float32(sum)
+		}
+		c.InputSq = append(c.InputSq, sq)
+	}
+	return c, nil
+}
+
+// forget drops every compiled graph, after the store they read moved.
+func (m *Model) forget() {
+	m.taps = nil
+	for _, w := range m.workers {
+		clear(w.whole)
+		clear(w.suffixes)
+	}
+}
+
+// plan finds what the clean pass must keep: what any suffix of these sites
+// reads and the inputs of their linear maps.
+func (m *Model) plan(sites []int) error {
+	need := map[string]bool{}
+	sets := [][]int{}
+	for _, s := range sites {
+		sets = append(sets, []int{s})
+		name, rows := m.net.inputName(s, m.opt.Mask)
+		m.net.store.tensor(name, rows, m.net.sites[s].In)
+		need[name] = true
+	}
+	if len(sites) > 1 {
+		sets = append(sets, sites)
+	}
+	for _, set := range sets {
+		p, err := m.suffixProgram(m.workers[0], set, key(set))
+		if err != nil {
+			return err
+		}
+		for name := range p.cleans {
+			need[name] = true
+		}
+	}
+	m.sites, m.taps = slices.Clone(sites), make([]string, 0, len(need))
+	for name := range need {
+		m.taps = append(m.taps, name)
+	}
+	slices.Sort(m.taps)
+	return nil
+}
+
+func (m *Model) forward(ctx context.Context, b *query.Batch, taps []string, split, full bool) (*query.Clean, error) {
+	if err := m.check(b); err != nil {
+		return nil, err
+	}
+	a, slots := m.net.Arch, m.net.Arch.wholeSlots()
+	c := &query.Clean{Losses: make([]float32, b.N), Logits: make([]float32, b.N*a.Classes), Classes: a.Classes,
+		Features: make([]float32, b.N*a.Hidden), Dim: a.Hidden}
+	k := wholeKey(taps, split, full)
+	err := m.each(ctx, (b.N+slots-1)/slots, func(w *worker, i int) error {
+		p, err := m.wholeProgram(w, k, taps, split, full)
+		if err != nil {
+			return err
+		}
+		lo, hi := i*slots, min(b.N, (i+1)*slots)
+		p.load(b, lo, hi)
+		if err := p.run(m.opt.Loss); err != nil {
+			return err
+		}
+		copy(c.Losses[lo:hi], values(p.losses))
+		copy(c.Logits[lo*a.Classes:hi*a.Classes], values(p.logits))
+		copy(c.Features[lo*a.Hidden:hi*a.Hidden], values(p.taps["f"].node))
+		for _, name := range taps {
+			t := m.net.store.tensors[name]
+			n := t.rows * t.width
+			copy(t.data[lo*n:hi*n], values(p.taps[name].node))
+		}
+		return nil
+	})
+	return c, err
+}

@@ -1,0 +1,67 @@
+package vit
+
+import (
+	"fmt"
+
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+)
+
+// Feed is what one run of a graph reads besides its tensors: how many of its
+// slots are in use, the image of the batch that each slot evaluates, and the
+// noise it carries. A graph has one Feed and one goroutine.
+type Feed struct {
+	N      int     // slots in use, at most the graph's size
+	Image  []int32 // per slot: image of the clean batch
+	Labels []int32 // per slot
+	Pair   []int32 // per slot: number of the direction
+	Sign   []int8  // per slot: +1, -1, or 0 where the slot carries no noise
+
+	Step  uint32
+	Sigma []float32 // per site of the network: scale of its noise
+	Noise noise.Source
+	Loss  objective.Objective
+
+	gemm kernel.Scratch
+	attn kernel.AttentionScratch
+	bufs [3][]float32
+	err  error // of the last run's objective
+}
+
+// buf is the i-th workspace, at least n long; its content is whatever the last
+// user left.
+func (f *Feed) buf(i, n int) []float32 {
+	if cap(f.bufs[i]) < n {
+		f.bufs[i] = make([]float32, n)
+	}
+	return f.bufs[i][:n]
+}
+
+func newFeed(slots, sites int) *Feed {
+	return &Feed{Image: make([]int32, slots), Labels: make([]int32, slots), Pair: make([]int32, slots),
+		Sign: make([]int8, slots), Sigma: make([]float32, sites)}
+}
+
+// target is what the objective is told of each slot: its class, or its place in
+// the batch where the objective couples the images.
+func (f *Feed) target() []int32 {
+	if _, ok := f.Loss.(objective.Coupled); ok {
+		return f.Image[:f.N]
+	}
+	return f.Labels[:f.N]
+}
+
+// lossGrad is the derivative of each slot's loss by its logits.
+func (f *Feed) lossGrad(out, logits []float32, rows, classes int) error {
+	d, ok := f.Loss.(objective.Differentiable)
+	if !ok {
+		return fmt.Errorf("vit: objective %s has no gradient", f.Loss.Name())
+	}
+	return d.Grad(out, logits, rows, classes, f.target(), 1)
+}
+
+// counter names the noise of a slot at a site.
+func (f *Feed) counter(slot, site int) noise.Counter {
+	return noise.Counter{Step: f.Step, Site: uint32(site), Image: uint32(f.Image[slot]), Pair: uint32(f.Pair[slot])}
+}

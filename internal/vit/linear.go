@@ -1,0 +1,50 @@
+package vit
+
+import (
+	"sync"
+
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// linear is a linear map z = x Wᵀ + b with its weight packed for the GEMM. It
+// is packed once after every change and shared by all graphs and workers.
+type linear struct {
+	w, b    *query.Param
+	out, in int
+
+	mu         sync.Mutex
+	forward    kernel.Packed // Wᵀ, for z = x Wᵀ
+	backward   kernel.Packed // W, for dx = dz W
+	hasF, hasB bool
+}
+
+func newLinear(w, b *query.Param) *linear {
+	out := w.Shape[0]
+	return &linear{w: w, b: b, out: out, in: len(w.Data) / out}
+}
+
+// stale says that the weight changed.
+func (l *linear) stale() { l.hasF, l.hasB = false, false }
+
+// nt is the packed weight for the forward. Workers may ask at once.
+func (l *linear) nt() *kernel.Packed {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasF {
+		l.forward.PackNT(l.w.Data, l.out, l.in, l.in)
+		l.hasF = true
+	}
+	return &l.forward
+}
+
+// nn is the packed weight for the gradient of the input.
+func (l *linear) nn() *kernel.Packed {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasB {
+		l.backward.PackNN(l.w.Data, l.out, l.in, l.in)
+		l.hasB = true
+	}
+	return &l.backward
+}

@@ -1,0 +1,125 @@
+package vit
+
+import (
+	"github.com/flops-vit/flops/internal/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// linear is z = x Wᵀ + b, with GELU(z) in place of z where gelu, and res added
+// at the end where it is not nil. x is (slots·rows)×in. A residual that is a
+// clean activation is read at each slot's image; x never is, because a linear
+// map of a clean activation is one itself.
+func (g *graph) linear(name string, l *linear, x act, rows int, gelu bool, res *act) *gorgonia.Node {
+	f, n := g.feed, l.out
+	in := []*gorgonia.Node{x.node, g.param(l.w), g.param(l.b)}
+	idx := []bool{false, false, false}
+	if res != nil {
+		in, idx = append(in, res.node), append(idx, res.clean)
+	}
+	o := g.op(Spec{Kind: OpLinear, Name: name, Rows: rows, Width: n, GELU: gelu, Indexed: idx})
+	var ep kernel.Epilogue
+	o.run = func(out []float32, v [][]float32) {
+		ep = kernel.Epilogue{Bias: v[2], GELU: gelu}
+		if res != nil && !res.clean {
+			ep.Residual, ep.LdRes = v[3], n
+		}
+		kernel.Gemm(out, n, v[0], l.in, f.N*rows, l.nt(), &ep, &f.gemm)
+		if res != nil && res.clean {
+			for s := 0; s < f.N; s++ {
+				i := int(f.Image[s])
+				kernel.AddTo(out[s*rows*n:(s+1)*rows*n], v[3][i*rows*n:(i+1)*rows*n])
+			}
+		}
+	}
+	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		return g.linearGrad(name, l, in, dy, rows)
+	}
+	return g.apply(o, in...)
+}
+
+// linearGrad builds dx = dz W, dW = dzᵀ x and db = Σ dz; the residual's
+// gradient is dz itself.
+func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgonia.Node, rows int) (gorgonia.Nodes, error) {
+	f := g.feed
+	dx := g.op(Spec{Kind: OpLinearDX, Name: name + ".dx", Rows: rows, Width: l.in})
+	dx.run = func(out []float32, v [][]float32) {
+		kernel.Gemm(out, l.in, v[0], l.out, f.N*rows, l.nn(), &kernel.Epilogue{}, &f.gemm)
+	}
+	dw := g.op(Spec{Kind: OpLinearDW, Name: name + ".dw", Rows: rows})
+	dw.shape = tensor.Shape(l.w.Shape)
+	dw.run = func(out []float32, v [][]float32) {
+		kernel.GemmTN(out, l.in, v[0], l.out, v[1], l.in, l.out, l.in, f.N*rows, false, &f.gemm)
+	}
+	db := g.colSum(name+".db", rows, l.out)
+	out := gorgonia.Nodes{g.apply(dx, dy, in[1]), g.apply(dw, dy, in[0]), g.apply(db, dy)}
+	if len(in) == 4 {
+		out = append(out, dy)
+	}
+	return out, g.err
+}
+
+// colSum adds the rows of its input.
+func (g *graph) colSum(name string, rows, width int) *FusedOp {
+	f := g.feed
+	o := g.op(Spec{Kind: OpColSum, Name: name, Rows: rows, Width: width})
+	o.shape = tensor.Shape{width}
+	o.run = func(out []float32, v [][]float32) {
+		clear(out)
+		for r := 0; r < f.N*rows; r++ {
+			kernel.AddTo(out, v[0][r*width:(r+1)*width])
+		}
+	}
+	return o
+}
+
+// gelu is the exact GELU x·Φ(x), alone where a suffix starts before it.
+func (g *graph) gelu(name string, x act, rows, width int) *gorgonia.Node {
+	f := g.feed
+	o := g.op(Spec{Kind: OpGELU, Name: name, Rows: rows, Width: width})
+	o.run = func(out []float32, v [][]float32) {
+		n := f.N * rows * width
+		kernel.GELU(out[:n], v[0][:n])
+	}
+	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		d := g.op(Spec{Kind: OpGELUGrad, Name: name + ".dx", Rows: rows, Width: width})
+		d.run = func(out []float32, v [][]float32) {
+			n := f.N * rows * width
+			kernel.GELUGrad(out[:n], v[0][:n], v[1][:n])
+		}
+		return gorgonia.Nodes{g.apply(d, in[0], dy)}, g.err
+	}
+	return g.apply(o, x.node)
+}
+
+// norm is the layer norm of every row.
+func (g *graph) norm(name string, x act, rows int) *gorgonia.Node {
+	f, d, eps := g.feed, g.net.Arch.Hidden, float32(g.net.Arch.Eps)
+	gamma, beta := g.net.param(name+".weight"), g.net.param(name+".bias")
+	o := g.op(Spec{Kind: OpNorm, Name: name, Rows: rows, Width: d, Eps: eps})
+	o.run = func(out []float32, v [][]float32) {
+		kernel.LayerNormRows(out, d, v[0], d, f.N*rows, d, v[1], v[2], eps, nil, nil)
+	}
+	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		dx := g.op(Spec{Kind: OpNormDX, Name: name + ".dx", Rows: rows, Width: d, Eps: eps})
+		dx.run = func(out []float32, v [][]float32) { g.normGrad(out, nil, v, f.N*rows, d, eps) }
+		dg := g.op(Spec{Kind: OpNormDG, Name: name + ".dg", Rows: rows, Width: d, Eps: eps})
+		dg.shape = tensor.Shape{d}
+		dg.run = func(out []float32, v [][]float32) {
+			clear(out)
+			g.normGrad(f.buf(2, f.N*rows*d), out, v, f.N*rows, d, eps)
+		}
+		return gorgonia.Nodes{g.apply(dx, dy, in[0], in[1]), g.apply(dg, dy, in[0], in[1]), g.apply(g.colSum(name+".db", rows, d), dy)}, g.err
+	}
+	return g.apply(o, x.node, g.param(gamma), g.param(beta))
+}
+
+// normGrad recomputes the rows' statistics (cheaper than keeping them) and
+// differentiates. v is dy, x, gamma.
+func (g *graph) normGrad(dx, dgamma []float32, v [][]float32, rows, d int, eps float32) {
+	f := g.feed
+	stat := f.buf(0, 2*rows)
+	mean, rstd := stat[:rows], stat[rows:]
+	kernel.LayerNormRows(f.buf(1, rows*d), d, v[1], d, rows, d, v[2], g.zeros(d), eps, mean, rstd)
+	kernel.LayerNormGradRows(dx, v[0], v[1], rows, d, v[2], mean, rstd, dgamma, nil)
+}

@@ -1,0 +1,135 @@
+package vit
+
+import (
+	"github.com/flops-vit/flops/internal/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// patches cuts each image (C×H×W) into rows of C·p·p values, in the order of
+// Hugging Face's patch convolution: channel, then row, then column.
+func (g *graph) patches(x *gorgonia.Node) *gorgonia.Node {
+	f, a := g.feed, g.net.Arch
+	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Arch: &g.net.Arch})
+	o.run = func(out []float32, v [][]float32) {
+		for s := 0; s < f.N; s++ {
+			cutPatches(out[s*a.Patches()*a.PatchLen():], v[0][s*a.Chans*a.Image*a.Image:], a)
+		}
+	}
+	return g.apply(o, x)
+}
+
+func cutPatches(out, img []float32, a Arch) {
+	side, p := a.Image/a.Patch, a.Patch
+	o := 0
+	for py := 0; py < side; py++ {
+		for px := 0; px < side; px++ {
+			for c := 0; c < a.Chans; c++ {
+				for y := 0; y < p; y++ {
+					row := img[(c*a.Image+py*p+y)*a.Image+px*p:]
+					o += copy(out[o:o+p], row[:p])
+				}
+			}
+		}
+	}
+}
+
+// embed assembles the sequence: cls token and position 0, the prompt tokens,
+// and each patch with its position.
+func (g *graph) embed(z act) *gorgonia.Node {
+	f, a := g.feed, g.net.Arch
+	T, P, D := a.Tokens(), a.Patches(), a.Hidden
+	in := []*gorgonia.Node{z.node, g.param(g.net.param(nameCls)), g.param(g.net.param(namePos))}
+	if a.Prompts > 0 {
+		in = append(in, g.param(g.net.param(namePrompts)))
+	}
+	o := g.op(Spec{Kind: OpEmbed, Name: "embed", Rows: T, InRows: P, Width: D, Arch: &g.net.Arch})
+	o.run = func(out []float32, v [][]float32) {
+		for s := 0; s < f.N; s++ {
+			h := out[s*T*D : (s+1)*T*D]
+			kernel.Add(h[:D], v[1], v[2][:D])
+			if a.Prompts > 0 {
+				copy(h[D:], v[3])
+			}
+			kernel.Add(h[(T-P)*D:], v[0][s*P*D:(s+1)*P*D], v[2][D:])
+		}
+	}
+	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		var out gorgonia.Nodes
+		for i, n := range in {
+			d := g.op(Spec{Kind: OpEmbedGrad, Name: "embed.d" + n.Name(), Rows: P, InRows: T, Width: D, Part: i, Arch: &g.net.Arch})
+			if i > 0 {
+				d.shape = n.Shape()
+			}
+			d.run = func(out []float32, v [][]float32) { g.embedGrad(out, v[0], i) }
+			out = append(out, g.apply(d, dy))
+		}
+		return out, g.err
+	}
+	return g.apply(o, in...)
+}
+
+func (g *graph) embedGrad(out, dy []float32, part int) {
+	a := g.net.Arch
+	T, P, D := a.Tokens(), a.Patches(), a.Hidden
+	if part > 0 {
+		clear(out)
+	}
+	for s := 0; s < g.feed.N; s++ {
+		d := dy[s*T*D : (s+1)*T*D]
+		switch part {
+		case 0:
+			copy(out[s*P*D:(s+1)*P*D], d[(T-P)*D:])
+		case 1:
+			kernel.AddTo(out, d[:D])
+		case 2:
+			kernel.AddTo(out[:D], d[:D])
+			kernel.AddTo(out[D:], d[(T-P)*D:])
+		case 3:
+			kernel.AddTo(out, d[D:(T-P)*D])
+		}
+	}
+}
+
+// cls takes the first of each slot's rows.
+func (g *graph) cls(name string, x act, rows, width int) *gorgonia.Node {
+	f := g.feed
+	o := g.op(Spec{Kind: OpCls, Name: name, Rows: 1, InRows: rows, Width: width})
+	o.run = func(out []float32, v [][]float32) {
+		for s := 0; s < f.N; s++ {
+			copy(out[s*width:(s+1)*width], v[0][s*rows*width:])
+		}
+	}
+	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		d := g.op(Spec{Kind: OpClsGrad, Name: name + ".dx", Rows: rows, InRows: 1, Width: width})
+		d.run = func(out []float32, v [][]float32) {
+			clear(out[:f.N*rows*width])
+			for s := 0; s < f.N; s++ {
+				copy(out[s*rows*width:], v[0][s*width:(s+1)*width])
+			}
+		}
+		return gorgonia.Nodes{g.apply(d, dy)}, g.err
+	}
+	return g.apply(o, x.node)
+}
+
+// loss is the objective's number for each slot.
+func (g *graph) loss(logits *gorgonia.Node) *gorgonia.Node {
+	f, k := g.feed, g.net.Arch.Classes
+	o := g.op(Spec{Kind: OpLoss, Name: "loss", Rows: 1, Width: k})
+	o.shape = tensor.Shape{g.slots}
+	o.run = func(out []float32, v [][]float32) {
+		f.err = f.Loss.Losses(out[:f.N], v[0][:f.N*k], f.N, k, f.target())
+	}
+	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		d := g.op(Spec{Kind: OpLossGrad, Name: "loss.dx", Rows: 1, Width: k})
+		d.run = func(out []float32, v [][]float32) {
+			f.err = f.lossGrad(out[:f.N*k], v[0][:f.N*k], f.N, k)
+			for s := 0; s < f.N; s++ {
+				kernel.Scale(out[s*k:(s+1)*k], v[1][s])
+			}
+		}
+		return gorgonia.Nodes{g.apply(d, in[0], dy)}, g.err
+	}
+	return g.apply(o, logits)
+}
