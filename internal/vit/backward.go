@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"gorgonia.org/gorgonia"
 )
@@ -26,8 +27,12 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 	a, slots := m.net.Arch, m.net.Arch.wholeSlots()
 	c := &query.Clean{Losses: make([]float32, b.N), Logits: make([]float32, b.N*a.Classes), Classes: a.Classes,
 		Features: make([]float32, b.N*a.Hidden), Dim: a.Hidden}
+	learned, err := m.couple(ctx, b, c)
+	if err != nil {
+		return nil, err
+	}
 	turn := newTurnstile()
-	err := m.each(ctx, (b.N+slots-1)/slots, func(w *worker, i int) error {
+	err = m.each(ctx, (b.N+slots-1)/slots, func(w *worker, i int) error {
 		defer turn.leave(i)
 		p, err := m.gradProgram(w)
 		if err != nil {
@@ -41,7 +46,9 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 		if err := p.run(m.opt.Loss); err != nil {
 			return err
 		}
-		copy(c.Losses[lo:hi], values(p.losses))
+		if learned == nil {
+			copy(c.Losses[lo:hi], values(p.losses))
+		}
 		copy(c.Logits[lo*a.Classes:hi*a.Classes], values(p.logits))
 		copy(c.Features[lo*a.Hidden:hi*a.Hidden], values(p.taps["f"].node))
 		turn.enter(i)
@@ -50,7 +57,36 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 		}
 		return nil
 	})
+	if err == nil && learned != nil {
+		err = learned()
+	}
 	return c, err
+}
+
+// couple prepares an objective that couples the images of a batch: a forward
+// fixes the clean outputs, and their losses go to c. The function it returns
+// adds the gradient of the objective's own parameter.
+func (m *Model) couple(ctx context.Context, b *query.Batch, c *query.Clean) (func() error, error) {
+	co, ok := m.opt.Loss.(objective.Coupled)
+	if !ok {
+		return nil, nil
+	}
+	clean, err := m.Evaluate(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if err := co.Anchor(c.Losses, clean.Logits, clean.Classes); err != nil {
+		return nil, err
+	}
+	return func() error {
+		t, ok := co.(*objective.Contrastive)
+		if !ok || t.Temperature.Grad == nil {
+			return nil
+		}
+		g, err := t.LogScaleGrad(clean.Logits, clean.Classes)
+		t.Temperature.Grad[0] += g
+		return err
+	}, nil
 }
 
 // gradProgram is the worker's gradient graph for the parameters trained now.
@@ -92,7 +128,7 @@ func (m *Model) gradProgram(w *worker) (*gradProgram, error) {
 func (m *Model) trained() []*query.Param {
 	var t []*query.Param
 	for _, p := range m.net.params {
-		if p.Grad != nil {
+		if p.Grad != nil && p.Role != "temperature" {
 			t = append(t, p)
 		}
 	}

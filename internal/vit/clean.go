@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -54,6 +55,11 @@ func (p *program) load(b *query.Batch, lo, hi int) {
 
 // Evaluate is the forward of a batch: losses, logits and features.
 func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+	if co, ok := m.opt.Loss.(objective.Coupled); ok {
+		if err := co.Begin(b.Labels, b.Index); err != nil {
+			return nil, err
+		}
+	}
 	return m.forward(ctx, b, nil, false, false)
 }
 
@@ -70,6 +76,12 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.
 		}
 	}
 	m.batch = b
+	co, coupled := m.opt.Loss.(objective.Coupled)
+	if coupled {
+		if err := co.Begin(b.Labels, b.Index); err != nil {
+			return nil, err
+		}
+	}
 	split, full := false, false
 	for _, s := range sites {
 		split = split || m.net.sites[s].Kind == MLPIn
@@ -78,6 +90,11 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.
 	c, err := m.forward(ctx, b, m.taps, split, full)
 	if err != nil {
 		return nil, err
+	}
+	if coupled {
+		if err := co.Anchor(c.Losses, c.Logits, c.Classes); err != nil {
+			return nil, err
+		}
 	}
 	for _, s := range sites {
 		name, rows := m.net.inputName(s, m.opt.Mask)

@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"image/jpeg"
 	"math"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/jpegrgb"
 	"github.com/flops-vit/flops/internal/query"
 )
 
@@ -80,22 +80,18 @@ func cifar5(t testing.TB) (*Net, *query.Batch, reference) {
 	}
 	b := &query.Batch{N: len(ref.Images)}
 	for i, im := range ref.Images {
-		f, err := os.Open(filepath.Join(dir, im.Path))
+		raw, err := os.ReadFile(filepath.Join(dir, im.Path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic, err := jpeg.Decode(f)
-		f.Close()
+		_, _, rgb, err := jpegrgb.Decode(raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		x := make([]float32, 3*32*32)
-		for y := 0; y < 32; y++ {
-			for c := 0; c < 32; c++ {
-				r, g, bl, _ := pic.At(c, y).RGBA()
-				for k, v := range []uint32{r, g, bl} {
-					x[(k*32+y)*32+c] = (float32(v>>8)/255 - 0.5) / 0.5
-				}
+		for p := 0; p < 32*32; p++ {
+			for k := 0; k < 3; k++ {
+				x[k*32*32+p] = (float32(rgb[3*p+k])/255 - 0.5) / 0.5
 			}
 		}
 		b.X = append(b.X, x...)

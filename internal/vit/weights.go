@@ -80,6 +80,13 @@ func (w *Weights) add(name, role string, decay bool, shape ...int) {
 // Params lists the parameters; the slice and what it points to are the network's own.
 func (w *Weights) Params() []*query.Param { return w.params }
 
+// Own adds a parameter that is no part of the network, such as an objective's
+// temperature, so that estimators find it in Params.
+func (w *Weights) Own(p *query.Param) {
+	w.byName[p.Name] = len(w.params)
+	w.params = append(w.params, p)
+}
+
 // Index is the position of a parameter in Params, or -1.
 func (w *Weights) Index(name string) int {
 	if i, ok := w.byName[name]; ok {
