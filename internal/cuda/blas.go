@@ -1,0 +1,118 @@
+package cuda
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// blas is an open cuBLAS: the entry points, as addresses, and how to call them.
+type blas struct {
+	name      string
+	precision Precision
+	handle    uintptr
+	call      func(fn uintptr, args ...uintptr) uintptr
+
+	create, destroy, setStream, gemm, strided, batched uintptr
+
+	// scalars are alpha and beta, which cuBLAS reads through pointers while it
+	// is called. They are part of an object on the heap, which does not move.
+	scalars [2]float32
+}
+
+// Values of cuBLAS's enumerations (cublas_api.h, library_types.h).
+const (
+	blasN, blasT    = 0, 1
+	blasFloat32     = 0           // CUDA_R_32F
+	blasCompute32   = 68          // CUBLAS_COMPUTE_32F
+	blasComputeBF16 = 75          // CUBLAS_COMPUTE_32F_FAST_16BF
+	blasComputeTF32 = 77          // CUBLAS_COMPUTE_32F_FAST_TF32
+	blasDefault     = ^uintptr(0) // CUBLAS_GEMM_DEFAULT, -1
+)
+
+func (b *blas) compute() uintptr {
+	switch b.precision {
+	case TF32:
+		return blasComputeTF32
+	case BF16:
+		return blasComputeBF16
+	}
+	return blasCompute32
+}
+
+// blasGemm computes a product with cuBLAS and its epilogue with a kernel. A
+// row-major C = op(A) op(B) is, to a column-major library, Cᵀ = op(B)ᵀ op(A)ᵀ of
+// the same memory, so that the operands change places and keep their forms.
+func (d *Device) blasGemm(g Gemm) error {
+	var err error
+	switch {
+	case g.batch() == 1:
+		err = d.blasSingle(g)
+	case g.A.Index == 0 && g.B.Index == 0 && max(g.Heads, 1) == 1:
+		err = d.blasStrided(g)
+	default:
+		err = d.chunked(g, d.pointerRoom, d.blasBatched)
+	}
+	if err != nil || (g.Bias == 0 && g.Residual == 0 && !g.GELU) {
+		return err
+	}
+	n := int64(g.M) * int64(g.N)
+	return d.over("epilogue", n, 1, P(g.C.Ptr), P(g.Bias), P(g.Residual), P(g.Index), L(n), I(g.N), I(max(g.Rows, 1)), flag(g.GELU))
+}
+
+func (g *Gemm) ops() (b, a uintptr) {
+	switch g.Form {
+	case NT:
+		return blasT, blasN
+	case TN:
+		return blasN, blasT
+	}
+	return blasN, blasN
+}
+
+// run calls an entry point with the scalars of g in place.
+func (b *blas) run(name string, fn uintptr, g *Gemm, args func(alpha, beta uintptr) []uintptr) error {
+	b.scalars[0], b.scalars[1] = g.Alpha, 0
+	if g.Accumulate {
+		b.scalars[1] = 1
+	}
+	tb, ta := g.ops()
+	alpha, beta := uintptr(unsafe.Pointer(&b.scalars[0])), uintptr(unsafe.Pointer(&b.scalars[1]))
+	shape := []uintptr{b.handle, tb, ta, uintptr(g.N), uintptr(g.M), uintptr(g.K)}
+	if r := b.call(fn, append(shape, args(alpha, beta)...)...); r != 0 {
+		return fmt.Errorf("cuda: %s of %d×%d×%d: cuBLAS status %d", name, g.M, g.N, g.K, r)
+	}
+	return nil
+}
+
+func (d *Device) blasSingle(g Gemm) error {
+	b := d.blas
+	return b.run("cublasGemmEx", b.gemm, &g, func(alpha, beta uintptr) []uintptr {
+		return []uintptr{alpha, uintptr(g.B.Ptr), blasFloat32, uintptr(g.B.Ld), uintptr(g.A.Ptr), blasFloat32, uintptr(g.A.Ld),
+			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), b.compute(), blasDefault}
+	})
+}
+
+func (d *Device) blasStrided(g Gemm) error {
+	b := d.blas
+	return b.run("cublasGemmStridedBatchedEx", b.strided, &g, func(alpha, beta uintptr) []uintptr {
+		return []uintptr{alpha, uintptr(g.B.Ptr), blasFloat32, uintptr(g.B.Ld), uintptr(g.B.Slot),
+			uintptr(g.A.Ptr), blasFloat32, uintptr(g.A.Ld), uintptr(g.A.Slot),
+			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), uintptr(g.C.Slot), uintptr(g.batch()), b.compute(), blasDefault}
+	})
+}
+
+// blasBatched lists the operands of every product on the device first, since
+// slots are looked up and heads interleave.
+func (d *Device) blasBatched(g Gemm) error {
+	b, n := d.blas, g.batch()
+	err := d.over("gemm_pointers", int64(n), 1, P(d.pointers), P(g.C.Ptr), P(g.A.Ptr), P(g.B.Ptr), I(n), I(g.Heads),
+		L(g.C.Slot), L(g.A.Slot), L(g.B.Slot), L(g.C.Head), L(g.A.Head), L(g.B.Head), P(g.A.Index), P(g.B.Index))
+	if err != nil {
+		return err
+	}
+	list := func(i int) uintptr { return uintptr(d.pointers) + uintptr(8*n*i) }
+	return b.run("cublasGemmBatchedEx", b.batched, &g, func(alpha, beta uintptr) []uintptr {
+		return []uintptr{alpha, list(1), blasFloat32, uintptr(g.B.Ld), list(0), blasFloat32, uintptr(g.A.Ld),
+			beta, list(2), blasFloat32, uintptr(g.C.Ld), uintptr(n), b.compute(), blasDefault}
+	})
+}

@@ -1,0 +1,7 @@
+// Every kernel in one translation unit: this is what becomes kernels.ptx, and
+// with FLOPS_HOST the library of the tests.
+#include "attention.cu"
+#include "gemm.cu"
+#include "noise.cu"
+#include "rows.cu"
+#include "tokens.cu"

@@ -1,0 +1,81 @@
+// Kernels that make and use noise. One thread makes the four elements of one
+// generator block; eight neighbours fill 32 elements.
+#include "philox.h"
+
+DEVICE void place(float *out, i64 at, i64 n, float v, int gelu) {
+	if (at < n)
+		out[at] = gelu ? gelu_f(v) : v;
+}
+
+DEVICE float element(const float *z, i64 at, i64 n) { return at < n ? z[at] : 0.0f; }
+
+// perturb: out = z + sign·σ·ε for each slot, then GELU. The first offset rows of
+// a slot carry no noise. z is read at the slot's image where indexed.
+// Grid: x covers a slot's rows (8 threads per 32 elements), y is the slot.
+KERNEL(perturb, float *out, const float *z, const int *image, const int *pair, const int *sign, const float *sigma,
+       const u32 *step, u32 site, int rows, int width, int offset, int indexed, int gelu, int rademacher, u32 k0, u32 k1) {
+	int slot = BID_Y;
+	i64 size = (i64)rows * width, head = (i64)offset * width, n = size - head, t = thread_at();
+	z += (indexed ? image[slot] : slot) * size;
+	out += slot * size;
+	for (i64 i = t; i < head; i += (i64)GRID_X * THREADS)
+		place(out, i, head, z[i], gelu);
+	i64 at = t / 8 * 32 + t % 8;
+	if (at >= n)
+		return;
+	z += head;
+	out += head;
+	normals e = noise_at((u32)t, (u32)pair[slot], site, (u32)image[slot], *step, k0, k1, rademacher);
+	float c = (float)sign[slot] * sigma[site];
+	place(out, at, n, fma32(c, e.e0, element(z, at, n)), gelu);
+	place(out, at + 8, n, fma32(c, e.e1, element(z, at + 8, n)), gelu);
+	place(out, at + 16, n, fma32(c, e.e2, element(z, at + 16, n)), gelu);
+	place(out, at + 24, n, fma32(c, e.e3, element(z, at + 24, n)), gelu);
+}
+
+// noise_sum: row r of out becomes Σ_j coef_j ε_j over the terms
+// first[r] ≤ j < first[r+1], added in their order: E_i of DESIGN 3.1.
+// Grid: x covers n, y is the row.
+KERNEL(noise_sum, float *out, const int *first, const int *image, const int *pair, const float *coef, u32 step, u32 site,
+       i64 n, int rademacher, u32 k0, u32 k1) {
+	i64 t = thread_at(), at = t / 8 * 32 + t % 8;
+	int r = BID_Y;
+	if (at >= n)
+		return;
+	normals s = {0.0f, 0.0f, 0.0f, 0.0f};
+	for (int j = first[r]; j < first[r + 1]; j++) {
+		normals e = noise_at((u32)t, (u32)pair[j], site, (u32)image[j], step, k0, k1, rademacher);
+		float c = coef[j];
+		s.e0 = fma32(c, e.e0, s.e0);
+		s.e1 = fma32(c, e.e1, s.e1);
+		s.e2 = fma32(c, e.e2, s.e2);
+		s.e3 = fma32(c, e.e3, s.e3);
+	}
+	out += r * n;
+	place(out, at, n, s.e0, 0);
+	place(out, at + 8, n, s.e1, 0);
+	place(out, at + 16, n, s.e2, 0);
+	place(out, at + 24, n, s.e3, 0);
+}
+
+// weight_noise: out = z + Σ_j coef_j ε_j over all terms, for one parameter,
+// whose number stands in the counter's image. z may be out.
+KERNEL(weight_noise, float *out, const float *z, const int *pair, const float *coef, int terms, u32 step, u32 site, u32 image,
+       i64 n, int rademacher, u32 k0, u32 k1) {
+	i64 t = thread_at(), at = t / 8 * 32 + t % 8;
+	if (at >= n)
+		return;
+	normals s = {element(z, at, n), element(z, at + 8, n), element(z, at + 16, n), element(z, at + 24, n)};
+	for (int j = 0; j < terms; j++) {
+		normals e = noise_at((u32)t, (u32)pair[j], site, image, step, k0, k1, rademacher);
+		float c = coef[j];
+		s.e0 = fma32(c, e.e0, s.e0);
+		s.e1 = fma32(c, e.e1, s.e1);
+		s.e2 = fma32(c, e.e2, s.e2);
+		s.e3 = fma32(c, e.e3, s.e3);
+	}
+	place(out, at, n, s.e0, 0);
+	place(out, at + 8, n, s.e1, 0);
+	place(out, at + 16, n, s.e2, 0);
+	place(out, at + 24, n, s.e3, 0);
+}

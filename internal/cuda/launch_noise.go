@@ -1,0 +1,33 @@
+package cuda
+
+// Slots is where the device finds what each slot of a run evaluates: arrays of
+// int32, the scale of every site, and the step.
+type Slots struct{ Image, Label, Pair, Sign, Sigma, Step Ptr }
+
+// noiseThreads is the number of threads that make n elements of noise: eight
+// for every 32.
+func noiseThreads(n int64) int64 { return (n + 31) / 32 * 8 }
+
+// Perturb writes z + sign·σ·ε of each slot, then GELU where gelu. rows of width
+// values a slot, of which the first offset carry no noise. z stands at the
+// slot's image where indexed.
+func (d *Device) Perturb(out, z Ptr, s Slots, slots, site, rows, width, offset int, indexed, gelu bool) error {
+	n := noiseThreads(int64(rows-offset) * int64(width))
+	a := []Arg{P(out), P(z), P(s.Image), P(s.Pair), P(s.Sign), P(s.Sigma), P(s.Step), U(uint32(site)),
+		I(rows), I(width), I(offset), flag(indexed), flag(gelu)}
+	return d.over("perturb", max(n, 1), slots, append(a, d.noise.args()...)...)
+}
+
+// NoiseSum writes to row r of out, of n values, Σ coef_j·ε_j over the terms
+// first[r] ≤ j < first[r+1], whose noise image and pair name.
+func (d *Device) NoiseSum(out, first, image, pair, coef Ptr, rows int, step, site uint32, n int64) error {
+	a := []Arg{P(out), P(first), P(image), P(pair), P(coef), U(step), U(site), L(n)}
+	return d.over("noise_sum", noiseThreads(n), rows, append(a, d.noise.args()...)...)
+}
+
+// WeightNoise writes z + Σ coef_j·ε_j over all terms, for the parameter whose
+// number stands in the counter's image. z may be out.
+func (d *Device) WeightNoise(out, z, pair, coef Ptr, terms int, step, site, image uint32, n int64) error {
+	a := []Arg{P(out), P(z), P(pair), P(coef), I(terms), U(step), U(site), U(image), L(n)}
+	return d.over("weight_noise", noiseThreads(n), 1, append(a, d.noise.args()...)...)
+}

@@ -1,0 +1,157 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/noise"
+)
+
+func slots(r *rig, image, pair, sign []int32, sigma []float32, step uint32) Slots {
+	return Slots{Image: put(r, image), Pair: put(r, pair), Sign: put(r, sign), Sigma: put(r, sigma), Step: put(r, []uint32{step})}
+}
+
+func source(t testing.TB, n Noise) noise.Source {
+	kind := "gaussian"
+	if n.Rademacher {
+		kind = "rademacher"
+	}
+	s, err := noise.New(kind, "none", n.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestNoiseIsTheCPUs compares the device's noise with internal/noise over more
+// than a million elements. The issue allows two units in the last place; the
+// operations are the same ones, so that only the portable version's emulated
+// multiply-add may differ, in one case in 2^29.
+func TestNoiseIsTheCPUs(t *testing.T) {
+	for _, rademacher := range []bool{false, true} {
+		n := Noise{Seed: 0x9E3779B97F4A7C15, Rademacher: rademacher}
+		r := newRig(t, n)
+		const size = 1<<19 + 7
+		want := make([]float32, size)
+		source(t, n).Fill(want, noise.Counter{Step: 41, Site: 4095, Image: 3, Pair: 77}, 0)
+		out, z := r.room(4*size), put(r, make([]float32, size))
+		r.ok(r.WeightNoise(out, z, put(r, []int32{77}), put(r, []float32{1}), 1, 41, 4095, 3, size))
+		got, differ := r.floats(out, size), 0
+		for i, g := range got {
+			if g != want[i] {
+				differ++
+			}
+			if u := ulps(g, float64(want[i])); u > 2 {
+				t.Fatalf("element %d is %v, the CPU's is %v: %.1f ulp", i, g, want[i], u)
+			}
+		}
+		if differ > size/100000 {
+			t.Errorf("rademacher %v: %d of %d elements differ", rademacher, differ, size)
+		}
+	}
+}
+
+func TestPerturb(t *testing.T) {
+	n := Noise{Seed: 5}
+	src := source(t, n)
+	for _, c := range []struct {
+		slots, images, rows, width, offset int
+		indexed, gelu                      bool
+	}{
+		{1, 1, 1, 1, 0, false, false}, {3, 2, 1, 33, 0, true, true}, {2, 2, 5, 7, 1, false, false},
+		{5, 3, 65, 12, 0, true, false}, {2, 4, 197, 8, 1, true, false},
+	} {
+		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+			r := newRig(t, n)
+			image, pair, sign := make([]int32, c.slots), make([]int32, c.slots), make([]int32, c.slots)
+			for s := range image {
+				image[s], pair[s], sign[s] = int32((s*7+1)%c.images), int32(s/2), int32(1-2*(s%2))
+			}
+			sign[c.slots-1] = 0
+			const site, step = 3, 9
+			sigma := []float32{0, 0, 0, 0.25}
+			size := c.rows * c.width
+			from := c.slots
+			if c.indexed {
+				from = c.images
+			}
+			z := random(from*size, 1)
+			out := r.room(4 * c.slots * size)
+			r.ok(r.Perturb(out, put(r, z), slots(r, image, pair, sign, sigma, step), c.slots, site, c.rows, c.width, c.offset, c.indexed, c.gelu))
+			got := r.floats(out, c.slots*size)
+			for s := range image {
+				i := s
+				if c.indexed {
+					i = int(image[s])
+				}
+				want := append([]float32{}, z[i*size:(i+1)*size]...)
+				lo := c.offset * c.width
+				src.AddScaled(want[lo:], want[lo:], float32(sign[s])*sigma[site],
+					noise.Counter{Step: step, Site: site, Image: uint32(image[s]), Pair: uint32(pair[s])}, 0)
+				ref := make([]float64, size)
+				for j, v := range want {
+					ref[j] = float64(v)
+					if c.gelu {
+						ref[j] = geluRef(float64(v))
+					}
+				}
+				near(t, fmt.Sprintf("slot %d", s), got[s*size:(s+1)*size], ref, 3e-7)
+			}
+		})
+	}
+}
+
+func geluRef(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }
+
+func TestNoiseSum(t *testing.T) {
+	n := Noise{Seed: 77}
+	r, src := newRig(t, n), source(t, n)
+	const rows, size, step, site = 3, 65, 2, 11
+	first := []int32{0, 2, 2, 5}
+	image, pair := []int32{0, 0, 2, 2, 2}, []int32{0, 1, 0, 1, 9}
+	coef := []float32{0.5, -1.25, 3, 1e-3, -0.75}
+	out := r.room(4 * rows * size)
+	r.ok(r.NoiseSum(out, put(r, first), put(r, image), put(r, pair), put(r, coef), rows, step, site, size))
+	want := make([]float32, rows*size)
+	for i := 0; i < rows; i++ {
+		for j := first[i]; j < first[i+1]; j++ {
+			src.Axpy(want[i*size:(i+1)*size], coef[j], noise.Counter{Step: step, Site: site, Image: uint32(image[j]), Pair: uint32(pair[j])}, 0)
+		}
+	}
+	near(t, "E", r.floats(out, rows*size), wide(want), 1e-6)
+}
+
+func wide(v []float32) []float64 {
+	w := make([]float64, len(v))
+	for i, x := range v {
+		w[i] = float64(x)
+	}
+	return w
+}
+
+func TestWeightNoiseAddsInPlace(t *testing.T) {
+	n := Noise{Seed: 8, Rademacher: true}
+	r, src := newRig(t, n), source(t, n)
+	const size = 1001
+	g := random(size, 4)
+	pair, coef := []int32{0, 5, 6}, []float32{0.1, -0.2, 0.3}
+	p := put(r, g)
+	r.ok(r.WeightNoise(p, p, put(r, pair), put(r, coef), len(pair), 1, 4095, 12, size))
+	for j := range pair {
+		src.Axpy(g, coef[j], noise.Counter{Step: 1, Site: 4095, Image: 12, Pair: uint32(pair[j])}, 0)
+	}
+	near(t, "gradient", r.floats(p, size), wide(g), 1e-6)
+}
+
+func TestNoiseOfRefusesSequences(t *testing.T) {
+	if _, err := NoiseOf("gaussian", "sobol", 1); err == nil {
+		t.Error("sobol was accepted")
+	}
+	if _, err := NoiseOf("cauchy", "none", 1); err == nil {
+		t.Error("cauchy was accepted")
+	}
+	if n, err := NoiseOf("rademacher", "none", 3); err != nil || !n.Rademacher || n.Seed != 3 {
+		t.Errorf("NoiseOf: %+v, %v", n, err)
+	}
+}

@@ -1,0 +1,140 @@
+package cuda
+
+import (
+	"fmt"
+	"math"
+	"testing"
+)
+
+func TestPatches(t *testing.T) {
+	for _, c := range []struct{ slots, chans, side, patch int }{{1, 1, 2, 2}, {2, 3, 6, 3}, {3, 3, 8, 2}, {1, 2, 5, 1}} {
+		r := newRig(t, Noise{})
+		n := c.slots * c.chans * c.side * c.side
+		img, want := random(n, 1), []float64{}
+		grid := c.side / c.patch
+		for s := 0; s < c.slots; s++ {
+			for q := 0; q < grid*grid; q++ {
+				for ch := 0; ch < c.chans; ch++ {
+					for y := 0; y < c.patch; y++ {
+						for x := 0; x < c.patch; x++ {
+							want = append(want, float64(img[((s*c.chans+ch)*c.side+q/grid*c.patch+y)*c.side+q%grid*c.patch+x]))
+						}
+					}
+				}
+			}
+		}
+		out := r.room(4 * n)
+		r.ok(r.Patches(out, put(r, img), c.slots, c.chans, c.side, c.patch))
+		near(t, fmt.Sprintf("%+v", c), r.floats(out, n), want, 0)
+	}
+}
+
+func TestEmbed(t *testing.T) {
+	for _, prompts := range []int{0, 3} {
+		r := newRig(t, Noise{})
+		const slots, patches, width = 3, 4, 5
+		tokens := 1 + prompts + patches
+		z, cls, pos, pr := random(slots*patches*width, 1), random(width, 2), random((patches+1)*width, 3), random(prompts*width, 4)
+		var want []float64
+		for s := 0; s < slots; s++ {
+			for i := 0; i < width; i++ {
+				want = append(want, float64(cls[i]+pos[i]))
+			}
+			want = append(want, wide(pr)...)
+			for i := 0; i < patches*width; i++ {
+				want = append(want, float64(z[s*patches*width+i]+pos[width+i]))
+			}
+		}
+		var pp Ptr
+		if prompts > 0 {
+			pp = put(r, pr)
+		}
+		out := r.room(4 * len(want))
+		r.ok(r.Embed(out, put(r, z), put(r, cls), put(r, pos), pp, slots, tokens, patches, width))
+		near(t, fmt.Sprintf("%d prompts", prompts), r.floats(out, len(want)), want, 0)
+	}
+}
+
+func TestGatherSpreadAdd(t *testing.T) {
+	r := newRig(t, Noise{})
+	x, index := random(4*10, 1), []int32{3, 0, 3}
+	out := r.room(4 * 3 * 7)
+	px := put(r, x)
+	r.ok(r.Gather(out, px, put(r, index), 3, 7, 10))
+	var want []float64
+	for _, i := range index {
+		want = append(want, wide(x[i*10:i*10+7])...)
+	}
+	near(t, "gather", r.floats(out, 21), want, 0)
+	r.ok(r.Gather(out, px, 0, 3, 7, 10))
+	near(t, "first rows", r.floats(out, 7), wide(x[:7]), 0)
+	wideOut := r.room(4 * 3 * 9)
+	r.ok(r.Spread(wideOut, out, 3, 7, 9))
+	got := r.floats(wideOut, 27)
+	if got[7] != 0 || got[8] != 0 || got[9] != x[10] || got[26] != 0 {
+		t.Errorf("spread: %v", got)
+	}
+	a, b := random(300, 2), random(300, 3)
+	sum := r.room(1200)
+	r.ok(r.Add(sum, put(r, a), put(r, b), 300))
+	for i, v := range r.floats(sum, 300) {
+		if v != a[i]+b[i] {
+			t.Fatalf("add: value %d is %v", i, v)
+		}
+	}
+}
+
+// attentionRef is softmax(scale·q kᵀ) v of one slot in float64.
+func attentionRef(out []float64, q, k, v []float32, rows, tokens, heads, d int, scale float64) {
+	width := heads * d
+	p := make([]float64, tokens)
+	s := make([]float32, tokens)
+	for h := 0; h < heads; h++ {
+		for i := 0; i < rows; i++ {
+			for t := range s {
+				dot := 0.0
+				for c := 0; c < d; c++ {
+					dot += float64(q[i*width+h*d+c]) * float64(k[t*width+h*d+c])
+				}
+				s[t] = float32(dot * scale)
+			}
+			softmaxRef(p, s, 0)
+			for c := 0; c < d; c++ {
+				sum := 0.0
+				for t := range p {
+					sum += p[t] * float64(v[t*width+h*d+c])
+				}
+				out[i*width+h*d+c] = sum
+			}
+		}
+	}
+}
+
+func TestAttentionRow(t *testing.T) {
+	for _, c := range []struct{ slots, images, tokens, heads, d int }{
+		{1, 1, 1, 1, 1}, {2, 2, 5, 3, 4}, {3, 2, 65, 2, 32}, {2, 3, 197, 2, 64}, {1, 1, 33, 1, 130}, {2, 1, 50, 1, 80},
+	} {
+		r := newRig(t, Noise{})
+		width := c.heads * c.d
+		n := c.tokens * width
+		q, k, v := random(c.slots*width, 1), random(c.images*n, 2), random(c.slots*n, 3)
+		index := make([]int32, c.slots)
+		want := make([]float64, c.slots*width)
+		scale := float32(1 / math.Sqrt(float64(c.d)))
+		for s := range index {
+			i := (s*5 + 1) % c.images
+			index[s] = int32(i)
+			attentionRef(want[s*width:], q[s*width:], k[i*n:], v[s*n:], 1, c.tokens, c.heads, c.d, float64(scale))
+		}
+		out := r.room(4 * len(want))
+		run := func() []float32 {
+			r.ok(r.AttentionRow(out, put(r, q), put(r, k), put(r, v), 0, put(r, index), 0, c.slots, c.tokens, c.heads, c.d, scale))
+			return r.floats(out, len(want))
+		}
+		got := run()
+		near(t, fmt.Sprintf("%+v", c), got, want, 2e-6)
+		if _, ok := r.Driver.(*hostDriver); ok {
+			backwards(func() { equal(t, "threads in reverse", run(), got) })
+		}
+	}
+}
