@@ -1,0 +1,182 @@
+package objective
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+func init() {
+	Register("contrastive", func(o Options) (Objective, error) { return NewContrastive(o) })
+}
+
+// maxLogScale bounds the learned temperature to 0.01 and above, as CLIP does
+// (Radford et al. 2021, section 2.5: logits scaled by at most 100).
+var maxLogScale = math.Log(100)
+
+// Contrastive is the symmetric InfoNCE between a model's image embeddings and
+// given text embeddings (CLIP; Radford et al. 2021, arXiv 2103.00020). With
+// unit vectors u_i of the images and t_k of the texts and a log scale τ,
+//
+//	s_ik = exp(τ)·u_i·t_k          y_i: the text of image i
+//	r_i  = −s_{i,y_i} + log Σ_k exp s_ik          image → text, over the texts
+//	A_k  = log Σ_l exp s_lk                       over the images of the batch
+//	c_i  = −s_{i,y_i} + A_{y_i}                   text → image
+//	ℓ_i  = ½ (r_i + c_i),   J = (1/B) Σ_i ℓ_i
+//
+// Pairing "image": the texts are those of the batch's images, y_i = i. Pairing
+// "class": the texts are all classes (r_i is zero-shot classification), and
+// each image counts as a positive of its class (c_i is the supervised
+// contrastive loss with the mean outside the logarithm; Khosla et al. 2020).
+//
+// # What a query of image i changes
+//
+// Its own embedding only: u_i → u′. Row i, r_i, changes and no other row does.
+// But s_ik stands in the denominator of every column, so every A_k with
+// n_k > 0 images of the batch changes too, and with it c_l of other images. A
+// loss that looked at ℓ_i alone would therefore miss ½ Σ_{l≠i} c_l and estimate
+// the gradient of something that is not J. Losses includes the columns:
+//
+//	L_i(u′) = ½ r_i(u′) + ½ [ −s′_{i,y_i} + A_{y_i} + Σ_k n_k (A′_k − A_k) ]
+//	A′_k    = log( exp A_k − exp s_ik + exp s′_ik )
+//
+// that is ℓ_i(u′) plus what u′ does to the other images' losses. Hence
+// L_i(clean) = ℓ_i, so the mean clean loss is J; and ∂L_i/∂u_i = B·∂J/∂u_i
+// exactly, so that the estimators' (1/B) Σ_i is unbiased for the gradient of J,
+// for every allocation. The other images stay at the clean embeddings that
+// Anchor fixed, which is exact for activation queries (one image moves at a
+// time) and, for queries of the weights (all move), correct as σ → 0 by the
+// chain rule. It costs one product with the texts per query and no forward.
+//
+// With RowsOnly (or before Anchor) the loss is r_i: no image sees another, and
+// J is the mean image → text loss.
+type Contrastive struct {
+	// Temperature is the log scale τ = log(1/temperature), a parameter to train
+	// or to leave as it is.
+	Temperature *query.Param
+
+	texts   []float64 // unit vectors, all of them
+	width   int
+	count   int // texts
+	byImage bool
+	rows    bool
+
+	batch []int     // the texts of the batch, as rows of texts
+	want  []int     // per image: its text, as a position in batch
+	n     []float64 // per text of the batch: its images
+	cols  []float64 // A_k of the anchor; nil before Anchor
+	rest  []float64 // per image and text: log(exp A_k − exp s_ik)
+}
+
+var (
+	_ Differentiable = (*Contrastive)(nil)
+	_ Coupled        = (*Contrastive)(nil)
+)
+
+// NewContrastive checks the text embeddings and keeps them as unit vectors.
+func NewContrastive(o Options) (*Contrastive, error) {
+	if o.Temperature == 0 {
+		o.Temperature = 0.07
+	}
+	if !(o.Temperature >= 0.01 && o.Temperature <= 100) {
+		return nil, uierr.New(fmt.Sprintf("objective.temperature: %v is outside 0.01 to 100", o.Temperature), "the usual temperature is 0.07")
+	}
+	if o.Pairing != "class" && o.Pairing != "image" {
+		return nil, uierr.New(fmt.Sprintf("objective.pairing: no pairing %q", o.Pairing), "use class (one text per class) or image (one text per image)")
+	}
+	if o.Width < 1 || len(o.Texts) == 0 || len(o.Texts)%o.Width != 0 {
+		return nil, uierr.New(fmt.Sprintf("objective.embeddings: %d values are no texts of width %d", len(o.Texts), o.Width), "give one embedding of equal width per class or image")
+	}
+	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: o.Pairing == "image", rows: o.RowsOnly,
+		texts: make([]float64, len(o.Texts)),
+		Temperature: &query.Param{Name: "objective.log_scale", Shape: []int{1},
+			Data: []float32{float32(-math.Log(o.Temperature))}, Role: "temperature"}}
+	for k := range c.count {
+		t := o.Texts[k*o.Width : (k+1)*o.Width]
+		norm := norm(t)
+		if !(norm > 0) || math.IsInf(norm, 0) {
+			return nil, uierr.New(fmt.Sprintf("objective.embeddings: text %d has length %v", k, norm), "every embedding needs a direction; leave out or repair this one")
+		}
+		for j, v := range t {
+			c.texts[k*o.Width+j] = float64(v) / norm
+		}
+	}
+	return c, nil
+}
+
+// Name is "contrastive".
+func (c *Contrastive) Name() string { return "contrastive" }
+
+// Width is the number of outputs that a model must have: the width of a text.
+func (c *Contrastive) Width() int { return c.width }
+
+// Begin fixes the texts of a batch: by labels with class pairing, by index with
+// image pairing.
+func (c *Contrastive) Begin(labels, index []int32) error {
+	key := labels
+	if c.byImage {
+		key = index
+	}
+	c.cols, c.rest = nil, nil
+	c.want, c.batch = make([]int, len(key)), nil
+	for i, k := range key {
+		if k < 0 || int(k) >= c.count {
+			what := "class"
+			if c.byImage {
+				what = "image"
+			}
+			return uierr.New(fmt.Sprintf("objective.embeddings: %s %d has no text embedding among %d", what, k, c.count), "give one embedding for every "+what)
+		}
+		if c.byImage {
+			c.want[i], c.batch = i, append(c.batch, int(k))
+		} else {
+			c.want[i] = int(k)
+		}
+	}
+	if !c.byImage {
+		for k := range c.count {
+			c.batch = append(c.batch, k)
+		}
+	}
+	c.n = make([]float64, len(c.batch))
+	for _, k := range c.want {
+		c.n[k]++
+	}
+	return nil
+}
+
+// scale is exp(τ).
+func (c *Contrastive) scale() float64 {
+	return math.Exp(min(float64(c.Temperature.Data[0]), maxLogScale))
+}
+
+// norm is the Euclidean length of v.
+func norm(v []float32) float64 {
+	var s float64
+	for _, x := range v {
+		s += float64(x) * float64(x)
+	}
+	return math.Sqrt(s)
+}
+
+// similarities writes s_k = scale·cos(e, t_k) for every text of the batch and
+// returns the length of e.
+func (c *Contrastive) similarities(s []float64, e []float32, scale float64) float64 {
+	length := norm(e)
+	f := scale / max(length, tiny)
+	for j, k := range c.batch {
+		t := c.texts[k*c.width : (k+1)*c.width]
+		var d float64
+		for i, v := range e {
+			d += float64(v) * t[i]
+		}
+		s[j] = d * f
+	}
+	return length
+}
+
+// tiny keeps an embedding of zero length from dividing by zero; its cosines
+// are 0.
+const tiny = 1e-30

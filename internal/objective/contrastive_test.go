@@ -1,0 +1,237 @@
+package objective
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+const (
+	nImages = 6
+	nWidth  = 5
+)
+
+var classOf = []int32{2, 0, 2, 1, 0, 2} // class 3 has no image in the batch
+
+// begun is a contrastive objective with a batch of six images.
+func begun(t *testing.T, pairing string, rowsOnly bool) *Contrastive {
+	t.Helper()
+	texts := 4
+	if pairing == "image" {
+		texts = 20
+	}
+	c, err := NewContrastive(Options{Texts: normals(texts*nWidth, 7), Width: nWidth, Pairing: pairing, Temperature: 0.3, RowsOnly: rowsOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Begin(classOf, []int32{3, 0, 19, 7, 8, 11}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// naive is J of the definition in Contrastive's comment, in plain sums.
+func naive(c *Contrastive, e []float32) float64 {
+	unit := func(v []float32) []float64 {
+		var s float64
+		for _, x := range v {
+			s += float64(x) * float64(x)
+		}
+		u := make([]float64, len(v))
+		for i, x := range v {
+			u[i] = float64(x) / math.Sqrt(s)
+		}
+		return u
+	}
+	M := len(c.batch)
+	s := make([][]float64, nImages)
+	for i := range s {
+		u := unit(e[i*nWidth : (i+1)*nWidth])
+		for _, k := range c.batch {
+			var d float64
+			for x := range u {
+				d += u[x] * c.texts[k*nWidth+x]
+			}
+			s[i] = append(s[i], d*math.Exp(float64(c.Temperature.Data[0])))
+		}
+	}
+	var j float64
+	for i := range s {
+		var row, col float64
+		for k := range M {
+			row += math.Exp(s[i][k])
+		}
+		for l := range s {
+			col += math.Exp(s[l][c.want[i]])
+		}
+		y := s[i][c.want[i]]
+		if c.rows {
+			j += math.Log(row) - y
+		} else {
+			j += (math.Log(row) - y + math.Log(col) - y) / 2
+		}
+	}
+	return j / nImages
+}
+
+func cases(t *testing.T, f func(t *testing.T, c *Contrastive)) {
+	for _, pairing := range []string{"class", "image"} {
+		for _, rows := range []bool{false, true} {
+			name := pairing
+			if rows {
+				name += "/rows"
+			}
+			t.Run(name, func(t *testing.T) { f(t, begun(t, pairing, rows)) })
+		}
+	}
+}
+
+func mean(v []float32) float64 {
+	var s float64
+	for _, x := range v {
+		s += float64(x)
+	}
+	return s / float64(len(v))
+}
+
+// TestContrastiveMeanIsObjective: the clean losses average to J.
+func TestContrastiveMeanIsObjective(t *testing.T) {
+	cases(t, func(t *testing.T, c *Contrastive) {
+		e, out := normals(nImages*nWidth, 3), make([]float32, nImages)
+		if err := c.Anchor(out, e, nWidth); err != nil {
+			t.Fatal(err)
+		}
+		if want := naive(c, e); math.Abs(mean(out)-want) > 1e-6 {
+			t.Errorf("mean loss %v, J %v", mean(out), want)
+		}
+	})
+}
+
+// TestContrastiveQuerySeesColumns: replacing one embedding by any other moves
+// its query's loss by B times what it moves J, exactly: no other image's column
+// term is missed. With rows only, the same holds of the row objective.
+func TestContrastiveQuerySeesColumns(t *testing.T) {
+	cases(t, func(t *testing.T, c *Contrastive) {
+		e, clean := normals(nImages*nWidth, 3), make([]float32, nImages)
+		if err := c.Anchor(clean, e, nWidth); err != nil {
+			t.Fatal(err)
+		}
+		before := naive(c, e)
+		for i := range nImages {
+			moved := slices.Clone(e)
+			copy(moved[i*nWidth:], normals(nWidth, uint32(100+i)))
+			var got [1]float32
+			if err := c.Losses(got[:], moved[i*nWidth:], 1, nWidth, []int32{int32(i)}); err != nil {
+				t.Fatal(err)
+			}
+			want := nImages * (naive(c, moved) - before)
+			if d := float64(got[0] - clean[i]); math.Abs(d-want) > 2e-5 {
+				t.Errorf("image %d: loss moves by %v, B·J by %v", i, d, want)
+			}
+		}
+	})
+}
+
+// TestContrastiveGrad: the gradient at the clean embeddings, and that of the
+// temperature, agree with finite differences of J.
+func TestContrastiveGrad(t *testing.T) {
+	cases(t, func(t *testing.T, c *Contrastive) {
+		e, out := normals(nImages*nWidth, 3), make([]float32, nImages)
+		if err := c.Anchor(out, e, nWidth); err != nil {
+			t.Fatal(err)
+		}
+		d := make([]float32, len(e))
+		if err := c.Grad(d, e, nImages, nWidth, []int32{0, 1, 2, 3, 4, 5}, 1./nImages); err != nil {
+			t.Fatal(err)
+		}
+		// h = 0.01: the third-order term of the central difference is below 2e-4.
+		for j := range e {
+			if want := slope(e, j, func() float64 { return naive(c, e) }); math.Abs(float64(d[j])-want) > 3e-4 {
+				t.Errorf("component %d: %v, finite difference %v", j, d[j], want)
+			}
+		}
+		g, err := c.LogScaleGrad(e, nWidth)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := slope(c.Temperature.Data, 0, func() float64 { return naive(c, e) }); math.Abs(float64(g)-want) > 3e-4 {
+			t.Errorf("log scale: %v, finite difference %v", g, want)
+		}
+	})
+}
+
+// TestContrastiveDominantColumn: an image that is all of its column, far above
+// the rest, is replaced without cancellation.
+func TestContrastiveDominantColumn(t *testing.T) {
+	c, err := NewContrastive(Options{Texts: []float32{1, 0, 0, 1}, Width: 2, Pairing: "class", Temperature: 0.01})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Begin([]int32{0, 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	var out [2]float32
+	if err := c.Anchor(out[:], []float32{1, 0, -1, 0}, 2); err != nil {
+		t.Fatal(err)
+	}
+	// Image 0 turns round: its column falls by 200 in the logarithm, down to
+	// log(2 e^-100). s' = (−100, 0), r = 100, column of text 0 −(−100) + log 2 − 100.
+	if err := c.Losses(out[:], []float32{-1, 0}, 1, 2, []int32{0}); err != nil {
+		t.Fatal(err)
+	}
+	if want := (100 + math.Ln2) / 2; math.Abs(float64(out[0])-want) > 1e-4 {
+		t.Errorf("loss %v, want %v", out[0], want)
+	}
+}
+
+func TestContrastiveRefuses(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no pairing":   {Texts: normals(4, 1), Width: 2},
+		"no texts":     {Width: 2, Pairing: "class"},
+		"ragged texts": {Texts: normals(5, 1), Width: 2, Pairing: "class"},
+		"zero text":    {Texts: []float32{1, 1, 0, 0}, Width: 2, Pairing: "class"},
+		"temperature":  {Texts: normals(4, 1), Width: 2, Pairing: "class", Temperature: -1},
+	} {
+		if _, err := NewContrastive(o); err == nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	c := begun(t, "class", false)
+	if c.Begin([]int32{4}, nil) == nil {
+		t.Error("a class without text was taken")
+	}
+	if c.Losses(make([]float32, 1), make([]float32, 3), 1, 3, []int32{0}) == nil {
+		t.Error("embeddings of another width were taken")
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	texts := []float32{1, 0, 0, 1, -1, 0}
+	images := []float32{2, .1, .1, 3, 0, 1}
+	acc, err := ZeroShot(images, texts, 2, []int32{0, 1, 2})
+	if err != nil || math.Abs(acc-2./3) > 1e-9 {
+		t.Errorf("zero-shot %v, %v", acc, err)
+	}
+	r, err := RecallAt(images, texts, 2, 1, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Image 2 lies at text 1, and texts 0 and 2 at equal distance after it; text
+	// 1 is nearer to image 2 than to its own, text 2 is nearest to its own.
+	if want := []float64{2. / 3, 2. / 3, 1}; !slices.Equal(r.ImageToText, want) {
+		t.Errorf("image to text %v, want %v", r.ImageToText, want)
+	}
+	if want := []float64{2. / 3, 1, 1}; !slices.Equal(r.TextToImage, want) {
+		t.Errorf("text to image %v, want %v", r.TextToImage, want)
+	}
+	// Equal texts are one: both images answer either.
+	r, err = RecallAt([]float32{1, .1, 1, .2, 0, 1}, []float32{1, 0, 1, 0, 0, 1}, 2, 1)
+	if err != nil || r.ImageToText[0] != 1 || r.TextToImage[0] != 1 {
+		t.Errorf("equal texts: %+v, %v", r, err)
+	}
+	// Constant embeddings know nothing and find nothing.
+	r, err = RecallAt(make([]float32, 6), texts, 2, 1)
+	if err != nil || r.ImageToText[0] != 0 || r.TextToImage[0] != 0 {
+		t.Errorf("constant embeddings: %+v, %v", r, err)
+	}
+}

@@ -1,0 +1,125 @@
+// Package objective holds what a run minimises: functions from the outputs of a
+// model to one number per image. There is one file per objective, and a
+// registry by name.
+//
+// Forward learning only ever reads those numbers, so an objective need not be
+// differentiable, and need not be a formula: anything that maps an image's
+// outputs and label to a number that is smaller when the answer is better can
+// be trained. To add one, write one file:
+//
+//	type Margin struct{}
+//
+//	func init() { objective.Register("margin", func(objective.Options) (objective.Objective, error) { return Margin{}, nil }) }
+//
+//	func (Margin) Name() string { return "margin" }
+//	func (Margin) Losses(out, logits []float32, rows, classes int, labels []int32) error { ... }
+//
+// and name it in a config as `objective: {kind: margin}`. An objective that also
+// implements Differentiable can be trained with `estimator: bp`. One whose
+// number for an image depends on the other images of the batch implements
+// Coupled.
+package objective
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Objective maps a model's outputs to one loss per image. Its methods are
+// called from several goroutines at once.
+type Objective interface {
+	// Name is the objective's name in a config.
+	Name() string
+	// Losses writes the loss of each row to out[:rows]. logits is rows×classes,
+	// row-major; labels[r] is the class of row r, or for a Coupled objective its
+	// slot in the batch. The loss of a row depends on that row alone (and, for a
+	// Coupled objective, on what Begin and Anchor fixed), so that any packing of
+	// queries gives the same bits. Outputs that are not finite give a loss, never
+	// a panic; a label that names no class is an error.
+	Losses(out, logits []float32, rows, classes int, labels []int32) error
+}
+
+// Differentiable is an Objective with a gradient, for `estimator: bp`.
+type Differentiable interface {
+	Objective
+	// Grad writes scale·∂loss_r/∂logits_r to dlogits, rows×classes.
+	Grad(dlogits, logits []float32, rows, classes int, labels []int32, scale float32) error
+}
+
+// Coupled is an Objective whose loss of an image depends on the other images of
+// its batch. labels given to Losses and Grad are then slots in the batch. A
+// batch goes: Begin, the clean forward, Anchor, then any number of queries.
+// Begin and Anchor are not to run beside Losses or Grad.
+type Coupled interface {
+	Objective
+	// Begin fixes the batch by the class and the dataset position of each of its
+	// images, and forgets the anchor of the batch before. Until Anchor, Losses
+	// gives the part of each loss that needs no other image.
+	Begin(labels, index []int32) error
+	// Anchor fixes the clean outputs of the whole batch (N×width), against which
+	// queries are compared from now on, and writes the N clean losses, whose
+	// mean is the batch's objective, to losses.
+	Anchor(losses, outputs []float32, width int) error
+}
+
+// Options are the settings of objectives that have any.
+type Options struct {
+	Texts       []float32 // contrastive: text embeddings, one row of Width each
+	Width       int       // contrastive: values of one embedding
+	Pairing     string    // contrastive: "class" (row k belongs to class k) or "image" (row j to image j of the dataset)
+	Temperature float64   // contrastive: the fixed or first temperature, 0: 0.07
+	RowsOnly    bool      // contrastive: leave out the text→image terms
+}
+
+// Builder makes an objective of its settings.
+type Builder func(Options) (Objective, error)
+
+var builders = map[string]Builder{}
+
+// Register adds an objective under the name that configs use; call it from
+// init. A name that is taken panics: two files would answer for one config.
+func Register(name string, b Builder) {
+	if builders[name] != nil {
+		panic("objective: two objectives named " + name)
+	}
+	builders[name] = b
+}
+
+// Names lists the registered objectives, sorted.
+func Names() []string {
+	var n []string
+	for k := range builders {
+		n = append(n, k)
+	}
+	slices.Sort(n)
+	return n
+}
+
+// New makes an objective that has no settings, or its default ones.
+func New(name string) (Objective, error) { return Build(name, Options{}) }
+
+// Build makes an objective of its settings. An unknown name is an *uierr.Error.
+func Build(name string, o Options) (Objective, error) {
+	b, ok := builders[name]
+	if !ok {
+		return nil, uierr.New(fmt.Sprintf("objective.kind: no objective %q", name), "choose one of: "+strings.Join(Names(), ", "))
+	}
+	return b(o)
+}
+
+// check refuses rows whose sizes or labels do not fit.
+func check(name string, out, logits []float32, rows, classes int, labels []int32, limit int) error {
+	if rows < 0 || classes < 1 || len(out) < rows || len(logits) < rows*classes || len(labels) < rows {
+		return fmt.Errorf("objective %s: %d rows of %d outputs, but room for %d losses, %d outputs and %d labels",
+			name, rows, classes, len(out), len(logits), len(labels))
+	}
+	for _, l := range labels[:rows] {
+		if l < 0 || int(l) >= limit {
+			return fmt.Errorf("objective %s: label %d of %d", name, l, limit)
+		}
+	}
+	return nil
+}
