@@ -1,0 +1,72 @@
+package checkpoint
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"syscall"
+
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// WriteFileAtomic replaces a small file: after it returns nil the file holds
+// data even if the power fails, and until then it holds what it held.
+func WriteFileAtomic(disk fsys.FS, path string, data []byte) error {
+	return writeAtomic(disk, path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+func writeAtomic(disk fsys.FS, path string, write func(io.Writer) error) error {
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	err := writeSynced(disk, tmp, write)
+	if err == nil {
+		err = disk.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = disk.Remove(tmp) // a leftover does no harm: the next write replaces it
+		return writeError(err, path)
+	}
+	return writeError(disk.SyncDir(filepath.Dir(path)), path)
+}
+
+// writeSynced writes a new file and returns when it is on the disk.
+func writeSynced(disk fsys.FS, path string, write func(io.Writer) error) error {
+	f, err := disk.Create(path)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, chunk)
+	err = write(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// writeError says what could not be written and, where the user can mend it,
+// how. A full disk stays an ordinary failure.
+func writeError(err error, path string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EROFS):
+		return uierr.Wrap(err, fmt.Sprintf("%s: cannot be written: the file system is read-only", path), "choose another --output folder")
+	case errors.Is(err, fs.ErrPermission):
+		return uierr.Wrap(err, fmt.Sprintf("%s: cannot be written: permission denied", path), "choose another --output folder or change its permissions")
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%s: cannot be written, the disk is full; what was saved before is intact: %w", path, err)
+	}
+	return fmt.Errorf("%s: cannot be written: %w", path, err)
+}

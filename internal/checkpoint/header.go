@@ -1,0 +1,265 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/bits"
+	"sort"
+	"strconv"
+)
+
+const (
+	// maxHeader is the largest header the safetensors specification allows.
+	maxHeader = 100 << 20
+	// maxRank bounds the dimensions of one tensor; a ViT has at most four.
+	maxRank = 16
+)
+
+// Info is what a safetensors header says of one tensor.
+type Info struct {
+	Name       string
+	DType      DType
+	Shape      []int
+	Begin, End int64 // bytes from the start of the data
+}
+
+// Count is the number of values.
+func (i Info) Count() int64 { return (i.End - i.Begin) / i.DType.Size() }
+
+// header is a checked header: the tensors tile the data exactly, in order.
+type header struct {
+	tensors []Info // by offset
+	meta    map[string]string
+	data    int64 // where the data starts in the file
+}
+
+// parseHeader reads and checks the header of a file of size bytes. Nothing is
+// allocated before the file is known to be long enough to hold it.
+func parseHeader(r io.ReaderAt, size int64) (*header, error) {
+	var word [8]byte
+	if size < 8 {
+		return nil, fmt.Errorf("%d bytes are too few for a header", size)
+	}
+	if err := readFull(r, word[:], 0); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint64(word[:])
+	switch {
+	case n > math.MaxInt64 || int64(n) > size-8:
+		return nil, fmt.Errorf("the header claims %d bytes, the file has %d", n, size)
+	case n > maxHeader:
+		return nil, fmt.Errorf("the header claims %d bytes, more than the %d that the format allows", n, maxHeader)
+	}
+	raw := make([]byte, n)
+	if err := readFull(r, raw, 8); err != nil {
+		return nil, err
+	}
+	h := &header{data: 8 + int64(n)}
+	if len(raw) == 0 || raw[0] != '{' {
+		return nil, errors.New("the header is not a JSON object")
+	}
+	if err := object(raw, h.member); err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	return h, h.tile(size - h.data)
+}
+
+func readFull(r io.ReaderAt, p []byte, off int64) error {
+	n, err := r.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == nil || errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// member reads one key of the header.
+func (h *header) member(key string, d *json.Decoder) error {
+	if key == "__metadata__" {
+		h.meta = map[string]string{}
+		return members(d, func(k string, d *json.Decoder) (err error) {
+			h.meta[k], err = text(d)
+			return err
+		})
+	}
+	t, err := tensorInfo(key, d)
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", clip(key), err)
+	}
+	h.tensors = append(h.tensors, t)
+	return nil
+}
+
+func tensorInfo(name string, d *json.Decoder) (Info, error) {
+	t := Info{Name: name}
+	var shape, offsets bool
+	err := members(d, func(key string, d *json.Decoder) error {
+		switch key {
+		case "dtype":
+			s, err := text(d)
+			t.DType = DType(s)
+			return err
+		case "shape":
+			shape = true
+			return array(d, func(d *json.Decoder) error {
+				n, err := number(d)
+				if len(t.Shape) == maxRank {
+					return fmt.Errorf("more than %d dimensions", maxRank)
+				}
+				t.Shape = append(t.Shape, int(n))
+				return err
+			})
+		case "data_offsets":
+			offsets = true
+			at := []*int64{&t.Begin, &t.End}
+			err := array(d, func(d *json.Decoder) (err error) {
+				if len(at) == 0 {
+					return errors.New("more than two data_offsets")
+				}
+				*at[0], err = number(d)
+				at = at[1:]
+				return err
+			})
+			if err == nil && len(at) > 0 {
+				err = errors.New("fewer than two data_offsets")
+			}
+			return err
+		}
+		return fmt.Errorf("unknown key %q", clip(key))
+	})
+	if err != nil {
+		return t, err
+	}
+	if !shape || !offsets || t.DType == "" {
+		return t, errors.New("dtype, shape or data_offsets is missing")
+	}
+	return t, t.check()
+}
+
+// number reads an integer of 0 to 2⁶³−1, written without fraction or exponent.
+func number(d *json.Decoder) (int64, error) {
+	t, err := token(d)
+	if err != nil {
+		return 0, err
+	}
+	s, ok := t.(json.Number)
+	if !ok {
+		return 0, fmt.Errorf("%s where a number should stand", describe(t))
+	}
+	n, err := strconv.ParseUint(s.String(), 10, 63)
+	if err != nil || n > math.MaxInt {
+		return 0, fmt.Errorf("%s is not a size or an offset", clip(s.String()))
+	}
+	return int64(n), nil
+}
+
+// check compares the range of a tensor with its format and shape.
+func (i Info) check() error {
+	size := uint64(i.DType.Size())
+	if size == 0 {
+		return fmt.Errorf("unknown dtype %q", clip(string(i.DType)))
+	}
+	n := size
+	for _, d := range i.Shape {
+		hi, lo := bits.Mul64(n, uint64(d))
+		if hi != 0 || lo > math.MaxInt64 {
+			return fmt.Errorf("shape %v overflows", i.Shape)
+		}
+		n = lo
+	}
+	switch {
+	case i.End < i.Begin:
+		return fmt.Errorf("data_offsets [%d,%d] run backwards", i.Begin, i.End)
+	case uint64(i.End-i.Begin) != n:
+		return fmt.Errorf("shape %v of %s needs %d bytes, data_offsets [%d,%d] hold %d", i.Shape, i.DType, n, i.Begin, i.End, i.End-i.Begin)
+	}
+	return nil
+}
+
+// tile checks that the tensors cover the data without gap or overlap.
+func (h *header) tile(size int64) error {
+	sort.SliceStable(h.tensors, func(a, b int) bool {
+		x, y := h.tensors[a], h.tensors[b]
+		return x.Begin < y.Begin || x.Begin == y.Begin && x.End < y.End
+	})
+	var at int64
+	for i, t := range h.tensors {
+		switch {
+		case t.End > size:
+			return fmt.Errorf("tensor %q: data_offsets [%d,%d] lie outside the data of %d bytes", clip(t.Name), t.Begin, t.End, size)
+		case t.Begin < at:
+			return fmt.Errorf("tensors %q and %q overlap", clip(h.tensors[i-1].Name), clip(t.Name))
+		case t.Begin > at:
+			return fmt.Errorf("bytes %d to %d of the data belong to no tensor", at, t.Begin)
+		}
+		at = t.End
+	}
+	if at != size {
+		return fmt.Errorf("bytes %d to %d of the data belong to no tensor", at, size)
+	}
+	return nil
+}
+
+// encodeHeader lays the tensors one after the other and returns the bytes in
+// front of the data. Keys stand in the order given, metadata first and sorted,
+// and blanks fill up to a multiple of 8, so that the data is aligned.
+func encodeHeader(tensors []Tensor, dtype DType, meta map[string]string) ([]byte, error) {
+	var b bytes.Buffer
+	b.Write(make([]byte, 8))
+	b.WriteByte('{')
+	if len(meta) > 0 {
+		m, err := json.Marshal(meta)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, `"__metadata__":%s`, m)
+	}
+	seen := map[string]bool{"__metadata__": true}
+	var at int64
+	for _, t := range tensors {
+		if seen[t.Name] {
+			return nil, fmt.Errorf("tensor name %q stands twice or is reserved", t.Name)
+		}
+		seen[t.Name] = true
+		n := 1
+		for _, d := range t.Shape {
+			n *= d
+		}
+		if n != len(t.Data) {
+			return nil, fmt.Errorf("tensor %s: shape %v needs %d values, there are %d", t.Name, t.Shape, n, len(t.Data))
+		}
+		name, err := json.Marshal(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		if b.Len() > 9 {
+			b.WriteByte(',')
+		}
+		end := at + int64(n)*dtype.Size()
+		shape := make([]int, len(t.Shape)) // never null
+		copy(shape, t.Shape)
+		s, err := json.Marshal(shape)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, name, dtype, s, at, end)
+		at = end
+	}
+	b.WriteByte('}')
+	for b.Len()%8 != 0 {
+		b.WriteByte(' ')
+	}
+	if b.Len()-8 > maxHeader {
+		return nil, fmt.Errorf("a header of %d bytes is more than the format allows", b.Len()-8)
+	}
+	out := b.Bytes()
+	binary.LittleEndian.PutUint64(out, uint64(len(out)-8))
+	return out, nil
+}

@@ -1,0 +1,261 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"strconv"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+const configName = "config.json"
+
+// Config is the config.json of a ViTForImageClassification. Keys it does not
+// know are kept and written back.
+type Config struct {
+	HiddenSize       int
+	NumLayers        int
+	NumHeads         int
+	IntermediateSize int
+	ImageSize        int // pixels of a side
+	PatchSize        int
+	NumChannels      int
+	LayerNormEps     float64
+	QKVBias          bool
+	Labels           []string // name of each class; nil where the model has no classifier
+
+	extra map[string]json.RawMessage
+}
+
+// DefaultConfig is what transformers.ViTConfig assumes of keys that a
+// config.json leaves out (the ViT-B/16 of arXiv 2010.11929 at 224 pixels).
+func DefaultConfig() *Config {
+	return &Config{HiddenSize: 768, NumLayers: 12, NumHeads: 12, IntermediateSize: 3072,
+		ImageSize: 224, PatchSize: 16, NumChannels: 3, LayerNormEps: 1e-12, QKVBias: true}
+}
+
+// Patches is the number of patches of an image.
+func (c *Config) Patches() int { n := c.ImageSize / c.PatchSize; return n * n }
+
+// ReadConfig reads the config.json of a model folder. A config that is not a
+// ViT's, or that makes no sense, is an *uierr.Error.
+func ReadConfig(path string) (*Config, error) {
+	raw, err := readSmall(path, maxJSON)
+	if err != nil {
+		return nil, missing(err, path)
+	}
+	c, err := parseConfig(raw)
+	if err != nil {
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "a config.json of a ViTForImageClassification is needed")
+	}
+	return c, nil
+}
+
+func parseConfig(raw []byte) (*Config, error) {
+	m, err := rawMembers(raw)
+	if err != nil {
+		return nil, err
+	}
+	c := DefaultConfig()
+	c.extra = m
+	if err := c.readKind(); err != nil {
+		return nil, err
+	}
+	for key, dst := range c.sizes() {
+		if err := take(m, key, dst); err != nil {
+			return nil, err
+		}
+	}
+	for key, dst := range map[string]*int{"image_size": &c.ImageSize, "patch_size": &c.PatchSize} {
+		if err := takeSquare(m, key, dst); err != nil {
+			return nil, err
+		}
+	}
+	if err := take(m, "layer_norm_eps", &c.LayerNormEps); err != nil {
+		return nil, err
+	}
+	if err := take(m, "qkv_bias", &c.QKVBias); err != nil {
+		return nil, err
+	}
+	if err := c.readLabels(); err != nil {
+		return nil, err
+	}
+	return c, c.Check()
+}
+
+// sizes are the whole numbers of the config by key.
+func (c *Config) sizes() map[string]*int {
+	return map[string]*int{"hidden_size": &c.HiddenSize, "num_hidden_layers": &c.NumLayers, "num_attention_heads": &c.NumHeads,
+		"intermediate_size": &c.IntermediateSize, "num_channels": &c.NumChannels}
+}
+
+// take moves one key of m into dst; a key that is absent or null leaves it.
+func take(m map[string]json.RawMessage, key string, dst any) error {
+	raw, ok := m[key]
+	delete(m, key)
+	if !ok || string(raw) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(raw, dst); err != nil {
+		return fmt.Errorf("%s: %s is not what should stand there", key, clip(string(raw)))
+	}
+	return nil
+}
+
+// takeSquare is take for a size that may also stand as [n, n].
+func takeSquare(m map[string]json.RawMessage, key string, dst *int) error {
+	raw := m[key]
+	if !bytes.HasPrefix(raw, []byte("[")) {
+		return take(m, key, dst)
+	}
+	var pair []int
+	if err := take(m, key, &pair); err != nil {
+		return err
+	}
+	if len(pair) != 2 || pair[0] != pair[1] {
+		return fmt.Errorf("%s: %v is not square", key, pair)
+	}
+	*dst = pair[0]
+	return nil
+}
+
+// readKind refuses other models and activations, which have the same keys and
+// tensors but compute something else.
+func (c *Config) readKind() error {
+	kind, act := "vit", "gelu"
+	if err := take(c.extra, "model_type", &kind); err != nil {
+		return err
+	}
+	if kind != "vit" {
+		return fmt.Errorf("model_type is %q, not \"vit\"", clip(kind))
+	}
+	if err := take(c.extra, "hidden_act", &act); err != nil {
+		return err
+	}
+	if act != "gelu" {
+		return fmt.Errorf("hidden_act is %q; only \"gelu\" is known", clip(act))
+	}
+	return nil
+}
+
+// readLabels turns id2label, or failing that num_labels, into names.
+func (c *Config) readLabels() error {
+	var count *int
+	if err := take(c.extra, "num_labels", &count); err != nil {
+		return err
+	}
+	delete(c.extra, "label2id") // rebuilt from the labels
+	raw, ok := c.extra["id2label"]
+	delete(c.extra, "id2label")
+	if !ok || string(raw) == "null" {
+		if count == nil {
+			return nil
+		}
+		if *count < 1 || *count > maxSize {
+			return fmt.Errorf("num_labels is %d", *count)
+		}
+		c.Labels = NumberedLabels(*count)
+		return nil
+	}
+	byKey := map[string]string{}
+	err := object(raw, func(key string, d *json.Decoder) (err error) {
+		byKey[key], err = text(d)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("id2label: %w", err)
+	}
+	c.Labels = make([]string, len(byKey))
+	for i := range c.Labels {
+		name, ok := byKey[strconv.Itoa(i)]
+		if !ok {
+			return fmt.Errorf("id2label: no label of class %d, with %d labels", i, len(byKey))
+		}
+		c.Labels[i] = name
+	}
+	if len(c.Labels) == 0 {
+		c.Labels = nil
+	}
+	return nil
+}
+
+// NumberedLabels are the names that transformers gives classes without any.
+func NumberedLabels(n int) []string {
+	l := make([]string, n)
+	for i := range l {
+		l[i] = "LABEL_" + strconv.Itoa(i)
+	}
+	return l
+}
+
+// maxSize bounds every size of a config, so that products of a few of them
+// cannot overflow.
+const maxSize = 1 << 16
+
+// Check refuses sizes that are no vision transformer.
+func (c *Config) Check() error {
+	for _, v := range []struct {
+		key string
+		n   int
+	}{{"hidden_size", c.HiddenSize}, {"num_hidden_layers", c.NumLayers}, {"num_attention_heads", c.NumHeads}, {"intermediate_size", c.IntermediateSize},
+		{"image_size", c.ImageSize}, {"patch_size", c.PatchSize}, {"num_channels", c.NumChannels}} {
+		if v.n < 1 || v.n > maxSize {
+			return fmt.Errorf("%s is %d", v.key, v.n)
+		}
+	}
+	switch {
+	case c.NumLayers > 500:
+		return fmt.Errorf("num_hidden_layers is %d; at most 500 are allowed", c.NumLayers)
+	case c.NumChannels > 1024:
+		return fmt.Errorf("num_channels is %d; at most 1024 are allowed", c.NumChannels)
+	case c.HiddenSize%c.NumHeads != 0:
+		return fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.NumHeads)
+	case c.ImageSize < c.PatchSize || c.ImageSize%c.PatchSize != 0:
+		return fmt.Errorf("image_size %d is not a multiple of patch_size %d", c.ImageSize, c.PatchSize)
+	case c.Patches() >= maxSize:
+		return fmt.Errorf("image_size %d with patch_size %d makes %d patches", c.ImageSize, c.PatchSize, c.Patches())
+	case !(c.LayerNormEps >= 0) || math.IsInf(c.LayerNormEps, 0):
+		return errors.New("layer_norm_eps is not a number of 0 or more")
+	}
+	return nil
+}
+
+// MarshalJSON writes the config in the layout of transformers, with the keys
+// that came with it, sorted.
+func (c *Config) MarshalJSON() ([]byte, error) {
+	m := map[string]any{}
+	for k, v := range c.extra {
+		m[k] = v
+	}
+	maps.Copy(m, map[string]any{"model_type": "vit", "hidden_act": "gelu", "layer_norm_eps": c.LayerNormEps, "qkv_bias": c.QKVBias,
+		"image_size": c.ImageSize, "patch_size": c.PatchSize})
+	for key, n := range c.sizes() {
+		m[key] = *n
+	}
+	if len(c.Labels) > 0 {
+		ids, names := map[string]string{}, map[string]int{}
+		for i, l := range c.Labels {
+			ids[strconv.Itoa(i)], names[l] = l, i
+		}
+		m["id2label"], m["label2id"] = ids, names
+	}
+	return json.Marshal(m)
+}
+
+// set replaces an unknown key, for what a save decides.
+func (c *Config) set(key string, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	c.extra = maps.Clone(c.extra)
+	if c.extra == nil {
+		c.extra = map[string]json.RawMessage{}
+	}
+	c.extra[key] = raw
+	return nil
+}

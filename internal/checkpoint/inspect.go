@@ -1,0 +1,78 @@
+package checkpoint
+
+import (
+	"path/filepath"
+	"sort"
+)
+
+// Summary is what a model folder holds, known from its headers alone.
+type Summary struct {
+	Path       string           `json:"path"`
+	Files      []string         `json:"files"`
+	Bytes      int64            `json:"bytes"`      // of the weight files
+	Parameters int64            `json:"parameters"` // of the network, without what is ignored
+	DTypes     map[string]int64 `json:"dtypes"`     // values per format
+	ImageSize  int              `json:"image_size"`
+	PatchSize  int              `json:"patch_size"`
+	Channels   int              `json:"channels"`
+	Hidden     int              `json:"hidden_size"`
+	Layers     int              `json:"layers"`
+	Heads      int              `json:"heads"`
+	MLP        int              `json:"mlp"`
+	Tokens     int              `json:"tokens"` // cls and patches
+	Classes    int              `json:"classes"`
+	Labels     []string         `json:"labels,omitempty"`
+	Mean       []float32        `json:"mean"`
+	Std        []float32        `json:"std"`
+	Extra      []string         `json:"extra,omitempty"`   // tensors of no ViT
+	Ignored    []string         `json:"ignored,omitempty"` // tensors that are not read
+	Tensors    []Info           `json:"-"`
+}
+
+// Inspect reads and checks what LoadModel would, except for the numbers
+// themselves.
+func Inspect(dir string) (*Summary, error) {
+	w, err := openWeights(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	c, err := ReadConfig(filepath.Join(dir, configName))
+	if err != nil {
+		return nil, err
+	}
+	pre, err := ReadPreprocessor(filepath.Join(dir, preprocessorName), c)
+	if err != nil {
+		return nil, err
+	}
+	infos := w.infos()
+	p, err := match(dir, c, infos)
+	if err != nil {
+		return nil, err
+	}
+	size, err := w.bytes()
+	if err != nil {
+		return nil, err
+	}
+	s := &Summary{Path: dir, Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize, Channels: c.NumChannels,
+		Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Tokens: 1 + c.Patches(),
+		Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra, Ignored: p.ignored, Tensors: infos}
+	if p.classes > 0 {
+		s.Labels = c.Labels
+	}
+	for _, f := range w.files {
+		s.Files = append(s.Files, filepath.Base(f.path))
+	}
+	sort.Strings(s.Files)
+	used := map[string]bool{}
+	for _, from := range p.source {
+		used[from] = true
+	}
+	for _, i := range infos {
+		s.DTypes[string(i.DType)] += i.Count()
+		if used[i.Name] {
+			s.Parameters += i.Count()
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,149 @@
+package checkpoint
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// TornError says where a journal stops being sound. What stands before Offset
+// is.
+type TornError struct {
+	Offset int64
+	Reason string
+}
+
+func (e *TornError) Error() string {
+	return fmt.Sprintf("torn or altered after byte %d: %s", e.Offset, e.Reason)
+}
+
+// JournalReader iterates over the records of a journal.
+type JournalReader struct {
+	path   string
+	close  func() error
+	r      *bufio.Reader
+	size   int64
+	offset int64
+	hash   [32]byte
+}
+
+// OpenJournal opens a journal and checks its header.
+func OpenJournal(path string) (*JournalReader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, missing(err, path)
+	}
+	st, err := f.Stat()
+	var r *JournalReader
+	if err == nil {
+		if r, err = newJournalReader(f, st.Size()); err != nil {
+			err = uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "give the journal.bin of a run")
+		}
+	}
+	if err != nil {
+		_ = f.Close() // opened for reading: nothing can be lost
+		return nil, err
+	}
+	r.path, r.close = path, f.Close
+	return r, nil
+}
+
+func newJournalReader(in io.Reader, size int64) (*JournalReader, error) {
+	r := &JournalReader{r: bufio.NewReaderSize(in, chunk), size: size}
+	head := make([]byte, journalHeader)
+	if _, err := io.ReadFull(r.r, head); err != nil {
+		return nil, errors.New("too short for a journal")
+	}
+	body := head[:journalHeader-4]
+	at := len(journalMagic)
+	switch version := binary.LittleEndian.Uint32(head[at:]); {
+	case string(head[:at]) != journalMagic:
+		return nil, errors.New("not a journal")
+	case version != journalVersion:
+		return nil, fmt.Errorf("a journal of version %d, this program reads %d", version, journalVersion)
+	case crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(head[journalHeader-4:]):
+		return nil, errors.New("the journal's header was altered")
+	}
+	copy(r.hash[:], head[at+4:])
+	r.offset = int64(journalHeader)
+	return r, nil
+}
+
+// Hash names the experiment that the journal belongs to.
+func (r *JournalReader) Hash() [32]byte { return r.hash }
+
+// Offset is the end of the last record read.
+func (r *JournalReader) Offset() int64 { return r.offset }
+
+// Close closes the file.
+func (r *JournalReader) Close() error { return r.close() }
+
+// Next reads the next record. The error is io.EOF after the last one and a
+// *TornError where the rest cannot be read; the body is the caller's.
+func (r *JournalReader) Next() (Record, error) {
+	left := r.size - r.offset
+	if left == 0 {
+		return Record{}, io.EOF
+	}
+	if left < frameHead+frameTail {
+		return Record{}, r.torn("%d bytes are too few for a record", left)
+	}
+	var head [frameHead]byte
+	if _, err := io.ReadFull(r.r, head[:]); err != nil {
+		return Record{}, r.lost(err)
+	}
+	n := int64(binary.LittleEndian.Uint32(head[:]))
+	if n > maxBody || n > left-frameHead-frameTail {
+		return Record{}, r.torn("a record claims %d bytes, %d are left", n, left-frameHead-frameTail)
+	}
+	body := make([]byte, n+frameTail)
+	if _, err := io.ReadFull(r.r, body); err != nil {
+		return Record{}, r.lost(err)
+	}
+	sum := binary.LittleEndian.Uint32(body[n:])
+	body = body[:n]
+	if crc32.Update(crc32.Checksum(head[:], castagnoli), castagnoli, body) != sum {
+		return Record{}, r.torn("the checksum of the record does not match")
+	}
+	r.offset += frameHead + n + frameTail
+	return Record{Step: binary.LittleEndian.Uint32(head[4:]), Kind: head[8], Body: body}, nil
+}
+
+func (r *JournalReader) torn(format string, a ...any) error {
+	return &TornError{r.offset, fmt.Sprintf(format, a...)}
+}
+
+// lost tells a file that became shorter from a disk that fails.
+func (r *JournalReader) lost(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return r.torn("the file became shorter while it was read")
+	}
+	return err
+}
+
+// SoundJournal is the length of a journal up to its last sound record, and the
+// *TornError, if any, that says what follows; torn is nil for a whole journal.
+func SoundJournal(path string) (length int64, torn *TornError, err error) {
+	r, err := OpenJournal(path)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer r.Close()
+	for {
+		_, err := r.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return r.Offset(), nil, nil
+		case errors.As(err, &torn):
+			return r.Offset(), torn, nil
+		case err != nil:
+			return 0, nil, err
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package checkpoint
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Spec is the name and shape that a tensor has in a Hugging Face ViT.
+type Spec struct {
+	Name  string
+	Shape []int
+}
+
+const (
+	positionName   = "vit.embeddings.position_embeddings"
+	classifierName = "classifier.weight"
+)
+
+// Layout lists the tensors of a ViTForImageClassification in the order of a
+// forward; with classes 0, of a ViT without classifier.
+func (c *Config) Layout(classes int) []Spec {
+	D := c.HiddenSize
+	var l []Spec
+	add := func(name string, shape ...int) { l = append(l, Spec{name, shape}) }
+	linear := func(name string, out, in int) {
+		add(name+".weight", out, in)
+		add(name+".bias", out)
+	}
+	norm := func(name string) {
+		add(name+".weight", D)
+		add(name+".bias", D)
+	}
+	add("vit.embeddings.cls_token", 1, 1, D)
+	add(positionName, 1, 1+c.Patches(), D)
+	add("vit.embeddings.patch_embeddings.projection.weight", D, c.NumChannels, c.PatchSize, c.PatchSize)
+	add("vit.embeddings.patch_embeddings.projection.bias", D)
+	for i := range c.NumLayers {
+		b := fmt.Sprintf("vit.encoder.layer.%d.", i)
+		for _, n := range []string{"query", "key", "value"} {
+			linear(b+"attention.attention."+n, D, D)
+		}
+		linear(b+"attention.output.dense", D, D)
+		linear(b+"intermediate.dense", c.IntermediateSize, D)
+		linear(b+"output.dense", D, c.IntermediateSize)
+		norm(b + "layernorm_before")
+		norm(b + "layernorm_after")
+	}
+	norm("vit.layernorm")
+	if classes > 0 {
+		linear("classifier", classes, D)
+	}
+	return l
+}
+
+// plan says where each tensor of a model comes from.
+type plan struct {
+	classes int
+	specs   []Spec
+	source  map[string]string // name in the file, by Hugging Face name; absent: zeros
+	extra   []string          // tensors of no ViT, by name in the file
+	ignored []string          // tensors of a ViT that a forward does not read
+}
+
+// match compares the tensors of a folder with its config, before any is read.
+func match(dir string, c *Config, infos []Info) (*plan, error) {
+	found := map[string]Info{}
+	for _, i := range infos {
+		found[i.Name] = i
+	}
+	// A ViTModel is saved without the prefix that it has inside a classifier.
+	_, bare := found["embeddings.cls_token"]
+	p := &plan{source: map[string]string{}}
+	byName := map[string]Info{}
+	for _, i := range infos {
+		name := i.Name
+		if bare && !strings.HasPrefix(name, "vit.") && !strings.HasPrefix(name, "classifier.") && isBase(name) {
+			name = "vit." + name
+		}
+		if _, twice := byName[name]; twice {
+			return nil, uierr.New(fmt.Sprintf("%s: tensor %s is there with and without its prefix", dir, clip(name)), "the folder holds two models; keep one")
+		}
+		byName[name] = i
+	}
+	if err := p.classify(dir, c, byName); err != nil {
+		return nil, err
+	}
+	p.specs = c.Layout(p.classes)
+	known := map[string]bool{}
+	var lack []string
+	for _, s := range p.specs {
+		known[s.Name] = true
+		i, ok := byName[s.Name]
+		switch {
+		case !ok && !c.QKVBias && isQKVBias(s.Name): // zeros
+		case !ok:
+			lack = append(lack, s.Name)
+		case !slices.Equal(i.Shape, s.Shape):
+			return nil, shapeError(dir, s, i.Shape)
+		default:
+			p.source[s.Name] = i.Name
+		}
+	}
+	if len(lack) > 0 {
+		return nil, uierr.New(fmt.Sprintf("%s: %d tensors are missing, the first is %s of shape %v", dir, len(lack), lack[0], p.shape(lack[0])),
+			"config.json and weights belong to different models, or the weights are no ViT's")
+	}
+	return p, p.sortOut(dir, c, byName, known)
+}
+
+func (p *plan) shape(name string) []int {
+	for _, s := range p.specs {
+		if s.Name == name {
+			return s.Shape
+		}
+	}
+	return nil
+}
+
+// classify finds out whether there is a classifier, and gives classes without
+// names the usual ones.
+func (p *plan) classify(dir string, c *Config, byName map[string]Info) error {
+	w, ok := byName[classifierName]
+	if !ok {
+		return nil
+	}
+	if len(w.Shape) != 2 || w.Shape[0] < 1 {
+		return shapeError(dir, Spec{classifierName, []int{max(1, len(c.Labels)), c.HiddenSize}}, w.Shape)
+	}
+	p.classes = w.Shape[0]
+	if len(c.Labels) > 0 {
+		p.classes = len(c.Labels)
+	}
+	return nil
+}
+
+func shapeError(dir string, s Spec, found []int) error {
+	hint := "config.json and weights belong to different models"
+	switch s.Name {
+	case positionName:
+		hint = "image_size and patch_size in config.json must be those that the weights were made with; to use another image size, load the model as it is and resize it"
+	case classifierName:
+		hint = "id2label in config.json must have one label for each row of the classifier"
+	}
+	return uierr.New(fmt.Sprintf("%s: tensor %s: config.json asks for shape %v, the file has %v", dir, s.Name, s.Shape, found), hint)
+}
+
+// sortOut shares the tensors that the layout does not name among ignored and
+// extra, and refuses what looks like a part of the network that config.json
+// does not have.
+func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[string]bool) error {
+	for name, i := range byName {
+		switch {
+		case known[name]:
+		case isIgnored(name):
+			p.ignored = append(p.ignored, i.Name)
+		case strings.HasPrefix(name, "vit.") || strings.HasPrefix(name, "classifier."):
+			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the ViT of %d layers that config.json describes", dir, clip(name), c.NumLayers),
+				"config.json and weights belong to different models")
+		default:
+			p.extra = append(p.extra, i.Name)
+		}
+	}
+	sort.Strings(p.ignored)
+	sort.Strings(p.extra)
+	return nil
+}
+
+func isBase(name string) bool {
+	for _, p := range []string{"embeddings.", "encoder.", "layernorm.", "pooler."} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// isIgnored: the pooler is read by nothing after it in a classifier; mask
+// token and decoder belong to masked-image pretraining.
+func isIgnored(name string) bool {
+	return strings.HasPrefix(name, "vit.pooler.") || name == "vit.embeddings.mask_token" || strings.HasPrefix(name, "decoder.")
+}
+
+func isQKVBias(name string) bool {
+	return strings.Contains(name, ".attention.attention.") && strings.HasSuffix(name, ".bias")
+}

@@ -1,0 +1,227 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Model is a folder in Hugging Face layout, read into memory.
+type Model struct {
+	Config       *Config       // nil in a checkpoint of a model that is only called
+	Preprocessor *Preprocessor // nil where Config is
+	// Tensors are those of the network under the names of
+	// ViTForImageClassification, in the order of Config.Layout.
+	Tensors []Tensor
+	// Extra are tensors of no ViT that the folder holds too, sorted by name:
+	// learned prompts, a projection head.
+	Extra []Tensor
+	// Ignored names the tensors that were left unread, such as the pooler.
+	Ignored []string
+	// Metadata is the free text of the safetensors header.
+	Metadata map[string]string
+}
+
+// Tensor finds a tensor by name, among the extra ones too.
+func (m *Model) Tensor(name string) (Tensor, bool) {
+	for _, l := range [][]Tensor{m.Tensors, m.Extra} {
+		for _, t := range l {
+			if t.Name == name {
+				return t, true
+			}
+		}
+	}
+	return Tensor{}, false
+}
+
+// Classes is the number of rows of the classifier, 0 without one.
+func (m *Model) Classes() int {
+	if t, ok := m.Tensor(classifierName); ok {
+		return t.Shape[0]
+	}
+	return 0
+}
+
+// LoadModel reads a model folder: config.json, preprocessor_config.json (which
+// may be absent) and model.safetensors or its shards. Everything is compared
+// before a tensor is read; what does not fit is an *uierr.Error that names the
+// tensor and both shapes. Query, key and value biases that a config without
+// qkv_bias leaves out are read as zeros, and the config then says that there
+// are some.
+func LoadModel(dir string) (*Model, error) {
+	w, err := openWeights(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	c, err := ReadConfig(filepath.Join(dir, configName))
+	if err != nil {
+		return nil, err
+	}
+	pre, err := ReadPreprocessor(filepath.Join(dir, preprocessorName), c)
+	if err != nil {
+		return nil, err
+	}
+	p, err := match(dir, c, w.infos())
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{Config: c, Preprocessor: pre, Ignored: p.ignored, Metadata: w.files[0].Metadata()}
+	names := make([]string, len(p.specs))
+	shapes := map[string][]int{}
+	for i, s := range p.specs {
+		names[i], shapes[s.Name] = s.Name, s.Shape
+	}
+	m.Tensors, err = readMany(names, func(name string) (Tensor, error) {
+		from, ok := p.source[name]
+		if !ok {
+			return zeros(name, shapes[name]), nil
+		}
+		t, err := w.holder[from].Read(from)
+		t.Name = name
+		return t, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.QKVBias = true
+	m.Extra, err = readMany(p.extra, func(name string) (Tensor, error) { return w.holder[name].Read(name) })
+	switch {
+	case p.classes == 0:
+		c.Labels = nil
+	case len(c.Labels) == 0:
+		c.Labels = NumberedLabels(p.classes)
+	}
+	return m, err
+}
+
+func zeros(name string, shape []int) Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
+}
+
+// SaveModel writes a model folder that LoadModel and transformers'
+// from_pretrained read, with the tensors as dtype. Each file is written whole
+// or not at all; the weights come last.
+func SaveModel(disk fsys.FS, dir string, m *Model, dtype DType) error {
+	files, err := m.files(dtype)
+	if err != nil {
+		return err
+	}
+	if err := disk.MkdirAll(dir); err != nil {
+		return writeError(err, dir)
+	}
+	if _, err := os.Stat(filepath.Join(dir, indexName)); err == nil {
+		return uierr.New(fmt.Sprintf("%s: holds a model in several files", dir), "choose another folder")
+	}
+	for _, f := range files {
+		if err := writeAtomic(disk, filepath.Join(dir, f.name), f.write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// content is a file to be written.
+type content struct {
+	name  string
+	write func(io.Writer) error
+}
+
+func bytesContent(name string, b []byte) content {
+	return content{name, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	}}
+}
+
+// files are the files of the model's folder.
+func (m *Model) files(dtype DType) ([]content, error) {
+	meta := map[string]string{}
+	for k, v := range m.Metadata {
+		meta[k] = v
+	}
+	meta["format"] = "pt" // transformers refuses a file without it
+	tensors, err := m.ordered()
+	if err != nil {
+		return nil, err
+	}
+	var files []content
+	if m.Config != nil {
+		c := *m.Config
+		arch := "ViTModel"
+		if m.Classes() > 0 {
+			arch = "ViTForImageClassification"
+		}
+		if err := c.set("architectures", []string{arch}); err != nil {
+			return nil, err
+		}
+		if err := c.set("torch_dtype", dtype.torch()); err != nil {
+			return nil, err
+		}
+		delete(c.extra, "dtype") // the same thing's newer name
+		config, err := indented(&c)
+		if err != nil {
+			return nil, err
+		}
+		pre := m.Preprocessor
+		if pre == nil {
+			pre = DefaultPreprocessor(c.ImageSize, c.NumChannels)
+		}
+		processor, err := indented(pre)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, bytesContent(configName, config), bytesContent(preprocessorName, processor))
+	}
+	return append(files, content{weightsName, func(w io.Writer) error { return WriteSafetensors(w, tensors, dtype, meta) }}), nil
+}
+
+// ordered lists the tensors as they are written, after comparing them with the
+// config: a model that could not be loaded again is not saved.
+func (m *Model) ordered() ([]Tensor, error) {
+	if m.Config == nil {
+		return slices.Concat(m.Tensors, m.Extra), nil
+	}
+	if err := m.Config.Check(); err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	if n := m.Classes(); n != len(m.Config.Labels) {
+		return nil, fmt.Errorf("checkpoint: a classifier of %d classes with %d labels", n, len(m.Config.Labels))
+	}
+	var out []Tensor
+	specs := m.Config.Layout(m.Classes())
+	for _, s := range specs {
+		t, ok := m.Tensor(s.Name)
+		if !ok {
+			return nil, fmt.Errorf("checkpoint: no tensor %s", s.Name)
+		}
+		if !slices.Equal(t.Shape, s.Shape) {
+			return nil, fmt.Errorf("checkpoint: tensor %s has shape %v, its config asks for %v", s.Name, t.Shape, s.Shape)
+		}
+		out = append(out, t)
+	}
+	if len(m.Tensors) != len(specs) {
+		return nil, fmt.Errorf("checkpoint: %d tensors, the config asks for %d", len(m.Tensors), len(specs))
+	}
+	return append(out, m.Extra...), nil
+}
+
+func indented(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}

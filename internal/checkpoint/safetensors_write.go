@@ -1,0 +1,69 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+)
+
+// WriteSafetensors writes tensors in the order given, converted to dtype (F32,
+// F16 or BF16). The same input makes the same bytes.
+func WriteSafetensors(w io.Writer, tensors []Tensor, dtype DType, meta map[string]string) error {
+	if !dtype.writable() {
+		return fmt.Errorf("checkpoint: tensors are written as F32, F16 or BF16, not %q", dtype)
+	}
+	head, err := encodeHeader(tensors, dtype, meta)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if _, err := w.Write(head); err != nil {
+		return err
+	}
+	buf := make([]byte, chunk)
+	for _, t := range tensors {
+		if dtype == F32 && littleEndian {
+			if _, err := w.Write(asBytes(t.Data)); err != nil {
+				return err
+			}
+			continue
+		}
+		size := int(dtype.Size())
+		for v := t.Data; len(v) > 0; {
+			n := min(len(v), chunk/size)
+			narrow(buf, v[:n], dtype)
+			if _, err := w.Write(buf[:n*size]); err != nil {
+				return err
+			}
+			v = v[n:]
+		}
+	}
+	return nil
+}
+
+// WriteFile writes a safetensors file whole or not at all: it is written beside
+// path, synced and renamed.
+func WriteFile(disk fsys.FS, path string, tensors []Tensor, dtype DType, meta map[string]string) error {
+	return writeAtomic(disk, path, func(w io.Writer) error { return WriteSafetensors(w, tensors, dtype, meta) })
+}
+
+// narrow converts v into the first bytes of buf.
+func narrow(buf []byte, v []float32, to DType) {
+	le := binary.LittleEndian
+	switch to {
+	case F32:
+		for j, x := range v {
+			le.PutUint32(buf[4*j:], math.Float32bits(x))
+		}
+	case F16:
+		for j, x := range v {
+			le.PutUint16(buf[2*j:], F32ToF16(x))
+		}
+	case BF16:
+		for j, x := range v {
+			le.PutUint16(buf[2*j:], F32ToBF16(x))
+		}
+	}
+}
