@@ -27,8 +27,9 @@
 // its bits are the same whatever m is and wherever the row stands, so batching
 // and the number of workers never change a number. The sum over k is cut into
 // blocks that depend on k alone, and every tile, also at the edges, adds in
-// the same order with the same fused operations. Different engines agree only
-// to rounding.
+// the same order with the same fused operations. A library may break this; it is
+// tried at start-up and [Describe] says so. Different engines agree only to
+// rounding.
 //
 // Nothing here allocates once its workspace has grown ([Scratch]).
 package kernel

@@ -6,10 +6,10 @@ import (
 )
 
 // blasRows is the number of rows a library is asked for at a time, always: the
-// last rows are filled up. A library may sum a row differently in its edge
-// tiles or for other m; with whole tiles (all known ones divide 32) and one m it
-// cannot, so rows keep their bits wherever they stand.
-const blasRows = 32
+// last rows are filled up. A library may sum a row differently in its edge tiles
+// or for another m; with one m and whole tiles (all known heights divide 48) it
+// has less reason to. Whether it then keeps a row's bits is tried (keepsRows).
+const blasRows = 48
 
 // gemmBLAS runs Gemm on a library's sgemm.
 func gemmBLAS(c []float32, ldc int, a []float32, lda, m int, b *Packed, ep *Epilogue, s *Scratch) {

@@ -20,6 +20,10 @@ type engine struct {
 	tile       []tileFunc // by number of rows, 1 to mr
 	// sgemm computes C = A·B, all row-major; nil if there are micro-kernels.
 	sgemm func(m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int)
+	// library says that sgemm is foreign: a call allocates its argument list.
+	library bool
+	// unsteady says that a row's bits depend on where it stands.
+	unsteady bool
 }
 
 // EnvKernel is the environment variable that selects an engine by name.
