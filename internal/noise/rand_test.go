@@ -8,7 +8,7 @@ import (
 
 func TestRandStreams(t *testing.T) {
 	first := func(seed uint64, p Purpose, c ...uint32) uint64 { return Rand(seed, p, c...).Uint64() }
-	if first(1, Shuffle, 2) != first(1, Shuffle, 2) || first(1, Shuffle) != first(1, Shuffle, 0, 0, 0) {
+	if a, b := first(1, Shuffle, 2), first(1, Shuffle, 2); a != b || first(1, Shuffle) != first(1, Shuffle, 0, 0, 0) {
 		t.Error("a stream does not start again the same")
 	}
 	seen := map[uint64]bool{}

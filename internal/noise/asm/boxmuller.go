@@ -3,7 +3,7 @@ package main
 import (
 	. "github.com/mmcloughlin/avo/build"
 
-	. "github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
+	"github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
 )
 
 // The coefficients and the order of operations are those of boxMuller in the
@@ -17,25 +17,25 @@ var (
 
 const sqrtHalf = 0x3F3504F3
 
-func boxMuller(f Form, a, b Vec) (first, second Vec) {
+func boxMuller(f simd.Form, a, b simd.Vec) (first, second simd.Vec) {
 	rho := radius(f, a)
 	// q = (b + 2^29)>>30; its bits move to the sign position as they are needed.
 	phi := f.New(VPSLLD, 2, b)
 	f.Do(VPSRAD, 11, phi, phi)
 	f.Do(VCVTDQ2PS, phi, phi)
-	half := f.Load(Const(1.0 / (1 << 24)).Mem)
-	f.Do(VFMADD132PS, Const(1.0/(1<<23)), half, phi)
+	half := f.Load(simd.Const(1.0 / (1 << 24)).Mem)
+	f.Do(VFMADD132PS, simd.Const(1.0/(1<<23)), half, phi)
 	t := f.New(VMULPS, phi, phi)
 	s := f.Horner(t, sinC)
 	f.Do(VMULPS, phi, s, s)
 	c := f.Horner(t, cosC)
 	q := b
-	f.Do(VPADDD, ConstBits(1<<29), q, q)
+	f.Do(VPADDD, simd.ConstBits(1<<29), q, q)
 	odd := f.New(VPSLLD, 1, q)
 	first, second = f.Select(odd, c, s), f.Select(odd, s, c)
 	f.Do(VXORPS, q, odd, odd)
-	f.Do(VANDPS, ConstBits(0x80000000), q, q)
-	f.Do(VANDPS, ConstBits(0x80000000), odd, odd)
+	f.Do(VANDPS, simd.ConstBits(0x80000000), q, q)
+	f.Do(VANDPS, simd.ConstBits(0x80000000), odd, odd)
 	f.Do(VXORPS, odd, first, first)
 	f.Do(VXORPS, q, second, second)
 	f.Do(VMULPS, rho, first, first)
@@ -45,22 +45,22 @@ func boxMuller(f Form, a, b Vec) (first, second Vec) {
 
 // radius is √(−2 ln u) of the words a. The polynomial goes by pairs (Estrin),
 // and everything is scaled by −2, so that few operations wait for each other.
-func radius(f Form, a Vec) Vec {
+func radius(f simd.Form, a simd.Vec) simd.Vec {
 	u := a
 	f.Do(VPSRLD, 9, u, u)
 	f.Do(VCVTDQ2PS, u, u)
-	half := f.Load(Const(1.0 / (1 << 24)).Mem)
-	f.Do(VFMADD132PS, Const(1.0/(1<<23)), half, u)
-	f.Do(VPSUBD, ConstBits(sqrtHalf), u, u)
+	half := f.Load(simd.Const(1.0 / (1 << 24)).Mem)
+	f.Do(VFMADD132PS, simd.Const(1.0/(1<<23)), half, u)
+	f.Do(VPSUBD, simd.ConstBits(sqrtHalf), u, u)
 	e := f.New(VPSRAD, 23, u)
 	m := f.New(VPSLLD, 23, e)
 	f.Do(VPSUBD, m, u, m)
-	f.Do(VPADDD, ConstBits(sqrtHalf), m, m)
-	f.Do(VSUBPS, Const(1), m, m)
+	f.Do(VPADDD, simd.ConstBits(sqrtHalf), m, m)
+	f.Do(VSUBPS, simd.Const(1), m, m)
 	f.Do(VCVTDQ2PS, e, e)
-	pair := func(i int) Vec {
-		v := f.Load(Const(logC[i+1]).Mem)
-		f.Do(VFMADD213PS, Const(logC[i]), m, v)
+	pair := func(i int) simd.Vec {
+		v := f.Load(simd.Const(logC[i+1]).Mem)
+		f.Do(VFMADD213PS, simd.Const(logC[i]), m, v)
 		return v
 	}
 	z := f.New(VMULPS, m, m)
@@ -70,12 +70,12 @@ func radius(f Form, a Vec) Vec {
 	f.Do(VFMADD213PS, pair(0), z, lo)
 	zz := f.New(VMULPS, z, z)
 	f.Do(VFMADD231PS, hi, zz, lo)
-	f.Do(VMULPS, Const(-2), m, m)
-	y := f.New(VMULPS, Const(2*2.12194440e-4), e)
+	f.Do(VMULPS, simd.Const(-2), m, m)
+	y := f.New(VMULPS, simd.Const(2*2.12194440e-4), e)
 	f.Do(VADDPS, z, y, y)
 	f.Do(VMULPS, m, z, z)
 	f.Do(VFMADD231PS, z, lo, y)
-	f.Do(VFMADD231PS, Const(-2*0.693359375), e, m)
+	f.Do(VFMADD231PS, simd.Const(-2*0.693359375), e, m)
 	f.Do(VADDPS, m, y, y)
 	f.Do(VSQRTPS, y, y)
 	return y

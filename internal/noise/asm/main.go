@@ -8,12 +8,12 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
-	. "github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
+	"github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
 )
 
 func main() {
 	ConstraintExpr("amd64")
-	for _, f := range Forms {
+	for _, f := range simd.Forms {
 		for _, rademacher := range []bool{false, true} {
 			for m, name := range []string{"Fill", "AddScaled"} {
 				kernel(f, rademacher, m == 1, name)
@@ -25,7 +25,7 @@ func main() {
 
 // kernel emits one source: whole groups of 32 elements from consecutive
 // counters, made in registers and stored, or added to z, at once.
-func kernel(f Form, rademacher, add bool, mode string) {
+func kernel(f simd.Form, rademacher, add bool, mode string) {
 	name, what := "gaussian", "normals"
 	if rademacher {
 		name, what = "rademacher", "signs"
@@ -48,7 +48,7 @@ func kernel(f Form, rademacher, add bool, mode string) {
 	MOVL(Mem{Base: ctr}, block)
 	Label("group")
 	w := philox(f, ctr, block)
-	var first, second Vec
+	var first, second simd.Vec
 	if rademacher {
 		first, second = signs(f, w[0]), signs(f, w[1])
 	} else {
@@ -68,7 +68,7 @@ func kernel(f Form, rademacher, add bool, mode string) {
 
 // put stores one logical vector, whose halves of 8 lanes belong 64 bytes
 // apart (package comment of noise: words 0 and 2, or 1 and 3).
-func put(f Form, v Vec, dst, z reg.GPVirtual, add bool, disp int) {
+func put(f simd.Form, v simd.Vec, dst, z reg.GPVirtual, add bool, disp int) {
 	lo, hi := v[0].AsY(), YMM()
 	if f.Wide {
 		VEXTRACTF64X4(U8(1), v[0], hi)

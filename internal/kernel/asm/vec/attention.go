@@ -7,13 +7,13 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
-	. "github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
+	"github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
 )
 
 // tileRows is the most rows of C that one kernel computes at a time.
 const tileRows = 6
 
-func attention(f Form) {
+func attention(f simd.Form) {
 	for r := 1; r <= tileRows; r++ {
 		tile(f, r)
 	}
@@ -22,7 +22,7 @@ func attention(f Form) {
 // tile emits the product of r rows: columns go in the widest blocks whose
 // accumulators fit the registers, down to eight. Whatever the block, an element
 // of C is one chain of fused multiply-adds over k.
-func tile(f Form, r int) {
+func tile(f simd.Form, r int) {
 	name := fmt.Sprintf("tile%d%s", r, f.Suffix)
 	TEXT(name, 4, "func(c *float32, ldc int, a *float32, ra, ca int, b *float32, ldb, n, k int)")
 	Pragma("noescape")
@@ -54,7 +54,7 @@ func tile(f Form, r int) {
 }
 
 type tiler struct {
-	f                            Form
+	f                            simd.Form
 	r                            int
 	c, ldc, a, ra, ca, b, ldb, n reg.GPVirtual
 	ra3, ra5                     reg.GPVirtual

@@ -5,11 +5,11 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
-	. "github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
+	"github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
 )
 
 // storeScalar writes lane 0 of v to *p and moves p on, unless p is nil.
-func storeScalar(label string, v Vec, p reg.GPVirtual) {
+func storeScalar(label string, v simd.Vec, p reg.GPVirtual) {
 	TESTQ(p, p)
 	JZ(LabelRef(label))
 	VMOVSS(v[0].AsX(), Mem{Base: p})
@@ -17,7 +17,7 @@ func storeScalar(label string, v Vec, p reg.GPVirtual) {
 	Label(label)
 }
 
-func layerNorm(f Form) {
+func layerNorm(f simd.Form) {
 	TEXT("layerNormRows"+f.Suffix, 4, "func(dst *float32, ldd int, x *float32, ldx, rows, d int, gamma, beta *float32, eps, invd float32, mean, rstd *float32)")
 	Pragma("noescape")
 	Doc("layerNormRows" + f.Suffix + " normalises rows; invd is 1/d, mean and rstd may be nil.")
@@ -27,14 +27,14 @@ func layerNorm(f Form) {
 	SHLQ(U8(2), ldx)
 	Label("rows")
 	sum := f.Zero()
-	f.Row("sum", d, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("sum", d, func(i reg.GPVirtual, tail *simd.Tail) {
 		f.Do(VADDPS, f.Get(tail, Mem{Base: x, Index: i, Scale: 4}), sum, sum)
 	})
 	mean := f.Sum(sum)
 	invd := f.Fill(paramMem("invd"))
 	f.Do(VMULPS, invd, mean, mean)
 	sq := f.Zero()
-	f.Row("square", d, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("square", d, func(i reg.GPVirtual, tail *simd.Tail) {
 		v := f.GetOr(tail, Mem{Base: x, Index: i, Scale: 4}, mean)
 		f.Do(VSUBPS, mean, v, v)
 		f.Do(VFMADD231PS, v, v, sq)
@@ -46,7 +46,7 @@ func layerNorm(f Form) {
 	f.Do(VSQRTPS, variance, variance)
 	rstd := f.ConstReg(1)
 	f.Do(VDIVPS, variance, rstd, rstd)
-	f.Row("apply", d, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("apply", d, func(i reg.GPVirtual, tail *simd.Tail) {
 		v := f.Get(tail, Mem{Base: x, Index: i, Scale: 4})
 		f.Do(VSUBPS, mean, v, v)
 		f.Do(VMULPS, rstd, v, v)
@@ -67,7 +67,7 @@ func layerNorm(f Form) {
 // layerNormGrad takes g and the two averages in one pass over the row, and the
 // gradients of gamma and beta in the same pass; the portable wrapper gives it
 // scratch-free nil checks by two entry points.
-func layerNormGrad(f Form) {
+func layerNormGrad(f simd.Form) {
 	for _, params := range []bool{false, true} {
 		name := "layerNormGradRows"
 		if params {
@@ -89,7 +89,7 @@ func layerNormGrad(f Form) {
 		Label("rows")
 		mean, rstd := f.Fill(Mem{Base: meanP}), f.Fill(Mem{Base: rstdP})
 		sg, sgx := f.Zero(), f.Zero()
-		hat := func(i reg.GPVirtual, tail *Tail) (xh, g, up Vec) {
+		hat := func(i reg.GPVirtual, tail *simd.Tail) (xh, g, up simd.Vec) {
 			xh = f.GetOr(tail, Mem{Base: x, Index: i, Scale: 4}, mean)
 			f.Do(VSUBPS, mean, xh, xh)
 			f.Do(VMULPS, rstd, xh, xh)
@@ -98,7 +98,7 @@ func layerNormGrad(f Form) {
 			f.Do(VMULPS, up, g, g)
 			return xh, g, up
 		}
-		f.Row("sums", d, func(i reg.GPVirtual, tail *Tail) {
+		f.Row("sums", d, func(i reg.GPVirtual, tail *simd.Tail) {
 			xh, g, up := hat(i, tail)
 			f.Do(VADDPS, g, sg, sg)
 			f.Do(VFMADD231PS, g, xh, sgx)
@@ -117,7 +117,7 @@ func layerNormGrad(f Form) {
 		invd := f.Fill(paramMem("invd"))
 		f.Do(VMULPS, invd, sg, sg)
 		f.Do(VMULPS, invd, sgx, sgx)
-		f.Row("apply", d, func(i reg.GPVirtual, tail *Tail) {
+		f.Row("apply", d, func(i reg.GPVirtual, tail *simd.Tail) {
 			xh, g, _ := hat(i, tail)
 			f.Do(VSUBPS, sg, g, g)
 			f.Do(VFNMADD231PS, xh, sgx, g)

@@ -5,16 +5,16 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
-	. "github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
+	"github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
 )
 
-func reductions(f Form) {
+func reductions(f simd.Form) {
 	dot(f)
 	sumSquares(f)
 	TEXT("max"+f.Suffix, 4, "func(x *float32, n int) float32")
 	Pragma("noescape")
 	Doc("max" + f.Suffix + " returns the largest element.")
-	lo := f.Fill(ConstBits(0xFF800000).Mem)
+	lo := f.Fill(simd.ConstBits(0xFF800000).Mem)
 	Store(rowMax(f, "row", gp("x"), gp("n"), lo)[0].AsX(), ReturnIndex(0))
 	f.Return()
 
@@ -23,8 +23,8 @@ func reductions(f Form) {
 	Doc("expSum" + f.Suffix + " returns Σ e^(x − top) for top ≥ max(x).")
 	x, top := gp("x"), f.Fill(paramMem("top"))
 	sum := f.Zero()
-	low, none := f.ConstReg(ExpNegativeLow), f.Fill(ConstBits(0xFF800000).Mem)
-	f.Row("row", gp("n"), func(i reg.GPVirtual, tail *Tail) {
+	low, none := f.ConstReg(simd.ExpNegativeLow), f.Fill(simd.ConstBits(0xFF800000).Mem)
+	f.Row("row", gp("n"), func(i reg.GPVirtual, tail *simd.Tail) {
 		v := f.GetOr(tail, Mem{Base: x, Index: i, Scale: 4}, none)
 		f.Do(VSUBPS, top, v, v)
 		f.Do(VADDPS, f.ExpNegative(v, low), sum, sum)
@@ -35,12 +35,12 @@ func reductions(f Form) {
 
 // dot keeps four vectors of partial sums while 64 elements are left, and one
 // after that.
-func dot(f Form) {
+func dot(f simd.Form) {
 	TEXT("dot"+f.Suffix, 4, "func(a, b *float32, n int) float32")
 	Pragma("noescape")
 	Doc("dot" + f.Suffix + " returns Σ a·b.")
 	a, b, n := gp("a"), gp("b"), gp("n")
-	var acc [4]Vec
+	var acc [4]simd.Vec
 	for i := range acc {
 		acc[i] = f.Zero()
 	}
@@ -49,7 +49,7 @@ func dot(f Form) {
 	Label("big")
 	for i := range acc {
 		v := f.Load(Mem{Base: a, Disp: 64 * i})
-		f.Do(VFMADD231PS, At{Mem{Base: b, Disp: 64 * i}}, v, acc[i])
+		f.Do(VFMADD231PS, simd.At{Mem: Mem{Base: b, Disp: 64 * i}}, v, acc[i])
 	}
 	ADDQ(U32(256), a)
 	ADDQ(U32(256), b)
@@ -57,7 +57,7 @@ func dot(f Form) {
 	JGE(LabelRef("big"))
 	Label("small")
 	ADDQ(U8(64), n)
-	f.Row("row", n, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("row", n, func(i reg.GPVirtual, tail *simd.Tail) {
 		v := f.Get(tail, Mem{Base: a, Index: i, Scale: 4})
 		w := f.Get(tail, Mem{Base: b, Index: i, Scale: 4})
 		f.Do(VFMADD231PS, w, v, acc[0])
@@ -70,7 +70,7 @@ func dot(f Form) {
 }
 
 // sumSquares works in float64 on 16 elements at a time; n is a multiple of 16.
-func sumSquares(f Form) {
+func sumSquares(f simd.Form) {
 	TEXT("sumSq"+f.Suffix, 4, "func(x *float32, n int) float64")
 	Pragma("noescape")
 	Doc("sumSq" + f.Suffix + " returns Σ x² in float64 for n a multiple of 16.")
@@ -115,9 +115,9 @@ func sumSquares(f Form) {
 }
 
 // rowMax returns the maximum of a row in every lane; none is a register of −Inf.
-func rowMax(f Form, label string, x, n reg.GPVirtual, none Vec) Vec {
+func rowMax(f simd.Form, label string, x, n reg.GPVirtual, none simd.Vec) simd.Vec {
 	top := f.New(VMOVAPS, none)
-	f.Row(label, n, func(i reg.GPVirtual, tail *Tail) {
+	f.Row(label, n, func(i reg.GPVirtual, tail *simd.Tail) {
 		v := f.GetOr(tail, Mem{Base: x, Index: i, Scale: 4}, none)
 		f.Do(VMAXPS, v, top, top)
 	})

@@ -5,10 +5,10 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
-	. "github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
+	"github.com/flops-vit/flops/internal/kernel/asm/vec/simd"
 )
 
-func softmax(f Form) {
+func softmax(f simd.Form) {
 	softmaxRows(f, "softmaxRows", "replaces each row by its softmax.", f.Put)
 	softmaxRows(f, "softmaxPadded", "is softmaxRows that may write each row up to a multiple of 8.", f.PutPadded)
 	softmaxGrad(f)
@@ -16,17 +16,17 @@ func softmax(f Form) {
 
 // softmaxRows emits the softmax of rows that end where they end, or that go on
 // to a multiple of eight.
-func softmaxRows(f Form, name, doc string, put func(*Tail, Vec, Mem)) {
+func softmaxRows(f simd.Form, name, doc string, put func(*simd.Tail, simd.Vec, Mem)) {
 	TEXT(name+f.Suffix, 4, "func(x *float32, rows, n, ld int)")
 	Pragma("noescape")
 	Doc(name + f.Suffix + " " + doc)
 	x, count, n, ld := gp("x"), gp("rows"), gp("n"), gp("ld")
 	SHLQ(U8(2), ld)
-	none, low := f.Fill(ConstBits(0xFF800000).Mem), f.ConstReg(ExpNegativeLow)
+	none, low := f.Fill(simd.ConstBits(0xFF800000).Mem), f.ConstReg(simd.ExpNegativeLow)
 	Label("rows")
 	top := rowMax(f, "max", x, n, none)
 	sum := f.Zero()
-	f.Row("exp", n, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("exp", n, func(i reg.GPVirtual, tail *simd.Tail) {
 		at := Mem{Base: x, Index: i, Scale: 4}
 		v := f.GetOr(tail, at, none)
 		f.Do(VSUBPS, top, v, v)
@@ -36,7 +36,7 @@ func softmaxRows(f Form, name, doc string, put func(*Tail, Vec, Mem)) {
 	})
 	inv := f.ConstReg(1)
 	f.Do(VDIVPS, f.Sum(sum), inv, inv)
-	f.Row("scale", n, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("scale", n, func(i reg.GPVirtual, tail *simd.Tail) {
 		at := Mem{Base: x, Index: i, Scale: 4}
 		v := f.Get(tail, at)
 		f.Do(VMULPS, v, inv, v)
@@ -48,7 +48,7 @@ func softmaxRows(f Form, name, doc string, put func(*Tail, Vec, Mem)) {
 	f.Return()
 }
 
-func softmaxGrad(f Form) {
+func softmaxGrad(f simd.Form) {
 	TEXT("softmaxGradRows"+f.Suffix, 4, "func(d *float32, ldd int, p *float32, ldp, rows, n int, scale float32)")
 	Pragma("noescape")
 	Doc("softmaxGradRows" + f.Suffix + " sets d = scale·p·(d − Σ p·d) in each row.")
@@ -59,13 +59,13 @@ func softmaxGrad(f Form) {
 	SHLQ(U8(2), ldp)
 	Label("rows")
 	dot := f.Zero()
-	f.Row("dot", n, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("dot", n, func(i reg.GPVirtual, tail *simd.Tail) {
 		v := f.Get(tail, Mem{Base: d, Index: i, Scale: 4})
 		w := f.Get(tail, Mem{Base: p, Index: i, Scale: 4})
 		f.Do(VFMADD231PS, v, w, dot)
 	})
 	dot = f.Sum(dot)
-	f.Row("apply", n, func(i reg.GPVirtual, tail *Tail) {
+	f.Row("apply", n, func(i reg.GPVirtual, tail *simd.Tail) {
 		v := f.Get(tail, Mem{Base: d, Index: i, Scale: 4})
 		w := f.Get(tail, Mem{Base: p, Index: i, Scale: 4})
 		f.Do(VSUBPS, dot, v, v)
