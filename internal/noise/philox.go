@@ -27,6 +27,12 @@
 //	θ = the angle of b, below
 //	first = ρ cos θ,  second = ρ sin θ
 //
+// The logarithm, sine and cosine are the short polynomials of boxMuller, in
+// float32 with fused multiply-add. The portable version and the vector kernels
+// agree on the uniforms bit for bit and on the normals within 2 units in the
+// last place (none was seen to differ in 131,072); against float64 a normal is
+// within 4.
+//
 // # Angle
 //
 // The word b is split exactly into a quadrant and an offset: q = (b + 2²⁹)>>30
