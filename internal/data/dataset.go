@@ -1,0 +1,203 @@
+package data
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// The names under which Open and Loader know the parts of a dataset. The names
+// on the disk are those of config.Data.Train and Test.
+const (
+	Train      = "train"
+	Validation = "validation"
+	Test       = "test"
+)
+
+// Info identifies one image of a dataset.
+type Info struct {
+	Path  string // where a person finds it: a file, or "file[17]" inside one
+	Label int    // index into Classes
+	ID    string // stable over filters, splits and the place of the dataset on the disk
+}
+
+// Image is 8-bit RGB, row by row, three bytes a pixel.
+type Image struct {
+	W, H int
+	Pix  []uint8 // 3·W·H
+}
+
+// Dataset is an ordered collection of labelled images. Methods but Close may
+// be called from several goroutines.
+type Dataset interface {
+	Len() int
+	Classes() []string
+	Info(i int) Info
+	// Image decodes image i. The error is a *uierr.Error that names the file.
+	Image(i int) (*Image, error)
+	Close() error
+}
+
+// Broken is an image that could not be read.
+type Broken struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
+
+// source is a Dataset as a kind opens it, before filters and splits.
+type source interface {
+	Dataset
+	// encoded is the file behind image i ("jpg" or "png" and its bytes), or
+	// "" where the images are stored as bare pixels.
+	encoded(i int) (ext string, data []byte, err error)
+	// check looks at image i as far as is cheap, without decoding it.
+	check(i int) error
+}
+
+// kind is one entry of the registry.
+type kind struct {
+	name string
+	// open reads the part Train or Test.
+	open func(cfg config.Data, part string) (source, error)
+	// sniff says whether a path looks like this kind; nil: never.
+	sniff func(path string) bool
+}
+
+var kinds []kind
+
+func register(k kind) {
+	kinds = append(kinds, k)
+	sort.Slice(kinds, func(i, j int) bool { return kinds[i].name < kinds[j].name })
+}
+
+// Kinds lists the names that config.Data.Kind may have, sorted.
+func Kinds() []string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+	}
+	return names
+}
+
+func lookup(name string) (*kind, error) {
+	for i := range kinds {
+		if kinds[i].name == name {
+			return &kinds[i], nil
+		}
+	}
+	return nil, uierr.New(fmt.Sprintf("data.kind: there is no kind %q, the nearest is %q", name, nearest(name, Kinds())),
+		"use one of "+strings.Join(Kinds(), ", "))
+}
+
+// Open opens the split Train, Validation or Test of a dataset. With on_bad:
+// skip every image is decoded once, here, and the broken ones are left out
+// (Skipped lists them); with refuse the headers are checked here and the first
+// broken one is the error. The validation split is cut from the training
+// images, so it exists only where data.validation is above 0.
+func Open(cfg config.Data, split string) (Dataset, error) {
+	k, err := lookup(cfg.Kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkConfig(cfg, split); err != nil {
+		return nil, err
+	}
+	part := split
+	if split == Validation {
+		part = Train
+	}
+	src, err := k.open(cfg, part)
+	if err != nil {
+		return nil, err
+	}
+	ds, err := choose(src, cfg, split)
+	if err != nil {
+		src.Close()
+		return nil, err
+	}
+	return ds, nil
+}
+
+// checkConfig refuses settings that mean nothing, before any file is opened.
+func checkConfig(cfg config.Data, split string) error {
+	switch split {
+	case Train, Test:
+	case Validation:
+		if cfg.Validation == 0 {
+			return uierr.New("data.validation is 0, so there is no validation split", "set data.validation to the share of the training images to hold out, for example 0.1")
+		}
+	default:
+		return uierr.New(fmt.Sprintf("there is no split %q", split), "use train, validation or test")
+	}
+	if !(cfg.Validation >= 0 && cfg.Validation < 1) {
+		return uierr.New(fmt.Sprintf("data.validation: %v is not a share", cfg.Validation), "give a number from 0 up to, but not including, 1")
+	}
+	if cfg.FewShot < 0 {
+		return uierr.New(fmt.Sprintf("data.few_shot: %d images per class", cfg.FewShot), "give a positive number, or 0 for all")
+	}
+	if cfg.OnBad != "" && cfg.OnBad != "refuse" && cfg.OnBad != "skip" {
+		return uierr.New(fmt.Sprintf("data.on_bad: there is no %q", cfg.OnBad), "use refuse or skip")
+	}
+	return nil
+}
+
+// Skipped lists the images that on_bad: skip left out.
+func Skipped(ds Dataset) []Broken {
+	if s, ok := ds.(*subset); ok {
+		return s.skipped
+	}
+	return nil
+}
+
+// Counts returns the number of images of each class.
+func Counts(ds Dataset) []int {
+	n := make([]int, len(ds.Classes()))
+	for i := range ds.Len() {
+		n[ds.Info(i).Label]++
+	}
+	return n
+}
+
+// table is the part that all sources share.
+type table struct {
+	classes []string
+	items   []Info
+}
+
+func (t *table) Len() int          { return len(t.items) }
+func (t *table) Classes() []string { return t.classes }
+func (t *table) Info(i int) Info   { return t.items[i] }
+
+// nearest returns the candidate with the smallest edit distance to s.
+func nearest(s string, candidates []string) string {
+	if len(candidates) == 0 {
+		return ""
+	}
+	return slices.MinFunc(candidates, func(a, b string) int { return distance(s, a) - distance(s, b) })
+}
+
+// distance is Levenshtein's, in bytes, without regard to case.
+func distance(a, b string) int {
+	a, b = strings.ToLower(a), strings.ToLower(b)
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diag+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,268 @@
+package data
+
+import (
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// LoaderConfig says how a dataset becomes batches.
+type LoaderConfig struct {
+	BatchSize  int
+	Seed       uint64
+	Shuffle    bool       // a new order every epoch; else that of the dataset
+	Transform  *Transform // its Flip and Crop apply to Batch, not to Sequential
+	Workers    int        // decoding goroutines, 0: every core
+	CacheBytes int64      // bound of the decoded images that are kept, 0: DefaultCacheBytes, below 0: none
+	Ahead      int        // batches prepared ahead of the step, 0: 2
+}
+
+// DefaultCacheBytes is 512 MiB of decoded images at the model's size.
+const DefaultCacheBytes = 512 << 20
+
+// Loader serves the batch of any step. The images of a step, their order and
+// their augmentation follow from (Seed, step) alone, so that a run that resumes
+// at a step sees the same bytes, with any number of workers. An epoch is
+// StepsPerEpoch steps; the images left over by the last of them are dropped
+// (another few in each shuffled epoch).
+//
+// A Loader is used by one goroutine at a time. It does not own its dataset.
+type Loader struct {
+	ds     Dataset
+	cfg    LoaderConfig
+	cache  *imageCache
+	tasks  chan task
+	done   sync.WaitGroup
+	slots  []*slot // batches handed out, prepared or free
+	out    *slot   // the one that the caller holds
+	orders [2]order
+}
+
+// slot is the room for one batch.
+type slot struct {
+	batch   query.Batch
+	errs    []error
+	step    int // -1: free
+	epoch   int // of the augmentation, -1: none
+	pending sync.WaitGroup
+}
+
+type task struct {
+	*slot
+	at int
+}
+
+// order is the permutation of an epoch.
+type order struct {
+	epoch int
+	perm  []int
+}
+
+// NewLoader starts the decoding goroutines; Close ends them.
+func NewLoader(ds Dataset, cfg LoaderConfig) (*Loader, error) {
+	if cfg.BatchSize < 1 {
+		return nil, uierr.New(fmt.Sprintf("train.batch_size: %d images", cfg.BatchSize), "give a positive number")
+	}
+	if cfg.BatchSize > ds.Len() {
+		return nil, uierr.New(fmt.Sprintf("train.batch_size: %d images, and the split has %d", cfg.BatchSize, ds.Len()), "give a smaller batch or more data")
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = DefaultCacheBytes
+	}
+	if cfg.Ahead <= 0 {
+		cfg.Ahead = 2
+	}
+	l := &Loader{ds: ds, cfg: cfg, cache: newImageCache(ds.Len(), cfg.CacheBytes)}
+	l.orders[0].epoch, l.orders[1].epoch = -1, -1
+	l.tasks = make(chan task, (cfg.Ahead+2)*cfg.BatchSize)
+	for range cfg.Ahead + 1 {
+		l.slots = append(l.slots, l.newSlot(cfg.BatchSize))
+	}
+	for range workers(cfg.Workers) {
+		l.done.Go(func() {
+			for t := range l.tasks {
+				t.errs[t.at] = l.fill(t.slot, t.at)
+				t.pending.Done()
+			}
+		})
+	}
+	return l, nil
+}
+
+func (l *Loader) newSlot(images int) *slot {
+	return &slot{step: -1, errs: make([]error, images), batch: query.Batch{
+		X: make([]float32, images*l.pixels()), Labels: make([]int32, images), Index: make([]int32, images)}}
+}
+
+// pixels is the number of values of one image.
+func (l *Loader) pixels() int {
+	t := l.cfg.Transform
+	return t.Channels * t.Size * t.Size
+}
+
+// StepsPerEpoch is the number of whole batches in the dataset.
+func (l *Loader) StepsPerEpoch() int { return l.ds.Len() / l.cfg.BatchSize }
+
+// Epoch is the epoch that a step belongs to, from 0.
+func (l *Loader) Epoch(step int) int { return step / l.StepsPerEpoch() }
+
+// Batch returns the images of a step and starts on those of the steps after
+// it. The batch is valid until the next call. An image that cannot be read is
+// the error, a *uierr.Error that names it: the one that comes first in the
+// batch, whichever worker meets it.
+func (l *Loader) Batch(step int) (*query.Batch, error) {
+	if step < 0 {
+		return nil, fmt.Errorf("data: batch of step %d", step)
+	}
+	if l.out != nil {
+		l.out.step, l.out = -1, nil
+	}
+	for _, s := range l.slots { // after a jump, what was prepared for other steps
+		if s.step >= 0 && (s.step < step || s.step > step+l.cfg.Ahead) {
+			s.pending.Wait()
+			s.step = -1
+		}
+	}
+	for k := step; k <= step+l.cfg.Ahead; k++ {
+		if l.slot(k) == nil {
+			l.start(l.slot(-1), k)
+		}
+	}
+	s := l.slot(step)
+	l.out = s
+	return s.wait()
+}
+
+// slot finds the one that holds a step, or a free one for -1.
+func (l *Loader) slot(step int) *slot {
+	for _, s := range l.slots {
+		if s.step == step {
+			return s
+		}
+	}
+	return nil
+}
+
+// start hands the images of a step to the workers.
+func (l *Loader) start(s *slot, step int) {
+	epoch := l.Epoch(step)
+	first := step % l.StepsPerEpoch() * l.cfg.BatchSize
+	s.step, s.epoch = step, epoch
+	n := l.cfg.BatchSize
+	if !l.cfg.Shuffle {
+		for i := range n {
+			s.batch.Index[i] = int32(first + i)
+		}
+	} else {
+		for i, image := range l.order(epoch)[first : first+n] {
+			s.batch.Index[i] = int32(image)
+		}
+	}
+	l.submit(s, n)
+}
+
+// submit hands the first n images of a slot to the workers.
+func (l *Loader) submit(s *slot, n int) {
+	s.batch.N = n
+	s.pending.Add(n)
+	for i := range n {
+		l.tasks <- task{s, i}
+	}
+}
+
+// order is the permutation of an epoch; those of the two last epochs asked for
+// are kept, since prefetching looks over the end of one.
+func (l *Loader) order(epoch int) []int {
+	o := &l.orders[epoch%2]
+	if o.epoch != epoch {
+		o.epoch, o.perm = epoch, noise.Rand(l.cfg.Seed, noise.Shuffle, uint32(epoch)).Perm(l.ds.Len())
+	}
+	return o.perm
+}
+
+// wait returns the batch when its images are there.
+func (s *slot) wait() (*query.Batch, error) {
+	s.pending.Wait()
+	for _, err := range s.errs[:s.batch.N] {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &s.batch, nil
+}
+
+// fill makes one image of a batch.
+func (l *Loader) fill(s *slot, at int) error {
+	i := int(s.batch.Index[at])
+	im, err := l.cache.get(i, func() (*Image, error) {
+		im, err := l.ds.Image(i)
+		if err != nil {
+			return nil, err
+		}
+		return l.cfg.Transform.Fit(im), nil
+	})
+	if err != nil {
+		return err
+	}
+	s.batch.Labels[at] = int32(l.ds.Info(i).Label)
+	var g *noise.Generator
+	if s.epoch >= 0 && (l.cfg.Transform.Flip || l.cfg.Transform.Crop) {
+		g = noise.Rand(l.cfg.Seed, noise.Augment, uint32(s.epoch), uint32(i))
+	}
+	n := l.pixels()
+	l.cfg.Transform.Write(s.batch.X[at*n:(at+1)*n], im, g)
+	return nil
+}
+
+// Sequential goes once through the dataset in its order, without augmentation,
+// in batches of bs images; the last may be shorter. A batch is valid until the
+// loop asks for the next. It ends after an error. Batch must not be called
+// inside the loop.
+func (l *Loader) Sequential(bs int) iter.Seq2[*query.Batch, error] {
+	return func(yield func(*query.Batch, error) bool) {
+		if bs < 1 {
+			yield(nil, fmt.Errorf("data: batches of %d images", bs))
+			return
+		}
+		bs := min(bs, l.ds.Len())
+		ring := [2]*slot{l.newSlot(bs), l.newSlot(bs)}
+		defer func() {
+			for _, s := range ring {
+				s.pending.Wait()
+			}
+		}()
+		start := func(k int) {
+			if n := min(bs, l.ds.Len()-k*bs); n > 0 {
+				s := ring[k%2]
+				s.epoch = -1
+				for i := range n {
+					s.batch.Index[i] = int32(k*bs + i)
+				}
+				s.batch.X, s.batch.Labels, s.batch.Index = s.batch.X[:n*l.pixels()], s.batch.Labels[:n], s.batch.Index[:n]
+				l.submit(s, n)
+			}
+		}
+		start(0)
+		for k := 0; k*bs < l.ds.Len(); k++ {
+			start(k + 1)
+			b, err := ring[k%2].wait()
+			if !yield(b, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Close waits for the work under way and ends the goroutines.
+func (l *Loader) Close() error {
+	for _, s := range l.slots {
+		s.pending.Wait()
+	}
+	close(l.tasks)
+	l.done.Wait()
+	return nil
+}

@@ -1,0 +1,167 @@
+package data
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+func init() { register(kind{"shapes", openShapes, nil}) }
+
+// shapes draws its images: one figure of a random colour, size and place on a
+// dark or a light ground, under pixel noise. Image i of a split is a function
+// of (split_seed, split, i); its class is i modulo the classes, so that every
+// prefix is balanced. The class is the figure; the other attributes are
+// independent of it.
+type shapes struct {
+	table
+	seed uint64
+	part uint32
+	size int
+}
+
+// shapeWords are the attributes of a figure, one group a line; the classes are
+// the first group.
+var shapeWords = [...][]string{
+	{"disc", "ring", "cross", "stripes"},
+	{"red", "green", "blue", "yellow", "magenta", "cyan"},
+	{"top", "middle", "bottom"},
+	{"left", "centre", "right"},
+	{"small", "large"},
+	{"dark", "light"},
+}
+
+// shapeColours stand in the order of their words.
+var shapeColours = [...]color.RGBA{
+	{220, 40, 40, 255}, {40, 190, 60, 255}, {50, 80, 230, 255}, {225, 205, 40, 255}, {210, 60, 200, 255}, {40, 200, 210, 255},
+}
+
+const (
+	shapeNoise  = 10.0     // standard deviation of the pixel noise, of 255 levels
+	maxShapes   = 10000000 // images a split may have
+	minShape    = 8        // pixels of a side
+	maxShape    = 1024
+	supersample = 4 // samples across a pixel, for smooth edges
+)
+
+func openShapes(cfg config.Data, part string) (source, error) {
+	n, key, p := cfg.Count, "count", uint32(0)
+	if part == Test {
+		n, key, p = cfg.TestCount, "test_count", 1
+	}
+	if n < 1 || n > maxShapes {
+		return nil, uierr.New(fmt.Sprintf("data.%s: %d images", key, n), fmt.Sprintf("give a number from 1 to %d", maxShapes))
+	}
+	if cfg.Size < minShape || cfg.Size > maxShape {
+		return nil, uierr.New(fmt.Sprintf("data.size: %d pixels", cfg.Size), fmt.Sprintf("give a number from %d to %d", minShape, maxShape))
+	}
+	s := &shapes{table: table{classes: shapeWords[0]}, seed: uint64(cfg.SplitSeed), part: p, size: cfg.Size}
+	s.items = make([]Info, n)
+	for i := range s.items {
+		id := fmt.Sprintf("%s/%06d", part, i)
+		s.items[i] = Info{Path: "shapes:" + id, Label: i % len(s.classes), ID: id}
+	}
+	return s, nil
+}
+
+// figure is what there is to say of an image: an index into each group of
+// shapeWords.
+type figure [len(shapeWords)]int
+
+func (s *shapes) figure(i int) (figure, *noise.Generator) {
+	g := noise.Rand(s.seed, noise.Data, uint32(i), s.part)
+	f := figure{i % len(s.classes)}
+	for k := 1; k < len(f); k++ {
+		f[k] = g.Intn(len(shapeWords[k]))
+	}
+	return f, g
+}
+
+// Words implements Attributed.
+func (s *shapes) Words() []string {
+	var words []string
+	for _, group := range shapeWords {
+		words = append(words, group...)
+	}
+	return words
+}
+
+// Attributes implements Attributed: one word of each group.
+func (s *shapes) Attributes(i int) []string {
+	f, _ := s.figure(i)
+	words := make([]string, len(f))
+	for k, v := range f {
+		words[k] = shapeWords[k][v]
+	}
+	return words
+}
+
+// Image draws image i.
+func (s *shapes) Image(i int) (*Image, error) {
+	f, g := s.figure(i)
+	radius := 0.24 + 0.03*g.Float64()
+	if f[4] == 1 {
+		radius += 0.09
+	}
+	// The middles of the thirds that a figure of this radius can stand in, and
+	// a little off them.
+	reach := 0.5 - radius
+	cy := 0.5 + reach*(0.8*float64(f[2]-1)+0.2*(2*g.Float64()-1))
+	cx := 0.5 + reach*(0.8*float64(f[3]-1)+0.2*(2*g.Float64()-1))
+	ground := 30 + 40*g.Float64()
+	if f[5] == 1 {
+		ground = 255 - ground
+	}
+	c := shapeColours[f[1]]
+	paint := [3]float64{float64(c.R), float64(c.G), float64(c.B)}
+	im := &Image{s.size, s.size, make([]uint8, 3*s.size*s.size)}
+	at := 0
+	for y := range s.size {
+		for x := range s.size {
+			share := s.coverage(f[0], x, y, cx, cy, radius)
+			for _, p := range paint {
+				v := ground + share*(p-ground) + shapeNoise*g.Normal()
+				im.Pix[at] = uint8(math.Round(min(max(v, 0), 255)))
+				at++
+			}
+		}
+	}
+	return im, nil
+}
+
+// coverage is the share of pixel (x, y) that the figure covers.
+func (s *shapes) coverage(shape, x, y int, cx, cy, radius float64) float64 {
+	hits := 0
+	for j := range supersample {
+		v := ((float64(y)+(float64(j)+0.5)/supersample)/float64(s.size) - cy) / radius
+		for i := range supersample {
+			u := ((float64(x)+(float64(i)+0.5)/supersample)/float64(s.size) - cx) / radius
+			if inside(shape, u, v) {
+				hits++
+			}
+		}
+	}
+	return float64(hits) / (supersample * supersample)
+}
+
+// inside says whether a point belongs to a figure of radius 1 at the origin.
+func inside(shape int, u, v float64) bool {
+	switch r := math.Hypot(u, v); shape {
+	case 0: // disc
+		return r <= 1
+	case 1: // ring
+		return r <= 1 && r >= 0.55
+	case 2: // cross
+		return max(math.Abs(u), math.Abs(v)) <= 1 && min(math.Abs(u), math.Abs(v)) <= 0.3
+	default: // stripes: three bars of a square
+		return max(math.Abs(u), math.Abs(v)) <= 0.9 && math.Mod(v+0.9, 0.72) <= 0.36
+	}
+}
+
+func (s *shapes) check(int) error                     { return nil }
+func (s *shapes) encoded(int) (string, []byte, error) { return "", nil, nil }
+func (s *shapes) Close() error                        { return nil }

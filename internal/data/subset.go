@@ -1,0 +1,222 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"slices"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// subset is a view of a source: some of its images, under other labels.
+type subset struct {
+	source
+	classes []string
+	index   []int // position in the source
+	label   []int // the source's class to ours, -1: left out
+	skipped []Broken
+}
+
+func (s *subset) Len() int          { return len(s.index) }
+func (s *subset) Classes() []string { return s.classes }
+func (s *subset) Info(i int) Info {
+	in := s.source.Info(s.index[i])
+	in.Label = s.label[in.Label]
+	return in
+}
+func (s *subset) Image(i int) (*Image, error) { return s.source.Image(s.index[i]) }
+func (s *subset) encoded(i int) (string, []byte, error) {
+	return s.source.encoded(s.index[i])
+}
+func (s *subset) check(i int) error { return s.source.check(s.index[i]) }
+
+// choose applies the filters in the order classes, broken images, split,
+// few-shot. The members of a class's split and few-shot subset depend on
+// split_seed, the class's name and its images alone.
+func choose(src source, cfg config.Data, split string) (*subset, error) {
+	s := &subset{source: src}
+	if err := s.relabel(cfg.Classes); err != nil {
+		return nil, err
+	}
+	for i := range src.Len() {
+		if s.label[src.Info(i).Label] >= 0 {
+			s.index = append(s.index, i)
+		}
+	}
+	if err := s.verify(cfg.OnBad == "skip", workers(cfg.Workers)); err != nil {
+		return nil, err
+	}
+	members := make([][]int, len(s.classes))
+	for _, i := range s.index {
+		c := s.label[src.Info(i).Label]
+		members[c] = append(members[c], i)
+	}
+	s.index = s.index[:0]
+	for c, m := range members {
+		if split == Train && len(m) == 0 && (cfg.Kind == "folder" || len(cfg.Classes) > 0) {
+			return nil, uierr.New(fmt.Sprintf("%s: class %q has no readable images in the %s split", cfg.Path, s.classes[c], split),
+				"add images, or name the classes to keep in data.classes")
+		}
+		s.index = append(s.index, pick(m, s.classes[c], cfg, split)...)
+	}
+	slices.Sort(s.index)
+	if len(s.index) == 0 {
+		return nil, uierr.New(fmt.Sprintf("%s: the %s split holds no images", where(cfg), split), "check data.path, data.classes and data.validation")
+	}
+	return s, nil
+}
+
+// where is what messages call the dataset.
+func where(cfg config.Data) string {
+	if cfg.Path == "" {
+		return "data: " + cfg.Kind
+	}
+	return cfg.Path
+}
+
+// relabel keeps the named classes, in their order; all when none are named.
+func (s *subset) relabel(keep []string) error {
+	all := s.source.Classes()
+	s.label = make([]int, len(all))
+	if len(keep) == 0 {
+		s.classes = all
+		for i := range s.label {
+			s.label[i] = i
+		}
+		return nil
+	}
+	for i := range s.label {
+		s.label[i] = -1
+	}
+	for n, name := range keep {
+		c := slices.Index(all, name)
+		if c < 0 {
+			return uierr.New(fmt.Sprintf("data.classes: the data has no class %q, the nearest is %q", name, nearest(name, all)),
+				fmt.Sprintf("it has %d classes: %s", len(all), list(all)))
+		}
+		if s.label[c] >= 0 {
+			return uierr.New(fmt.Sprintf("data.classes: %q stands there twice", name), "name each class once")
+		}
+		s.label[c] = n
+	}
+	s.classes = slices.Clone(keep)
+	return nil
+}
+
+// list names at most a dozen things.
+func list(names []string) string {
+	out := ""
+	for i, n := range names {
+		if i == 12 {
+			return out + ", ..."
+		}
+		if i > 0 {
+			out += ", "
+		}
+		out += n
+	}
+	return out
+}
+
+// verify drops broken images, or returns the first of them as the error.
+func (s *subset) verify(skip bool, workers int) error {
+	bad := make([]error, len(s.index))
+	parallel(workers, len(s.index), func(i int) {
+		if skip {
+			_, bad[i] = s.source.Image(s.index[i])
+		} else {
+			bad[i] = s.source.check(s.index[i])
+		}
+	})
+	kept := s.index[:0]
+	for i, err := range bad {
+		var user *uierr.Error
+		switch {
+		case err == nil:
+			kept = append(kept, s.index[i])
+		case skip && errors.As(err, &user):
+			s.skipped = append(s.skipped, Broken{s.source.Info(s.index[i]).Path, reason(err)})
+		default:
+			return err
+		}
+	}
+	s.index = kept
+	return nil
+}
+
+// pick returns the members of one class that belong to the split.
+func pick(members []int, class string, cfg config.Data, split string) []int {
+	if split == Test || cfg.Validation == 0 && cfg.FewShot == 0 {
+		return members
+	}
+	h := fnv.New32a()
+	h.Write([]byte(class))
+	order := noise.Rand(uint64(cfg.SplitSeed), noise.Split, h.Sum32()).Perm(len(members))
+	held := int(math.Round(cfg.Validation * float64(len(members))))
+	if cfg.Validation > 0 && len(members) > 1 {
+		held = min(max(held, 1), len(members)-1)
+	}
+	if split == Validation {
+		order = order[:held]
+	} else {
+		order = order[held:]
+		if cfg.FewShot > 0 {
+			order = order[:min(cfg.FewShot, len(order))]
+		}
+	}
+	out := make([]int, len(order))
+	for i, o := range order {
+		out[i] = members[o]
+	}
+	return out
+}
+
+// Attributed is a dataset whose images come with words that describe them.
+type Attributed interface {
+	// Words is the vocabulary, in a fixed order.
+	Words() []string
+	// Attributes are the words of image i, in the order of Words.
+	Attributes(i int) []string
+}
+
+// Attributes returns the words that describe image i of ds; nil where the
+// dataset has none.
+func Attributes(ds Dataset, i int) []string {
+	if s, ok := ds.(*subset); ok {
+		ds, i = s.source, s.index[i]
+	}
+	if a, ok := ds.(Attributed); ok {
+		return a.Attributes(i)
+	}
+	return nil
+}
+
+// AttributeVector returns the words of image i as ones among zeros, in the
+// order of Vocabulary; nil where the dataset has none.
+func AttributeVector(ds Dataset, i int) []float32 {
+	words := Vocabulary(ds)
+	if words == nil {
+		return nil
+	}
+	v := make([]float32, len(words))
+	for _, w := range Attributes(ds, i) {
+		v[slices.Index(words, w)] = 1
+	}
+	return v
+}
+
+// Vocabulary returns the words that Attributes draws from; nil where the
+// dataset has none.
+func Vocabulary(ds Dataset) []string {
+	if s, ok := ds.(*subset); ok {
+		ds = s.source
+	}
+	if a, ok := ds.(Attributed); ok {
+		return a.Words()
+	}
+	return nil
+}

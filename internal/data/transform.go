@@ -1,0 +1,198 @@
+package data
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Transform makes an image the input of a model: resize to Size×Size, then
+// (training only) pad, crop and flip, then (v·Rescale − Mean)/Std per channel
+// into planes C×Size×Size. An image that has the model's size is not resampled:
+// its exact pixels are what the project's parity figures rest on.
+type Transform struct {
+	Size         int
+	Channels     int     // 3, or 1: luminance (ITU-R 601-2, as Pillow's "L")
+	ShortestEdge int     // resize the shorter side to this and cut the centre; 0: stretch to Size
+	Filter       Filter  // of the resize; NewTransform sets Bilinear
+	Rescale      float64 // of a level of 0 to 255; 0: 1/255
+	Mean, Std    []float32
+	Flip         bool // mirror half of the images
+	Crop         bool // pad by Pad on every side and cut at a random place
+	Pad          int  // pixels; 0: an eighth of Size, 4 for CIFAR
+	Reflect      bool // pad with the mirror image, not with black
+
+	table [][256]float32 // of each channel, the value of a level
+}
+
+// Augmentations are the names that config.Data.Augment may hold.
+func Augmentations() []string { return []string{"flip", "crop", "crop_reflect"} }
+
+// NewTransform returns the transform of a model with images of size×size and
+// the given channels. Empty mean and std are 0.5, one number serves every
+// channel.
+func NewTransform(size, channels int, mean, std []float32, augment []string) (*Transform, error) {
+	t := &Transform{Size: size, Channels: channels, Filter: Bilinear, Mean: mean, Std: std}
+	for _, a := range augment {
+		switch a {
+		case "flip":
+			t.Flip = true
+		case "crop":
+			t.Crop = true
+		case "crop_reflect":
+			t.Crop, t.Reflect = true, true
+		default:
+			return nil, uierr.New(fmt.Sprintf("data.augment: there is no %q, the nearest is %q", a, nearest(a, Augmentations())),
+				"use some of "+strings.Join(Augmentations(), ", "))
+		}
+	}
+	return t, t.Prepare()
+}
+
+// Prepare checks the fields and fills the table of levels. It must be called
+// after a field was changed, before the transform is used.
+func (t *Transform) Prepare() error {
+	if t.Size < 1 || t.Size > 1<<13 {
+		return uierr.New(fmt.Sprintf("the model's images of %d pixels", t.Size), "give an image size from 1 to 8192")
+	}
+	if t.Channels != 1 && t.Channels != 3 {
+		return uierr.New(fmt.Sprintf("the model takes %d channels", t.Channels), "use a model of 1 or 3 channels")
+	}
+	if t.ShortestEdge != 0 && t.ShortestEdge < t.Size {
+		return uierr.New(fmt.Sprintf("the shorter edge %d is less than the image size %d", t.ShortestEdge, t.Size), "correct preprocessor_config.json")
+	}
+	if t.Filter < Nearest || t.Filter > Bicubic {
+		return uierr.New(fmt.Sprintf("there is no resampling filter %d", t.Filter), "use 0 nearest, 1 Lanczos, 2 bilinear or 3 bicubic")
+	}
+	if t.Pad < 0 || t.Pad >= t.Size && t.Reflect {
+		return uierr.New(fmt.Sprintf("padding of %d pixels around %d", t.Pad, t.Size), "pad by less than the image size")
+	}
+	mean, err := perChannel("data.mean", t.Mean, t.Channels)
+	if err != nil {
+		return err
+	}
+	std, err := perChannel("data.std", t.Std, t.Channels)
+	if err != nil {
+		return err
+	}
+	t.table = make([][256]float32, t.Channels)
+	for c := range t.table {
+		if !(std[c] > 0) {
+			return uierr.New(fmt.Sprintf("data.std: %v", std[c]), "give positive numbers")
+		}
+		for v := range 256 {
+			x := float32(v) / 255
+			if t.Rescale != 0 && float32(t.Rescale) != float32(1.0/255) {
+				x = float32(float64(v) * t.Rescale)
+			}
+			t.table[c][v] = (x - mean[c]) / std[c]
+		}
+	}
+	return nil
+}
+
+func perChannel(key string, v []float32, channels int) ([]float32, error) {
+	if len(v) == channels {
+		return v, nil
+	}
+	if len(v) > 1 {
+		return nil, uierr.New(fmt.Sprintf("%s: %d numbers for %d channels", key, len(v), channels), "give one number per channel, or one for all")
+	}
+	out := make([]float32, channels)
+	for c := range out {
+		out[c] = 0.5
+		if len(v) == 1 {
+			out[c] = v[0]
+		}
+	}
+	return out, nil
+}
+
+// Fit is the deterministic part in 8 bits: the image at Size×Size.
+func (t *Transform) Fit(im *Image) *Image {
+	if im.W == t.Size && im.H == t.Size {
+		return im
+	}
+	if t.ShortestEdge == 0 {
+		return Resize(im, t.Size, t.Size, t.Filter)
+	}
+	w, h := t.ShortestEdge, t.ShortestEdge
+	if im.W < im.H {
+		h = int(int64(t.ShortestEdge) * int64(im.H) / int64(im.W))
+	} else {
+		w = int(int64(t.ShortestEdge) * int64(im.W) / int64(im.H))
+	}
+	if int64(w)*int64(h) > MaxPixels { // a strip: what the cut would throw away is never made
+		return Resize(centre(im), t.Size, t.Size, t.Filter)
+	}
+	im = Resize(im, w, h, t.Filter)
+	return crop(im, (w-t.Size)/2, (h-t.Size)/2, t.Size, t.Size)
+}
+
+// centre is the largest square in the middle of an image.
+func centre(im *Image) *Image {
+	n := min(im.W, im.H)
+	return crop(im, (im.W-n)/2, (im.H-n)/2, n, n)
+}
+
+// Write fills dst, Channels×Size×Size, from a fitted image. g makes the random
+// choices of training; nil: there are none.
+func (t *Transform) Write(dst []float32, im *Image, g *noise.Generator) {
+	n, dx, dy, flip := t.Size, 0, 0, false
+	if g != nil && t.Crop {
+		pad := t.pad()
+		dy, dx = g.Intn(2*pad+1)-pad, g.Intn(2*pad+1)-pad
+	}
+	if g != nil && t.Flip {
+		flip = g.Uint32()>>31 == 1
+	}
+	for y := range n {
+		sy := t.place(y + dy)
+		for x := range n {
+			sx := x
+			if flip {
+				sx = n - 1 - x
+			}
+			sx = t.place(sx + dx)
+			var r, gr, b uint8
+			if sx >= 0 && sy >= 0 {
+				p := im.Pix[3*(sy*n+sx):]
+				r, gr, b = p[0], p[1], p[2]
+			}
+			if t.Channels == 1 {
+				dst[y*n+x] = t.table[0][luminance(r, gr, b)]
+				continue
+			}
+			dst[y*n+x] = t.table[0][r]
+			dst[(n+y)*n+x] = t.table[1][gr]
+			dst[(2*n+y)*n+x] = t.table[2][b]
+		}
+	}
+}
+
+func (t *Transform) pad() int {
+	if t.Pad > 0 {
+		return t.Pad
+	}
+	return t.Size / 8
+}
+
+// place maps a position to the source's, -1: black.
+func (t *Transform) place(i int) int {
+	switch {
+	case i >= 0 && i < t.Size:
+		return i
+	case !t.Reflect:
+		return -1
+	case i < 0:
+		return -i
+	}
+	return 2*(t.Size-1) - i
+}
+
+// luminance is Pillow's L24 conversion.
+func luminance(r, g, b uint8) uint8 {
+	return uint8((19595*uint32(r) + 38470*uint32(g) + 7471*uint32(b) + 0x8000) >> 16)
+}
