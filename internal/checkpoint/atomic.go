@@ -41,7 +41,7 @@ func writeSynced(disk fsys.FS, path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriterSize(f, chunk)
+	w := bufio.NewWriter(f) // gathers small pieces; large ones pass it by
 	err = write(w)
 	if err == nil {
 		err = w.Flush()

@@ -19,6 +19,17 @@ import (
 // quick is a disk that does not wait for the real one.
 func quick() fsys.FS { return &fault.FS{} }
 
+// fastDir is a temporary folder, in memory where there is one.
+func fastDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "flops-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // tinyConfig is the smallest ViT worth the name.
 func tinyConfig() *Config {
 	c := DefaultConfig()

@@ -156,7 +156,7 @@ func (e entry) verify(dir string) error {
 		return fmt.Errorf("has %d bytes, not the %d that were written", st.Size(), e.size)
 	}
 	h := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{h}, f, make([]byte, chunk)); err != nil {
+	if _, err := io.Copy(h, f); err != nil {
 		return plain(err)
 	}
 	if !bytes.Equal(h.Sum(nil), e.sum[:]) {

@@ -22,9 +22,12 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, dtype DType, meta map[strin
 	if _, err := w.Write(head); err != nil {
 		return err
 	}
-	buf := make([]byte, chunk)
+	var buf []byte
+	if dtype != F32 || !littleEndian {
+		buf = make([]byte, chunk)
+	}
 	for _, t := range tensors {
-		if dtype == F32 && littleEndian {
+		if buf == nil {
 			if _, err := w.Write(asBytes(t.Data)); err != nil {
 				return err
 			}

@@ -1,0 +1,154 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+// FuzzSafetensors: a header that is accepted tiles its data exactly, every
+// tensor of it can be read or is refused by name, and nothing panics.
+func FuzzSafetensors(f *testing.F) {
+	for _, h := range hostile {
+		if len(h.file) < 4096 { // the deep ones are tested, and slow to mutate
+			f.Add(h.file)
+		}
+	}
+	var b bytes.Buffer
+	if err := WriteSafetensors(&b, []Tensor{{"a", []int{2, 3}, fill(6, 0)}, {"b", []int{}, fill(1, 0)}}, BF16, map[string]string{"format": "pt"}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, file []byte) {
+		h, err := parseHeader(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			return
+		}
+		at := h.data
+		for _, x := range h.tensors {
+			if h.data+x.Begin != at {
+				t.Fatalf("tensor %q starts at %d, the one before ends at %d", x.Name, h.data+x.Begin, at)
+			}
+			at += x.Count() * x.DType.Size()
+		}
+		if at != int64(len(file)) {
+			t.Fatalf("the tensors end at %d, the file at %d", at, len(file))
+		}
+		path := filepath.Join(dir, "x.safetensors")
+		write(t, path, file)
+		if _, _, err := ReadFile(path); err != nil {
+			wantMistake(t, err, path)
+		}
+	})
+}
+
+// FuzzIndex: an accepted index names only files beside it.
+func FuzzIndex(f *testing.F) {
+	for _, s := range []string{`{"metadata":{"total_size":4},"weight_map":{"a":"m-1.safetensors","b":"m-2.safetensors"}}`,
+		`{"weight_map":{"a":"../m.safetensors"}}`, `{"weight_map":{"a":"/m.safetensors"}}`, `{"weight_map":{"a":"C:m.safetensors"}}`,
+		`{"weight_map":{"a":"x.safetensors","a":"y.safetensors"}}`, `{"weight_map":[]}`, `{"weight_map":{}}`, `{}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		x, err := parseIndex(raw)
+		if err != nil {
+			return
+		}
+		for _, file := range x.files {
+			if filepath.Base(file) != file || filepath.Ext(file) != ".safetensors" {
+				t.Fatalf("accepted the shard %q", file)
+			}
+		}
+		if len(x.names) != len(x.file) || len(x.files) == 0 {
+			t.Fatalf("%+v", x)
+		}
+	})
+}
+
+// FuzzConfig: an accepted config is written as one that reads the same, and
+// its layout does not overflow.
+func FuzzConfig(f *testing.F) {
+	for _, s := range []string{`{}`, `{"hidden_size":4,"num_attention_heads":2,"id2label":{"0":"a","1":"b"},"x":[1]}`, `{"image_size":[32,32],"patch_size":4}`,
+		`{"num_labels":1e9}`, `{"hidden_size":null,"qkv_bias":false}`, `{"size":{"height":4,"width":4},"image_mean":[1,2,3]}`, `{"size":{"shortest_edge":4},"do_center_crop":true}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if p, err := parsePreprocessor(raw, DefaultConfig()); err == nil {
+			roundTrip(t, p, func(b []byte) (any, error) { return parsePreprocessor(b, DefaultConfig()) })
+		}
+		c, err := parseConfig(raw)
+		if err != nil {
+			return
+		}
+		for _, s := range c.Layout(len(c.Labels)) {
+			n := 1
+			for _, d := range s.Shape {
+				if n *= d; n <= 0 {
+					t.Fatalf("%s: %v overflows", s.Name, s.Shape)
+				}
+			}
+		}
+		roundTrip(t, c, func(b []byte) (any, error) { return parseConfig(b) })
+	})
+}
+
+// roundTrip writes v, reads it, and writes it again to the same bytes.
+func roundTrip(t *testing.T, v any, parse func([]byte) (any, error)) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatalf("%+v cannot be written: %v", v, err)
+	}
+	back, err := parse(b)
+	if err != nil {
+		t.Fatalf("%s cannot be read again: %v", b, err)
+	}
+	again, err := json.Marshal(back)
+	if err != nil || !bytes.Equal(again, b) {
+		t.Fatalf("%s\nbecame\n%s (%v)", b, again, err)
+	}
+}
+
+// FuzzJournal: a journal never panics, is sound up to where it says, and a step
+// that can be decoded is encoded to one that decodes the same.
+func FuzzJournal(f *testing.F) {
+	path, _ := journal(f, 2)
+	whole, err := readSmall(path, maxJSON)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole, []byte{})
+	f.Add(whole[:len(whole)-3], stepRecord(1).Encode().Body)
+	f.Add(whole[:journalHeader], (&StepRecord{}).Encode().Body)
+	f.Fuzz(func(t *testing.T, file, body []byte) {
+		if s, err := DecodeStep(Record{Step: 1, Kind: KindStep, Body: body}); err == nil {
+			again, err := DecodeStep(s.Encode())
+			if err != nil || !reflect.DeepEqual(again.Encode(), s.Encode()) {
+				t.Fatalf("%+v became %+v, %v", s, again, err)
+			}
+		}
+		r, err := newJournalReader(bytes.NewReader(file), int64(len(file)))
+		if err != nil {
+			return
+		}
+		for {
+			before := r.Offset()
+			_, err := r.Next()
+			var torn *TornError
+			switch {
+			case err == nil && r.Offset() > before:
+				continue
+			case errors.Is(err, io.EOF) && r.Offset() == int64(len(file)):
+			case errors.As(err, &torn) && torn.Offset == before:
+			default:
+				t.Fatalf("at %d of %d: %v", before, len(file), err)
+			}
+			return
+		}
+	})
+}

@@ -1,0 +1,319 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"syscall"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys/fault"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+func stepRecord(step uint32) *StepRecord {
+	return &StepRecord{Step: step, Seed: 1<<63 + uint64(step), Images: []int32{5, 0, math.MaxInt32, int32(step)}, Counts: []uint32{8, 2, 14, 8},
+		Values: []float64{0.1, math.Inf(-1)},
+		Parts: []Coefficients{
+			{P: query.Perturbation{Kind: query.Activation, Step: step, Sites: []int{31, 36}, Sigma: []float32{0.01, 0.02}},
+				C: fill(16, float64(step)), Mean: []float32{0.5}},
+			{P: query.Perturbation{Kind: query.Weight, Step: step, Sigma: []float32{1e-3}, Params: []int{1, 2, 103}},
+				C: []float32{float32(math.Inf(1)), -0.25}},
+		}}
+}
+
+func TestStepRecord(t *testing.T) {
+	wide := stepRecord(9)
+	wide.Counts[2] = 70000
+	for _, s := range []*StepRecord{stepRecord(7), wide, {Step: 3, Seed: 1}} {
+		r := s.Encode()
+		got, err := DecodeStep(r)
+		if err != nil || !reflect.DeepEqual(got, s) {
+			t.Errorf("%+v became %+v, %v", s, got, err)
+		}
+		for n := range r.Body {
+			if _, err := DecodeStep(Record{r.Step, r.Kind, r.Body[:n]}); err == nil {
+				t.Fatalf("a record cut to %d bytes was read", n)
+			}
+		}
+		if _, err := DecodeStep(Record{r.Step, r.Kind, append(bytes.Clone(r.Body), 0)}); err == nil {
+			t.Error("a record with a byte too many was read")
+		}
+	}
+	a := &AnswerRecord{Step: 4, Call: 2, Width: 3, Values: fill(6, 1)}
+	if got, err := DecodeAnswer(a.Encode()); err != nil || !reflect.DeepEqual(got, a) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := DecodeStep(a.Encode()); err == nil {
+		t.Error("an answer was read as a step")
+	}
+	if _, err := DecodeAnswer(stepRecord(1).Encode()); err == nil {
+		t.Error("a step was read as an answer")
+	}
+	claim := binary.LittleEndian.AppendUint32(make([]byte, 8), math.MaxUint32) // 2^32−1 images
+	if n := allocated(func() { _, _ = DecodeStep(Record{1, KindStep, claim}) }); n > 1<<16 {
+		t.Errorf("%d bytes allocated on a record's word", n)
+	}
+}
+
+// journal writes steps 1..n and returns the path and the offset after each.
+func journal(t testing.TB, n int) (string, []int64) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal.bin")
+	j, err := CreateJournal(fsys.OS, path, [32]byte{1, 2})
+	must(t, err)
+	at := []int64{}
+	for i := range n + 1 {
+		if i > 0 {
+			must(t, j.Append(stepRecord(uint32(i)).Encode()))
+		}
+		off, err := j.Sync()
+		must(t, err)
+		at = append(at, off)
+	}
+	must(t, j.Close())
+	return path, at
+}
+
+// steps reads a journal to where it is sound.
+func steps(t *testing.T, path string) []uint32 {
+	t.Helper()
+	r, err := OpenJournal(path)
+	must(t, err)
+	defer r.Close()
+	var out []uint32
+	for {
+		rec, err := r.Next()
+		var torn *TornError
+		if errors.Is(err, io.EOF) || errors.As(err, &torn) {
+			return out
+		}
+		must(t, err)
+		s, err := DecodeStep(rec)
+		must(t, err)
+		if !reflect.DeepEqual(s, stepRecord(s.Step)) {
+			t.Fatalf("step %d came back different", s.Step)
+		}
+		out = append(out, s.Step)
+	}
+}
+
+func TestJournal(t *testing.T) {
+	path, at := journal(t, 4)
+	if got := steps(t, path); !reflect.DeepEqual(got, []uint32{1, 2, 3, 4}) {
+		t.Fatal(got)
+	}
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	// Resumed after step 2 and run again, it has the same bytes.
+	j, err := ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2])
+	must(t, err)
+	must(t, j.Append(stepRecord(3).Encode()))
+	must(t, j.Append(stepRecord(4).Encode()))
+	if off, err := j.Sync(); err != nil || off != at[4] {
+		t.Error(off, err)
+	}
+	must(t, j.Close())
+	if again, _ := os.ReadFile(path); !bytes.Equal(again, whole) {
+		t.Error("a resumed journal differs from one that was not stopped")
+	}
+	if n, torn, err := SoundJournal(path); n != at[4] || torn != nil || err != nil {
+		t.Error(n, torn, err)
+	}
+}
+
+// TestTornJournal cuts the journal at every byte, and alters every byte: what
+// stands before is read, the rest is refused, and a resume cuts it off.
+func TestTornJournal(t *testing.T) {
+	path, at := journal(t, 3)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	sound := func(n int64) (k int) {
+		for k+1 < len(at) && at[k+1] <= n {
+			k++
+		}
+		return k
+	}
+	for n := range int64(len(whole)) {
+		write(t, path, whole[:n])
+		if n < at[0] {
+			_, err := OpenJournal(path)
+			wantMistake(t, err, path)
+			continue
+		}
+		k := sound(n)
+		length, torn, err := SoundJournal(path)
+		if err != nil || length != at[k] || (torn == nil) != (n == at[k]) {
+			t.Fatalf("cut to %d: sound to %d (want %d), %v, %v", n, length, at[k], torn, err)
+		}
+	}
+	for n := range int64(len(whole)) {
+		b := bytes.Clone(whole)
+		b[n] ^= 0x10
+		write(t, path, b)
+		if n < at[0] {
+			_, err := OpenJournal(path)
+			wantMistake(t, err, path)
+			continue
+		}
+		length, torn, err := SoundJournal(path)
+		if err != nil || length != at[sound(n)] || torn == nil {
+			t.Fatalf("byte %d altered: sound to %d (want %d), %v, %v", n, length, at[sound(n)], torn, err)
+		}
+	}
+	write(t, path, whole[:at[3]-5])
+	j, err := ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2])
+	must(t, err)
+	must(t, j.Append(stepRecord(3).Encode()))
+	must(t, j.Close())
+	if b, _ := os.ReadFile(path); !bytes.Equal(b, whole) {
+		t.Error("a torn journal was not mended by its resume")
+	}
+	_, err = ResumeJournal(fsys.OS, path, [32]byte{9}, at[2])
+	wantMistake(t, err, path, "another experiment")
+	_, err = ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2]+1)
+	wantMistake(t, err, path, "no record ends")
+	_, err = ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[3]+1)
+	wantMistake(t, err, path, "bytes")
+	b := bytes.Clone(whole)
+	b[at[1]+20] ^= 1
+	write(t, path, b)
+	_, err = ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2])
+	wantMistake(t, err, path, "torn or altered")
+}
+
+// TestJournalPowerLoss: after a loss of power the journal is sound at least up
+// to its last Sync.
+func TestJournalPowerLoss(t *testing.T) {
+	for n := 1; ; n++ {
+		disk := &fault.FS{Mode: fault.Kill, At: n}
+		path := filepath.Join(t.TempDir(), "journal.bin")
+		var certain int64
+		run := func() error {
+			j, err := CreateJournal(disk, path, [32]byte{})
+			if err != nil {
+				return err
+			}
+			for i := range uint32(6) {
+				if err := j.Append(stepRecord(i).Encode()); err != nil {
+					return err
+				}
+				if i%2 == 1 {
+					off, err := j.Sync()
+					if err != nil {
+						return err
+					}
+					certain = off
+				}
+			}
+			return j.Close()
+		}
+		err := run()
+		if !disk.Hit() {
+			must(t, err)
+			return
+		}
+		must(t, disk.PowerLoss(true))
+		if certain == 0 {
+			continue
+		}
+		if length, _, err := SoundJournal(path); err != nil || length < certain {
+			t.Fatalf("op %d: sound to %d, synced to %d, %v", n, length, certain, err)
+		}
+	}
+}
+
+func TestLines(t *testing.T) {
+	type line struct {
+		Step int     `json:"step"`
+		Loss float64 `json:"loss"`
+	}
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	l, err := OpenLines(fsys.OS, path, 0)
+	must(t, err)
+	var at []int64
+	for i := range 5 {
+		must(t, l.Append(line{i, 1 / float64(i+3)}))
+		off, err := l.Sync()
+		must(t, err)
+		at = append(at, off)
+	}
+	must(t, l.Close())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	for i := range 5 {
+		if off, err := LinesUpTo(path, i); err != nil || off != at[i] {
+			t.Errorf("up to step %d: %d, want %d, %v", i, off, at[i], err)
+		}
+	}
+	write(t, path, append(bytes.Clone(whole), `{"step":5,"lo`...))
+	if off, err := LinesUpTo(path, 9); err != nil || off != at[4] {
+		t.Errorf("a torn line is counted: %d, want %d", off, at[4])
+	}
+	l, err = OpenLines(fsys.OS, path, at[2])
+	must(t, err)
+	must(t, l.Append(line{3, 1.0 / 6}))
+	must(t, l.Append(line{4, 1.0 / 7}))
+	must(t, l.Close())
+	if again, _ := os.ReadFile(path); !bytes.Equal(again, whole) {
+		t.Errorf("%s\n%s", again, whole)
+	}
+	_, err = OpenLines(fsys.OS, path, int64(len(whole))+1)
+	wantMistake(t, err, path)
+	l, err = OpenLines(&fault.FS{Mode: fault.Short, At: 2, Err: syscall.ENOSPC}, path, 0)
+	must(t, err)
+	if err := l.Append(line{0, math.Pi}); !errors.Is(err, syscall.ENOSPC) {
+		t.Error(err)
+	}
+	if err := l.Append(math.NaN()); err == nil {
+		t.Error("NaN became a line")
+	}
+	must(t, l.Close())
+}
+
+// TestAtomicFile: at every fault the file has its old or its new content.
+func TestAtomicFile(t *testing.T) {
+	for _, mode := range []fault.Mode{fault.Kill, fault.Short, fault.Once} {
+		for n := 1; ; n++ {
+			path := filepath.Join(t.TempDir(), "ledger.json")
+			must(t, WriteFileAtomic(fsys.OS, path, []byte("old")))
+			disk := &fault.FS{Mode: mode, At: n, Err: syscall.ENOSPC}
+			err := WriteFileAtomic(disk, path, []byte("new"))
+			if !disk.Hit() {
+				must(t, err)
+				break
+			}
+			if mode == fault.Kill {
+				must(t, disk.PowerLoss(n%2 == 0))
+			}
+			b, rerr := os.ReadFile(path)
+			must(t, rerr)
+			if s := string(b); s != "new" && (s != "old" || err == nil) {
+				t.Errorf("mode %d, op %d: %q after %v", mode, n, b, err)
+			}
+		}
+	}
+}
+
+func BenchmarkJournal(b *testing.B) {
+	j, err := CreateJournal(fsys.OS, filepath.Join(b.TempDir(), "journal.bin"), [32]byte{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	// 64 images, 7 sites, 4 pairs each
+	s := &StepRecord{Images: make([]int32, 64), Counts: make([]uint32, 64)}
+	for range 7 {
+		s.Parts = append(s.Parts, Coefficients{P: query.Perturbation{Sites: []int{1}, Sigma: []float32{1}}, C: fill(256, 1)})
+	}
+	for b.Loop() {
+		if err := j.Append(s.Encode()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

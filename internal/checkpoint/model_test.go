@@ -1,0 +1,255 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// canon is a JSON file with its keys in order.
+func canon(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatal(err)
+	}
+	out, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func TestModelRoundTrip(t *testing.T) {
+	for _, classes := range []int{0, 3} {
+		for _, d := range []DType{F32, F16, BF16} {
+			dir := t.TempDir()
+			m := build(tinyConfig(), classes, 1)
+			m.Extra = []Tensor{{"prompt.tokens", []int{1, 2, 4}, fill(8, 9)}}
+			save(t, dir, m, d)
+			got, err := LoadModel(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d == F32 && (!sameTensors(got.Tensors, m.Tensors) || !sameTensors(got.Extra, m.Extra)) {
+				t.Error("tensors came back different")
+			}
+			if got.Classes() != classes || len(got.Config.Labels) != classes || len(got.Tensors) != len(m.Tensors) {
+				t.Errorf("%d classes, %v, %d tensors", got.Classes(), got.Config.Labels, len(got.Tensors))
+			}
+			c := canon(t, filepath.Join(dir, configName))
+			arch := map[int]string{0: `"ViTModel"`, 3: `"ViTForImageClassification"`}[classes]
+			if !strings.Contains(c, arch) || !strings.Contains(c, fmt.Sprintf(`"torch_dtype": %q`, d.torch())) {
+				t.Errorf("config.json: %s", c)
+			}
+		}
+	}
+}
+
+// relabel saves m's tensors under other names, with its config.
+func relabel(t *testing.T, m *Model, name func(string) string) string {
+	t.Helper()
+	dir := t.TempDir()
+	save(t, dir, m, F32)
+	var tensors []Tensor
+	for _, x := range m.Tensors {
+		if x.Name = name(x.Name); x.Name != "" {
+			tensors = append(tensors, x)
+		}
+	}
+	tensors = append(tensors, m.Extra...)
+	if err := WriteFile(quick(), filepath.Join(dir, weightsName), tensors, F32, nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestLayouts(t *testing.T) {
+	bare := func(n string) string { return strings.TrimPrefix(n, "vit.") }
+	m := build(tinyConfig(), 0, 1)
+	m.Extra = []Tensor{{"pooler.dense.weight", []int{4, 4}, fill(16, 3)}, {"pooler.dense.bias", []int{4}, fill(4, 3)}}
+	got, err := LoadModel(relabel(t, m, bare))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameTensors(got.Tensors, m.Tensors) || !slices.Equal(got.Ignored, []string{"pooler.dense.bias", "pooler.dense.weight"}) {
+		t.Errorf("bare ViTModel: ignored %v", got.Ignored)
+	}
+
+	m = build(tinyConfig(), 2, 1)
+	m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, fill(4, 3)}}
+	if got, err = LoadModel(relabel(t, m, func(n string) string { return n })); err != nil || !sameTensors(got.Tensors, m.Tensors) || len(got.Extra) != 0 {
+		t.Error("with a pooler:", err)
+	}
+
+	m = build(tinyConfig(), 2, 1)
+	m.Config.QKVBias = false
+	got, err = LoadModel(relabel(t, m, func(n string) string {
+		if isQKVBias(n) {
+			return ""
+		}
+		return n
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := got.Tensor("vit.encoder.layer.1.attention.attention.key.bias")
+	if !slices.Equal(b.Data, make([]float32, 4)) || !got.Config.QKVBias {
+		t.Error("biases that are not there are not read as zeros:", b)
+	}
+}
+
+func TestMismatch(t *testing.T) {
+	keep := func(n string) string { return n }
+	alter := func(change func(m *Model)) string {
+		m := build(tinyConfig(), 3, 1)
+		dir := relabel(t, m, keep)
+		change(m)
+		if err := WriteFile(quick(), filepath.Join(dir, weightsName), slices.Concat(m.Tensors, m.Extra), F32, nil); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	at := func(m *Model, name string) *Tensor {
+		for i := range m.Tensors {
+			if m.Tensors[i].Name == name {
+				return &m.Tensors[i]
+			}
+		}
+		t.Fatalf("no %s", name)
+		return nil
+	}
+	_, err := LoadModel(alter(func(m *Model) {
+		*at(m, positionName) = Tensor{positionName, []int{1, 10, 4}, fill(40, 0)}
+	}))
+	wantMistake(t, err, positionName, "[1 5 4]", "[1 10 4]")
+	_, err = LoadModel(alter(func(m *Model) {
+		*at(m, classifierName) = Tensor{classifierName, []int{7, 4}, fill(28, 0)}
+	}))
+	wantMistake(t, err, classifierName, "[3 4]", "[7 4]")
+	_, err = LoadModel(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))
+	wantMistake(t, err, "vit.layernorm.bias", "missing")
+	_, err = LoadModel(alter(func(m *Model) {
+		m.Extra = []Tensor{{"vit.encoder.layer.2.layernorm_before.bias", []int{4}, fill(4, 0)}}
+	}))
+	wantMistake(t, err, "vit.encoder.layer.2.layernorm_before.bias", "2 layers")
+	_, err = LoadModel(alter(func(m *Model) { m.Tensors = m.Tensors[:len(m.Tensors)-1] }))
+	wantMistake(t, err, "classifier.bias", "missing")
+
+	m := build(tinyConfig(), 3, 1)
+	m.Tensors = m.Tensors[1:]
+	if err := SaveModel(quick(), t.TempDir(), m, F32); err == nil || !strings.Contains(err.Error(), "cls_token") {
+		t.Errorf("a model without cls_token was saved: %v", err)
+	}
+}
+
+func TestNoWeights(t *testing.T) {
+	dir := t.TempDir()
+	_, err := LoadModel(filepath.Join(dir, "absent"))
+	wantMistake(t, err, "absent")
+	_, err = LoadModel(dir)
+	wantMistake(t, err, dir, weightsName)
+	write(t, filepath.Join(dir, "pytorch_model.bin"), []byte("x"))
+	_, err = LoadModel(dir)
+	wantMistake(t, err, "pytorch_model.bin", "pickle")
+	if e, _ := uierr.As(err); !strings.Contains(e.Hint, "from_pretrained('"+dir+"')") || strings.Contains(e.Hint, "\n") {
+		t.Errorf("no one-line conversion in %q", e.Hint)
+	}
+	save(t, dir, build(tinyConfig(), 1, 1), F32)
+	if err := os.Remove(filepath.Join(dir, configName)); err != nil {
+		t.Fatal(err)
+	}
+	_, err = LoadModel(dir)
+	wantMistake(t, err, configName)
+}
+
+// shard splits a model's weights in two and writes the index.
+func shard(t *testing.T, m *Model, change func(names map[string]string)) string {
+	t.Helper()
+	dir := t.TempDir()
+	save(t, dir, m, F32)
+	if err := os.Remove(filepath.Join(dir, weightsName)); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	half := len(m.Tensors) / 2
+	for i, part := range [][]Tensor{m.Tensors[:half], m.Tensors[half:]} {
+		file := fmt.Sprintf("model-%05d-of-00002.safetensors", i+1)
+		if err := WriteFile(quick(), filepath.Join(dir, file), part, F32, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range part {
+			names[x.Name] = file
+		}
+	}
+	if change != nil {
+		change(names)
+	}
+	b, err := json.Marshal(map[string]any{"metadata": map[string]int{"total_size": 1}, "weight_map": names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, indexName), b)
+	return dir
+}
+
+func TestShards(t *testing.T) {
+	m := build(tinyConfig(), 3, 1)
+	dir := shard(t, m, nil)
+	got, err := LoadModel(dir)
+	if err != nil || !sameTensors(got.Tensors, m.Tensors) {
+		t.Fatal("shards came back different", err)
+	}
+	if s, err := Inspect(dir); err != nil || len(s.Files) != 2 {
+		t.Errorf("%+v %v", s, err)
+	}
+	if err := SaveModel(quick(), dir, m, F32); err == nil {
+		t.Error("a single file was written beside shards")
+	}
+	for says, change := range map[string]func(map[string]string){
+		"is not in":  func(n map[string]string) { n["ghost"] = "model-00001-of-00002.safetensors" },
+		"not listed": func(n map[string]string) { delete(n, "classifier.bias") },
+		"beside":     func(n map[string]string) { n[classifierName] = "../model-00002-of-00002.safetensors" },
+		"no such":    func(n map[string]string) { n[classifierName] = "model-00003-of-00002.safetensors" },
+		"empty":      func(n map[string]string) { clear(n) },
+	} {
+		_, err := LoadModel(shard(t, m, change))
+		wantMistake(t, err, says)
+	}
+}
+
+func TestResize(t *testing.T) {
+	m := build(tinyConfig(), 3, 1)
+	if err := m.Resize(8); err != nil {
+		t.Fatal(err)
+	}
+	p, _ := m.Tensor(positionName)
+	if !reflect.DeepEqual(p.Shape, []int{1, 17, 4}) || m.Config.ImageSize != 8 || m.Preprocessor.Size != 8 {
+		t.Errorf("%v %+v", p.Shape, m.Preprocessor)
+	}
+	save(t, t.TempDir(), m, F32)
+	wantMistake(t, m.Resize(7), "7")
+}
+
+func TestReadOnlyFolder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root writes everywhere")
+	}
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	wantMistake(t, SaveModel(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), F32), "permission")
+}
