@@ -116,3 +116,16 @@ func (d *Device) blasBatched(g Gemm) error {
 			beta, list(2), blasFloat32, uintptr(g.C.Ld), uintptr(n), b.compute(), blasDefault}
 	})
 }
+
+// closeBLAS gives the library's handle back.
+func (d *Device) closeBLAS() error {
+	if d.blas == nil {
+		return nil
+	}
+	b := d.blas
+	d.blas = nil
+	if r := b.call(b.destroy, b.handle); r != 0 {
+		return fmt.Errorf("cuda: cublasDestroy: status %d", r)
+	}
+	return nil
+}

@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,6 +44,9 @@ func blasPaths() []string {
 // not found, the package's own kernels go on in float32, and the error says
 // so; nothing else changes. The device's workspace for batches must be set.
 func (d *Device) openBLAS(p Precision) error {
+	if d.Handle(Compute) == 0 {
+		return errors.New("this driver runs no libraries")
+	}
 	var last error
 	for _, path := range blasPaths() {
 		lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)

@@ -85,20 +85,26 @@ func loadHost() {
 // FLOPS_TEST_DEVICE=cuda a GPU.
 func testDriver(t testing.TB) Driver {
 	t.Helper()
-	var d Driver
-	if spec := os.Getenv("FLOPS_TEST_DEVICE"); spec != "" {
-		var err error
-		if d, err = OpenDriver(spec); err != nil {
-			t.Fatal(err)
-		}
-	} else {
-		d = newHostDriver(t)
-	}
+	d := testDriverOpen(t)
 	t.Cleanup(func() {
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	return d
+}
+
+// testDriverOpen is testDriver for a caller who closes it.
+func testDriverOpen(t testing.TB) Driver {
+	t.Helper()
+	spec := os.Getenv("FLOPS_TEST_DEVICE")
+	if spec == "" {
+		return newHostDriver(t)
+	}
+	d, err := OpenDriver(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return d
 }
 

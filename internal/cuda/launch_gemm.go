@@ -66,13 +66,7 @@ func (d *Device) chunked(g Gemm, limit int, f func(Gemm) error) error {
 	for lo := 0; lo < slots; lo += per {
 		part := g
 		part.Slots, part.Heads = min(per, slots-lo), heads
-		for _, o := range []*Operand{&part.A, &part.B, &part.C} {
-			if o.Index != 0 {
-				o.Index += Ptr(4 * lo)
-			} else {
-				o.Ptr += Ptr(4 * int64(lo) * o.Slot)
-			}
-		}
+		part.A, part.B, part.C = part.A.from(lo), part.B.from(lo), part.C.from(lo)
 		if err := f(part); err != nil {
 			return err
 		}

@@ -1,0 +1,300 @@
+package cuda
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// tiny is a network with odd sizes; tokens65 has the sequence of CIFAR models.
+var (
+	tiny     = vit.Arch{Image: 12, Patch: 4, Chans: 1, Hidden: 20, Layers: 2, Heads: 2, MLP: 28, Classes: 4, Prompts: 1, Eps: 1e-6}
+	tokens65 = vit.Arch{Image: 16, Patch: 2, Chans: 3, Hidden: 24, Layers: 2, Heads: 3, MLP: 40, Classes: 5, Eps: 1e-12}
+)
+
+const seed = 17
+
+// network makes a net and a batch; train says which parameters have gradients.
+func network(t testing.TB, a vit.Arch, images int, train bool) (*vit.Net, *query.Batch) {
+	t.Helper()
+	w, err := vit.NewWeights(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Init(func(dst []float32, tensor int) { copy(dst, random(len(dst), uint32(100+tensor))) })
+	for i, p := range w.Params() {
+		if train {
+			p.Grad = make([]float32, len(p.Data))
+		}
+		if p.Role != "norm" && p.Role != "linear" || p.Name == "classifier.weight" {
+			for j := range p.Data {
+				p.Data[j] *= 25
+			}
+		}
+		if p.Role == "norm" {
+			for j, v := range random(len(p.Data), uint32(500+i)) {
+				p.Data[j] += 0.1 * v
+			}
+		}
+	}
+	b := &query.Batch{N: images, X: random(images*a.Chans*a.Image*a.Image, 7), Labels: make([]int32, images), Index: make([]int32, images)}
+	for i := range b.Labels {
+		b.Labels[i] = int32(i*3) % int32(a.Classes)
+	}
+	return vit.NewNet(w), b
+}
+
+// twins are the same network on the CPU and on the device, each with its own
+// gradients.
+type twins struct {
+	t    testing.TB
+	cpu  *vit.Model
+	gpu  *Model
+	host *hostDriver // nil on a GPU
+	b    *query.Batch
+	ctx  context.Context
+}
+
+func newTwins(t testing.TB, a vit.Arch, images int, mask bool, opt Options) *twins {
+	t.Helper()
+	n1, b := network(t, a, images, true)
+	n2, _ := network(t, a, images, true)
+	src, err := noise.New("gaussian", "none", seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opt.Loss == nil {
+		opt.Loss = objective.CE{}
+	}
+	opt.Noise, opt.Mask = Noise{Seed: seed}, mask
+	d := testDriverOpen(t)
+	g, err := NewModel(d, n2, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &twins{t: t, cpu: vit.NewModel(n1, vit.Options{Threads: 1, Noise: src, Loss: opt.Loss, Mask: mask}), gpu: g, b: b, ctx: context.Background()}
+	w.host, _ = d.(*hostDriver)
+	t.Cleanup(func() {
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func (w *twins) ok(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *twins) clean(sites []int) (cpu, gpu *query.Clean) {
+	w.t.Helper()
+	cpu, err := w.cpu.Clean(w.ctx, w.b, sites)
+	w.ok(err)
+	gpu, err = w.gpu.Clean(w.ctx, w.b, sites)
+	w.ok(err)
+	return cpu, gpu
+}
+
+func (w *twins) same(what string, got, want []float32, tol float64) {
+	w.t.Helper()
+	near(w.t, what, got, wide(want), tol)
+}
+
+// grads compares the gradients of every parameter, relative to the largest value
+// of each, or to a thousandth of the largest of all where that is more (a key's
+// bias has a gradient of zero and rounding), and clears them.
+func (w *twins) grads(what string, tol float64) {
+	w.t.Helper()
+	largest := 0.0
+	for _, p := range w.cpu.Params() {
+		for _, g := range p.Grad {
+			largest = max(largest, math.Abs(float64(g)))
+		}
+	}
+	for i, p := range w.cpu.Params() {
+		q := w.gpu.Params()[i]
+		top, worst := 1e-3*largest, 0.0
+		for j := range p.Grad {
+			top = max(top, math.Abs(float64(p.Grad[j])))
+			worst = max(worst, math.Abs(float64(p.Grad[j]-q.Grad[j])))
+		}
+		if !(worst <= tol*top) {
+			w.t.Fatalf("%s: gradient of %s is off by %.2e of %.2e", what, p.Name, worst, top)
+		}
+		clear(p.Grad)
+		clear(q.Grad)
+	}
+}
+
+// queries is pairs directions of every image, both signs, and their terms.
+func queries(images, pairs int) (q []query.Query, terms []query.Term) {
+	g := noise.Rand(5, noise.Test)
+	for i := 0; i < images; i++ {
+		for p := 0; p < pairs-i%2; p++ { // an unequal allocation
+			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+			terms = append(terms, query.Term{Image: int32(i), Pair: int32(p), C: float32(g.Normal())})
+		}
+	}
+	return q, terms
+}
+
+func all(n int) []int {
+	s := make([]int, n)
+	for i := range s {
+		s[i] = i
+	}
+	return s
+}
+
+// TestModelIsTheCPUs runs a clean pass, the suffix of every site and its
+// gradient on both, for two networks and both masks. Tolerances: float32 sums
+// in another order over at most 65 tokens and two blocks.
+func TestModelIsTheCPUs(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		arch         vit.Arch
+		images, pair int
+		mask         bool
+		slots        int
+	}{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0}, {"65 tokens", tokens65, 2, 2, true, 0}} {
+		t.Run(c.name, func(t *testing.T) {
+			if testing.Short() && c.arch == tokens65 {
+				t.Skip("long")
+			}
+			w := newTwins(t, c.arch, c.images, c.mask, Options{Slots: c.slots})
+			sites := all(len(w.cpu.Sites()))
+			cpu, gpu := w.clean(sites)
+			w.same("losses", gpu.Losses, cpu.Losses, 1e-4)
+			w.same("logits", gpu.Logits, cpu.Logits, 1e-4)
+			w.same("features", gpu.Features, cpu.Features, 1e-4)
+			q, terms := queries(c.images, c.pair)
+			for s, site := range w.cpu.Sites() {
+				near(t, "norms of "+site.Name, gpu.InputSq[s], wide(cpu.InputSq[s]), 1e-4)
+				p := &query.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
+				w.losses(p, q, site.Name)
+				w.ok(w.cpu.Accumulate(w.ctx, p, terms))
+				w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+				w.grads(site.Name, 1e-4)
+			}
+		})
+	}
+}
+
+// losses compares the losses of queries and, as the issue asks, the differences
+// c of the pairs.
+func (w *twins) losses(p *query.Perturbation, q []query.Query, what string) {
+	w.t.Helper()
+	want, got := make([]float32, len(q)), make([]float32, len(q))
+	w.ok(w.cpu.Losses(w.ctx, p, q, want))
+	w.ok(w.gpu.Losses(w.ctx, p, q, got))
+	w.same(what, got, want, 1e-4)
+	worst, top := 0.0, 0.0
+	for i := 0; i < len(q); i += 2 {
+		a, b := float64(want[i]-want[i+1]), float64(got[i]-got[i+1])
+		top, worst = max(top, math.Abs(a)), max(worst, math.Abs(a-b))
+	}
+	if worst > 1e-2*top {
+		w.t.Errorf("%s: differences of pairs are off by %.2e of %.2e", what, worst, top)
+	}
+}
+
+// TestJoint has every site noisy in one forward, whose inputs then depend on
+// the noise.
+func TestJoint(t *testing.T) {
+	w := newTwins(t, tiny, 4, true, Options{})
+	sites := all(len(w.cpu.Sites()))
+	w.clean(sites)
+	sigma := make([]float32, len(sites))
+	for i := range sigma {
+		sigma[i] = 0.01 * float32(1+i%3)
+	}
+	p := &query.Perturbation{Step: 8, Sites: sites, Sigma: sigma}
+	q, terms := queries(4, 3)
+	w.losses(p, q, "joint")
+	for i := range terms {
+		terms[i].Sign = int8(1 - 2*(i%2))
+	}
+	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.grads("joint", 2e-4)
+}
+
+// TestWeights perturbs every parameter and finds nothing of it left.
+func TestWeights(t *testing.T) {
+	w := newTwins(t, tiny, 4, true, Options{Slots: 3})
+	before, _ := w.clean(nil)
+	params := all(len(w.cpu.Params()))
+	p := &query.Perturbation{Kind: query.Weight, Step: 2, Sigma: []float32{0.01}, Params: params}
+	q, terms := queries(4, 3)
+	_, err := w.gpu.Evaluate(w.ctx, &query.Batch{N: 1, X: random(144, 77), Labels: []int32{0}})
+	w.ok(err) // leaves other images on the device
+	w.losses(p, q, "weights")
+	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.grads("weights", 1e-4)
+	_, after := w.clean(nil)
+	w.same("losses afterwards", after.Losses, before.Losses, 1e-4)
+	first, err := w.gpu.Clean(w.ctx, w.b, nil)
+	w.ok(err)
+	w.ok(w.gpu.Losses(w.ctx, p, q, make([]float32, len(q))))
+	second, err := w.gpu.Clean(w.ctx, w.b, nil)
+	w.ok(err)
+	equal(t, "restored losses", second.Losses, first.Losses)
+}
+
+func TestBackward(t *testing.T) {
+	w := newTwins(t, tiny, 5, true, Options{Slots: 2})
+	c1, err := w.cpu.Backward(w.ctx, w.b)
+	w.ok(err)
+	c2, err := w.gpu.Backward(w.ctx, w.b)
+	w.ok(err)
+	w.same("losses", c2.Losses, c1.Losses, 1e-4)
+	w.grads("backward", 2e-4)
+}
+
+// TestTwentySteps trains the classifier and the last block by plain descent on
+// both and compares the losses of every step.
+func TestTwentySteps(t *testing.T) {
+	w := newTwins(t, tiny, 4, true, Options{})
+	n := len(w.cpu.Sites())
+	sites := []int{n - 2, n - 1}
+	q, _ := queries(4, 2)
+	for step := uint32(0); step < 20; step++ {
+		cpu, gpu := w.clean(sites)
+		w.same(fmt.Sprintf("losses of step %d", step), gpu.Losses, cpu.Losses, 1e-3)
+		for _, s := range sites {
+			p := &query.Perturbation{Step: step, Sites: []int{s}, Sigma: []float32{0.05}}
+			w.step(p, q, w.cpu)
+			w.step(p, q, w.gpu)
+		}
+		for _, m := range []query.Model{w.cpu, w.gpu} {
+			for _, p := range m.Params() {
+				for j, g := range p.Grad {
+					p.Data[j] -= 0.02 * g
+				}
+				clear(p.Grad)
+			}
+			m.Touch()
+		}
+	}
+}
+
+func (w *twins) step(p *query.Perturbation, q []query.Query, m query.Model) {
+	w.t.Helper()
+	loss := make([]float32, len(q))
+	w.ok(m.Losses(w.ctx, p, q, loss))
+	var terms []query.Term
+	for i := 0; i < len(q); i += 2 {
+		terms = append(terms, query.Term{Image: q[i].Image, Pair: q[i].Pair, C: (loss[i] - loss[i+1]) / (2 * p.Sigma[0]) / float32(len(q)/2)})
+	}
+	w.ok(m.Accumulate(w.ctx, p, terms))
+}

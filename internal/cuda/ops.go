@@ -1,0 +1,148 @@
+package cuda
+
+import (
+	"math"
+
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// op is a node while its step is built.
+type op struct {
+	*VM
+	spec  vit.Spec
+	slots int
+	size  int64 // values of the output
+	out   *ref
+	in    []*ref
+	sizes []int64 // values of the inputs
+}
+
+// builders makes the step of each kind of op and says how many bytes of
+// workspace it wants. The kinds are internal/vit's, and the one stock op that
+// Gorgonia's differentiation adds, by its name.
+var builders map[string]func(o *op) (step, int64)
+
+func init() {
+	builders = map[string]func(o *op) (step, int64){
+		vit.OpPatches:   buildPatches,
+		vit.OpEmbed:     buildEmbed,
+		vit.OpLinear:    buildLinear,
+		vit.OpNorm:      buildNorm,
+		vit.OpGELU:      buildGELU,
+		vit.OpAttention: buildAttention,
+		vit.OpCls:       buildCls,
+		vit.OpPerturb:   buildPerturb,
+		vit.OpLoss:      buildLoss,
+
+		vit.OpEmbedGrad:     buildEmbedGrad,
+		vit.OpLinearDX:      buildLinearDX,
+		vit.OpLinearDW:      buildLinearDW,
+		vit.OpColSum:        buildColSum,
+		vit.OpNormDX:        buildNormDX,
+		vit.OpNormDG:        buildNormDG,
+		vit.OpGELUGrad:      buildGELUGrad,
+		vit.OpAttentionGrad: buildAttentionGrad,
+		vit.OpPart:          buildPart,
+		vit.OpClsGrad:       buildClsGrad,
+		vit.OpLossGrad:      buildLossGrad,
+		"+ false":           buildAdd,
+	}
+}
+
+// ptr and arg are the addresses of the output and of an input in a run.
+func (o *op) ptr(r *Run) Ptr        { return o.at(o.out, r) }
+func (o *op) arg(i int, r *Run) Ptr { return o.at(o.in[i], r) }
+
+// index is where an input's slots are looked up, 0 where it is not indexed.
+func (o *op) index(i int, r *Run) Ptr {
+	if i < len(o.spec.Indexed) && o.spec.Indexed[i] {
+		return r.Slots.Image
+	}
+	return 0
+}
+
+func buildPatches(o *op) (step, int64) {
+	a := o.spec.Arch
+	return func(r *Run) error {
+		return o.dev.Patches(o.ptr(r), o.arg(0, r), r.N, a.Chans, a.Image, a.Patch)
+	}, 0
+}
+
+func buildEmbed(o *op) (step, int64) {
+	a := o.spec.Arch
+	return func(r *Run) error {
+		var prompts Ptr
+		if len(o.in) > 3 {
+			prompts = o.arg(3, r)
+		}
+		return o.dev.Embed(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), prompts, r.N, a.Tokens(), a.Patches(), a.Hidden)
+	}, 0
+}
+
+func buildLinear(o *op) (step, int64) {
+	n := o.spec.Width
+	k := int(o.sizes[1]) / n
+	return func(r *Run) error {
+		g := Gemm{Form: NT, M: r.N * o.spec.Rows, N: n, K: k, Alpha: 1, C: Operand{Ptr: o.ptr(r), Ld: n},
+			A: Operand{Ptr: o.arg(0, r), Ld: k}, B: Operand{Ptr: o.arg(1, r), Ld: k}, Bias: o.arg(2, r), GELU: o.spec.GELU, Rows: o.spec.Rows}
+		if len(o.in) > 3 {
+			g.Residual, g.Index = o.arg(3, r), o.index(3, r)
+		}
+		return o.dev.Gemm(g)
+	}, 0
+}
+
+func buildNorm(o *op) (step, int64) {
+	return func(r *Run) error {
+		return o.dev.LayerNorm(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), r.N*o.spec.Rows, o.spec.Width, o.spec.Eps)
+	}, 0
+}
+
+func (o *op) values(r *Run) int64 { return int64(r.N) * int64(o.spec.Rows) * int64(o.spec.Width) }
+
+func buildGELU(o *op) (step, int64) {
+	return func(r *Run) error { return o.dev.GELU(o.ptr(r), o.arg(0, r), o.values(r)) }, 0
+}
+
+// attention describes the op's products.
+func (o *op) attention(r *Run) Attention {
+	d := o.spec.Width / o.spec.Heads
+	at := func(i, rows int) Operand {
+		return Operand{Ptr: o.arg(i, r), Ld: o.spec.Width, Slot: int64(rows) * int64(o.spec.Width), Head: int64(d), Index: o.index(i, r)}
+	}
+	return Attention{Slots: r.N, Rows: o.spec.Rows, Tokens: o.spec.Keys, Heads: o.spec.Heads, HeadDim: d,
+		Scale: float32(1 / math.Sqrt(float64(d))), Q: at(0, o.spec.Rows), K: at(1, o.spec.Keys), V: at(2, o.spec.Keys)}
+}
+
+func buildAttention(o *op) (step, int64) {
+	var work int64
+	if !oneRow(o.spec.Rows, o.spec.Keys) {
+		work = attentionWork(o.slots, o.spec.Heads, o.spec.Rows, o.spec.Keys)
+	}
+	return func(r *Run) error {
+		return o.dev.Attention(o.ptr(r), o.attention(r), o.workspace(), work)
+	}, work
+}
+
+func buildCls(o *op) (step, int64) {
+	w := int64(o.spec.Width)
+	return func(r *Run) error {
+		return o.dev.Gather(o.ptr(r), o.arg(0, r), 0, r.N, w, w*int64(o.spec.InRows))
+	}, 0
+}
+
+func buildPerturb(o *op) (step, int64) {
+	s := o.spec
+	return func(r *Run) error {
+		return o.dev.Perturb(o.ptr(r), o.arg(0, r), r.Slots, r.N, s.Site, s.Rows, s.Width, s.Offset, len(s.Indexed) > 0 && s.Indexed[0], s.GELU)
+	}, 0
+}
+
+func buildLoss(o *op) (step, int64) {
+	if o.hostLoss {
+		return nil, 0
+	}
+	return func(r *Run) error {
+		return o.dev.CrossEntropy(o.ptr(r), o.arg(0, r), r.Slots.Label, r.N, o.spec.Width)
+	}, 0
+}
