@@ -27,6 +27,7 @@ type tileArgs struct {
 	k         uintptr
 	count     uintptr
 	scale     float32
+	ahead     uintptr // the next panel of B, to be prefetched; never read
 }
 
 type tileFunc func(*tileArgs)
@@ -68,6 +69,7 @@ func (e *engine) panel(out output, a left, m int, b []float32, w, k int, scale f
 	t := &s.args
 	t.rowStride, t.kStride, t.tileStep = bytes(a.rowStride), bytes(a.kStride), bytes(a.tileStep)
 	t.b = unsafe.Pointer(&b[0])
+	t.ahead = uintptr(t.b) + bytes(k*e.nr)
 	t.k, t.scale = uintptr(k), scale
 	if w < e.nr {
 		e.edgePanel(out, a, m, w, s)

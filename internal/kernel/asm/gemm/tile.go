@@ -22,11 +22,14 @@ type form struct {
 	bytes  int // width of a vector
 	fresh  func(*build.Context) reg.VecVirtual
 	unroll int
+	// aheadStep is how far into the next panel of B one turn of the loop
+	// prefetches: 16 tiles (8 of the larger ones) fetch it all.
+	aheadStep int
 }
 
 var (
-	avx2   = form{"AVX2", 32, (*build.Context).YMM, 4}
-	avx512 = form{"AVX512", 64, (*build.Context).ZMM, 2}
+	avx2   = form{"AVX2", 32, (*build.Context).YMM, 4, 16}
+	avx512 = form{"AVX512", 64, (*build.Context).ZMM, 2, 32}
 )
 
 const vectors = 2 // across a tile
@@ -46,6 +49,7 @@ const (
 	argK
 	argCount
 	argScale
+	argAhead
 )
 
 // signature is func(t *tileArgs), spelled out because the package that declares
@@ -70,7 +74,7 @@ type kernel struct {
 	a, c, d, count           reg.GPVirtual   // of the current tile
 	base                     []reg.GPVirtual // into A, one for every rowsPerBase rows
 	stride, stride3, kStride reg.GPVirtual
-	b                        reg.GPVirtual
+	b, ahead                 reg.GPVirtual
 	acc                      [][]reg.VecVirtual
 	row                      []reg.VecVirtual // of B
 }
@@ -97,6 +101,7 @@ func tile(c *build.Context, f form, rows int) {
 			k.VXORPS(v, v, v)
 		}
 	}
+	k.prefetch()
 	k.loop(name)
 	k.store(name)
 	k.ADDQ(k.field(argTileStep), k.a)
@@ -129,7 +134,7 @@ func (k *kernel) setUp() {
 		k.acc = append(k.acc, []reg.VecVirtual{k.fresh(k.Context), k.fresh(k.Context)})
 	}
 	k.row = []reg.VecVirtual{k.fresh(k.Context), k.fresh(k.Context)}
-	k.b = k.GP64()
+	k.b, k.ahead = k.GP64(), load(argAhead)
 }
 
 // pointers sets the pointers into A and B to the start of a tile.
@@ -139,6 +144,28 @@ func (k *kernel) pointers() {
 	for i := 1; i < len(k.base); i++ {
 		k.LEAQ(operand.Mem{Base: k.base[i-1], Index: k.stride, Scale: 4}, k.base[i])
 		k.ADDQ(k.stride, k.base[i])
+	}
+}
+
+// prefetch asks for what the tile stores to and for the start of the next tile's
+// rows of A; the processor's own prefetching takes the rows from there.
+func (k *kernel) prefetch() {
+	next, ld := k.GP64(), k.GP64()
+	k.MOVQ(k.field(argLdC), ld)
+	k.MOVQ(k.c, next)
+	for range k.rows {
+		for v := range vectors {
+			k.PREFETCHT0(operand.Mem{Base: next, Disp: v * k.bytes})
+		}
+		k.ADDQ(ld, next)
+	}
+	k.MOVQ(k.a, next)
+	k.ADDQ(k.field(argTileStep), next)
+	for r := range k.rows {
+		if r > 0 {
+			k.ADDQ(k.stride, next)
+		}
+		k.PREFETCHT0(operand.Mem{Base: next})
 	}
 }
 
@@ -153,6 +180,8 @@ func (k *kernel) loop(name string) {
 	for i := range k.unroll {
 		k.step(i)
 	}
+	k.PREFETCHT0(operand.Mem{Base: k.ahead})
+	k.ADDQ(operand.U8(k.aheadStep), k.ahead)
 	k.ADDQ(operand.U32(k.unroll*vectors*k.bytes), k.b)
 	k.SUBQ(operand.U8(k.unroll), n)
 	k.JGE(operand.LabelRef(name + "_k"))
