@@ -1,0 +1,112 @@
+package prompt
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Mapping says which of the model's classes stands for each class of the task.
+type Mapping struct {
+	Model int   // classes of the model
+	To    []int // per class of the task: the model's class; no two alike
+}
+
+// Identity maps each class to the one of the same number.
+func Identity(task, model int) (*Mapping, error) {
+	if task > model {
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes")
+	}
+	m := &Mapping{Model: model}
+	for k := range task {
+		m.To = append(m.To, k)
+	}
+	return m, nil
+}
+
+// Given maps task class t to the model's class to[t].
+func Given(to []int, task, model int) (*Mapping, error) {
+	if len(to) != task {
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: %d classes for a task of %d", len(to), task), "give the model's class of each task class, in the order of the task's classes")
+	}
+	for t, k := range to {
+		if k < 0 || k >= model {
+			return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: class %d of task class %d, the model has 0 to %d", k, t, model-1), "give classes of the model")
+		}
+		if slices.Contains(to[:t], k) {
+			return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: class %d stands twice", k), "give each task class a class of its own")
+		}
+	}
+	return &Mapping{Model: model, To: slices.Clone(to)}, nil
+}
+
+// Learn finds a mapping from the model's answers to a few labelled images of
+// the task (n×model logits): by greedy one-to-one choice of the pair (task
+// class, model class) with the most images of the one that the model calls the
+// other (frequent label mapping; Chen et al. 2023, arXiv 2211.11635). Equal
+// counts are decided by the summed probability, then by the lower task and the
+// lower model class, so that the same answers always give the same mapping.
+func Learn(logits []float32, model int, labels []int32, task int) (*Mapping, error) {
+	if task > model || task < 1 {
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes")
+	}
+	if len(logits) != len(labels)*model || len(labels) == 0 {
+		return nil, fmt.Errorf("prompt: %d logits of %d images and %d classes", len(logits), len(labels), model)
+	}
+	count, prob := make([]int, task*model), make([]float64, task*model)
+	for i, t := range labels {
+		if t < 0 || int(t) >= task {
+			return nil, fmt.Errorf("prompt: label %d of %d", t, task)
+		}
+		z := logits[i*model : (i+1)*model]
+		best := objective.Argmax(z)
+		if best < 0 {
+			return nil, fmt.Errorf("prompt: the model answers NaN to image %d", i)
+		}
+		count[int(t)*model+best]++
+		var sum float64
+		for _, v := range z {
+			sum += math.Exp(float64(v - z[best]))
+		}
+		for k, v := range z {
+			prob[int(t)*model+k] += math.Exp(float64(v-z[best])) / sum
+		}
+	}
+	m := &Mapping{Model: model, To: make([]int, task)}
+	for t := range m.To {
+		m.To[t] = -1
+	}
+	used := make([]bool, model)
+	for range task {
+		best := -1
+		for t := range task {
+			for k := range model {
+				j := t*model + k
+				if m.To[t] >= 0 || used[k] {
+					continue
+				}
+				if best < 0 || count[j] > count[best] || (count[j] == count[best] && prob[j] > prob[best]) {
+					best = j
+				}
+			}
+		}
+		m.To[best/model], used[best%model] = best%model, true
+	}
+	return m, nil
+}
+
+// Task is the number of the task's classes.
+func (m *Mapping) Task() int { return len(m.To) }
+
+// Apply writes the n×Task mapped logits: those of the model's classes that
+// stand for the task's.
+func (m *Mapping) Apply(dst, logits []float32, n int) {
+	for i := range n {
+		for t, k := range m.To {
+			dst[i*len(m.To)+t] = logits[i*m.Model+k]
+		}
+	}
+}
