@@ -57,9 +57,7 @@ func Inspect(dir string) (*Summary, error) {
 	s := &Summary{Path: dir, Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize, Channels: c.NumChannels,
 		Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Tokens: 1 + c.Patches(),
 		Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra, Ignored: p.ignored, Tensors: infos}
-	if p.classes > 0 {
-		s.Labels = c.Labels
-	}
+	s.Labels = p.labels(c)
 	for _, f := range w.files {
 		s.Files = append(s.Files, filepath.Base(f.path))
 	}

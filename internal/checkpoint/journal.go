@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -56,7 +57,11 @@ func CreateJournal(disk fsys.FS, path string, hash [32]byte) (*Journal, error) {
 	head := append([]byte(journalMagic), binary.LittleEndian.AppendUint32(nil, journalVersion)...)
 	head = append(head, hash[:]...)
 	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
-	if err := j.write(head); err != nil {
+	err = j.write(head)
+	if err == nil {
+		err = writeError(disk.SyncDir(filepath.Dir(path)), path)
+	}
+	if err != nil {
 		_ = f.Close() // the first error is the one to tell
 		return nil, err
 	}

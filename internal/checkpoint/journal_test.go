@@ -266,7 +266,7 @@ func TestLines(t *testing.T) {
 	}
 	_, err = OpenLines(fsys.OS, path, int64(len(whole))+1)
 	wantMistake(t, err, path)
-	l, err = OpenLines(&fault.FS{Mode: fault.Short, At: 2, Err: syscall.ENOSPC}, path, 0)
+	l, err = OpenLines(&fault.FS{Mode: fault.Short, At: 3, Err: syscall.ENOSPC}, path, 0)
 	must(t, err)
 	if err := l.Append(line{0, math.Pi}); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)

@@ -120,8 +120,19 @@ func (p *plan) shape(name string) []int {
 	return nil
 }
 
-// classify finds out whether there is a classifier, and gives classes without
-// names the usual ones.
+// labels are the names of the classes there are; those without any get the
+// usual ones.
+func (p *plan) labels(c *Config) []string {
+	switch {
+	case p.classes == 0:
+		return nil
+	case len(c.Labels) == 0:
+		return NumberedLabels(p.classes)
+	}
+	return c.Labels
+}
+
+// classify finds out whether there is a classifier, and of how many classes.
 func (p *plan) classify(dir string, c *Config, byName map[string]Info) error {
 	w, ok := byName[classifierName]
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -29,6 +30,10 @@ func OpenLines(disk fsys.FS, path string, keep int64) (*Lines, error) {
 	}
 	f, err := disk.OpenAt(path, keep)
 	if err != nil {
+		return nil, writeError(err, path)
+	}
+	if err := disk.SyncDir(filepath.Dir(path)); err != nil {
+		_ = f.Close() // the first error is the one to tell
 		return nil, writeError(err, path)
 	}
 	return &Lines{path, f, keep}, nil

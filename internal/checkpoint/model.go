@@ -93,12 +93,7 @@ func LoadModel(dir string) (*Model, error) {
 	}
 	c.QKVBias = true
 	m.Extra, err = readMany(p.extra, func(name string) (Tensor, error) { return w.holder[name].Read(name) })
-	switch {
-	case p.classes == 0:
-		c.Labels = nil
-	case len(c.Labels) == 0:
-		c.Labels = NumberedLabels(p.classes)
-	}
+	c.Labels = p.labels(c)
 	return m, err
 }
 

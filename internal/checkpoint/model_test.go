@@ -253,3 +253,20 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 	wantMistake(t, SaveModel(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), F32), "permission")
 }
+
+// TestUnnamedClasses: transformers leaves id2label out for two classes.
+func TestUnnamedClasses(t *testing.T) {
+	dir := t.TempDir()
+	save(t, dir, build(tinyConfig(), 2, 1), F32)
+	write(t, filepath.Join(dir, configName), []byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
+	m, err := LoadModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"LABEL_0", "LABEL_1"}; !slices.Equal(m.Config.Labels, want) {
+		t.Errorf("labels %v", m.Config.Labels)
+	}
+	if s, err := Inspect(dir); err != nil || !slices.Equal(s.Labels, m.Config.Labels) {
+		t.Errorf("%+v %v", s, err)
+	}
+}

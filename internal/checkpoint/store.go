@@ -138,7 +138,10 @@ func (s *Store) write(step int, files []content) error {
 	if err := s.Disk.Rename(tmp, final); err != nil {
 		return err
 	}
-	return s.Disk.SyncDir(s.root())
+	if err := s.Disk.SyncDir(s.root()); err != nil {
+		return err
+	}
+	return s.Disk.SyncDir(s.Run) // the first save has made the folder itself
 }
 
 // restore gives a checkpoint its name back that an interrupted save had set
