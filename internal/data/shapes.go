@@ -13,7 +13,7 @@ import (
 func init() { register(kind{"shapes", openShapes, nil}) }
 
 // shapes draws its images: one figure of a random colour, size and place on a
-// dark or a light ground, under pixel noise. Image i of a split is a function
+// black or a grey ground, under pixel noise. Image i of a split is a function
 // of (split_seed, split, i); its class is i modulo the classes, so that every
 // prefix is balanced. The class is the figure; the other attributes are
 // independent of it.
@@ -27,12 +27,12 @@ type shapes struct {
 // shapeWords are the attributes of a figure, one group a line; the classes are
 // the first group.
 var shapeWords = [...][]string{
-	{"disc", "ring", "cross", "stripes"},
+	{"disc", "cross", "rows", "columns"},
 	{"red", "green", "blue", "yellow", "magenta", "cyan"},
 	{"top", "middle", "bottom"},
 	{"left", "centre", "right"},
 	{"small", "large"},
-	{"dark", "light"},
+	{"black", "grey"},
 }
 
 // shapeColours stand in the order of their words.
@@ -103,18 +103,18 @@ func (s *shapes) Attributes(i int) []string {
 // Image draws image i.
 func (s *shapes) Image(i int) (*Image, error) {
 	f, g := s.figure(i)
-	radius := 0.24 + 0.03*g.Float64()
+	radius := 0.30 + 0.02*g.Float64()
 	if f[4] == 1 {
-		radius += 0.09
+		radius += 0.08
 	}
 	// The middles of the thirds that a figure of this radius can stand in, and
 	// a little off them.
 	reach := 0.5 - radius
-	cy := 0.5 + reach*(0.8*float64(f[2]-1)+0.2*(2*g.Float64()-1))
-	cx := 0.5 + reach*(0.8*float64(f[3]-1)+0.2*(2*g.Float64()-1))
-	ground := 30 + 40*g.Float64()
+	cy := 0.5 + reach*(0.6*float64(f[2]-1)+0.2*(2*g.Float64()-1))
+	cx := 0.5 + reach*(0.6*float64(f[3]-1)+0.2*(2*g.Float64()-1))
+	ground := 15 + 30*g.Float64()
 	if f[5] == 1 {
-		ground = 255 - ground
+		ground += 60
 	}
 	c := shapeColours[f[1]]
 	paint := [3]float64{float64(c.R), float64(c.G), float64(c.B)}
@@ -135,11 +135,15 @@ func (s *shapes) Image(i int) (*Image, error) {
 
 // coverage is the share of pixel (x, y) that the figure covers.
 func (s *shapes) coverage(shape, x, y int, cx, cy, radius float64) float64 {
+	n := float64(s.size)
+	if math.Abs((float64(x)+0.5)/n-cx) > radius+1/n || math.Abs((float64(y)+0.5)/n-cy) > radius+1/n {
+		return 0
+	}
 	hits := 0
 	for j := range supersample {
-		v := ((float64(y)+(float64(j)+0.5)/supersample)/float64(s.size) - cy) / radius
+		v := ((float64(y)+(float64(j)+0.5)/supersample)/n - cy) / radius
 		for i := range supersample {
-			u := ((float64(x)+(float64(i)+0.5)/supersample)/float64(s.size) - cx) / radius
+			u := ((float64(x)+(float64(i)+0.5)/supersample)/n - cx) / radius
 			if inside(shape, u, v) {
 				hits++
 			}
@@ -150,15 +154,15 @@ func (s *shapes) coverage(shape, x, y int, cx, cy, radius float64) float64 {
 
 // inside says whether a point belongs to a figure of radius 1 at the origin.
 func inside(shape int, u, v float64) bool {
-	switch r := math.Hypot(u, v); shape {
+	switch shape {
 	case 0: // disc
-		return r <= 1
-	case 1: // ring
-		return r <= 1 && r >= 0.55
-	case 2: // cross
+		return u*u+v*v <= 1
+	case 1: // cross
 		return max(math.Abs(u), math.Abs(v)) <= 1 && min(math.Abs(u), math.Abs(v)) <= 0.3
-	default: // stripes: three bars of a square
+	case 2: // rows: three bars, one above the other
 		return max(math.Abs(u), math.Abs(v)) <= 0.9 && math.Mod(v+0.9, 0.72) <= 0.36
+	default: // columns: the same, side by side
+		return inside(2, v, u)
 	}
 }
 

@@ -2,16 +2,13 @@ package data
 
 import (
 	"archive/tar"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
@@ -86,68 +83,7 @@ func openTar(cfg config.Data, part string) (source, error) {
 	return t, nil
 }
 
-// shardFiles lists the files of a part: PATH itself, PATH/PART/*ext, or the
-// files at PATH, PATH/data and one level below that begin with the part's name.
-func shardFiles(cfg config.Data, part, ext string) ([]string, error) {
-	name, err := partName(cfg, part)
-	if err != nil {
-		return nil, err
-	}
-	st, err := os.Stat(cfg.Path)
-	if err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("data.path: %s: %s", cfg.Path, reason(err)), "give a *"+ext+" file or the folder that holds them")
-	}
-	if !st.IsDir() {
-		if part == Train && name != "." {
-			return nil, uierr.New(fmt.Sprintf("data.path: %s is one file, without splits", cfg.Path), "set data.train to \".\" to train on it, or give the folder that holds "+name+"*"+ext)
-		}
-		return []string{cfg.Path}, nil
-	}
-	var all []string
-	for _, pattern := range []string{"*" + ext, "*/*" + ext} {
-		found, err := filepath.Glob(filepath.Join(escape(cfg.Path), pattern))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, found...)
-	}
-	var mine []string
-	for _, p := range all {
-		rel, _ := filepath.Rel(cfg.Path, p)
-		rel = filepath.ToSlash(rel)
-		if name == "." && !strings.Contains(rel, "/") || strings.HasPrefix(rel, name+"/") || strings.HasPrefix(path.Base(rel), name) {
-			mine = append(mine, p)
-		}
-	}
-	if len(mine) == 0 {
-		return nil, uierr.New(fmt.Sprintf("%s: no files %s*%s among %d %s files", cfg.Path, name, ext, len(all), ext),
-			fmt.Sprintf("name them so, or set data.%s to what their names begin with (\".\" for all at data.path)", part))
-	}
-	slices.Sort(mine)
-	return mine, nil
-}
-
-// escape keeps a path's own brackets from being a pattern.
-func escape(path string) string {
-	if os.PathSeparator == '\\' {
-		return path
-	}
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
-}
-
 func sniffTar(path string) bool { return sniffShards(path, ".tar") }
-
-func sniffShards(path, ext string) bool {
-	if strings.HasSuffix(path, ext) {
-		return true
-	}
-	for _, pattern := range []string{"*" + ext, "*/*" + ext} {
-		if found, _ := filepath.Glob(filepath.Join(escape(path), pattern)); len(found) > 0 {
-			return true
-		}
-	}
-	return false
-}
 
 // scan reads the headers and labels of one shard and appends its images; the
 // labels are those of all images so far.
@@ -251,84 +187,6 @@ func plain(h *tar.Header) error {
 		}
 	}
 	return nil
-}
-
-// labelOf is the label in a .cls or .json member, "" where there is none.
-func labelOf(ext string, text []byte) string {
-	if ext == "cls" {
-		return strings.TrimSpace(string(text))
-	}
-	var doc map[string]json.RawMessage
-	if json.Unmarshal(text, &doc) != nil {
-		return ""
-	}
-	for _, key := range []string{"label", "cls"} {
-		var s string
-		var n int64
-		if raw, ok := doc[key]; ok {
-			if json.Unmarshal(raw, &s) == nil && s != "" {
-				return s
-			}
-			if json.Unmarshal(raw, &n) == nil {
-				return strconv.FormatInt(n, 10)
-			}
-		}
-	}
-	return ""
-}
-
-// name makes labels of the texts: numbers if all are, else sorted words.
-func (t *tarShards) name(labels, every []string, shard string) error {
-	if names := filepath.Join(filepath.Dir(shard), "classes.txt"); isFile(names) {
-		raw, err := readFile(names)
-		if err != nil {
-			return err
-		}
-		for line := range strings.Lines(string(raw)) {
-			if line = strings.TrimSpace(line); line != "" {
-				t.classes = append(t.classes, line)
-			}
-		}
-	}
-	numeric, most, words := true, -1, map[string]int{}
-	for _, l := range every {
-		n, err := strconv.Atoi(l)
-		numeric = numeric && err == nil
-		most = max(most, n)
-		words[l] = 0
-	}
-	if numeric {
-		if most >= maxLabel {
-			return uierr.New(fmt.Sprintf("%s: label %d, the limit is %d", shard, most, maxLabel-1), "number the classes from 0")
-		}
-		if t.classes == nil {
-			t.classes = numbers(most + 1)
-		}
-	} else if t.classes == nil {
-		t.classes = slices.Sorted(maps.Keys(words))
-	}
-	for i, c := range t.classes {
-		words[c] = i
-	}
-	for i, l := range labels {
-		n, known := words[l]
-		if numeric {
-			n, _ = strconv.Atoi(l)
-			known = n >= 0 && n < len(t.classes)
-		} else {
-			known = known && t.classes[n] == l
-		}
-		if !known {
-			return uierr.New(fmt.Sprintf("%s: label %q is none of the %d classes", t.items[i].Path, l, len(t.classes)), "correct the label, or classes.txt beside the shards")
-		}
-		t.items[i].Label = n
-	}
-	return nil
-}
-
-func isFile(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.Mode().IsRegular()
 }
 
 func (t *tarShards) encoded(i int) (string, []byte, error) {

@@ -1,0 +1,112 @@
+package data
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+// patchPNG sets the size in a PNG's header, with a right checksum.
+func patchPNG(b []byte, w, h uint32) []byte {
+	b = bytes.Clone(b)
+	binary.BigEndian.PutUint32(b[16:], w)
+	binary.BigEndian.PutUint32(b[20:], h)
+	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(b[12:29]))
+	return b
+}
+
+// allocated returns the bytes that f allocates.
+func allocated(f func()) uint64 {
+	var a, b runtime.MemStats
+	runtime.ReadMemStats(&a)
+	f()
+	runtime.ReadMemStats(&b)
+	return b.TotalAlloc - a.TotalAlloc
+}
+
+func TestDecodeImageKeepsPixels(t *testing.T) {
+	want := picture(13, 7, 3)
+	got, err := DecodeImage(pngOf(t, want.RGBA()))
+	if err != nil || got.W != 13 || got.H != 7 || !bytes.Equal(got.Pix, want.Pix) {
+		t.Fatalf("%v %v", got, err)
+	}
+	im := image.NewNRGBA(image.Rect(0, 0, 1, 1))
+	im.Set(0, 0, color.NRGBA{200, 100, 50, 7})
+	if got, err = DecodeImage(pngOf(t, im)); err != nil || !bytes.Equal(got.Pix, []byte{200, 100, 50}) {
+		t.Errorf("transparent pixel: %v %v", got, err)
+	}
+	g16 := image.NewGray16(image.Rect(0, 0, 1, 1))
+	g16.SetGray16(0, 0, color.Gray16{0xab12})
+	if got, err = DecodeImage(pngOf(t, g16)); err != nil || !bytes.Equal(got.Pix, []byte{0xab, 0xab, 0xab}) {
+		t.Errorf("16-bit gray: %v %v", got, err)
+	}
+	pal := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.Black, color.RGBA{9, 8, 7, 255}})
+	pal.SetColorIndex(1, 0, 1)
+	if got, err = DecodeImage(pngOf(t, pal)); err != nil || !bytes.Equal(got.Pix, []byte{0, 0, 0, 9, 8, 7}) {
+		t.Errorf("palette: %v %v", got, err)
+	}
+}
+
+func TestBombsAreRefusedWithoutMemory(t *testing.T) {
+	jpg := jpegOf(t, solid(16, 16, color.White))
+	at := bytes.Index(jpg, []byte{0xff, 0xc0})
+	big := bytes.Clone(jpg)
+	binary.BigEndian.PutUint16(big[at+5:], 20000)
+	binary.BigEndian.PutUint16(big[at+7:], 20000)
+	lie := bytes.Clone(jpg)
+	binary.BigEndian.PutUint16(lie[at+5:], 8000)
+	binary.BigEndian.PutUint16(lie[at+7:], 8000)
+	for name, b := range map[string][]byte{
+		"png, 100 megapixels":    hugePNG(t, 10000, 10000),
+		"png, below the limit":   hugePNG(t, 8000, 8000),
+		"png, 2^31 across":       hugePNG(t, 1<<31-1, 1),
+		"jpeg, 400 megapixels":   big,
+		"jpeg, below the limit":  lie,
+		"text":                   []byte("not an image"),
+		"nothing":                nil,
+		"png, cut":               pngOf(t, picture(40, 40, 1).RGBA())[:200],
+		"jpeg, cut in its table": jpg[:40],
+	} {
+		dir := t.TempDir()
+		path := write(t, b, dir, "x.bin")
+		n := allocated(func() {
+			_, err := ReadImage(path)
+			refused(t, err, path)
+		})
+		if n > 4<<20 {
+			t.Errorf("%s: %d bytes were allocated", name, n)
+		}
+	}
+}
+
+func TestReadImageRefusesWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	_, err := ReadImage(dir)
+	refused(t, err, dir, "not a regular file")
+	_, err = ReadImage(filepath.Join(dir, "gone.png"))
+	refused(t, err, "gone.png")
+	big := write(t, nil, dir, "sparse.png")
+	if err := os.Truncate(big, MaxFileBytes+1); err != nil {
+		t.Skip(err)
+	}
+	_, err = ReadImage(big)
+	refused(t, err, "sparse.png", "limit")
+}
+
+func FuzzImage(f *testing.F) {
+	f.Add(pngOf(f, picture(5, 4, 1).RGBA()))
+	f.Add(jpegOf(f, picture(9, 9, 2).RGBA()))
+	f.Add(hugePNG(f, 1<<30, 1<<30))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		im, err := DecodeImage(b)
+		if err == nil && (im.W < 1 || im.H < 1 || len(im.Pix) != 3*im.W*im.H) {
+			t.Fatalf("%d×%d with %d bytes", im.W, im.H, len(im.Pix))
+		}
+	})
+}
