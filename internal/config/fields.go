@@ -1,0 +1,122 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// field is one key of the vocabulary.
+type field struct {
+	key  string // full path, "train.steps"
+	typ  reflect.Type
+	path []int // index path in Config
+}
+
+// fields lists every key that holds a value, in the order of the structs.
+var fields = collect(reflect.TypeFor[Config](), "", nil)
+
+func collect(t reflect.Type, prefix string, path []int) []field {
+	var out []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		key := prefix + f.Tag.Get("yaml")
+		at := append(slices.Clone(path), i)
+		if f.Type.Kind() == reflect.Struct {
+			out = append(out, collect(f.Type, key+".", at)...)
+			continue
+		}
+		out = append(out, field{key, f.Type, at})
+	}
+	return out
+}
+
+// find returns the field of a full key.
+func find(key string) (field, bool) {
+	for _, f := range fields {
+		if f.key == key {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+// section says whether a key is a group of keys.
+func section(key string) bool {
+	for _, f := range fields {
+		if strings.HasPrefix(f.key, key+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// Keys lists every key of the vocabulary.
+func Keys() []string {
+	out := make([]string, len(fields))
+	for i, f := range fields {
+		out[i] = f.key
+	}
+	return out
+}
+
+// nearest is the known key that resembles an unknown one most, or "" where none
+// does.
+func nearest(key string, known []string) string {
+	best, score := "", len(key)/2+1
+	last := key[strings.LastIndexByte(key, '.')+1:]
+	for _, k := range known {
+		d := distance(key, k)
+		if l := k[strings.LastIndexByte(k, '.')+1:]; distance(last, l) == 0 {
+			d = min(d, 1) // the right name under the wrong section
+		}
+		if d < score {
+			best, score = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diag+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// describe names a type for people.
+func describe(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64:
+		return "a whole number"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Slice:
+		switch t.Elem().Kind() {
+		case reflect.String:
+			return "a list of texts, such as [a, b]"
+		case reflect.Int:
+			return "a list of whole numbers"
+		}
+		return "a list of numbers, such as [0.5, 0.5]"
+	}
+	return t.String()
+}

@@ -1,0 +1,214 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/viper"
+	"gopkg.in/yaml.v3"
+)
+
+// maxFile is the largest config that is read.
+const maxFile = 1 << 20
+
+// Resolved is a config with every layer applied, and where each came from.
+type Resolved struct {
+	Config
+	Files []string // the file and what it extends, outermost first
+}
+
+// Load reads an experiment. Layers, each over the one before: the defaults,
+// what the file extends, the file, environment variables (FLOPS_TRAIN_STEPS for
+// train.steps), and sets, each "key=value" with a YAML value. Every layer is
+// checked strictly before viper merges them, because viper itself ignores
+// unknown keys. Relative paths in values are relative to the current folder;
+// extends is relative to the file that says it. The result is validated.
+func Load(path string, sets []string) (*Resolved, error) {
+	v := viper.New()
+	r := &Resolved{}
+	base, err := toMap(Default())
+	if err != nil {
+		return nil, err
+	}
+	if err := v.MergeConfigMap(base); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if path != "" {
+		if err := r.file(v, path, nil); err != nil {
+			return nil, err
+		}
+	}
+	if err := fromEnv(v, os.Environ()); err != nil {
+		return nil, err
+	}
+	for _, s := range sets {
+		if err := set(v, s); err != nil {
+			return nil, err
+		}
+	}
+	out, err := yaml.Marshal(v.AllSettings())
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if err := yaml.Unmarshal(out, &r.Config); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if path != "" && r.Name == "" {
+		r.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	}
+	r.Extends = ""
+	return r, Validate(&r.Config)
+}
+
+// file merges a file over what it extends.
+func (r *Resolved) file(v *viper.Viper, path string, above []string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
+	for _, a := range above {
+		if a == abs {
+			return uierr.New(fmt.Sprintf("%s: extends leads back to itself", path), "remove one of the extends lines")
+		}
+	}
+	raw, err := read(path)
+	if err != nil {
+		return err
+	}
+	layer, err := parse(path, raw)
+	if err != nil {
+		return err
+	}
+	if up, ok := layer["extends"].(string); ok && up != "" {
+		if !filepath.IsAbs(up) {
+			up = filepath.Join(filepath.Dir(path), up)
+		}
+		if err := r.file(v, up, append(above, abs)); err != nil {
+			return err
+		}
+	}
+	r.Files = append([]string{path}, r.Files...)
+	if err := v.MergeConfigMap(layer); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
+	return nil
+}
+
+func read(path string) ([]byte, error) {
+	st, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: no such file", path), "give --config the path of a YAML experiment; configs/ has some")
+	case err != nil:
+		return nil, fmt.Errorf("config: %w", err)
+	case st.IsDir():
+		return nil, uierr.New(fmt.Sprintf("%s is a folder", path), "give --config the path of a YAML file")
+	case st.Size() > maxFile:
+		return nil, uierr.New(fmt.Sprintf("%s has %d bytes, which is no config", path, st.Size()), fmt.Sprintf("a config has at most %d bytes", maxFile))
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return b, nil
+}
+
+// toMap is a config as nested maps.
+func toMap(c Config) (map[string]any, error) {
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	out := map[string]any{}
+	return out, yaml.Unmarshal(b, &out)
+}
+
+// Marshal writes a config as YAML in the order of the structs; loading it gives
+// the same config back.
+func Marshal(c Config) ([]byte, error) {
+	b, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return b, nil
+}
+
+// fromEnv applies FLOPS_SECTION_KEY variables. Names that are not a key's are
+// left alone: FLOPS_SHARED and FLOPS_KERNEL mean other things.
+func fromEnv(v *viper.Viper, environ []string) error {
+	names := map[string]field{}
+	for _, f := range fields {
+		names["FLOPS_"+strings.ToUpper(strings.ReplaceAll(f.key, ".", "_"))] = f
+	}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if f, ok := names[name]; ok && strings.Contains(f.key, ".") {
+			if err := assign(v, f, value, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// set applies one key=value.
+func set(v *viper.Viper, s string) error {
+	key, value, ok := strings.Cut(s, "=")
+	if !ok {
+		return uierr.New(fmt.Sprintf("--set %s: no '='", s), "write --set section.key=value, for example --set train.steps=10")
+	}
+	key = strings.TrimSpace(key)
+	f, ok := find(key)
+	if !ok {
+		return unknown("--set "+s, key)
+	}
+	return assign(v, f, value, "--set "+key)
+}
+
+// assign checks a YAML value against its key and merges it.
+func assign(v *viper.Viper, f field, value, where string) error {
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(value), &n); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("%s: %q is not YAML", where, value), "give "+describe(f.typ))
+	}
+	if len(n.Content) == 0 { // an empty text
+		n.Content = []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str"}}
+	}
+	x, err := scalar(where, f, n.Content[0])
+	if err != nil {
+		return err
+	}
+	parts := strings.Split(f.key, ".")
+	layer := map[string]any{parts[len(parts)-1]: x}
+	for i := len(parts) - 2; i >= 0; i-- {
+		layer = map[string]any{parts[i]: layer}
+	}
+	return v.MergeConfigMap(layer)
+}
+
+// unknown is the error for a key that nobody knows.
+func unknown(where, key string) error {
+	known := Keys()
+	if section(key) {
+		return uierr.New(fmt.Sprintf("%s: %s is a section", where, key), fmt.Sprintf("set one of its keys, for example %s", first(key)))
+	}
+	hint := "'flops config show' prints every key"
+	if n := nearest(key, known); n != "" {
+		hint = fmt.Sprintf("did you mean %s?", n)
+	}
+	return uierr.New(fmt.Sprintf("%s: no key %s", where, key), hint)
+}
+
+func first(prefix string) string {
+	for _, k := range Keys() {
+		if strings.HasPrefix(k, prefix+".") {
+			return k
+		}
+	}
+	return prefix
+}
