@@ -4953,3 +4953,91 @@ tile14x32AVX512_write:
 	JNE     tile14x32AVX512_tile
 	VZEROUPPER
 	RET
+
+// func copyStrip6(dst *float32, src *float32, ld int, rows int)
+// Requires: AVX
+TEXT ·copyStrip6(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ ld+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, DX
+
+copyStrip6_row:
+	VMOVUPS (CX), X0
+	VMOVUPS X0, (AX)
+	VMOVUPS 8(CX), X0
+	VMOVUPS X0, 8(AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000018, AX
+	DECQ    BX
+	JNE     copyStrip6_row
+	VZEROUPPER
+	RET
+
+// func copyStrip14(dst *float32, src *float32, ld int, rows int)
+// Requires: AVX
+TEXT ·copyStrip14(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ ld+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, DX
+
+copyStrip14_row:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 24(CX), Y0
+	VMOVUPS Y0, 24(AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000038, AX
+	DECQ    BX
+	JNE     copyStrip14_row
+	VZEROUPPER
+	RET
+
+// func copyStrip16(dst *float32, src *float32, ld int, rows int)
+// Requires: AVX
+TEXT ·copyStrip16(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ ld+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, DX
+
+copyStrip16_row:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000040, AX
+	DECQ    BX
+	JNE     copyStrip16_row
+	VZEROUPPER
+	RET
+
+// func copyStrip32(dst *float32, src *float32, ld int, rows int)
+// Requires: AVX
+TEXT ·copyStrip32(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ ld+16(FP), DX
+	MOVQ rows+24(FP), BX
+	SHLQ $0x02, DX
+
+copyStrip32_row:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS 64(CX), Y0
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS 96(CX), Y0
+	VMOVUPS Y0, 96(AX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000080, AX
+	DECQ    BX
+	JNE     copyStrip32_row
+	VZEROUPPER
+	RET

@@ -112,6 +112,9 @@ func (e *engine) panelTN(out output, a left, m int, b []float32, w, k int, s *Sc
 func packLeft(dst, a []float32, lda, m, k, mr int) {
 	for i := 0; i < m; i += mr {
 		w := min(mr, m-i)
+		if w == mr && copyStrip(dst[i*k:], a[i:], lda, mr, k) {
+			continue
+		}
 		for p := range k {
 			copy(dst[i*k+p*mr:][:w], a[p*lda+i:])
 		}

@@ -103,3 +103,23 @@ func tile13x32AVX512(t *tileArgs)
 //
 //go:noescape
 func tile14x32AVX512(t *tileArgs)
+
+// copyStrip6 copies rows of 6 values, ld apart in src and adjacent in dst; rows ≥ 1.
+//
+//go:noescape
+func copyStrip6(dst *float32, src *float32, ld int, rows int)
+
+// copyStrip14 copies rows of 14 values, ld apart in src and adjacent in dst; rows ≥ 1.
+//
+//go:noescape
+func copyStrip14(dst *float32, src *float32, ld int, rows int)
+
+// copyStrip16 copies rows of 16 values, ld apart in src and adjacent in dst; rows ≥ 1.
+//
+//go:noescape
+func copyStrip16(dst *float32, src *float32, ld int, rows int)
+
+// copyStrip32 copies rows of 32 values, ld apart in src and adjacent in dst; rows ≥ 1.
+//
+//go:noescape
+func copyStrip32(dst *float32, src *float32, ld int, rows int)

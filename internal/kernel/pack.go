@@ -89,6 +89,9 @@ func (p *Packed) eachPanel(f func(dst []float32, k0, kp, j, w int)) {
 
 // packRows copies k rows of w columns into a panel nr wide.
 func packRows(dst []float32, nr int, b []float32, ld, w, k int) {
+	if w == nr && copyStrip(dst, b, ld, nr, k) {
+		return
+	}
 	for i := range k {
 		row := dst[i*nr:][:nr]
 		clear(row[copy(row, b[i*ld:][:w]):])
@@ -99,6 +102,9 @@ func packRows(dst []float32, nr int, b []float32, ld, w, k int) {
 // nr wide.
 func packTransposed(dst []float32, nr int, x []float32, ld, w, k int) {
 	transpose(dst, nr, x, ld, w, k)
+	if w == nr {
+		return
+	}
 	for i := range k {
 		clear(dst[i*nr+w : (i+1)*nr])
 	}
@@ -106,9 +112,14 @@ func packTransposed(dst []float32, nr int, x []float32, ld, w, k int) {
 
 // transpose writes the rows×cols matrix x as columns of dst.
 func transpose(dst []float32, ldd int, x []float32, ldx, rows, cols int) {
+	fast, left := transposeBlock(dst, ldd, x, ldx, rows, cols)
 	for i := range rows {
-		for j, v := range x[i*ldx:][:cols] {
-			dst[j*ldd+i] = v
+		first := left
+		if i >= fast {
+			first = 0
+		}
+		for j, v := range x[i*ldx:][:cols][first:] {
+			dst[(first+j)*ldd+i] = v
 		}
 	}
 }

@@ -27,5 +27,8 @@ func main() {
 	for rows := 1; rows <= 14; rows++ {
 		tile(c, avx512, rows)
 	}
+	for _, s := range strips {
+		strip(c, s.width, s.pieces)
+	}
 	os.Exit(build.Main(flags.Config(), c))
 }
