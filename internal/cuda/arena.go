@@ -75,11 +75,23 @@ func (a *Arena) Used() int64 { return a.used }
 // Measuring says that the arena only counts.
 func (a *Arena) Measuring() bool { return a.size < 0 }
 
-// Contents lists what was taken, in one line.
+// Contents lists what was taken, in one line: the sum of each kind of thing in
+// the order in which the first of it was taken.
 func (a *Arena) Contents() string {
-	var s []string
+	var kinds []part
+	at := map[string]int{}
 	for _, p := range a.parts {
-		s = append(s, p.what+" "+size(p.bytes))
+		i, ok := at[p.what]
+		if !ok {
+			i = len(kinds)
+			at[p.what] = i
+			kinds = append(kinds, part{what: p.what})
+		}
+		kinds[i].bytes += p.bytes
+	}
+	var s []string
+	for _, k := range kinds {
+		s = append(s, k.what+" "+size(k.bytes))
 	}
 	return strings.Join(s, ", ")
 }

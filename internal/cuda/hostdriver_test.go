@@ -69,13 +69,13 @@ func loadHost() {
 		}
 		defer os.RemoveAll(filepath.Dir(path))
 	}
-	lib, err := purego.Dlopen(path, purego.RTLD_NOW)
+	lib, err := openShared(path)
 	if err != nil {
 		panic(err)
 	}
 	for name, p := range map[string]*uintptr{"flops_host_launch": &hostLibrary.launch, "flops_host_types": &hostLibrary.types,
 		"flops_host_backwards": &hostLibrary.backwards} {
-		if *p, err = purego.Dlsym(lib, name); err != nil {
+		if *p, err = symbol(lib, name); err != nil {
 			panic(err)
 		}
 	}

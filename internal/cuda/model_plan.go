@@ -123,8 +123,8 @@ func (m *Model) arrange(batch int, sites []int) error {
 	if measure.Used()+least > usable {
 		return tooLarge(fmt.Sprintf("a batch of %d images with %d perturbed sites", batch, len(sites)), measure.Used()+least, usable, total, "train.batch_size")
 	}
-	region := min(most, usable-measure.Used()-1<<20)
-	if m.arena, err = NewArena(m.dev.Driver, measure.Used()+align(region)+alignment, "train.batch_size"); err != nil {
+	region := min(most, usable-measure.Used()) / alignment * alignment
+	if m.arena, err = NewArena(m.dev.Driver, measure.Used()+region, "train.batch_size"); err != nil {
 		return err
 	}
 	if m.l, err = m.lay(m.arena, batch, sites, taps, region); err != nil {
@@ -171,17 +171,17 @@ func (m *Model) lay(a *Arena, batch int, sites []int, taps []vit.Activation, reg
 	}
 	arch, n := m.net.Arch, int64(batch)
 	for _, p := range m.net.Params() {
-		l.params = append(l.params, take(p.Name, int64(len(p.Data))))
+		l.params = append(l.params, take("weights", int64(len(p.Data))))
 		var g Ptr
 		if p.Grad != nil {
-			g = take("gradient of "+p.Name, int64(len(p.Data)))
+			g = take("gradients", int64(len(p.Data)))
 			l.gradBytes = max(l.gradBytes, 4*int64(len(p.Data)))
 		}
 		l.grads = append(l.grads, g)
 	}
 	l.images = take("images", n*int64(arch.Chans)*int64(arch.Image)*int64(arch.Image))
 	for _, t := range taps {
-		l.store[vit.CleanPrefix+t.Name] = stored{t, take("activations "+t.Name, n*int64(t.Rows)*int64(t.Width))}
+		l.store[vit.CleanPrefix+t.Name] = stored{t, take("activations", n*int64(t.Rows)*int64(t.Width))}
 		l.taps = append(l.taps, t.Name)
 	}
 	for _, p := range []*Ptr{&l.slots.Image, &l.slots.Label, &l.slots.Pair, &l.slots.Sign, &l.coef} {

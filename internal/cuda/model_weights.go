@@ -177,7 +177,7 @@ func (m *Model) save(params []int) error {
 		m.originals = map[int]Ptr{}
 		for _, i := range params {
 			p := m.net.Params()[i]
-			if m.originals[i], err = m.saved.Take(p.Name, 4*int64(len(p.Data))); err != nil {
+			if m.originals[i], err = m.saved.Take("originals", 4*int64(len(p.Data))); err != nil {
 				return err
 			}
 		}

@@ -1,5 +1,3 @@
-//go:build linux
-
 package cuda
 
 import (
@@ -49,7 +47,7 @@ func (d *Device) openBLAS(p Precision) error {
 	}
 	var last error
 	for _, path := range blasPaths() {
-		lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+		lib, err := openShared(path)
 		if err != nil {
 			last = err
 			continue
@@ -74,7 +72,7 @@ func newBLAS(lib uintptr, path string, p Precision) (*blas, error) {
 	}}
 	for name, fn := range map[string]*uintptr{"cublasCreate_v2": &b.create, "cublasDestroy_v2": &b.destroy, "cublasSetStream_v2": &b.setStream,
 		"cublasGemmEx": &b.gemm, "cublasGemmStridedBatchedEx": &b.strided, "cublasGemmBatchedEx": &b.batched} {
-		a, err := purego.Dlsym(lib, name)
+		a, err := symbol(lib, name)
 		if err != nil {
 			return nil, fmt.Errorf("cuda: %s: %w", path, err)
 		}

@@ -1,0 +1,108 @@
+package cuda
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"unsafe"
+)
+
+// fakeBLAS is a library with cuBLAS's entry points, made once.
+var fakeBLAS struct {
+	once  sync.Once
+	lib   uintptr
+	calls *[3]int32 // single, strided, batched
+	skip  string
+}
+
+// withBLAS gives a device of the host the fake cuBLAS.
+func withBLAS(t testing.TB, d *Device, p Precision) *[3]int32 {
+	t.Helper()
+	fakeBLAS.once.Do(func() {
+		var path string
+		if path, fakeBLAS.skip = buildShared("testdata/cublas.cpp"); fakeBLAS.skip != "" {
+			return
+		}
+		defer os.RemoveAll(filepath.Dir(path))
+		lib, err := openShared(path)
+		if err != nil {
+			panic(err)
+		}
+		calls, err := symbol(lib, "flops_fake_calls")
+		if err != nil {
+			panic(err)
+		}
+		fakeBLAS.lib, fakeBLAS.calls = lib, *(**[3]int32)(unsafe.Pointer(&calls))
+	})
+	if fakeBLAS.skip != "" {
+		t.Skip(fakeBLAS.skip)
+	}
+	b, err := newBLAS(fakeBLAS.lib, "libcublas.so.fake", p)
+	if err == nil {
+		err = b.start(0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.blas = b
+	return fakeBLAS.calls
+}
+
+// TestBLAS runs every kind of product through the calls that cuBLAS gets.
+func TestBLAS(t *testing.T) {
+	r := &rig{NewDevice(newHostDriver(t), Noise{}), t}
+	calls := withBLAS(t, r.Device, TF32)
+	r.pointerRoom = 4 // so that six products go in parts
+	r.pointers = r.room(3 * 8 * 4)
+	before := *calls
+	for _, form := range forms {
+		for _, s := range gemmShapes {
+			gemmCase(t, r, form, s.m, s.n, s.k, s.pad, true, 2e-6)
+		}
+	}
+	epilogueCase(t, r, 2e-6)
+	batchCase(t, r, 2e-6)
+	const slots, m = 3, 4
+	x := random(slots*m*m, 1)
+	c := r.room(4 * slots * m * m)
+	operand := Operand{Ptr: put(r, x), Ld: m, Slot: m * m}
+	r.ok(r.Gemm(Gemm{Form: NN, M: m, N: m, K: m, Alpha: 1, Slots: slots, A: operand, B: operand, C: operand.like(c)}))
+	got := r.floats(c, slots*m*m)
+	for s := 0; s < slots; s++ {
+		near(t, "strided", got[s*m*m:(s+1)*m*m], gemmRef(NN, x[s*m*m:], x[s*m*m:], m, m, m, m, m, 1, nil, 0), 1e-5)
+	}
+	for i, n := range *calls {
+		if n == before[i] {
+			t.Errorf("entry point %d was never called", i)
+		}
+	}
+	r.ok(r.closeBLAS())
+}
+
+// TestModelWithBLAS is TestModelIsTheCPUs's network with the products of the
+// library, attention's batches among them.
+func TestModelWithBLAS(t *testing.T) {
+	if os.Getenv("FLOPS_TEST_DEVICE") != "" {
+		t.Skip("a GPU has its own cuBLAS")
+	}
+	w := newTwins(t, tiny, 3, true, Options{})
+	withBLAS(t, w.gpu.dev, FP32)
+	cpu, gpu := w.clean([]int{2, 3})
+	w.same("logits", gpu.Logits, cpu.Logits, 1e-4)
+	_, err := w.cpu.Backward(w.ctx, w.b)
+	w.ok(err)
+	_, err = w.gpu.Backward(w.ctx, w.b)
+	w.ok(err)
+	w.grads("backward", 2e-4)
+}
+
+func TestPrecisionNeedsBLAS(t *testing.T) {
+	if os.Getenv("FLOPS_TEST_DEVICE") != "" {
+		t.Skip("a GPU may have cuBLAS")
+	}
+	w := newTwins(t, tiny, 1, true, Options{Precision: TF32})
+	if w.gpu.Note() == "" || w.gpu.Device() != "host, own kernels (fp32)" {
+		t.Errorf("device %q, note %q: a precision that is not had must be said", w.gpu.Device(), w.gpu.Note())
+	}
+}

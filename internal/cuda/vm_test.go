@@ -1,0 +1,111 @@
+package cuda
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/vit"
+	"gorgonia.org/gorgonia"
+)
+
+// TestUnknownOp finds no kernel for an op of Gorgonia's own: an error that
+// names it, and nothing computed.
+func TestUnknownOp(t *testing.T) {
+	net, _ := network(t, tiny, 1, false)
+	p, err := net.WholeProgram(1, false, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := gorgonia.Must(gorgonia.Tanh(p.Logits))
+	_, err = Compile(NewDevice(newHostDriver(t), Noise{}), p, false, n)
+	if err == nil || !strings.Contains(err.Error(), "tanh") {
+		t.Errorf("an op without a kernel gives %v", err)
+	}
+}
+
+// TestEveryKindHasAKernel lists internal/vit's ops: a new one must be known here.
+func TestEveryKindHasAKernel(t *testing.T) {
+	for _, kind := range []string{vit.OpPatches, vit.OpEmbed, vit.OpLinear, vit.OpNorm, vit.OpGELU, vit.OpAttention, vit.OpCls, vit.OpPerturb,
+		vit.OpLoss, vit.OpEmbedGrad, vit.OpLinearDX, vit.OpLinearDW, vit.OpColSum, vit.OpNormDX, vit.OpNormDG, vit.OpGELUGrad,
+		vit.OpAttentionGrad, vit.OpPart, vit.OpClsGrad, vit.OpLossGrad} {
+		if builders[kind] == nil {
+			t.Errorf("no kernel for %s", kind)
+		}
+	}
+}
+
+// TestOnlyLossesComeBack counts the copies of a step: the queries of a suffix
+// cost one download, however many micro-batches they take, and upload a few
+// numbers each but no activation.
+func TestOnlyLossesComeBack(t *testing.T) {
+	w := newTwins(t, tiny, 4, true, Options{})
+	if w.host == nil {
+		t.Skip("counted on the host")
+	}
+	w.clean([]int{8})
+	q, terms := queries(4, 4)
+	p := &query.Perturbation{Step: 1, Sites: []int{8}, Sigma: []float32{0.1}}
+	out := make([]float32, len(q))
+	w.host.copies = map[string]int{}
+	w.ok(w.gpu.Losses(w.ctx, p, q, out))
+	if n := w.host.copies["download"]; n != 1 {
+		t.Errorf("%d downloads for the losses of one list", n)
+	}
+	if n := w.host.copies["upload"]; n != 5 {
+		t.Errorf("%d uploads, want the four arrays of the queries and the scales", n)
+	}
+	w.host.copies = map[string]int{}
+	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	if n := w.host.copies["download"]; n != 2 {
+		t.Errorf("%d downloads for the gradient of a weight and a bias", n)
+	}
+}
+
+// TestHostObjective evaluates an objective that is not the device's from the
+// logits.
+func TestHostObjective(t *testing.T) {
+	o, err := objective.New("accuracy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newTwins(t, tiny, 5, true, Options{Loss: o})
+	n := len(w.cpu.Sites())
+	cpu, gpu := w.clean([]int{n - 1})
+	near(t, "losses", gpu.Losses, wide(cpu.Losses), 0)
+	q, _ := queries(5, 3)
+	p := &query.Perturbation{Step: 1, Sites: []int{n - 1}, Sigma: []float32{3}}
+	want, got := make([]float32, len(q)), make([]float32, len(q))
+	w.ok(w.cpu.Losses(w.ctx, p, q, want))
+	w.ok(w.gpu.Losses(w.ctx, p, q, got))
+	near(t, "losses of queries", got, wide(want), 0)
+	if _, err := w.gpu.Backward(w.ctx, w.b); err == nil {
+		t.Error("an objective without a gradient on the device was differentiated")
+	}
+}
+
+// TestPlanReusesMemory checks the first fit: values that live at once do not
+// overlap.
+func TestPlanReusesMemory(t *testing.T) {
+	net, _ := network(t, tiny, 1, false)
+	p, err := net.WholeProgram(3, true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, last := schedule(p.Graph, kept(p, []string{"f"}))
+	places, top := plan(order, last)
+	var sum int64
+	for i, n := range order {
+		sum += places[n].n
+		for _, o := range order[:i] {
+			a, b := places[n], places[o]
+			if last[o] >= i && a.at < b.at+b.n && b.at < a.at+a.n {
+				t.Fatalf("%s lies over %s, which is read later", n, o)
+			}
+		}
+	}
+	if top >= sum {
+		t.Errorf("%d bytes for values of %d in all: nothing was reused", top, sum)
+	}
+}
