@@ -7,8 +7,8 @@ package config
 // Config is one experiment (DESIGN section 8). Zero values are never defaults
 // by accident: Default fills them and Validate refuses what makes no sense.
 type Config struct {
-	Name       string     `yaml:"name"`
-	Extends    string     `yaml:"extends"`
+	Name       string     `yaml:"name"`    // names the run folder; the file's name without one
+	Extends    string     `yaml:"extends"` // another experiment that this one changes, relative to this file
 	Model      Model      `yaml:"model"`
 	Data       Data       `yaml:"data"`
 	Sites      Sites      `yaml:"sites"`
@@ -44,72 +44,72 @@ type Model struct {
 
 // Arch sizes a new network.
 type Arch struct {
-	Image   int `yaml:"image"`
-	Patch   int `yaml:"patch"`
-	Chans   int `yaml:"channels"`
-	Hidden  int `yaml:"hidden"`
-	Layers  int `yaml:"layers"`
-	Heads   int `yaml:"heads"`
-	MLP     int `yaml:"mlp"`
-	Classes int `yaml:"classes"` // 0: as many as the data has
+	Image   int `yaml:"image"`    // pixels of a side
+	Patch   int `yaml:"patch"`    // pixels of a patch's side
+	Chans   int `yaml:"channels"` // colour channels
+	Hidden  int `yaml:"hidden"`   // width of a token
+	Layers  int `yaml:"layers"`   // encoder blocks
+	Heads   int `yaml:"heads"`    // attention heads
+	MLP     int `yaml:"mlp"`      // width of the feed-forward layer
+	Classes int `yaml:"classes"`  // 0: as many as the data has
 }
 
 // Data says where the images come from and what is done to them.
 type Data struct {
-	Kind       string    `yaml:"kind"`  // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
-	Path       string    `yaml:"path"`  // all but shapes
-	Train      string    `yaml:"train"` // name of the training split
-	Test       string    `yaml:"test"`  // name of the test split
-	Augment    []string  `yaml:"augment"`
+	Kind       string    `yaml:"kind"`       // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
+	Path       string    `yaml:"path"`       // all but shapes
+	Train      string    `yaml:"train"`      // name of the training split
+	Test       string    `yaml:"test"`       // name of the test split
+	Augment    []string  `yaml:"augment"`    // of flip, crop, crop_reflect: what is done to training images
 	OnBad      string    `yaml:"on_bad"`     // refuse | skip: what a corrupt image does
 	Classes    []string  `yaml:"classes"`    // keep these classes only, in this order
 	FewShot    int       `yaml:"few_shot"`   // images per class, 0: all
 	Validation float64   `yaml:"validation"` // share of the training images held out, 0: none
-	SplitSeed  int64     `yaml:"split_seed"`
+	SplitSeed  int64     `yaml:"split_seed"` // decides which images are held out and which few_shot keeps
 	Count      int       `yaml:"count"`      // shapes: training images
 	TestCount  int       `yaml:"test_count"` // shapes: test images
 	Size       int       `yaml:"size"`       // shapes: pixels
 	Mean       []float32 `yaml:"mean"`       // per channel; empty: the model's preprocessor, else 0.5
-	Std        []float32 `yaml:"std"`
-	Workers    int       `yaml:"workers"`   // decoding goroutines, 0: every core
-	ImageKey   string    `yaml:"image_key"` // parquet: the image column
-	LabelKey   string    `yaml:"label_key"` // parquet: the label column
+	Std        []float32 `yaml:"std"`        // per channel; empty: the model's preprocessor, else 0.5
+	Workers    int       `yaml:"workers"`    // decoding goroutines, 0: every core
+	ImageKey   string    `yaml:"image_key"`  // parquet: the image column
+	LabelKey   string    `yaml:"label_key"`  // parquet: the label column
 }
 
 // Sites says what is trained.
 type Sites struct {
-	Blocks     string   `yaml:"blocks"` // all | none | last-N | "3,4,5"
-	Kinds      []string `yaml:"kinds"`
-	Classifier bool     `yaml:"classifier"`
-	PatchEmbed bool     `yaml:"patch_embed"`
-	Params     []string `yaml:"params"` // norm | cls_token | position: perturbed directly (3.2); absent ones stay fixed
+	Blocks     string   `yaml:"blocks"`      // all | none | last-N | "3,4,5"
+	Kinds      []string `yaml:"kinds"`       // of query, key, value, attn_out, mlp_in, mlp_out: the maps trained in those blocks
+	Classifier bool     `yaml:"classifier"`  // train the classifier
+	PatchEmbed bool     `yaml:"patch_embed"` // train the patch embedding
+	Params     []string `yaml:"params"`      // norm | cls_token | position: perturbed directly (3.2); absent ones stay fixed
 }
 
 // Estimator says how the gradient is estimated.
 type Estimator struct {
-	Name           string  `yaml:"name"`     // activation | weight | bp
-	Schedule       string  `yaml:"schedule"` // activation: per_site | joint | random_site; weight: all | tensor
-	Antithetic     bool    `yaml:"antithetic"`
-	Sigma          float64 `yaml:"sigma"`
-	LearnSigma     bool    `yaml:"learn_sigma"`
-	SigmaLR        float64 `yaml:"sigma_lr"`
-	StructuralMask bool    `yaml:"structural_mask"`
-	Noise          string  `yaml:"noise"` // gaussian | rademacher
-	QMC            string  `yaml:"qmc"`   // none | sobol | halton
+	Name           string  `yaml:"name"`            // activation | weight | bp
+	Schedule       string  `yaml:"schedule"`        // activation: per_site | joint | random_site; weight: all | tensor
+	Antithetic     bool    `yaml:"antithetic"`      // ask pairs +noise and -noise; else single directions with the clean loss as baseline
+	Sigma          float64 `yaml:"sigma"`           // scale of the noise
+	LearnSigma     bool    `yaml:"learn_sigma"`     // follow the gradient of the smoothed loss by each site's scale
+	SigmaLR        float64 `yaml:"sigma_lr"`        // rate of the learned scale
+	StructuralMask bool    `yaml:"structural_mask"` // noise only where it can reach the loss; false reproduces the released code
+	Noise          string  `yaml:"noise"`           // gaussian | rademacher
+	QMC            string  `yaml:"qmc"`             // none | sobol | halton
 }
 
 // Allocator says how the queries of a step are shared among its images.
 type Allocator struct {
-	Name       string    `yaml:"name"` // uniform | gaussian | gaussian_released | bernoulli | neyman
-	Learn      bool      `yaml:"learn"`
-	MinQueries int       `yaml:"min_queries"`
-	Features   string    `yaml:"features"` // loss | cls
-	W          []float64 `yaml:"w"`        // the four starting parameters w0..w3
-	Freeze     []string  `yaml:"freeze"`   // of w0 w1 w2 w3
-	LR         float64   `yaml:"lr"`
-	Decay      float64   `yaml:"decay"` // neyman: weight of the past in the exponential average
-	Fallback   bool      `yaml:"fallback"`
-	Window     int       `yaml:"window"` // steps of the gain that fallback looks at
+	Name       string    `yaml:"name"`        // uniform | gaussian | gaussian_released | bernoulli | neyman
+	Learn      bool      `yaml:"learn"`       // learn the four parameters of the Gaussian allocator
+	MinQueries int       `yaml:"min_queries"` // every image gets at least so many
+	Features   string    `yaml:"features"`    // loss | cls
+	W          []float64 `yaml:"w"`           // the four starting parameters w0..w3
+	Freeze     []string  `yaml:"freeze"`      // of w0 w1 w2 w3
+	LR         float64   `yaml:"lr"`          // rate of the learned parameters
+	Decay      float64   `yaml:"decay"`       // neyman: weight of the past in the exponential average
+	Fallback   bool      `yaml:"fallback"`    // return to equal shares when the measured gain over a window is not positive
+	Window     int       `yaml:"window"`      // steps of the gain that fallback looks at
 }
 
 // Budget bounds the queries.
@@ -120,27 +120,27 @@ type Budget struct {
 
 // Optimizer says how a gradient becomes an update.
 type Optimizer struct {
-	Name        string    `yaml:"name"` // sgd | adamw
-	LR          float64   `yaml:"lr"`
-	Momentum    float64   `yaml:"momentum"`
-	Betas       []float64 `yaml:"betas"`
-	Eps         float64   `yaml:"eps"`
-	WeightDecay float64   `yaml:"weight_decay"`
-	Schedule    string    `yaml:"schedule"` // constant | cosine | step
-	Warmup      int       `yaml:"warmup"`
-	StepSize    int       `yaml:"step_size"`
-	Gamma       float64   `yaml:"gamma"`
-	MinLR       float64   `yaml:"min_lr"`
-	Clip        float64   `yaml:"clip"` // largest norm of the gradient, 0: none
+	Name        string    `yaml:"name"`         // sgd | adamw
+	LR          float64   `yaml:"lr"`           // learning rate after the warm-up
+	Momentum    float64   `yaml:"momentum"`     // sgd: share of the last update that is kept
+	Betas       []float64 `yaml:"betas"`        // adamw: decays of the two averages
+	Eps         float64   `yaml:"eps"`          // adamw: added to the root of the second average
+	WeightDecay float64   `yaml:"weight_decay"` // decoupled decay of the weights of linear maps, per unit of rate
+	Schedule    string    `yaml:"schedule"`     // constant | cosine | step
+	Warmup      int       `yaml:"warmup"`       // steps of a linear rise of the rate
+	StepSize    int       `yaml:"step_size"`    // step: steps between two drops of the rate
+	Gamma       float64   `yaml:"gamma"`        // step: factor of a drop
+	MinLR       float64   `yaml:"min_lr"`       // cosine: rate at the end
+	Clip        float64   `yaml:"clip"`         // largest norm of the gradient, 0: none
 }
 
 // Objective says what is minimised.
 type Objective struct {
-	Kind             string  `yaml:"kind"`       // cross_entropy | accuracy | contrastive
-	Embeddings       string  `yaml:"embeddings"` // contrastive: .safetensors, .npy or .parquet
-	Pairing          string  `yaml:"pairing"`    // contrastive: class | image
-	Temperature      float64 `yaml:"temperature"`
-	LearnTemperature bool    `yaml:"learn_temperature"`
+	Kind             string  `yaml:"kind"`              // cross_entropy | accuracy | contrastive
+	Embeddings       string  `yaml:"embeddings"`        // contrastive: .safetensors, .npy or .parquet
+	Pairing          string  `yaml:"pairing"`           // contrastive: class | image
+	Temperature      float64 `yaml:"temperature"`       // contrastive: the fixed or first temperature
+	LearnTemperature bool    `yaml:"learn_temperature"` // contrastive: train the temperature
 }
 
 // Prompt says what is learned in front of a frozen model.
@@ -161,25 +161,25 @@ type Mapping struct {
 
 // Train says how long and on what.
 type Train struct {
-	Steps          int     `yaml:"steps"`
-	BatchSize      int     `yaml:"batch_size"`
-	Seed           int64   `yaml:"seed"`
-	EvalEvery      int     `yaml:"eval_every"`  // 0: at the end only
-	EvalImages     int     `yaml:"eval_images"` // 0: the whole test split
-	LogEvery       int     `yaml:"log_every"`
-	Threads        int     `yaml:"threads"`       // 0: every core
-	Device         string  `yaml:"device"`        // auto | cpu | cuda | cuda:N
-	Precision      string  `yaml:"precision"`     // fp32 | tf32 | bf16 (CUDA)
-	OnDivergence   string  `yaml:"on_divergence"` // stop | rollback
-	RollbackFactor float64 `yaml:"rollback_factor"`
-	MaxRollbacks   int     `yaml:"max_rollbacks"`
+	Steps          int     `yaml:"steps"`           // updates to make
+	BatchSize      int     `yaml:"batch_size"`      // images of a step
+	Seed           int64   `yaml:"seed"`            // decides every random number of the run
+	EvalEvery      int     `yaml:"eval_every"`      // 0: at the end only
+	EvalImages     int     `yaml:"eval_images"`     // 0: the whole test split
+	LogEvery       int     `yaml:"log_every"`       // steps between two lines of metrics.jsonl
+	Threads        int     `yaml:"threads"`         // 0: every core
+	Device         string  `yaml:"device"`          // auto | cpu | cuda | cuda:N
+	Precision      string  `yaml:"precision"`       // fp32 | tf32 | bf16 (CUDA)
+	OnDivergence   string  `yaml:"on_divergence"`   // stop | rollback
+	RollbackFactor float64 `yaml:"rollback_factor"` // what the rate is multiplied by at a rollback
+	MaxRollbacks   int     `yaml:"max_rollbacks"`   // rollbacks before the run stops
 }
 
 // Checkpoint says what is saved and kept.
 type Checkpoint struct {
-	Every    int  `yaml:"every"` // steps; 0: at the end only
-	KeepLast int  `yaml:"keep_last"`
-	KeepBest bool `yaml:"keep_best"`
+	Every    int  `yaml:"every"`     // steps; 0: at the end only
+	KeepLast int  `yaml:"keep_last"` // newest checkpoints that stay, 0: all
+	KeepBest bool `yaml:"keep_best"` // the checkpoint with the best test accuracy stays too
 }
 
 // Default is the experiment that an empty file describes, less its data.

@@ -1,0 +1,109 @@
+// Command flops trains vision transformers without backpropagation.
+//
+// There is one file per subcommand; each reads its flags, calls the packages
+// that do the work and prints. Errors are printed in one place, ui.Fail, with a
+// hint and an exit status: 2 for a mistake that the user can mend, 1 for a
+// failure, 130 for an interrupt.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/ui"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker in releases.
+var version = ""
+
+func main() { os.Exit(run()) }
+
+// run executes the command line and returns the exit status.
+func run() (status int) {
+	defer func() {
+		if r := recover(); r != nil { // a bug; say so in our words and keep the trace for a report
+			path := crashFile(r)
+			status = ui.Fail(os.Stderr, fmt.Errorf("internal error: %v (details in %s)", r, path))
+		}
+	}()
+	if err := root().Execute(); err != nil {
+		return ui.Fail(os.Stderr, err)
+	}
+	return 0
+}
+
+// crashFile keeps a stack trace out of the user's sight.
+func crashFile(r any) string {
+	f, err := os.CreateTemp("", "flops-crash-*.txt")
+	if err != nil {
+		return "no file: " + err.Error()
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "flops %s\n%v\n\n%s", versionString(), r, debug.Stack())
+	return f.Name()
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "flops",
+		Short: "Train vision transformers by forward passes alone",
+		Long: `flops trains vision transformers without backpropagation. Gradients come from
+forward passes alone (queries) by the likelihood-ratio method, and an allocator
+decides how many queries each image of a batch gets.`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.PersistentFlags().String("log-format", "text", "how progress is written: text or json")
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return uierr.Wrap(err, err.Error(), fmt.Sprintf("run '%s --help' for the flags", c.CommandPath()))
+	})
+	c.AddCommand(trainCmd(), evalCmd(), predictCmd(), allocateReportCmd(), configCmd(), benchCmd(), replayCmd(), journalCmd(), versionCmd())
+	for _, s := range c.Commands() {
+		wrapArgs(s)
+	}
+	return c
+}
+
+// wrapArgs turns a wrong number of arguments into a user's mistake.
+func wrapArgs(c *cobra.Command) {
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, a []string) error {
+			if err := args(c, a); err != nil {
+				return uierr.Wrap(err, fmt.Sprintf("%s: %v", c.CommandPath(), err), fmt.Sprintf("usage: %s", c.UseLine()))
+			}
+			return nil
+		}
+	}
+	for _, s := range c.Commands() {
+		wrapArgs(s)
+	}
+}
+
+// versionString is the release, or the commit that the toolchain recorded.
+func versionString() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	rev, dirty := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			rev = s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+changes"
+		}
+	}
+	if rev == "" {
+		return "devel"
+	}
+	return strings.TrimSpace("devel-" + rev + dirty)
+}

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/cuda"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/ui"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+)
+
+// configFlags are the flags of every command that reads an experiment.
+type configFlags struct {
+	path   string
+	sets   []string
+	device string
+	smoke  bool
+}
+
+func (f *configFlags) add(c *cobra.Command) {
+	c.Flags().StringVarP(&f.path, "config", "c", "", "YAML experiment")
+	c.Flags().StringArrayVar(&f.sets, "set", nil, "override a key, such as train.steps=10; may be repeated")
+	c.Flags().StringVar(&f.device, "device", "", "auto, cpu, cuda or cuda:1")
+	c.Flags().BoolVar(&f.smoke, "smoke", false, "shrink the experiment to seconds")
+	completeConfig(c)
+}
+
+// load resolves the experiment and checks that its device is there.
+func (f *configFlags) load() (config.Config, error) {
+	if f.path == "" {
+		return config.Config{}, uierr.New("no experiment is named", "give --config FILE; configs/ has some")
+	}
+	sets := f.sets
+	if f.device != "" {
+		sets = append(sets, "train.device="+f.device)
+	}
+	r, err := config.Load(f.path, sets)
+	if err != nil {
+		return config.Config{}, err
+	}
+	if f.smoke {
+		config.Smoke(&r.Config)
+	}
+	return r.Config, checkDevice(&r.Config)
+}
+
+// checkDevice refuses CUDA where there is none and settles what auto means.
+func checkDevice(c *config.Config) error {
+	ok, why := cuda.Available()
+	switch {
+	case strings.HasPrefix(c.Train.Device, "cuda") && !ok:
+		return uierr.New(fmt.Sprintf("device %s: %s", c.Train.Device, why), "use --device cpu, or a build by 'make build-gpu' on a machine with an NVIDIA driver")
+	case c.Train.Device == "auto" && ok:
+		c.Train.Device = "cuda"
+	case c.Train.Device == "auto":
+		c.Train.Device = "cpu"
+	}
+	return nil
+}
+
+func trainCmd() *cobra.Command {
+	var f configFlags
+	var output, resume string
+	c := &cobra.Command{
+		Use: "train --config FILE", Short: "Train a model by forward passes", Args: cobra.NoArgs,
+		Example: `  flops train --config configs/cifar5.yaml
+  flops train --config configs/cifar5.yaml --set train.steps=10 --output runs/try
+  flops train --resume runs/try`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			format, _ := c.Flags().GetString("log-format")
+			if resume != "" {
+				if f.path != "" {
+					return uierr.New("--config and --resume name two experiments", "a run folder holds its own config; leave --config out")
+				}
+				f.path, output = filepath.Join(resume, "config.yaml"), resume
+				if _, err := os.Stat(f.path); err != nil {
+					return uierr.Wrap(err, fmt.Sprintf("%s is no run folder: it has no config.yaml", resume), "give --resume a folder that 'flops train' wrote")
+				}
+			}
+			cfg, err := f.load()
+			if err != nil {
+				return err
+			}
+			return trainRun(c, cfg, output, resume != "", format)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVarP(&output, "output", "o", "", "run folder (default runs/NAME, numbered when taken)")
+	c.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
+	return c
+}
+
+// trainRun trains in a run folder.
+func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, format string) error {
+	w := c.OutOrStdout()
+	text := w
+	if format == "json" {
+		text = io.Discard
+	}
+	warn := func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
+	x, err := train.Open(cfg, warn)
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	if dir, err = runFolder(dir, cfg.Name, resume); err != nil {
+		return err
+	}
+	printPlan(text, x, dir)
+	if !resume {
+		if err := writeRunFiles(x, dir); err != nil {
+			return err
+		}
+	}
+	stop, done := catchSignals(warn)
+	defer done()
+	view := &watcher{p: nil, w: w, format: format, steps: cfg.Train.Steps, warn: warn}
+	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: view, Stop: stop.Load})
+	view.done()
+	if err != nil {
+		return err
+	}
+	if out.Stopped == "interrupted" {
+		warn(fmt.Sprintf("stopped after step %d; everything is saved in %s", out.Step, out.Dir))
+		warn(fmt.Sprintf("go on with: flops train --resume %s", dir))
+		return ui.ErrInterrupted
+	}
+	if out.Stopped != "" {
+		fmt.Fprintf(text, "stopped after step %d: %s\n", out.Step, out.Stopped)
+	}
+	if out.Eval != nil {
+		fmt.Fprintf(text, "test accuracy %.4f (best %.4f), loss %.4f on %d images\n", out.Eval.Top1, out.Best.Top1, out.Eval.Loss, out.Eval.Images)
+	}
+	fmt.Fprintf(text, "checkpoint %s\n", out.Dir)
+	return nil
+}
+
+// runFolder is where the run goes: the folder given, or runs/NAME with a number
+// where that is taken. A new run never writes into an old one.
+func runFolder(dir, name string, resume bool) (string, error) {
+	if resume {
+		return dir, nil
+	}
+	taken := func(d string) bool {
+		e, err := os.ReadDir(d)
+		return err == nil && len(e) > 0
+	}
+	if dir != "" {
+		if taken(dir) {
+			return "", uierr.New(fmt.Sprintf("--output %s: the folder is not empty", dir), "name another folder, or go on with that run by --resume "+dir)
+		}
+		return dir, nil
+	}
+	if name == "" {
+		name = "run"
+	}
+	dir = filepath.Join("runs", name)
+	for i := 2; taken(dir); i++ {
+		dir = filepath.Join("runs", fmt.Sprintf("%s-%d", name, i))
+	}
+	return dir, nil
+}
+
+// writeRunFiles writes the resolved experiment and where it runs.
+func writeRunFiles(x *train.Experiment, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("run folder %s: %v", dir, err), "name a folder that can be written with --output")
+	}
+	b, err := config.Marshal(x.Config)
+	if err != nil {
+		return err
+	}
+	if err := checkpoint.WriteFileAtomic(fsys.OS, filepath.Join(dir, "config.yaml"), b); err != nil {
+		return err
+	}
+	return train.WriteEnv(fsys.OS, dir, x.Describe(versionString(), data.Checksum(x.TrainData)))
+}
+
+// printPlan says what the run is about to do.
+func printPlan(w io.Writer, x *train.Experiment, dir string) {
+	c := x.Config
+	trained, total := 0, 0
+	for _, p := range x.Model.Params() {
+		total += len(p.Data)
+	}
+	for _, p := range x.Trained {
+		trained += len(p.Data)
+	}
+	how := c.Estimator.Name
+	if c.Estimator.Name != "bp" {
+		pair := "one-sided"
+		if c.Estimator.Antithetic {
+			pair = "antithetic pairs"
+		}
+		how = fmt.Sprintf("%s, %s, %s, sigma %g", how, orElse(c.Estimator.Schedule, "default schedule"), pair, c.Estimator.Sigma)
+	}
+	plan := x.Estimator.Plan(0)
+	q := c.Train.BatchSize * (1 + c.Budget.QueriesPerImage*len(plan))
+	fmt.Fprintf(w, "estimator  %s\n", how)
+	if len(plan) > 0 {
+		fmt.Fprintf(w, "allocator  %s\n", x.Allocator.Name())
+	}
+	fmt.Fprintf(w, "sites      %s\n", siteNames(x))
+	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
+	fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)), c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
+	fmt.Fprintf(w, "data       %d training, %d test images, %d classes\n", x.TrainData.Len(), x.TestData.Len(), len(x.TrainData.Classes()))
+	if x.Local != nil && x.Local.NewHead && c.Model.Path != "" {
+		fmt.Fprintln(w, "classifier new: the data's classes are not the model's")
+	}
+	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", c.Train.Device, kernel.Describe(), train.Threads(c))
+	fmt.Fprintf(w, "run folder %s\n", dir)
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// siteNames lists the trained sites, block by block.
+func siteNames(x *train.Experiment) string {
+	var out []string
+	last := ""
+	for _, i := range x.Selection.Sites {
+		s := x.Model.Sites()[i]
+		prefix := ""
+		if s.Block >= 0 {
+			prefix = fmt.Sprintf("block %d: ", s.Block)
+			if prefix == last {
+				prefix = ""
+			} else {
+				last = prefix
+			}
+		}
+		out = append(out, prefix+s.Kind)
+	}
+	if n := len(x.Selection.Direct); n > 0 {
+		out = append(out, fmt.Sprintf("%d parameters perturbed directly", n))
+	}
+	text := strings.Join(out, " ")
+	if len(text) > ui.Width-11 {
+		text = fmt.Sprintf("%d sites, %s to %s", len(x.Selection.Sites), x.Model.Sites()[x.Selection.Sites[0]].Name, x.Model.Sites()[x.Selection.Sites[len(x.Selection.Sites)-1]].Name)
+	}
+	return text
+}
+
+// catchSignals ends the run after the step on SIGINT or SIGTERM, and at once on
+// the second one.
+func catchSignals(warn func(string)) (*atomic.Bool, func()) {
+	var stop atomic.Bool
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for range ch {
+			if stop.Swap(true) {
+				os.Exit(ui.StatusInterrupt)
+			}
+			warn("finishing this step, then saving; once more to leave at once")
+		}
+	}()
+	return &stop, func() { signal.Stop(ch); close(ch) }
+}
+
+// watcher shows a run on the terminal.
+type watcher struct {
+	p      *ui.Progress
+	w      io.Writer
+	format string
+	steps  int
+	warn   func(string)
+}
+
+func (v *watcher) Stepped(m *train.StepMetrics, rate float64) {
+	if v.p == nil {
+		v.p = ui.NewProgress(v.w, v.format, m.Step-1, v.steps)
+	}
+	v.p.Step(ui.Update{Step: m.Step, Steps: v.steps, Loss: m.Loss, Accuracy: m.Accuracy, Rate: rate, Queries: m.Queries})
+}
+
+func (v *watcher) Evaluated(step int, e *train.Eval) {
+	if v.p == nil {
+		v.p = ui.NewProgress(v.w, v.format, step, v.steps)
+	}
+	v.p.Line("eval", fmt.Sprintf("step %d: test accuracy %.4f, loss %.4f (%d images, %.0f images/s)", step, e.Top1, e.Loss, e.Images, e.PerSecond),
+		map[string]any{"step": step, "top1": e.Top1, "loss": e.Loss, "images": e.Images})
+}
+
+func (v *watcher) Saved(step int, dir string) {
+	if v.p != nil && v.format == "json" {
+		v.p.Line("saved", "", map[string]any{"step": step, "path": dir})
+	}
+}
+
+func (v *watcher) Warned(line string) { v.warn(line) }
+
+func (v *watcher) done() {
+	if v.p != nil {
+		v.p.Done()
+	}
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/flops-vit/flops/internal/cuda"
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/spf13/cobra"
+)
+
+func versionCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version, the matrix kernel and the devices", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			w := c.OutOrStdout()
+			fmt.Fprintf(w, "flops %s (%s, %s/%s)\n", versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(w, "kernel %s, %d cores\n", kernel.Describe(), runtime.NumCPU())
+			if ok, why := cuda.Available(); ok {
+				fmt.Fprintln(w, "cuda available")
+			} else {
+				fmt.Fprintf(w, "cuda not available: %s\n", why)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,21 @@
+package config
+
+// Smoke shrinks an experiment to seconds: a few steps of few queries on small
+// batches and evaluations, with everything else as it is, so that the whole
+// path of the real run is taken.
+func Smoke(c *Config) {
+	least := func(v *int, most int) { *v = min(*v, most) }
+	least(&c.Train.Steps, 3)
+	least(&c.Train.BatchSize, 8)
+	c.Budget.QueriesPerImage = max(c.Allocator.MinQueries, min(c.Budget.QueriesPerImage, 4))
+	if c.Budget.MaxQueries > 0 {
+		c.Budget.MaxQueries = min(c.Budget.MaxQueries, 2000)
+	}
+	if c.Train.EvalImages == 0 || c.Train.EvalImages > 32 {
+		c.Train.EvalImages = 32
+	}
+	c.Train.EvalEvery = min(c.Train.EvalEvery, 2)
+	c.Checkpoint.Every = min(c.Checkpoint.Every, 2)
+	least(&c.Data.Count, 64)
+	least(&c.Data.TestCount, 32)
+}

@@ -1,0 +1,229 @@
+package train
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// Experiment is a config with everything that it names built and checked.
+type Experiment struct {
+	Config    config.Config
+	TrainData data.Dataset
+	TestData  data.Dataset
+	Loader    *data.Loader // of the training split
+	Tests     *data.Loader // of the test split
+	Model     query.Model
+	Local     *Local // nil where the model can only be called
+	Selection Selection
+	Trained   []*query.Param
+	Estimator lr.Estimator
+	Allocator allocator.Allocator
+	Optimizer optim.Optimizer
+	Schedule  optim.Schedule
+	Warn      func(string) // one line, at most once per cause
+}
+
+// Open builds an experiment. A config's mistakes that only the data or the
+// model can show (an empty class, too few images, a site that does not exist)
+// are found here, before a query is spent.
+func Open(c config.Config, warn func(string)) (x *Experiment, err error) {
+	x = &Experiment{Config: c, Warn: warn}
+	defer func() {
+		if err != nil {
+			x.Close()
+		}
+	}()
+	if err = x.openData(); err != nil {
+		return nil, err
+	}
+	if err = x.openModel(); err != nil {
+		return nil, err
+	}
+	if err = x.openLoader(); err != nil {
+		return nil, err
+	}
+	if err = x.openMethod(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// Close frees the model and closes the data.
+func (x *Experiment) Close() {
+	for _, l := range []*data.Loader{x.Loader, x.Tests} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if x.Model != nil {
+		x.Model.Close()
+	}
+	for _, d := range []data.Dataset{x.TrainData, x.TestData} {
+		if d != nil {
+			d.Close()
+		}
+	}
+}
+
+func (x *Experiment) openData() (err error) {
+	if x.TrainData, err = data.Open(x.Config.Data, data.Train); err != nil {
+		return err
+	}
+	if x.TestData, err = data.Open(x.Config.Data, data.Test); err != nil {
+		return err
+	}
+	if got, want := x.TestData.Classes(), x.TrainData.Classes(); len(got) != len(want) {
+		return uierr.New(fmt.Sprintf("data.path: %d classes to train on and %d to test on", len(want), len(got)), "both splits need the same classes")
+	}
+	n, b := x.TrainData.Len(), x.Config.Train.BatchSize
+	if n < b {
+		return uierr.New(fmt.Sprintf("train.batch_size: %d images in a batch, the training split has %d", b, n), fmt.Sprintf("set train.batch_size to at most %d", n))
+	}
+	for _, s := range []data.Dataset{x.TrainData, x.TestData} {
+		if bad := data.Skipped(s); len(bad) > 0 && x.Warn != nil {
+			x.Warn(fmt.Sprintf("left out %d unreadable images, the first is %s (%s)", len(bad), bad[0].Path, bad[0].Reason))
+		}
+	}
+	return nil
+}
+
+// noiseSource is the directions of the run.
+func (x *Experiment) noiseSource() (noise.Source, error) {
+	return noise.New(x.Config.Estimator.Noise, x.Config.Estimator.QMC, uint64(x.Config.Train.Seed))
+}
+
+// prompts is the number of learned tokens.
+func (x *Experiment) prompts() int {
+	if x.Config.Prompt.Kind == "tokens" {
+		return x.Config.Prompt.Count
+	}
+	return 0
+}
+
+func (x *Experiment) openModel() (err error) {
+	c := x.Config
+	labels := x.TrainData.Classes()
+	if c.Model.Path != "" {
+		x.Local, err = LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
+	} else {
+		x.Local, err = NewLocal(c.Model.Arch, labels, x.prompts(), uint64(c.Train.Seed))
+	}
+	if err != nil {
+		return err
+	}
+	src, err := x.noiseSource()
+	if err != nil {
+		return err
+	}
+	loss, err := objective.New(c.Objective.Kind)
+	if err != nil {
+		return err
+	}
+	x.Model = vit.NewModel(vit.NewNet(x.Local.Weights), vit.Options{Threads: Threads(c), Noise: src, Loss: loss, Mask: c.Estimator.StructuralMask})
+	return nil
+}
+
+// Threads is the number of workers that a config asks for.
+func Threads(c config.Config) int {
+	if c.Train.Threads > 0 {
+		return c.Train.Threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+func (x *Experiment) openLoader() error {
+	c := x.Config
+	t, err := x.Local.Transform(c.Data)
+	if err != nil {
+		return err
+	}
+	x.Loader, err = data.NewLoader(x.TrainData, data.LoaderConfig{BatchSize: c.Train.BatchSize, Seed: uint64(c.Train.Seed), Shuffle: true,
+		Transform: t, Workers: c.Data.Workers})
+	if err != nil {
+		return err
+	}
+	x.Tests, err = data.NewLoader(x.TestData, data.LoaderConfig{BatchSize: 1, Transform: t, Workers: c.Data.Workers})
+	return err
+}
+
+// openMethod builds what turns queries into updates.
+func (x *Experiment) openMethod() (err error) {
+	c := x.Config
+	if x.Selection, err = Select(c.Sites, x.Model); err != nil {
+		return err
+	}
+	src, err := x.noiseSource()
+	if err != nil {
+		return err
+	}
+	o := lr.Options{Schedule: c.Estimator.Schedule, Antithetic: c.Estimator.Antithetic, Sigma: c.Estimator.Sigma,
+		LearnSigma: c.Estimator.LearnSigma, SigmaLR: c.Estimator.SigmaLR, Sites: x.Selection.Sites, Params: x.Selection.Direct,
+		Seed: uint64(c.Train.Seed), Noise: src}
+	if c.Estimator.Name != "activation" {
+		o.Params = x.Selection.All()
+	}
+	for _, i := range x.Selection.All() {
+		p := x.Model.Params()[i]
+		p.Grad = make([]float32, len(p.Data))
+		x.Trained = append(x.Trained, p)
+	}
+	if x.Estimator, err = lr.New(c.Estimator.Name, x.Model, o); err != nil {
+		return err
+	}
+	if x.Allocator, err = NewAllocator(c, c.Allocator.Name, x.Warn); err != nil {
+		return err
+	}
+	if err = x.checkDirections(src); err != nil {
+		return err
+	}
+	opt := optim.Options{Momentum: c.Optimizer.Momentum, Eps: c.Optimizer.Eps, WeightDecay: c.Optimizer.WeightDecay}
+	if len(c.Optimizer.Betas) == 2 {
+		opt.Beta1, opt.Beta2 = c.Optimizer.Betas[0], c.Optimizer.Betas[1]
+	}
+	if x.Optimizer, err = optim.New(c.Optimizer.Name, opt); err != nil {
+		return err
+	}
+	x.Schedule = optim.Schedule{Kind: c.Optimizer.Schedule, LR: c.Optimizer.LR, MinLR: c.Optimizer.MinLR, Warmup: c.Optimizer.Warmup,
+		Steps: c.Train.Steps, Every: c.Optimizer.StepSize, Gamma: c.Optimizer.Gamma}
+	return x.Schedule.Check()
+}
+
+// checkDirections refuses noise that a low-discrepancy sequence cannot make.
+func (x *Experiment) checkDirections(src noise.Source) error {
+	for _, p := range x.Estimator.Plan(0) {
+		for _, i := range p.Params {
+			if err := noise.CheckDim(src, x.Model.Params()[i].Name, len(x.Model.Params()[i].Data)); err != nil {
+				return err
+			}
+		}
+		for _, i := range p.Sites {
+			s := x.Model.Sites()[i]
+			rows := s.Live
+			if !x.Config.Estimator.StructuralMask {
+				rows = s.Rows
+			}
+			if err := noise.CheckDim(src, s.Name, rows*s.Out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// NewAllocator makes the allocator of a name with a config's settings.
+func NewAllocator(c config.Config, name string, warn func(string)) (allocator.Allocator, error) {
+	a := c.Allocator
+	return allocator.New(name, allocator.Options{MinQueries: a.MinQueries, Even: c.Estimator.Antithetic, Learn: a.Learn, Features: a.Features,
+		W: a.W, Freeze: a.Freeze, LR: a.LR, Decay: a.Decay, Fallback: a.Fallback, Window: a.Window, Warn: warn})
+}

@@ -1,0 +1,125 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// Local is a network of our own with what its folder says besides the weights.
+type Local struct {
+	Weights *vit.Weights
+	Config  *checkpoint.Config
+	Pre     *checkpoint.Preprocessor
+	// NewHead says that the classifier is fresh because the data has other
+	// classes than the model.
+	NewHead bool
+}
+
+// ArchOf is the architecture that a config.json describes.
+func ArchOf(c *checkpoint.Config, classes, prompts int) vit.Arch {
+	return vit.Arch{Image: c.ImageSize, Patch: c.PatchSize, Chans: c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers,
+		Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: classes, Prompts: prompts, Eps: c.LayerNormEps}
+}
+
+// LoadLocal reads a model folder. Where labels differ from the model's (nil:
+// keep them), the classifier is drawn anew, from N(0, 0.02²).
+func LoadLocal(dir string, labels []string, prompts int, seed uint64) (*Local, error) {
+	m, err := checkpoint.LoadModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	return fromModel(m, labels, prompts, seed)
+}
+
+func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (*Local, error) {
+	l := &Local{Config: m.Config, Pre: m.Preprocessor}
+	if labels == nil {
+		labels = m.Config.Labels
+	}
+	if len(labels) == 0 {
+		labels = checkpoint.NumberedLabels(max(1, m.Classes()))
+	}
+	l.NewHead = m.Classes() != len(labels) || !slices.Equal(m.Config.Labels, labels)
+	l.Config.Labels = labels
+	w, err := vit.NewWeights(ArchOf(m.Config, len(labels), prompts))
+	if err != nil {
+		return nil, err
+	}
+	l.Weights = w
+	for _, p := range w.Params() {
+		t, ok := m.Tensor(p.Name)
+		head := p.Name == "classifier.weight" || p.Name == "classifier.bias"
+		switch {
+		case head && l.NewHead, p.Role == "prompt" && !ok:
+			w.Init(draw(seed), p.Name)
+		case !ok:
+			return nil, fmt.Errorf("train: the model has no tensor %s", p.Name)
+		case len(t.Data) != len(p.Data):
+			return nil, fmt.Errorf("train: tensor %s has %d values, the network %d", p.Name, len(t.Data), len(p.Data))
+		default:
+			copy(p.Data, t.Data)
+		}
+	}
+	return l, nil
+}
+
+// NewLocal draws a new network of the config's sizes.
+func NewLocal(a config.Arch, labels []string, prompts int, seed uint64) (*Local, error) {
+	c := checkpoint.DefaultConfig()
+	c.HiddenSize, c.NumLayers, c.NumHeads, c.IntermediateSize = a.Hidden, a.Layers, a.Heads, a.MLP
+	c.ImageSize, c.PatchSize, c.NumChannels, c.Labels = a.Image, a.Patch, a.Chans, labels
+	w, err := vit.NewWeights(ArchOf(c, len(labels), prompts))
+	if err != nil {
+		return nil, err
+	}
+	w.Init(draw(seed))
+	return &Local{Weights: w, Config: c, Pre: checkpoint.DefaultPreprocessor(a.Image, a.Chans), NewHead: true}, nil
+}
+
+// Transform makes images the network's input, as its preprocessor says and the
+// config overrides.
+func (l *Local) Transform(c config.Data) (*data.Transform, error) {
+	mean, std := l.Pre.Normalization()
+	if len(c.Mean) > 0 {
+		mean = c.Mean
+	}
+	if len(c.Std) > 0 {
+		std = c.Std
+	}
+	t, err := data.NewTransform(l.Config.ImageSize, l.Config.NumChannels, mean, std, c.Augment)
+	if err != nil {
+		return nil, err
+	}
+	t.ShortestEdge, t.Rescale, t.Filter = l.Pre.ShortestEdge, l.Pre.RescaleFactor, data.Filter(l.Pre.Resample)
+	return t, t.Prepare()
+}
+
+func draw(seed uint64) vit.Normal {
+	return func(dst []float32, tensor int) {
+		g := noise.Rand(seed, noise.Init, uint32(tensor))
+		for i := range dst {
+			dst[i] = float32(g.Normal())
+		}
+	}
+}
+
+// Model is the network as a checkpoint holds it; the tensors share the
+// network's memory.
+func (l *Local) Model() *checkpoint.Model {
+	m := &checkpoint.Model{Config: l.Config, Preprocessor: l.Pre, Metadata: map[string]string{"format": "pt"}}
+	for _, p := range l.Weights.Params() {
+		t := checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
+		if p.Role == "prompt" {
+			m.Extra = append(m.Extra, t)
+		} else {
+			m.Tensors = append(m.Tensors, t)
+		}
+	}
+	return m
+}

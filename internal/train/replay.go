@@ -1,0 +1,130 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// record is the last step as the journal keeps it.
+func (r *run) record() *checkpoint.StepRecord {
+	t := r.t
+	s := &checkpoint.StepRecord{Step: t.last.Number, Seed: uint64(t.X.Config.Train.Seed), Images: t.last.Batch.Index, Values: []float64{t.Factor}}
+	for _, n := range t.last.Counts {
+		s.Counts = append(s.Counts, uint32(n))
+	}
+	for _, a := range t.asked {
+		s.Parts = append(s.Parts, checkpoint.Coefficients(a))
+	}
+	return s
+}
+
+// Replay rebuilds the weights after a number of steps from a run's first
+// checkpoint and its journal. No query is asked: a clean pass gives each step's
+// inputs, the journal its coefficients, and the counter its noise.
+func Replay(ctx context.Context, x *Experiment, dir string, to int) (*Trainer, error) {
+	store := &checkpoint.Store{Disk: fsys.OS, Run: dir}
+	first, err := store.Load(0)
+	if err != nil {
+		return nil, err
+	}
+	t := NewTrainer(x)
+	if err := t.load(first); err != nil {
+		return nil, err
+	}
+	j, err := checkpoint.OpenJournal(filepath.Join(dir, "journal.bin"))
+	if err != nil {
+		return nil, err
+	}
+	defer j.Close()
+	for t.Step < to {
+		rec, err := nextStep(j)
+		if err == io.EOF {
+			return nil, uierr.New(fmt.Sprintf("%s: the journal ends at step %d", dir, t.Step), fmt.Sprintf("give --to a step of at most %d", t.Step))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := t.replayStep(ctx, rec); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// nextStep skips to the journal's next step.
+func nextStep(j *checkpoint.JournalReader) (*checkpoint.StepRecord, error) {
+	for {
+		r, err := j.Next()
+		if err != nil {
+			return nil, err
+		}
+		if r.Kind == checkpoint.KindStep {
+			return checkpoint.DecodeStep(r)
+		}
+	}
+}
+
+// replayStep is TakeStep with the answers known.
+func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) error {
+	x := t.X
+	if int(rec.Step) != t.Step {
+		return fmt.Errorf("train: the journal has step %d where %d was to come", rec.Step, t.Step)
+	}
+	b, err := x.Loader.Batch(t.Step)
+	if err != nil {
+		return err
+	}
+	for i, v := range rec.Images {
+		if i >= len(b.Index) || b.Index[i] != v {
+			return uierr.New(fmt.Sprintf("step %d: image %d is not the one that the run saw", t.Step, i), "the data folder changed since the run; restore it (env.json has its checksum)")
+		}
+	}
+	s := &lr.Step{Number: rec.Step, Batch: b}
+	for _, n := range rec.Counts {
+		s.Counts = append(s.Counts, int(n))
+	}
+	if len(rec.Values) > 0 {
+		t.Factor = rec.Values[0]
+	}
+	for _, p := range x.Trained {
+		clear(p.Grad)
+	}
+	var records []lr.Record
+	var params []int
+	if len(rec.Parts) == 0 {
+		r, err := x.Estimator.Ask(ctx, x.Model, s)
+		if err != nil {
+			return err
+		}
+		s.Clean, params = r.Clean, r.Params
+	} else {
+		if s.Clean, err = x.Model.Clean(ctx, b, x.Estimator.Sites(s.Number)); err != nil {
+			return err
+		}
+		for _, p := range rec.Parts {
+			records = append(records, lr.Record(p))
+			params = append(params, x.paramsOf(lr.Record(p))...)
+		}
+	}
+	if err := x.Estimator.Accumulate(ctx, x.Model, s, records); err != nil {
+		return err
+	}
+	_, err = t.update(s, records, params)
+	return err
+}
+
+// paramsOf are the parameters that a perturbation gives a gradient.
+func (x *Experiment) paramsOf(r lr.Record) []int {
+	out := append([]int(nil), r.P.Params...)
+	for _, s := range r.P.Sites {
+		out = append(out, x.Model.Sites()[s].Weight, x.Model.Sites()[s].Bias)
+	}
+	return out
+}

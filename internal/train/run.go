@@ -1,0 +1,291 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+)
+
+// Watcher is told how a run goes; a terminal, a log and TensorBoard are.
+type Watcher interface {
+	Stepped(m *StepMetrics, queriesPerSecond float64)
+	Evaluated(step int, e *Eval)
+	Saved(step int, dir string)
+	Warned(line string)
+}
+
+// RunOptions say where a run is written and who watches it.
+type RunOptions struct {
+	Dir    string
+	Resume bool
+	Watch  Watcher
+	Disk   fsys.FS              // nil: the disk
+	Stop   func() bool          // asked after every step; true saves and ends
+	Each   func(*Trainer) error // after every step, for what is logged with images
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	Step    int
+	Eval    *Eval
+	Best    *Eval
+	Stopped string // why it ended before its last step; empty: it did not
+	Dir     string // the last checkpoint
+}
+
+type run struct {
+	o       RunOptions
+	t       *Trainer
+	store   *checkpoint.Store
+	metrics *checkpoint.Lines
+	journal *checkpoint.Journal
+	summary *summary
+	state   State
+	saved   int  // step of the last checkpoint, -1: none
+	bestNow bool // the last evaluation was the best yet and is not saved
+}
+
+// Run trains from the start, or from the last checkpoint of Dir.
+func Run(ctx context.Context, x *Experiment, o RunOptions) (*Outcome, error) {
+	if o.Disk == nil {
+		o.Disk = fsys.OS
+	}
+	c := x.Config.Checkpoint
+	r := &run{o: o, t: NewTrainer(x), saved: -1, store: &checkpoint.Store{Disk: o.Disk, Run: o.Dir,
+		Retain: checkpoint.Retention{KeepLast: c.KeepLast, KeepBest: c.KeepBest, KeepFirst: true}}}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	out, err := r.loop(ctx)
+	return out, errors.Join(err, r.close())
+}
+
+// open starts or continues the files of the run folder.
+func (r *run) open() error {
+	if err := r.o.Disk.MkdirAll(r.o.Dir); err != nil {
+		return fmt.Errorf("run folder %s: %w", r.o.Dir, err)
+	}
+	if r.o.Resume {
+		if err := r.resume(); err != nil {
+			return err
+		}
+	}
+	if err := r.files(); err != nil {
+		return err
+	}
+	if r.saved < 0 {
+		return r.save(false)
+	}
+	return nil
+}
+
+// files opens the run's files where the state says they end.
+func (r *run) files() error {
+	path := func(name string) string { return filepath.Join(r.o.Dir, name) }
+	print, err := r.t.X.fingerprint()
+	if err != nil {
+		return err
+	}
+	hash := sha256.Sum256(print)
+	if r.metrics, err = checkpoint.OpenLines(r.o.Disk, path("metrics.jsonl"), r.state.Metrics); err != nil {
+		return err
+	}
+	if r.summary, err = openSummary(r.o.Disk, path("summary.csv"), r.state.Summary); err != nil {
+		return err
+	}
+	if r.state.Journal > 0 {
+		r.journal, err = checkpoint.ResumeJournal(r.o.Disk, path("journal.bin"), hash, r.state.Journal)
+	} else {
+		r.journal, err = checkpoint.CreateJournal(r.o.Disk, path("journal.bin"), hash)
+	}
+	return err
+}
+
+// resume restores the last sound checkpoint; a run that was stopped before its
+// first one starts over.
+func (r *run) resume() error {
+	steps, err := r.store.Steps()
+	if err != nil {
+		return err
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	c, skipped, err := r.store.Latest()
+	for _, s := range skipped {
+		r.o.Watch.Warned(s.Error())
+	}
+	if err != nil {
+		return err
+	}
+	r.saved = c.Step
+	return r.restore(c)
+}
+
+func (r *run) close() error {
+	var errs []error
+	for _, f := range []interface{ Close() error }{r.metrics, r.journal, r.summary} {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// loop takes steps until the last one, the budget's end, a stop or a failure.
+func (r *run) loop(ctx context.Context) (*Outcome, error) {
+	x, t := r.t.X, r.t
+	out := &Outcome{}
+	for t.Step < x.Config.Train.Steps {
+		if r.o.Stop != nil && r.o.Stop() {
+			out.Stopped = "interrupted"
+			break
+		}
+		budget, why := r.budget()
+		if budget == 0 {
+			out.Stopped = why
+			break
+		}
+		if err := r.step(ctx, budget); err != nil {
+			var d *errDiverged
+			if !errors.As(err, &d) {
+				return nil, err
+			}
+			if err := r.diverged(d); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if out.Stopped == "interrupted" {
+		return r.finish(out)
+	}
+	if r.state.LastEval == nil || !r.evaluatedNow() {
+		if err := r.evaluate(ctx, nil); err != nil {
+			return nil, err
+		}
+	}
+	return r.finish(out)
+}
+
+// budget is the queries per perturbation of the next step: the config's, less
+// where max_queries would be passed, keeping what the last evaluation needs.
+func (r *run) budget() (int, string) {
+	c := r.t.X.Config
+	full := c.Train.BatchSize * c.Budget.QueriesPerImage
+	if c.Budget.MaxQueries == 0 {
+		return full, ""
+	}
+	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.evalCost()
+	if r.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
+		left -= r.t.X.evalCost()
+	}
+	if left >= r.t.stepCost() {
+		return full, ""
+	}
+	if n := r.t.shrink(left); n > 0 {
+		return n, ""
+	}
+	return 0, fmt.Sprintf("budget.max_queries: %d queries are spent", r.t.Ledger.Total().Queries)
+}
+
+// step takes one step and writes what it said.
+func (r *run) step(ctx context.Context, budget int) error {
+	began := time.Now()
+	before := r.t.Ledger.Total().Queries
+	m, err := r.t.TakeStep(ctx, budget)
+	if err != nil {
+		return err
+	}
+	if err := r.exploded(m); err != nil {
+		return err
+	}
+	rate := float64(m.Queries-before) / time.Since(began).Seconds()
+	if err := r.journal.Append(r.record().Encode()); err != nil {
+		return err
+	}
+	r.state.Epoch.add(m)
+	if r.evalDue(m.Step) || m.Step == r.t.X.Config.Train.Steps {
+		if err := r.evaluate(ctx, m); err != nil {
+			return err
+		}
+	}
+	if err := r.endEpoch(m); err != nil {
+		return err
+	}
+	if n := max(1, r.t.X.Config.Train.LogEvery); m.Step%n == 0 || m.Eval != nil {
+		if err := r.metrics.Append(m); err != nil {
+			return err
+		}
+	}
+	r.o.Watch.Stepped(m, rate)
+	if r.bestNow {
+		r.bestNow = false
+		if err := r.save(true); err != nil {
+			return err
+		}
+	}
+	if r.o.Each != nil {
+		if err := r.o.Each(r.t); err != nil {
+			return err
+		}
+	}
+	if n := r.t.X.Config.Checkpoint.Every; n > 0 && m.Step%n == 0 && r.saved != m.Step {
+		return r.save(false)
+	}
+	return nil
+}
+
+func (r *run) evalDue(step int) bool {
+	n := r.t.X.Config.Train.EvalEvery
+	return n > 0 && step%n == 0
+}
+
+func (r *run) evaluatedNow() bool { return r.state.EvalStep == r.t.Step }
+
+// evaluate runs the test split, into the step's metrics where there is a step.
+func (r *run) evaluate(ctx context.Context, m *StepMetrics) error {
+	e, err := r.t.Evaluate(ctx)
+	if err != nil {
+		return err
+	}
+	r.o.Watch.Evaluated(r.t.Step, e)
+	e.PerSecond = 0 // what is written must not depend on the clock
+	r.state.LastEval, r.state.EvalStep = e, r.t.Step
+	if m != nil {
+		m.Eval, m.Queries = e, r.t.Ledger.Total().Queries
+	}
+	if r.state.Best == nil || e.Top1 > r.state.Best.Top1 {
+		r.state.Best = e
+		r.bestNow = r.t.X.Config.Checkpoint.KeepBest
+	}
+	return nil
+}
+
+// save writes a checkpoint of the run as it stands.
+func (r *run) save(best bool) error {
+	c, err := r.checkpoint()
+	if err != nil {
+		return err
+	}
+	if err := r.store.Save(c, best); err != nil {
+		return err
+	}
+	r.saved = r.t.Step
+	r.o.Watch.Saved(r.t.Step, r.store.Dir(r.t.Step))
+	return writeJSON(r.o.Disk, filepath.Join(r.o.Dir, "ledger.json"), r.t.Ledger)
+}
+
+// finish saves the end of the run.
+func (r *run) finish(out *Outcome) (*Outcome, error) {
+	if r.saved != r.t.Step || r.bestNow {
+		if err := r.save(r.bestNow); err != nil {
+			return nil, err
+		}
+	}
+	out.Step, out.Eval, out.Best, out.Dir = r.t.Step, r.state.LastEval, r.state.Best, r.store.Dir(r.t.Step)
+	return out, writeJSON(r.o.Disk, filepath.Join(r.o.Dir, "ledger.json"), r.t.Ledger)
+}

@@ -1,0 +1,110 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"runtime"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/kernel"
+)
+
+// Env is env.json: where the numbers of a run come from.
+type Env struct {
+	Version  string `json:"version"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
+	CPU      string `json:"cpu"`
+	Cores    int    `json:"cores"`
+	Kernel   string `json:"kernel"`
+	Threads  int    `json:"threads"`
+	Device   string `json:"device"`
+	Seed     int64  `json:"seed"`
+	Checksum string `json:"data_checksum"`
+}
+
+// Describe fills an Env for an experiment.
+func (x *Experiment) Describe(version, checksum string) Env {
+	return Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuName(), Cores: runtime.NumCPU(),
+		Kernel: kernel.Describe(), Threads: Threads(x.Config), Device: "cpu", Seed: x.Config.Train.Seed, Checksum: checksum}
+}
+
+// WriteEnv writes env.json.
+func WriteEnv(disk fsys.FS, dir string, e Env) error {
+	return writeJSON(disk, filepath.Join(dir, "env.json"), e)
+}
+
+func writeJSON(disk fsys.FS, path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return checkpoint.WriteFileAtomic(disk, path, append(b, '\n'))
+}
+
+// epochSums adds up the steps of one epoch.
+type epochSums struct {
+	Steps    int     `json:"steps"`
+	Loss     float64 `json:"loss"`
+	Accuracy float64 `json:"accuracy"`
+}
+
+func (e *epochSums) add(m *StepMetrics) {
+	e.Steps++
+	e.Loss += m.Loss
+	e.Accuracy += m.Accuracy
+}
+
+// summary is summary.csv, one line per epoch.
+type summary struct {
+	path   string
+	f      fsys.File
+	offset int64
+}
+
+const summaryHead = "epoch,step,train_loss,train_accuracy,test_top1,test_loss,queries\n"
+
+// openSummary opens the file and keeps its first bytes.
+func openSummary(disk fsys.FS, path string, keep int64) (*summary, error) {
+	f, err := disk.OpenAt(path, keep)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s := &summary{path: path, f: f, offset: keep}
+	if keep == 0 {
+		err = s.write(summaryHead)
+	}
+	return s, err
+}
+
+func (s *summary) write(line string) error {
+	n, err := s.f.Write([]byte(line))
+	s.offset += int64(n)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.path, err)
+	}
+	return nil
+}
+
+func (s *summary) sync() (int64, error) { return s.offset, s.f.Sync() }
+
+// Close closes the file.
+func (s *summary) Close() error { return s.f.Close() }
+
+// endEpoch writes the epoch's line after its last step.
+func (r *run) endEpoch(m *StepMetrics) error {
+	last := m.Step == r.t.X.Config.Train.Steps
+	if !last && r.t.X.Loader.Epoch(m.Step) == m.Epoch {
+		return nil
+	}
+	e, n := r.state.Epoch, float64(r.state.Epoch.Steps)
+	r.state.Epoch = epochSums{}
+	test := ","
+	if v := r.state.LastEval; v != nil {
+		test = fmt.Sprintf("%.4f,%.6f", v.Top1, v.Loss)
+	}
+	return r.summary.write(fmt.Sprintf("%d,%d,%.6f,%.4f,%s,%d\n", m.Epoch, m.Step, e.Loss/n, e.Accuracy/n, test, m.Queries))
+}

@@ -1,0 +1,119 @@
+package train
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Selection is what a config trains of a model.
+type Selection struct {
+	Sites  []int // sites whose linear maps are trained
+	Linear []int // their weights and biases, as indices into Params
+	Direct []int // parameters that are no linear map: norms, embeddings, prompts
+}
+
+// All are the indices of every trained parameter, in the model's order.
+func (s Selection) All() []int {
+	a := append(slices.Clone(s.Linear), s.Direct...)
+	slices.Sort(a)
+	return a
+}
+
+// Select reads a config's sites against a model.
+func Select(c config.Sites, m query.Model) (Selection, error) {
+	layers := 0
+	for _, s := range m.Sites() {
+		layers = max(layers, s.Block+1)
+	}
+	blocks, err := parseBlocks(c.Blocks, layers)
+	if err != nil {
+		return Selection{}, err
+	}
+	var sel Selection
+	for i, s := range m.Sites() {
+		var in bool
+		switch {
+		case s.Kind == "classifier":
+			in = c.Classifier
+		case s.Kind == "patch_embed":
+			in = c.PatchEmbed
+		default:
+			in = blocks[s.Block] && slices.Contains(c.Kinds, s.Kind)
+		}
+		if in {
+			sel.Sites = append(sel.Sites, i)
+			sel.Linear = append(sel.Linear, s.Weight)
+			if s.Bias >= 0 {
+				sel.Linear = append(sel.Linear, s.Bias)
+			}
+		}
+	}
+	for i, p := range m.Params() {
+		in := false
+		switch p.Role {
+		case "norm":
+			in = slices.Contains(c.Params, "norm") && normTrained(p.Name, blocks)
+		case "cls_token", "position":
+			in = slices.Contains(c.Params, p.Role)
+		case "prompt", "projection", "temperature":
+			in = true
+		}
+		if in {
+			sel.Direct = append(sel.Direct, i)
+		}
+	}
+	return sel, nil
+}
+
+// normTrained says whether a norm belongs to a trained block; the last norm
+// belongs to the classifier and goes with any of them.
+func normTrained(name string, blocks map[int]bool) bool {
+	rest, ok := strings.CutPrefix(name, "vit.encoder.layer.")
+	if !ok {
+		return true
+	}
+	n, err := strconv.Atoi(rest[:strings.IndexByte(rest, '.')])
+	return err == nil && blocks[n]
+}
+
+// parseBlocks reads all, none, last-N or a list of block numbers.
+func parseBlocks(s string, layers int) (map[int]bool, error) {
+	out := map[int]bool{}
+	bad := func(why string) error {
+		return uierr.New(fmt.Sprintf("sites.blocks: %q: %s", s, why),
+			fmt.Sprintf("use all, none, last-N, or numbers from 0 to %d such as \"%d,%d\"", layers-1, max(0, layers-2), layers-1))
+	}
+	switch {
+	case s == "none" || s == "":
+	case s == "all":
+		for l := range layers {
+			out[l] = true
+		}
+	case strings.HasPrefix(s, "last-"):
+		n, err := strconv.Atoi(s[len("last-"):])
+		if err != nil || n < 0 {
+			return nil, bad("not a number of blocks")
+		}
+		if n > layers {
+			return nil, bad(fmt.Sprintf("the model has %d blocks", layers))
+		}
+		for l := layers - n; l < layers; l++ {
+			out[l] = true
+		}
+	default:
+		for _, f := range strings.Split(s, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(f))
+			if err != nil || n < 0 || n >= layers {
+				return nil, bad(fmt.Sprintf("no block %q", strings.TrimSpace(f)))
+			}
+			out[n] = true
+		}
+	}
+	return out, nil
+}

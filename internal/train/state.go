@@ -1,0 +1,122 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/lr"
+)
+
+// State is what a checkpoint carries besides weights and the optimizer's
+// tensors.
+type State struct {
+	Ledger    *lr.Ledger `json:"ledger"`
+	Estimator []float64  `json:"estimator,omitempty"`
+	Allocator []byte     `json:"allocator,omitempty"`
+	Factor    float64    `json:"lr_factor"`
+	Rollbacks int        `json:"rollbacks"`
+	FirstLoss float64    `json:"first_loss"`
+	Best      *Eval      `json:"best,omitempty"`
+	LastEval  *Eval      `json:"last_eval,omitempty"`
+	Epoch     epochSums  `json:"epoch"`
+	Metrics   int64      `json:"metrics_bytes"`
+	Summary   int64      `json:"summary_bytes"`
+	Journal   int64      `json:"journal_bytes"`
+	EvalStep  int        `json:"eval_step"`
+}
+
+// checkpoint collects the run's state after a step.
+func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
+	t := r.t
+	alloc, err := t.X.Allocator.State()
+	if err != nil {
+		return nil, err
+	}
+	s := r.state
+	s.Ledger, s.Estimator, s.Allocator, s.Factor = t.Ledger, t.X.Estimator.State(), alloc, t.Factor
+	if s.Metrics, err = r.metrics.Sync(); err != nil {
+		return nil, err
+	}
+	if s.Journal, err = r.journal.Sync(); err != nil {
+		return nil, err
+	}
+	if s.Summary, err = r.summary.sync(); err != nil {
+		return nil, err
+	}
+	c := &checkpoint.Checkpoint{Step: t.Step, Model: r.model(), State: s}
+	for name, v := range t.X.Optimizer.State() {
+		c.Optimizer = append(c.Optimizer, checkpoint.Tensor{Name: name, Shape: []int{len(v)}, Data: v})
+	}
+	sort.Slice(c.Optimizer, func(i, j int) bool { return c.Optimizer[i].Name < c.Optimizer[j].Name })
+	return c, nil
+}
+
+// model is what a checkpoint holds of the model: all of a network of ours, the
+// learned parameters of one that can only be called.
+func (r *run) model() *checkpoint.Model {
+	if l := r.t.X.Local; l != nil {
+		return l.Model()
+	}
+	m := &checkpoint.Model{}
+	for _, p := range r.t.X.Model.Params() {
+		m.Extra = append(m.Extra, checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
+	}
+	return m
+}
+
+// restore puts a checkpoint back into the experiment.
+func (r *run) restore(c *checkpoint.Checkpoint) error {
+	var s State
+	if err := c.ReadState(&s); err != nil {
+		return err
+	}
+	if s.Ledger == nil {
+		return fmt.Errorf("train: checkpoint of step %d has no ledger", c.Step)
+	}
+	t := r.t
+	if err := t.load(c); err != nil {
+		return err
+	}
+	if err := t.X.Estimator.Restore(s.Estimator); err != nil {
+		return err
+	}
+	if err := t.X.Allocator.Restore(s.Allocator); err != nil {
+		return err
+	}
+	t.Ledger, t.Factor = s.Ledger, s.Factor
+	r.state = s
+	return nil
+}
+
+// load puts a checkpoint's weights and optimizer into the experiment.
+func (t *Trainer) load(c *checkpoint.Checkpoint) error {
+	for _, p := range t.X.Model.Params() {
+		v, ok := c.Model.Tensor(p.Name)
+		if !ok || len(v.Data) != len(p.Data) {
+			return fmt.Errorf("train: checkpoint of step %d has no tensor %s of %d values", c.Step, p.Name, len(p.Data))
+		}
+		copy(p.Data, v.Data)
+	}
+	if m, ok := t.X.Model.(interface{ Reload() }); ok {
+		m.Reload()
+	}
+	opt := map[string][]float32{}
+	for _, v := range c.Optimizer {
+		opt[v.Name] = v.Data
+	}
+	if err := t.X.Optimizer.Restore(opt); err != nil {
+		return err
+	}
+	t.Step = c.Step
+	return nil
+}
+
+// fingerprint names an experiment: two runs of one fingerprint take the same
+// steps.
+func (x *Experiment) fingerprint() ([]byte, error) {
+	c := x.Config
+	c.Train.Threads, c.Train.Device, c.Train.LogEvery, c.Data.Workers, c.Name, c.Extends = 0, "", 0, 0, "", ""
+	return json.Marshal(c)
+}

@@ -1,0 +1,199 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// StepMetrics is one line of metrics.jsonl. It holds nothing that depends on
+// the clock, so that a resumed run writes the same lines.
+type StepMetrics struct {
+	Step     int       `json:"step"` // updates made, counted from 1
+	Epoch    int       `json:"epoch"`
+	Loss     float64   `json:"loss"`     // of the batch, before the update
+	Accuracy float64   `json:"accuracy"` // of the batch, before the update
+	GradNorm float64   `json:"grad_norm"`
+	LR       float64   `json:"lr"`
+	Queries  int64     `json:"queries"` // of the run so far, every purpose
+	MinShare int       `json:"queries_min"`
+	MaxShare int       `json:"queries_max"`
+	Ratio    float64   `json:"variance_ratio,omitempty"` // Σ V̂_i/n_i over the same at equal shares
+	Alloc    []float64 `json:"allocator,omitempty"`      // learned parameters
+	Eval     *Eval     `json:"eval,omitempty"`
+}
+
+// Trainer takes the steps of one run.
+type Trainer struct {
+	X      *Experiment
+	Ledger *lr.Ledger
+	Step   int     // updates made
+	Factor float64 // on the learning rate, below 1 after rollbacks
+
+	last  *lr.Step     // of the last TakeStep
+	asked []lr.Record  // of the last TakeStep
+	clean *query.Clean // of the last TakeStep
+}
+
+// NewTrainer starts a run at step 0.
+func NewTrainer(x *Experiment) *Trainer {
+	return &Trainer{X: x, Ledger: lr.NewLedger(), Factor: 1}
+}
+
+// perturbations is how many sets of queries a step asks.
+func (t *Trainer) perturbations() int { return len(t.X.Estimator.Plan(uint32(t.Step))) }
+
+// stepCost is what the next step would cost in queries.
+func (t *Trainer) stepCost() int64 {
+	b := int64(t.X.Config.Train.BatchSize)
+	return b + b*int64(t.X.Config.Budget.QueriesPerImage)*int64(t.perturbations())
+}
+
+// shrink is the budget per perturbation that fits what is left of max_queries;
+// 0 says that not even the fewest queries do.
+func (t *Trainer) shrink(left int64) int {
+	c := t.X.Config
+	n, b := int64(t.perturbations()), int64(c.Train.BatchSize)
+	if n == 0 {
+		if left < b {
+			return 0
+		}
+		return 1
+	}
+	per := (left - b) / n
+	if c.Estimator.Antithetic {
+		per -= per % 2
+	}
+	if per < b*int64(c.Allocator.MinQueries) {
+		return 0
+	}
+	return int(per)
+}
+
+// errDiverged says that a step's numbers are no longer those of a model that learns.
+type errDiverged struct{ why string }
+
+func (e *errDiverged) Error() string { return e.why }
+
+// TakeStep makes one update with a budget of queries per perturbation.
+func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error) {
+	x := t.X
+	b, err := x.Loader.Batch(t.Step)
+	if err != nil {
+		return nil, err
+	}
+	s := &lr.Step{Number: uint32(t.Step), Batch: b}
+	if t.perturbations() > 0 {
+		if err := t.cleanPass(ctx, s); err != nil {
+			return nil, err
+		}
+		if err := t.allocate(s, budget); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range x.Trained {
+		clear(p.Grad)
+	}
+	began := time.Now()
+	r, err := x.Estimator.Ask(ctx, x.Model, s)
+	if err != nil {
+		return nil, err
+	}
+	if r.Clean != nil {
+		s.Clean = r.Clean
+		t.Ledger.Spend(lr.CleanPass, int64(b.N), int64(b.N)*x.Model.ForwardFLOPs(), began)
+		began = time.Now()
+	}
+	if err := x.Estimator.Accumulate(ctx, x.Model, s, r.Records); err != nil {
+		return nil, err
+	}
+	t.Ledger.Spend(lr.Perturbed, r.Queries, r.FLOPs, began)
+	m, err := t.update(s, r.Records, r.Params)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Counts) > 0 {
+		m.Ratio = allocator.PredictedRatio(r.Variance, s.Counts)
+		x.Allocator.Observe(allocator.Feedback{Step: t.Step - 1, IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
+		m.MinShare, m.MaxShare = extremes(s.Counts)
+	}
+	m.Accuracy = accuracy(s.Clean, b.Labels)
+	m.Epoch = x.Loader.Epoch(t.Step - 1)
+	m.Queries = t.Ledger.Total().Queries
+	t.last, t.asked, t.clean = s, r.Records, s.Clean
+	return m, nil
+}
+
+func (t *Trainer) cleanPass(ctx context.Context, s *lr.Step) (err error) {
+	began := time.Now()
+	s.Clean, err = t.X.Model.Clean(ctx, s.Batch, t.X.Estimator.Sites(s.Number))
+	if err == nil {
+		t.Ledger.Spend(lr.CleanPass, int64(s.Batch.N), int64(s.Batch.N)*t.X.Model.ForwardFLOPs(), began)
+	}
+	return err
+}
+
+func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
+	began := time.Now()
+	s.Counts, err = t.X.Allocator.Allocate(signals(t.Step, t.X.Loader.Epoch(t.Step), uint64(t.X.Config.Train.Seed), s.Batch, s.Clean), budget)
+	t.Ledger.Spend(lr.Allocator, 0, 0, began)
+	return err
+}
+
+// update applies the gradient and checks that the numbers are sound. It is also
+// what a replay runs, so it looks at nothing but the gradient and the records.
+func (t *Trainer) update(s *lr.Step, records []lr.Record, params []int) (*StepMetrics, error) {
+	x := t.X
+	m := &StepMetrics{Loss: mean(s.Clean.Losses), LR: x.Schedule.At(t.Step) * t.Factor}
+	var with []*query.Param
+	for _, i := range params {
+		with = append(with, x.Model.Params()[i])
+	}
+	m.GradNorm = optim.Clip(with, x.Config.Optimizer.Clip)
+	if err := sound(m); err != nil {
+		return nil, err
+	}
+	x.Optimizer.Step(with, m.LR)
+	x.Model.Touch()
+	x.Estimator.Learn(x.Model, s, records)
+	t.Step++
+	m.Step = t.Step
+	return m, nil
+}
+
+func sound(m *StepMetrics) error {
+	switch {
+	case math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0):
+		return &errDiverged{fmt.Sprintf("the loss is %v", m.Loss)}
+	case math.IsNaN(m.GradNorm) || math.IsInf(m.GradNorm, 0):
+		return &errDiverged{fmt.Sprintf("the norm of the gradient is %v", m.GradNorm)}
+	}
+	return nil
+}
+
+// Evaluate runs the test split and counts it.
+func (t *Trainer) Evaluate(ctx context.Context) (*Eval, error) {
+	return Evaluate(ctx, t.X.Model, t.X.Tests.Sequential(t.X.Config.Train.BatchSize), t.X.Config.Train.EvalImages, t.Ledger)
+}
+
+func mean(v []float32) float64 {
+	var s float64
+	for _, x := range v {
+		s += float64(x)
+	}
+	return s / float64(max(1, len(v)))
+}
+
+func extremes(n []int) (lo, hi int) {
+	lo, hi = n[0], n[0]
+	for _, v := range n {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	return lo, hi
+}
