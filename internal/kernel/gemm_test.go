@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand"
+	"slices"
 	"testing"
 )
 
@@ -103,7 +104,7 @@ func (g gemmCase) check(t *testing.T, r *rand.Rand, s *Scratch) {
 			}
 			want, size := sum[i*g.n+j], abs[i*g.n+j]
 			if g.scale != 0 {
-				want, size = want*float64(g.scale), size*float64(g.scale)
+				want, size = want*float64(g.scale), size*math.Abs(float64(g.scale))
 			}
 			if g.acc {
 				want, size = want+float64(c0[i*ldc+j]), size+math.Abs(float64(c0[i*ldc+j]))
@@ -254,6 +255,44 @@ func TestGemmDoesNotAllocate(t *testing.T) {
 		if allocs := testing.AllocsPerRun(5, run); allocs > limit {
 			t.Errorf("%v allocations per product, at most %v wanted", allocs, limit)
 		}
+	})
+}
+
+// TestCopyStrip holds the packing kernels, also those of tiles that this
+// processor has no use for, to a plain copy that touches nothing else.
+func TestCopyStrip(t *testing.T) {
+	r := rand.New(rand.NewSource(5))
+	for _, width := range []int{6, 14, 16, 32} {
+		const rows, ld = 5, 37
+		src := randn(r, (rows-1)*ld+width)
+		want := make([]float32, rows*width+8)
+		got := make([]float32, len(want))
+		for i := range rows {
+			copy(want[i*width:][:width], src[i*ld:])
+		}
+		if !copyStrip(got, src, ld, width, rows) {
+			t.Skip("no packing kernels for this processor")
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("width %d: %v, want %v", width, got, want)
+		}
+	}
+}
+
+// FuzzGemm compares awkward products with float64; the seeds run as a test.
+func FuzzGemm(f *testing.F) {
+	f.Add(uint16(65), uint16(65), uint16(32), uint8(0), int64(1))
+	f.Add(uint16(97), uint16(33), uint16(385), uint8(0xFF), int64(2))
+	f.Add(uint16(15), uint16(17), uint16(769), uint8(0x55), int64(3))
+	f.Fuzz(func(t *testing.T, m, n, k uint16, flags uint8, seed int64) {
+		bit := func(i int) bool { return flags>>i&1 == 1 }
+		g := gemmCase{m: 1 + int(m)%200, n: 1 + int(n)%200, k: 1 + int(k)%1000,
+			padA: int(flags & 3), padC: int(flags >> 6), nt: bit(0), acc: bit(1), bias: bit(2),
+			gelu: bit(3), pre: bit(4), residual: bit(5)}
+		if bit(7) {
+			g.scale = -1.5
+		}
+		g.check(t, rand.New(rand.NewSource(seed)), new(Scratch))
 	})
 }
 
