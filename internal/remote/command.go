@@ -1,0 +1,294 @@
+package remote
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Command calls a model that is a program, over its standard input and output.
+// It runs up to InFlight copies of the program, each answering one request at a
+// time and begun when it is first needed; one that dies, or that is slower than
+// the timeout, is replaced.
+type Command struct {
+	argv  []string
+	at    string // "model.argv python3 ...": how messages name it
+	spec  Spec
+	class int
+	id    atomic.Int64
+	slots chan *process // nil: not running
+}
+
+var _ Caller = (*Command)(nil)
+
+// StartCommand starts the program and asks it to describe itself. classes
+// replaces a number of classes that the description leaves open.
+func StartCommand(ctx context.Context, argv []string, classes int, p Policy) (*Command, error) {
+	if len(argv) == 0 || argv[0] == "" {
+		return nil, uierr.New("model.argv: is empty", "give the program and its arguments")
+	}
+	c := &Command{argv: argv, at: "model.argv " + argv[0], class: classes, slots: make(chan *process, max(1, p.InFlight))}
+	for range cap(c.slots) {
+		c.slots <- nil
+	}
+	err := p.retrier().do(ctx, func(ctx context.Context) error {
+		s, err := c.use(ctx, func(*process) error { return nil })
+		c.spec = s
+		return err
+	})
+	if err != nil {
+		_ = c.Close() // nothing was asked yet
+		return nil, err
+	}
+	return c, nil
+}
+
+// Spec is the model as the program describes it.
+func (c *Command) Spec() Spec { return c.spec }
+
+// Close lets the programs end: their input is closed, and after two seconds
+// they are killed.
+func (c *Command) Close() error {
+	for range cap(c.slots) {
+		if p := <-c.slots; p != nil {
+			p.end()
+		}
+	}
+	return nil
+}
+
+// Call asks a free copy of the program for the logits of n images.
+func (c *Command) Call(ctx context.Context, images []float32, n int, out []float32) error {
+	_, err := c.use(ctx, func(p *process) error { return c.infer(p, images, n, out) })
+	return err
+}
+
+// use runs f with a program, started and described if need be. A program in
+// unknown state is not used again.
+func (c *Command) use(ctx context.Context, f func(*process) error) (Spec, error) {
+	var p *process
+	select {
+	case p = <-c.slots:
+	case <-ctx.Done():
+		return Spec{}, &fault{kind: again, err: fmt.Errorf("%s: no free copy within model.timeout: %w", c.at, ctx.Err())}
+	}
+	var err error
+	if p == nil {
+		if p, err = start(c.argv); err != nil {
+			c.slots <- nil
+			return Spec{}, &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: cannot be started: %v", c.at, err), "give the program and its arguments as a list, as in [python3, model.py]")}
+		}
+	}
+	stop := context.AfterFunc(ctx, p.kill)
+	if p.spec.Name == "" {
+		err = c.describe(p)
+	}
+	if err == nil {
+		err = f(p)
+	}
+	if inTime := stop(); !inTime {
+		err = &fault{kind: again, err: fmt.Errorf("%s: no answer within model.timeout: %w", c.at, ctx.Err())}
+	}
+	spec := p.spec
+	if err != nil {
+		// A program that broke off has ended or is about to; one that talks
+		// nonsense, or is late, has not.
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) {
+			p.ended()
+		}
+		p.kill()
+		err = c.explain(p, err)
+		p = nil
+	}
+	c.slots <- p
+	return spec, err
+}
+
+func (c *Command) describe(p *process) error {
+	h, _, err := p.exchange(frameHeader{Type: "describe"}, nil, 0)
+	if err != nil {
+		return err
+	}
+	if h.Type != "model" || h.Name == "" {
+		return c.wrong("describe: type is %q and name %q, want a named model", h.Type, h.Name)
+	}
+	s, err := (&modelMetadata{Name: h.Name, Inputs: h.Inputs, Outputs: h.Outputs}).spec(c.class)
+	if err != nil {
+		return c.wrong("describe: %w", err)
+	}
+	if c.spec.Name != "" && s != c.spec {
+		return c.wrong("describe: the program started again describes another model")
+	}
+	p.spec = s
+	return nil
+}
+
+func (c *Command) infer(p *process, images []float32, n int, out []float32) error {
+	s, id := p.spec, c.id.Add(1)
+	req := frameHeader{Type: "infer", ID: id, Shape: []int64{int64(n), int64(s.Channels), int64(s.Height), int64(s.Width)}}
+	h, v, err := p.exchange(req, images, int64(4*n*s.Classes))
+	switch {
+	case err != nil:
+		return err
+	case h.Type == "error" && h.Retry:
+		return tryAgain("%s: says: %.200q", c.at, h.Error)
+	case h.Type == "error":
+		return c.wrong("error: %.200q", h.Error)
+	case h.Type != "logits" || h.ID != id:
+		return c.wrong("type is %q and id %d, want logits and %d", h.Type, h.ID, id)
+	}
+	if err := s.checkLogits("logits", &wireTensor{Datatype: fp32, Shape: h.Shape}, n); err != nil {
+		return c.wrong("%w", err)
+	}
+	if len(v) != n*s.Classes {
+		return c.wrong("bytes is %d, the shape says %d", 4*len(v), 4*n*s.Classes)
+	}
+	if err := s.finite("logits", v); err != nil {
+		return c.wrong("%w", err)
+	}
+	copy(out, v)
+	return nil
+}
+
+func (c *Command) wrong(format string, a ...any) error {
+	err := fmt.Errorf(format, a...)
+	return &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: answer: %v", c.at, err), "the program must speak the framing of docs/protocol.md")}
+}
+
+// explain classes what went wrong in a pipe: noise on it is for good, an end of
+// the program may be repaired by another start.
+func (c *Command) explain(p *process, err error) error {
+	var f *fault
+	if errors.As(err, &f) {
+		return err
+	}
+	if errors.Is(err, errFraming) {
+		return &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: its standard output is %v", c.at, err), "print everything but frames to standard error")}
+	}
+	how := "does not end"
+	if p.ended() {
+		how = p.cmd.ProcessState.String()
+	}
+	said := strings.TrimSpace(p.stderr.String())
+	if said != "" {
+		said = fmt.Sprintf("; its last words: %q", said)
+	}
+	return tryAgain("%s: the program ended (%s)%s: %w", c.at, how, said, err)
+}
+
+// process is one running copy.
+type process struct {
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	raw    io.Closer // its output
+	pipe   *io.PipeReader
+	out    *bufio.Reader // from pipe
+	stderr tail
+	spec   Spec          // empty until described
+	done   chan struct{} // closed when it has ended
+}
+
+func start(argv []string) (*process, error) {
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), done: make(chan struct{})}
+	p.cmd.Stderr = &p.stderr
+	p.cmd.WaitDelay = time.Second
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	// Wait closes the pipe from the program, so what it wrote last is read
+	// through a pipe of our own that outlives it.
+	r, w := io.Pipe()
+	p.raw, p.pipe, p.out = out, r, bufio.NewReaderSize(r, 1<<16)
+	go func() {
+		_, err := io.Copy(w, out)
+		_ = p.cmd.Wait() // how it ended is in ProcessState
+		close(p.done)
+		w.CloseWithError(err)
+	}()
+	return p, nil
+}
+
+// exchange writes a message and reads the answer.
+func (p *process) exchange(h frameHeader, values []float32, limit int64) (frameHeader, []float32, error) {
+	if err := writeFrame(p.in, h, values); err != nil {
+		return frameHeader{}, nil, fmt.Errorf("write to it: %w", err)
+	}
+	h, v, err := readFrame(p.out, limit)
+	if err != nil {
+		err = fmt.Errorf("read from it: %w", err)
+	}
+	return h, v, err
+}
+
+// errKilled is what a reader of a killed program's output sees.
+var errKilled = errors.New("it was killed")
+
+// kill ends the program now, and every read from it: a child of the program may
+// hold its output open.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended already
+	_ = p.in.Close()
+	_ = p.pipe.CloseWithError(errKilled)
+	_ = p.raw.Close()
+}
+
+// patience with a program that should end.
+const endWait = 2 * time.Second
+
+// ended waits for the program's end, within reason.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(endWait):
+		return false
+	}
+}
+
+// end asks the program to end, and kills it where it does not.
+func (p *process) end() {
+	_ = p.in.Close()
+	if !p.ended() {
+		p.kill()
+		p.ended()
+	}
+}
+
+// tail keeps the last bytes written to it.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+const maxTail = 400
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, b...)
+	t.b = t.b[max(0, len(t.b)-maxTail):]
+	return len(b), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b)
+}

@@ -1,0 +1,418 @@
+package remote
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestRoundTrip: JSON and binary tensors give the logits that the model gives,
+// bit for bit, and both ends count the same.
+func TestRoundTrip(t *testing.T) {
+	for _, binary := range []string{"auto", "always", "never"} {
+		h, srv := served(t)
+		c := dial(t, Endpoint{URL: srv.URL + "/", Name: "lin", Binary: binary}, quick())
+		if c.Binary() != (binary != "never") {
+			t.Errorf("%s: binary tensors %v", binary, c.Binary())
+		}
+		const n = 23
+		x := normals(n*12, 1)
+		want, _ := small().Logits(context.Background(), x, n)
+		m := NewMeter(0, Counts{})
+		p, err := NewPool(c, quick(), m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, n*3)
+		if err := p.Ask(context.Background(), n, images(x, 12), got); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: logits differ", binary)
+		}
+		if m.Counts() != (Counts{Images: n, Requests: 6}) || h.Stats() != (ServerStats{Requests: 6, Images: n}) {
+			t.Errorf("%s: client %+v, server %+v", binary, m.Counts(), h.Stats())
+		}
+	}
+}
+
+// peer answers like a real server in all but what a test replaces.
+func peer(t *testing.T, infer http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	h, err := NewHandler(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			infer(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+func says200(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }
+}
+
+func output(fields string) string {
+	return `{"model_name":"lin","outputs":[{"name":"logits",` + fields + `}]}`
+}
+
+func ask(t *testing.T, c Caller, p Policy, n int) (Counts, error) {
+	t.Helper()
+	m := NewMeter(0, Counts{})
+	pool, err := NewPool(c, p, m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = pool.Ask(context.Background(), n, images(normals(n*12, 2), 12), make([]float32, 3*n))
+	if m.reserved != 0 {
+		t.Errorf("%d images stay reserved", m.reserved)
+	}
+	return m.Counts(), err
+}
+
+// TestBadAnswers: an answer that cannot be used is refused at once, naming the
+// field, and counts no query.
+func TestBadAnswers(t *testing.T) {
+	head := func(v string, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(headerLength, v)
+			fmt.Fprint(w, body)
+		}
+	}
+	bin := func(size int, values string) http.HandlerFunc {
+		doc := output(fmt.Sprintf(`"datatype":"FP32","shape":[2,3],"parameters":{"binary_data_size":%d}`, size))
+		return head(fmt.Sprint(len(doc)), doc+values)
+	}
+	nan := strings.Repeat("\x00\x00\x80\x3f", 4) + "\x00\x00\xc0\x7f" + "\x00\x00\x80\x3f"
+	for name, c := range map[string]struct {
+		f     http.HandlerFunc
+		words []string
+	}{
+		"other shape":       {says200(output(`"datatype":"FP32","shape":[2,5],"data":[1,2,3,4,5,6,7,8,9,10]`)), []string{"outputs[0].shape is [2 5], want [2 3]"}},
+		"other batch":       {says200(output(`"datatype":"FP32","shape":[1,3],"data":[1,2,3]`)), []string{"outputs[0].shape is [1 3], want [2 3]"}},
+		"other type":        {says200(output(`"datatype":"FP16","shape":[2,3],"data":[1,2,3,4,5,6]`)), []string{`outputs[0].datatype is "FP16"`}},
+		"too few":           {says200(output(`"datatype":"FP32","shape":[2,3],"data":[1,2,3,4,5]`)), []string{"outputs[0].data holds 5 numbers"}},
+		"too many":          {says200(output(`"datatype":"FP32","shape":[2,3],"data":[1,2,3,4,5,6,7]`)), []string{"outputs[0].data holds more than 6"}},
+		"no data":           {says200(output(`"datatype":"FP32","shape":[2,3]`)), []string{"outputs[0].data is no array"}},
+		"null":              {says200(output(`"datatype":"FP32","shape":[2,3],"data":[1,null,3,4,5,6]`)), []string{"outputs[0].data holds", "null"}},
+		"text":              {says200(output(`"datatype":"FP32","shape":[2,3],"data":["NaN",2,3,4,5,6]`)), []string{"outputs[0].data holds", "NaN"}},
+		"Python's NaN":      {says200(output(`"datatype":"FP32","shape":[2,3],"data":[1,NaN,3,4,5,6]`)), []string{"outputs", "NaN"}},
+		"infinite":          {says200(output(`"datatype":"FP32","shape":[2,3],"data":[1,1e99,3,4,5,6]`)), []string{"outputs[0].data holds 1e99"}},
+		"HTML":              {says200("<!DOCTYPE html><html><body>Welcome</body></html>"), []string{"outputs", "HTML"}},
+		"empty":             {says200(""), []string{"outputs", "empty"}},
+		"half a document":   {says200(output(`"datatype":"FP32","shape":[2,3],"data":[1,2`)[:70]), []string{"outputs", "no JSON"}},
+		"another tensor":    {says200(`{"outputs":[{"name":"probs","datatype":"FP32","shape":[2,3],"data":[1,2,3,4,5,6]}]}`), []string{`no tensor "logits"`}},
+		"no tensors":        {says200(`{"error":null}`), []string{`no tensor "logits"`}},
+		"binary NaN":        {bin(24, nan), []string{"outputs[0].data holds NaN for image 1, class 1"}},
+		"binary size":       {bin(20, nan), []string{"outputs[0].parameters.binary_data_size is 20, its shape says 24"}},
+		"binary size short": {bin(24, nan[:20]), []string{"outputs[0].parameters.binary_data_size is 24, and 20 bytes follow"}},
+		"binary negative":   {bin(-4, nan), []string{"outputs[0].parameters.binary_data_size is -4"}},
+		"header length":     {head("99999", "{}"), []string{headerLength}},
+		"header minus":      {head("-1", "{}"), []string{headerLength}},
+		"endless":           {says200(strings.Repeat(" ", maxDocument+2*3*bytesPerNumber+1)), []string{"longer than"}},
+		"status 400":        {func(w http.ResponseWriter, _ *http.Request) { answerError(w, 400, errors.New("bad input")) }, []string{"status 400: bad input"}},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) },
+			[]string{"redirects (status 307)"}},
+		"HTML status": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(422)
+			fmt.Fprint(w, "<html><script>x</script><h1>No\nway</h1>\x1b[31m</html>")
+		}, []string{"status 422: No way"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int64
+			srv := peer(t, func(w http.ResponseWriter, r *http.Request) { calls.Add(1); c.f(w, r) })
+			n, err := ask(t, dial(t, Endpoint{URL: srv.URL, Name: "lin"}, quick()), quick(), 2)
+			userError(t, err, append(c.words, "model.url "+srv.URL)...)
+			if calls.Load() != 1 || n.Images != 0 || n.Retried != 2 {
+				t.Errorf("asked %d times, counted %+v", calls.Load(), n)
+			}
+		})
+	}
+}
+
+// TestTroubleThatPasses: what fails twice and then works is asked again, and
+// each image is counted once.
+func TestTroubleThatPasses(t *testing.T) {
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
+	hijack := func(say string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // so that closing is orderly
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			_, _ = io.WriteString(c, say)
+			_ = c.Close()
+		}
+	}
+	for name, f := range map[string]http.HandlerFunc{
+		"429":       status(429),
+		"500":       status(500),
+		"503":       status(503),
+		"nothing":   hijack(""),
+		"half head": hijack("HTTP/1.1 200 O"),
+		"half body": hijack("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + output(`"datatype":"FP32","shape":[2,3],"data":[1,2`)),
+		"slower": func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // the server only watches the connection after the body
+			<-r.Context().Done()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, err := NewHandler(small())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var calls atomic.Int64
+			srv := peer(t, func(w http.ResponseWriter, r *http.Request) {
+				if calls.Add(1) <= 2 {
+					f(w, r)
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
+			p := quick()
+			c := dial(t, Endpoint{URL: srv.URL, Name: "lin"}, p)
+			if name == "slower" {
+				p.Timeout = 100 * time.Millisecond
+			}
+			n, err := ask(t, c, p, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n != (Counts{Images: 2, Requests: 1, Retried: 4}) || h.Stats().Images != 2 {
+				t.Errorf("counted %+v, server %+v", n, h.Stats())
+			}
+			// And when it never passes, the error says what it was.
+			calls.Store(-1000)
+			p.Retries = 1
+			n, err = ask(t, c, p, 2)
+			words := map[string]string{"nothing": "connection broke", "half head": "connection broke", "half body": "answer broke off", "slower": "model.timeout"}[name]
+			userError(t, err, words, "gave up after 2 tries", srv.URL)
+			if n.Images != 0 || n.Retried != 4 {
+				t.Errorf("counted %+v", n)
+			}
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for v, want := range map[string]time.Duration{"3": 3 * time.Second, "": 0, "soon": 0, "-1": 0,
+		"Fri, 02 Jan 2026 03:04:15 GMT": 10 * time.Second, "Fri, 02 Jan 2026 03:00:00 GMT": 0} {
+		if got := retryAfter(v, now); got != want {
+			t.Errorf("%q: %v, want %v", v, got, want)
+		}
+	}
+	var slept []time.Duration
+	asked := 0
+	r := &retrier{p: Policy{Retries: 5, Timeout: time.Second, Backoff: 10 * time.Millisecond},
+		sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }}
+	err := r.do(context.Background(), func(context.Context) error {
+		asked++
+		return &fault{err: errors.New("busy"), kind: again, after: time.Duration(asked) * 2 * time.Second}
+	})
+	userError(t, err, "busy", "asks to wait 6s")
+	if !slices.Equal(slept, []time.Duration{2 * time.Second, 4 * time.Second}) {
+		t.Errorf("slept %v", slept)
+	}
+}
+
+// TestBackoffGrows: each wait lies between half and all of twice the one before.
+func TestBackoffGrows(t *testing.T) {
+	var slept []time.Duration
+	r := &retrier{p: Policy{Retries: 9, Timeout: time.Second},
+		sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }}
+	if err := r.do(context.Background(), func(context.Context) error { return tryAgain("no") }); err == nil || len(slept) != 9 {
+		t.Fatalf("%v after %d waits", err, len(slept))
+	}
+	for i, d := range slept {
+		full := min(firstBackoff<<i, lastBackoff)
+		if d < full/2 || d > full+time.Nanosecond {
+			t.Errorf("wait %d is %v, want %v to %v", i, d, full/2, full)
+		}
+	}
+}
+
+// TestServerComesBack: a server that is down is waited for, also between the
+// requests of a run, without spending tries.
+func TestServerComesBack(t *testing.T) {
+	h, err := NewHandler(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_ = l.Close()
+	start := func(l net.Listener) *http.Server {
+		s := &http.Server{Handler: h}
+		go func() { _ = s.Serve(l) }()
+		return s
+	}
+	listen := func() net.Listener {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Error(err)
+		}
+		return l
+	}
+	p := quick()
+	p.Retries, p.Timeout, p.Backoff = 1, 10*time.Second, 10*time.Millisecond
+	var news atomic.Int64
+	p.Log = func(string) { news.Add(1) }
+	first := make(chan *http.Server, 1)
+	time.AfterFunc(150*time.Millisecond, func() { first <- start(listen()) })
+	c := dial(t, Endpoint{URL: "http://" + addr, Name: "lin"}, p)
+	if news.Load() != 1 {
+		t.Errorf("told %d times that the server is waited for", news.Load())
+	}
+	_ = (<-first).Close()
+	second := make(chan *http.Server, 1)
+	time.AfterFunc(150*time.Millisecond, func() { second <- start(listen()) })
+	n, err := ask(t, c, p, 9)
+	if err != nil || n.Images != 9 || h.Stats().Images != 9 {
+		t.Errorf("%v, client %+v, server %+v", err, n, h.Stats())
+	}
+	_ = (<-second).Close()
+	p.Timeout = 50 * time.Millisecond
+	_, err = ask(t, c, p, 1)
+	userError(t, err, "nobody answers", addr)
+}
+
+func TestDialRefuses(t *testing.T) {
+	h, err := NewHandler(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var meta, ready string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/v2/models/lin" && meta != "":
+			fmt.Fprint(w, meta)
+		case r.URL.Path == "/v2/health/ready" && ready != "":
+			http.Error(w, ready, http.StatusServiceUnavailable)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	}))
+	defer srv.Close()
+	in, out := `{"name":"x","datatype":"FP32","shape":[-1,1,4,3]}`, `{"name":"y","datatype":"FP32","shape":[-1,3]}`
+	doc := func(in, out string) string {
+		return `{"name":"lin","platform":"","inputs":[` + in + `],"outputs":[` + out + `]}`
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		e           Endpoint
+		meta, ready string
+		words       []string
+	}{
+		"no URL":        {e: Endpoint{Name: "lin"}, words: []string{"model.url"}},
+		"not HTTP":      {e: Endpoint{URL: "grpc://host:1", Name: "lin"}, words: []string{"model.url"}},
+		"password":      {e: Endpoint{URL: "http://me:secret@host", Name: "lin"}, words: []string{"model.url"}},
+		"no name":       {e: Endpoint{URL: srv.URL}, words: []string{"model.name"}},
+		"other name":    {e: Endpoint{URL: srv.URL, Name: "other"}, words: []string{"model.name", `"other"`}},
+		"binary":        {e: Endpoint{URL: srv.URL, Name: "lin", Binary: "yes"}, words: []string{"model.binary"}},
+		"no token":      {e: Endpoint{URL: srv.URL, Name: "lin", TokenEnv: "FLOPS_TEST_UNSET"}, words: []string{"model.token_env", "FLOPS_TEST_UNSET"}},
+		"empty token":   {e: Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty}, words: []string{"model.token_file"}},
+		"missing token": {e: Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty + "x"}, words: []string{"model.token_file"}},
+		"no CA":         {e: Endpoint{URL: srv.URL, Name: "lin", CAFile: empty}, words: []string{"model.ca_file"}},
+		"not ready":     {e: Endpoint{URL: srv.URL, Name: "lin"}, ready: "loading", words: []string{"/v2/health/ready", "503", "loading"}},
+		"HTML":          {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: "<html>", words: []string{"/v2/models/lin", "HTML"}},
+		"two inputs":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in+","+in, out), words: []string{"inputs has 2"}},
+		"input type":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "FP32", "UINT8", 1), out), words: []string{"inputs[0].datatype", "UINT8"}},
+		"input rank":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1,", "", 1), out), words: []string{"inputs[0].shape"}},
+		"input open":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "4", "-1", 1), out), words: []string{"inputs[0].shape"}},
+		"fixed batch":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1", "8", 1), out), words: []string{"inputs[0].shape", "8"}},
+		"output type":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "FP32", "INT64", 1)), words: []string{"outputs[0].datatype", "INT64"}},
+		"output open":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "-1]", 1)), words: []string{"outputs[0].shape"}},
+		"output rank":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "3,2]", 1)), words: []string{"outputs[0].shape"}},
+		"two outputs":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, out+","+out), words: []string{"outputs has 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			meta, ready = c.meta, c.ready
+			_, err := Dial(context.Background(), c.e, quick())
+			userError(t, err, c.words...)
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error holds the password: %v", err)
+			}
+		})
+	}
+	meta, ready = doc(in, strings.Replace(out, "3]", "-1]", 1)), ""
+	if c := dial(t, Endpoint{URL: srv.URL, Name: "lin", Classes: 3}, quick()); c.Spec().Classes != 3 {
+		t.Errorf("classes %d", c.Spec().Classes)
+	}
+	meta = doc(in, out+","+strings.Replace(out, `"y"`, `"logits"`, 1))
+	if c := dial(t, Endpoint{URL: srv.URL, Name: "lin"}, quick()); c.Spec().Output != "logits" {
+		t.Errorf("output %q", c.Spec().Output)
+	}
+	if n := h.Stats(); n.Requests+n.Failed > 0 {
+		t.Errorf("the model was asked before the run: %+v", n)
+	}
+}
+
+// TestTLSAndToken: the certificate is checked, the token arrives, and no error
+// ever holds it, not even one that the server echoes.
+func TestTLSAndToken(t *testing.T) {
+	const token = "hush-hush-0123"
+	h, err := NewHandler(small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Authorization"); got != "Bearer "+token {
+			answerError(w, http.StatusForbidden, fmt.Errorf("%q is not welcome", got))
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that are meant to fail
+	srv.StartTLS()
+	defer srv.Close()
+	dir := t.TempDir()
+	ca, good, wrong := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "token"), filepath.Join(dir, "wrong")
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	for path, b := range map[string][]byte{ca: cert, good: []byte(token + "\n"), wrong: []byte("not-" + token)} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := ask(t, dial(t, Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: good}, quick()), quick(), 3); err != nil || n.Images != 3 {
+		t.Errorf("%+v, %v", n, err)
+	}
+	t.Setenv("FLOPS_TEST_TOKEN", token)
+	dial(t, Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenEnv: "FLOPS_TEST_TOKEN"}, quick())
+	_, err = Dial(context.Background(), Endpoint{URL: srv.URL, Name: "lin", TokenFile: good}, quick())
+	userError(t, err, "secure connection", srv.URL)
+	_, err = Dial(context.Background(), Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: wrong}, quick())
+	userError(t, err, "status 403", "[token]")
+	if strings.Contains(fmt.Sprintf("%+v %v", err, errors.Unwrap(err)), token) {
+		t.Errorf("the error holds the token: %v", err)
+	}
+}

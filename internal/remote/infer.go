@@ -1,0 +1,175 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// refusal is an error with the status that says whose fault it is.
+type refusal struct {
+	status int
+	err    error
+}
+
+func (r *refusal) Error() string { return r.err.Error() }
+
+func bad(format string, a ...any) error {
+	return &refusal{http.StatusBadRequest, fmt.Errorf(format, a...)}
+}
+
+func (h *Handler) infer(w http.ResponseWriter, r *http.Request) {
+	head, tail, n, err := h.answer(w, r)
+	h.mu.Lock()
+	if err != nil {
+		h.stats.Failed++
+	} else {
+		h.stats.Requests++
+		h.stats.Images += int64(n)
+	}
+	h.mu.Unlock()
+	if err != nil {
+		status := http.StatusInternalServerError
+		var ref *refusal
+		if errors.As(err, &ref) {
+			status = ref.status
+		}
+		answerError(w, status, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if tail != nil {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set(headerLength, fmt.Sprint(len(head)))
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(head)+len(tail)))
+	_, _ = w.Write(append(head, tail...)) // a client that is gone needs no answer
+}
+
+// answer reads a request, asks the model and writes the answer's document and,
+// for a binary output, its bytes.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (head, tail []byte, n int, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.limit))
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return nil, nil, 0, &refusal{http.StatusRequestEntityTooLarge, fmt.Errorf("the request is longer than %d bytes", h.limit)}
+		}
+		return nil, nil, 0, bad("the request broke off: %w", err)
+	}
+	req, images, n, err := h.decode(body, r.Header.Get(headerLength))
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	logits, err := h.predict(r.Context(), images, n)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	out := wireTensor{Name: h.spec.Output, Datatype: fp32, Shape: []int64{int64(n), int64(h.spec.Classes)}}
+	if req.wantsBinary() {
+		tail = appendFloats(make([]byte, 0, 4*len(logits)), logits)
+		out.Parameters = &wireParameters{BinaryDataSize: ptr(int64(len(tail)))}
+	} else {
+		out.Data = jsonFloats(logits)
+	}
+	head, err = json.Marshal(inferResponse{ModelName: h.spec.Name, ID: req.ID, Outputs: []wireTensor{out}})
+	return head, tail, n, err
+}
+
+// wantsBinary is the output's own wish, else the whole request's.
+func (r *inferRequest) wantsBinary() bool {
+	if len(r.Outputs) > 0 {
+		if p := r.Outputs[0].Parameters; p != nil && p.BinaryData != nil {
+			return *p.BinaryData
+		}
+	}
+	return r.Parameters != nil && r.Parameters.BinaryDataOutput != nil && *r.Parameters.BinaryDataOutput
+}
+
+// decode checks a request whole before the model sees any of it.
+func (h *Handler) decode(body []byte, length string) (*inferRequest, []float32, int, error) {
+	doc, rest := body, []byte(nil)
+	if length != "" {
+		size, err := strconv.ParseUint(length, 10, 31)
+		if err != nil || int64(size) > int64(len(body)) {
+			return nil, nil, 0, bad("header %s is %q in a request of %d bytes", headerLength, length, len(body))
+		}
+		doc, rest = body[:size], body[size:]
+	}
+	var req inferRequest
+	if err := json.Unmarshal(doc, &req); err != nil {
+		return nil, nil, 0, bad("the request is no JSON: %w", err)
+	}
+	if len(req.Inputs) != 1 || req.Inputs[0].Name != h.spec.Input {
+		return nil, nil, 0, bad("inputs: want one tensor named %s", h.spec.Input)
+	}
+	if len(req.Outputs) > 1 || (len(req.Outputs) == 1 && req.Outputs[0].Name != h.spec.Output) {
+		return nil, nil, 0, bad("outputs: the only tensor is named %s", h.spec.Output)
+	}
+	in := req.Inputs[0]
+	if in.Datatype != fp32 {
+		return nil, nil, 0, bad("inputs[0].datatype is %q, want FP32", in.Datatype)
+	}
+	want := h.meta.Inputs[0].Shape
+	if len(in.Shape) != 4 || in.Shape[1] != want[1] || in.Shape[2] != want[2] || in.Shape[3] != want[3] {
+		return nil, nil, 0, bad("inputs[0].shape is %v, want %v", in.Shape, want)
+	}
+	if in.Shape[0] < 1 || in.Shape[0] > int64(h.spec.MaxBatch) {
+		return nil, nil, 0, bad("inputs[0].shape is %v, want 1 to %d images", in.Shape, h.spec.MaxBatch)
+	}
+	n := int(in.Shape[0])
+	images, err := floatsOf(&in, rest, n*h.spec.Pixels())
+	if err != nil {
+		return nil, nil, 0, bad("inputs[0]%w", err)
+	}
+	return &req, images, n, nil
+}
+
+// floatsOf reads the values of a tensor from its JSON or from the bytes behind.
+func floatsOf(t *wireTensor, rest []byte, want int) ([]float32, error) {
+	if t.Parameters == nil || t.Parameters.BinaryDataSize == nil {
+		v, err := readFloats(t.Data, want)
+		if err != nil {
+			return nil, fmt.Errorf(".data %w", err)
+		}
+		return v, nil
+	}
+	if size := *t.Parameters.BinaryDataSize; size != int64(4*want) || size != int64(len(rest)) {
+		return nil, fmt.Errorf(".parameters.binary_data_size is %d, the shape says %d, and %d bytes follow", size, 4*want, len(rest))
+	}
+	v := binaryFloats(rest)
+	if i := notFinite(v); i >= 0 {
+		return nil, fmt.Errorf(".data holds %v at %d", v[i], i)
+	}
+	return v, nil
+}
+
+// predict waits for its turn and asks the model.
+func (h *Handler) predict(ctx context.Context, images []float32, n int) ([]float32, error) {
+	select {
+	case h.turn <- struct{}{}:
+		defer func() { <-h.turn }()
+	case <-ctx.Done():
+		return nil, &refusal{http.StatusServiceUnavailable, ctx.Err()}
+	}
+	// A request whose client left while it waited is not worth the work; once
+	// begun it is finished, so that what is counted was answered.
+	if err := ctx.Err(); err != nil {
+		return nil, &refusal{http.StatusServiceUnavailable, err}
+	}
+	v, err := h.model.Logits(context.WithoutCancel(ctx), images, n)
+	if err != nil {
+		return nil, fmt.Errorf("the model failed: %w", err)
+	}
+	if len(v) != n*h.spec.Classes {
+		return nil, fmt.Errorf("the model gave %d logits for %d images", len(v), n)
+	}
+	if i := notFinite(v); i >= 0 {
+		return nil, fmt.Errorf("the model gave %v for image %d", v[i], i/h.spec.Classes)
+	}
+	return v, nil
+}

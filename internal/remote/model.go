@@ -1,0 +1,259 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/prompt"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Model is a model that can only be called, behind a frame of learned pixels
+// and a mapping of its classes to the task's. Its only parameters are the
+// frame's, and it answers queries of kind Weight alone.
+type Model struct {
+	pool  *Pool
+	frame *prompt.Frame // nil: no prompt, nothing to train
+	mapTo *prompt.Mapping
+	loss  objective.Objective
+	noise noise.Source
+
+	batch    *query.Batch
+	prepared []float32   // of batch: what the frame keeps of each image
+	perturb  [][]float32 // the frame's parameters under each direction
+}
+
+var _ query.Model = (*Model)(nil)
+
+// NewModel puts a frame (or nil), a mapping and an objective around a pool.
+func NewModel(p *Pool, f *prompt.Frame, m *prompt.Mapping, loss objective.Objective, src noise.Source) (*Model, error) {
+	s := p.Spec()
+	if f != nil && (f.Channels != s.Channels || f.Height != s.Height || f.Width != s.Width) {
+		return nil, uierr.New(fmt.Sprintf("prompt: a frame for images of %d×%d×%d, and model %s takes %d×%d×%d", f.Channels, f.Height, f.Width, s.Name, s.Channels, s.Height, s.Width),
+			"give the data the model's size")
+	}
+	if m.Model != s.Classes {
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping: is for %d classes, and model %s has %d", m.Model, s.Name, s.Classes), "map to the model's classes")
+	}
+	if _, coupled := loss.(objective.Coupled); coupled {
+		return nil, uierr.New(fmt.Sprintf("objective.kind: %s needs embeddings, and a model that can only be called gives logits", loss.Name()), "use model.kind: local")
+	}
+	return &Model{pool: p, frame: f, mapTo: m, loss: loss, noise: src}, nil
+}
+
+// Pool is what the model calls through; its Counts are the ledger's queries.
+func (m *Model) Pool() *Pool { return m.pool }
+
+// Mapping is the mapping of the model's classes to the task's.
+func (m *Model) Mapping() *prompt.Mapping { return m.mapTo }
+
+// LearnMapping asks the model, without the prompt, about labelled images of a
+// task and uses the mapping that its answers suggest.
+func (m *Model) LearnMapping(ctx context.Context, b *query.Batch, task int) error {
+	s := m.pool.Spec()
+	if err := m.check(b); err != nil {
+		return err
+	}
+	px, logits := s.Pixels(), make([]float32, b.N*s.Classes)
+	err := m.pool.Ask(ctx, b.N, func(i int, dst []float32) { copy(dst, b.X[i*px:(i+1)*px]) }, logits)
+	if err != nil {
+		return err
+	}
+	to, err := prompt.Learn(logits, s.Classes, b.Labels[:b.N], task)
+	if err == nil {
+		m.mapTo = to
+	}
+	return err
+}
+
+// Params is the frame.
+func (m *Model) Params() []*query.Param {
+	if m.frame == nil {
+		return nil
+	}
+	return []*query.Param{m.frame.Param}
+}
+
+// Sites is empty: nothing inside the model can be reached.
+func (m *Model) Sites() []query.Site { return nil }
+
+// Touch does nothing: every call reads the parameters anew.
+func (m *Model) Touch() {}
+
+// ForwardFLOPs is 0: nobody knows what a call costs the server.
+func (m *Model) ForwardFLOPs() int64 { return 0 }
+
+// Close ends the calls.
+func (m *Model) Close() error { return m.pool.Close() }
+
+func (m *Model) check(b *query.Batch) error {
+	if s := m.pool.Spec(); len(b.X) < b.N*s.Pixels() || len(b.Labels) < b.N {
+		return uierr.New(fmt.Sprintf("data: a batch of %d images has %d values and %d labels, and model %s takes %d×%d×%d", b.N, len(b.X), len(b.Labels), s.Name, s.Channels, s.Height, s.Width),
+			"give the data the model's size")
+	}
+	return nil
+}
+
+// prepare is what the frame keeps of each image of a batch.
+func (m *Model) prepare(dst []float32, b *query.Batch) ([]float32, error) {
+	if err := m.check(b); err != nil {
+		return nil, err
+	}
+	px := m.pool.Spec().Pixels()
+	if cap(dst) < b.N*px {
+		dst = make([]float32, b.N*px)
+	}
+	dst = dst[:b.N*px]
+	for i := range b.N {
+		m.shape(dst[i*px:(i+1)*px], b.X[i*px:(i+1)*px])
+	}
+	return dst, nil
+}
+
+func (m *Model) shape(dst, img []float32) {
+	if m.frame == nil {
+		copy(dst, img)
+		return
+	}
+	m.frame.Prepare(dst, img)
+}
+
+// apply writes a prepared image behind a frame of the given pixels.
+func (m *Model) apply(dst, prepared, data []float32) {
+	if m.frame == nil {
+		copy(dst, prepared)
+		return
+	}
+	m.frame.Apply(dst, prepared, data)
+}
+
+// Clean asks about the batch behind the frame as it is, and keeps the batch for
+// Losses.
+func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.Clean, error) {
+	if len(sites) > 0 {
+		return nil, fmt.Errorf("remote: a model that can only be called has no sites")
+	}
+	prepared, err := m.prepare(m.prepared, b)
+	if err != nil {
+		return nil, err
+	}
+	m.batch, m.prepared = b, prepared
+	return m.ask(ctx, b, prepared)
+}
+
+// Evaluate asks about a batch and keeps nothing.
+func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+	prepared, err := m.prepare(nil, b)
+	if err != nil {
+		return nil, err
+	}
+	return m.ask(ctx, b, prepared)
+}
+
+func (m *Model) ask(ctx context.Context, b *query.Batch, prepared []float32) (*query.Clean, error) {
+	var data []float32
+	if m.frame != nil {
+		data = m.frame.Param.Data
+	}
+	px, task := m.pool.Spec().Pixels(), m.mapTo.Task()
+	logits, err := m.logits(ctx, b.N, func(i int, dst []float32) { m.apply(dst, prepared[i*px:(i+1)*px], data) })
+	if err != nil {
+		return nil, err
+	}
+	c := &query.Clean{Losses: make([]float32, b.N), Logits: logits, Classes: task}
+	return c, m.loss.Losses(c.Losses, logits, b.N, task, b.Labels[:b.N])
+}
+
+// logits asks about n images and maps the answers to the task's classes.
+func (m *Model) logits(ctx context.Context, n int, image Images) ([]float32, error) {
+	raw := make([]float32, n*m.pool.Spec().Classes)
+	if err := m.pool.Ask(ctx, n, image, raw); err != nil {
+		return nil, err
+	}
+	out := make([]float32, n*m.mapTo.Task())
+	m.mapTo.Apply(out, raw, n)
+	return out, nil
+}
+
+// Losses asks about every query's image behind the frame θ + sign·σ·z of its
+// direction, which the images share (DESIGN 3.2).
+func (m *Model) Losses(ctx context.Context, p *query.Perturbation, q []query.Query, out []float32) error {
+	if err := m.checkPerturbation(p); err != nil {
+		return err
+	}
+	if m.batch == nil {
+		return fmt.Errorf("remote: Losses before Clean")
+	}
+	if len(q) == 0 {
+		return nil
+	}
+	at := m.directions(p, q)
+	px, task := m.pool.Spec().Pixels(), m.mapTo.Task()
+	logits, err := m.logits(ctx, len(q), func(j int, dst []float32) {
+		i := int(q[j].Image)
+		m.apply(dst, m.prepared[i*px:(i+1)*px], m.perturb[at[j]])
+	})
+	if err != nil {
+		return err
+	}
+	labels := make([]int32, len(q))
+	for j, x := range q {
+		labels[j] = m.batch.Labels[x.Image]
+	}
+	return m.loss.Losses(out, logits, len(q), task, labels)
+}
+
+// directions makes the perturbed parameters of every (pair, sign) among the
+// queries and says which is whose.
+func (m *Model) directions(p *query.Perturbation, q []query.Query) []int {
+	type group struct {
+		pair int32
+		sign int8
+	}
+	seen, at := map[group]int{}, make([]int, len(q))
+	for j, x := range q {
+		g := group{x.Pair, x.Sign}
+		k, ok := seen[g]
+		if !ok {
+			k = len(seen)
+			seen[g] = k
+			if k == len(m.perturb) {
+				m.perturb = append(m.perturb, make([]float32, len(m.frame.Param.Data)))
+			}
+			m.noise.AddScaled(m.perturb[k], m.frame.Param.Data, float32(x.Sign)*p.Sigma[0], counter(p.Step, x.Pair), 0)
+		}
+		at[j] = k
+	}
+	return at
+}
+
+// counter names the noise of the frame, which is parameter 0.
+func counter(step uint32, pair int32) noise.Counter {
+	return noise.Counter{Step: step, Site: query.WeightSite, Image: 0, Pair: uint32(pair)}
+}
+
+func (m *Model) checkPerturbation(p *query.Perturbation) error {
+	switch {
+	case p.Kind != query.Weight:
+		return uierr.New("estimator.name: a model that can only be called has no sites to perturb", "use estimator.name: weight")
+	case m.frame == nil:
+		return uierr.New("prompt.kind: none leaves nothing to train", "use prompt.kind: frame")
+	case len(p.Params) != 1 || p.Params[0] != 0 || len(p.Sigma) != 1:
+		return fmt.Errorf("remote: perturbation of parameters %v with %d scales, the model has one", p.Params, len(p.Sigma))
+	}
+	return nil
+}
+
+// Accumulate adds Σ C·z to the frame's gradient.
+func (m *Model) Accumulate(_ context.Context, p *query.Perturbation, t []query.Term) error {
+	if err := m.checkPerturbation(p); err != nil {
+		return err
+	}
+	for _, x := range t {
+		m.noise.Axpy(m.frame.Param.Grad, x.C, counter(p.Step, x.Pair), 0)
+	}
+	return nil
+}

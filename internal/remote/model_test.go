@@ -1,0 +1,204 @@
+package remote
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/prompt"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// prompted is a model behind a frame, with a batch of five images.
+func prompted(t *testing.T, mode string) (*Model, *flaky, *query.Batch, noise.Source) {
+	t.Helper()
+	f := &flaky{linear: small()}
+	frame, err := prompt.NewFrame(mode, 1, 1, 4, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(frame.Param.Data, normals(len(frame.Param.Data), 8))
+	frame.Param.Grad = make([]float32, len(frame.Param.Data))
+	m, err := prompt.Given([]int{2, 0}, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := noise.New("gaussian", "none", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPool(t, f, quick(), NewMeter(0, Counts{}), newMemory())
+	r, err := NewModel(p, frame, m, objective.CE{}, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &query.Batch{N: 5, X: normals(5*12, 9), Labels: []int32{0, 1, 1, 0, 1}, Index: []int32{0, 1, 2, 3, 4}}
+	return r, f, b, src
+}
+
+// TestModelLosses: the loss of every query is that of its image behind
+// θ + sign·σ·z, for any allocation, and the clean pass is σ = 0.
+func TestModelLosses(t *testing.T) {
+	for _, mode := range []string{prompt.Over, prompt.Around} {
+		m, f, b, src := prompted(t, mode)
+		ctx := context.Background()
+		c, err := m.Clean(ctx, b, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := []query.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
+			{Image: 3, Pair: 0, Sign: 1}, {Image: 3, Pair: 0, Sign: -1}, {Image: 4, Pair: 0, Sign: 1}}
+		p := &query.Perturbation{Kind: query.Weight, Step: 17, Params: []int{0}, Sigma: []float32{0.1}}
+		got := make([]float32, len(q))
+		if err := m.Losses(ctx, p, q, got); err != nil {
+			t.Fatal(err)
+		}
+		if f.asked.Load() != int64(b.N+len(q)) {
+			t.Errorf("%d images asked for %d", f.asked.Load(), b.N+len(q))
+		}
+		theta := slices.Clone(m.frame.Param.Data)
+		loss := func(image int) float32 {
+			one := &query.Batch{N: 1, X: b.X[image*12 : image*12+12], Labels: b.Labels[image : image+1]}
+			c, err := m.Evaluate(ctx, one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.Losses[0]
+		}
+		for i := range b.N {
+			if want := loss(i); c.Losses[i] != want {
+				t.Errorf("image %d: clean loss %v, evaluated %v", i, c.Losses[i], want)
+			}
+		}
+		for j, x := range q {
+			src.AddScaled(m.frame.Param.Data, theta, float32(x.Sign)*0.1, noise.Counter{Step: 17, Site: query.WeightSite, Pair: uint32(x.Pair)}, 0)
+			if want := loss(int(x.Image)); got[j] != want {
+				t.Errorf("%s, query %+v: loss %v, want %v", mode, x, got[j], want)
+			}
+		}
+		if asked := f.asked.Load(); asked != int64(b.N+len(q)) {
+			t.Errorf("asked again for %d images whose answers were known", asked-int64(b.N+len(q)))
+		}
+	}
+}
+
+// TestModelGradient: antithetic pairs averaged over many directions agree with
+// finite differences of the mean loss along a fixed direction, within 4.5
+// standard errors.
+func TestModelGradient(t *testing.T) {
+	m, _, b, _ := prompted(t, prompt.Over)
+	ctx := context.Background()
+	if _, err := m.Clean(ctx, b, nil); err != nil {
+		t.Fatal(err)
+	}
+	u := normals(len(m.frame.Param.Data), 10)
+	const sigma, pairs, steps = 0.01, 8, 60
+	var q []query.Query
+	for i := range b.N {
+		for p := range pairs {
+			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+		}
+	}
+	out := make([]float32, len(q))
+	var n, sum, sq float64
+	for step := range steps {
+		p := &query.Perturbation{Kind: query.Weight, Step: uint32(step), Params: []int{0}, Sigma: []float32{sigma}}
+		if err := m.Losses(ctx, p, q, out); err != nil {
+			t.Fatal(err)
+		}
+		var terms []query.Term
+		for j := 0; j < len(q); j += 2 {
+			terms = append(terms, query.Term{Image: q[j].Image, Pair: q[j].Pair, C: (out[j] - out[j+1]) / (2 * sigma) / float32(b.N*pairs)})
+		}
+		clear(m.frame.Param.Grad)
+		if err := m.Accumulate(ctx, p, terms); err != nil {
+			t.Fatal(err)
+		}
+		var v float64
+		for j, g := range m.frame.Param.Grad {
+			v += float64(g) * float64(u[j])
+		}
+		n, sum, sq = n+1, sum+v, sq+v*v
+	}
+	theta := slices.Clone(m.frame.Param.Data)
+	at := func(h float32) float64 {
+		for j := range theta {
+			m.frame.Param.Data[j] = theta[j] + h*u[j]
+		}
+		c, err := m.Evaluate(ctx, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s float64
+		for _, l := range c.Losses {
+			s += float64(l)
+		}
+		return s / float64(b.N)
+	}
+	want := (at(1e-2) - at(-1e-2)) / 2e-2
+	mean := sum / n
+	se := math.Sqrt((sq/n - mean*mean) / (n - 1))
+	if math.Abs(mean-want) > 4.5*se || se > math.Abs(want) {
+		t.Errorf("mean %v ± %v, finite difference %v", mean, se, want)
+	}
+}
+
+func TestModelMapping(t *testing.T) {
+	m, _, b, _ := prompted(t, prompt.Over)
+	if err := m.LearnMapping(context.Background(), b, 2); err != nil {
+		t.Fatal(err)
+	}
+	logits, _ := small().Logits(context.Background(), b.X, b.N)
+	want, err := prompt.Learn(logits, 3, b.Labels, 2)
+	if err != nil || !slices.Equal(m.Mapping().To, want.To) {
+		t.Errorf("mapping %v, want %v (%v)", m.Mapping(), want, err)
+	}
+	if m.Pool().Counts().Images != 5 {
+		t.Errorf("counted %+v", m.Pool().Counts())
+	}
+}
+
+func TestModelRefuses(t *testing.T) {
+	m, _, b, src := prompted(t, prompt.Over)
+	ctx := context.Background()
+	out, q := make([]float32, 1), []query.Query{{}}
+	weight := &query.Perturbation{Kind: query.Weight, Params: []int{0}, Sigma: []float32{1}}
+	if m.Losses(ctx, weight, q, out) == nil {
+		t.Error("Losses before Clean")
+	}
+	if _, err := m.Clean(ctx, b, []int{0}); err == nil {
+		t.Error("a site was taken")
+	}
+	userError(t, m.Losses(ctx, &query.Perturbation{Kind: query.Activation, Sites: []int{0}, Sigma: []float32{1}}, q, out), "estimator.name")
+	_, err := m.Clean(ctx, &query.Batch{N: 2, X: make([]float32, 12), Labels: []int32{0, 1}}, nil)
+	userError(t, err, "data", "1×4×3")
+	id, err := prompt.Identity(2, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewModel(m.pool, nil, id, objective.CE{}, src)
+	userError(t, err, "prompt.mapping", "3")
+	frame, err := prompt.NewFrame(prompt.Over, 1, 3, 4, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewModel(m.pool, frame, m.Mapping(), objective.CE{}, src)
+	userError(t, err, "prompt", "3×4×4")
+	con, err := objective.NewContrastive(objective.Options{Texts: []float32{1}, Width: 1, Pairing: "class"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewModel(m.pool, nil, m.Mapping(), con, src)
+	userError(t, err, "objective.kind")
+	bare, err := NewModel(m.pool, nil, m.Mapping(), objective.Accuracy{}, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	userError(t, bare.Losses(ctx, weight, q, out), "prompt.kind")
+	if c, err := bare.Evaluate(ctx, b); err != nil || len(c.Losses) != 5 || c.Classes != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

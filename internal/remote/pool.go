@@ -1,0 +1,214 @@
+package remote
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Key names an image by the content of what is sent: the model's name, the
+// shape and every pixel (SHA-256). A run that is resumed makes the same images
+// bit for bit and so finds their answers, whatever it was doing when it stopped.
+type Key [sha256.Size]byte
+
+// Answers keeps what a model has answered. It is safe for concurrent use.
+type Answers interface {
+	// Get writes the logits of key to out and says whether they were there.
+	Get(key Key, out []float32) (bool, error)
+	// Put keeps the logits of an image that was not there.
+	Put(key Key, logits []float32) error
+}
+
+// Pool asks a Caller for many images: MaxBatch to a request, InFlight requests
+// at once, each tried again by the policy.
+type Pool struct {
+	caller  Caller
+	policy  Policy
+	retry   *retrier
+	meter   *Meter
+	answers Answers // nil: nothing is kept
+	prefix  []byte  // of every key
+}
+
+// NewPool checks the policy. answers may be nil.
+func NewPool(c Caller, p Policy, m *Meter, answers Answers) (*Pool, error) {
+	for _, v := range []struct {
+		key string
+		bad bool
+	}{{"in_flight", p.InFlight < 1 || p.InFlight > 1024}, {"max_batch", p.MaxBatch < 1}, {"retries", p.Retries < 0}, {"timeout", p.Timeout < 0}} {
+		if v.bad {
+			return nil, uierr.New("model."+v.key+": out of range", "in_flight is 1 to 1024, max_batch at least 1, retries and timeout not negative")
+		}
+	}
+	s := c.Spec()
+	if s.MaxBatch > 0 {
+		p.MaxBatch = min(p.MaxBatch, s.MaxBatch)
+	}
+	return &Pool{caller: c, policy: p, retry: p.retrier(), meter: m, answers: answers,
+		prefix: fmt.Appendf(nil, "flops %q %d %d %d %d\n", s.Name, s.Channels, s.Height, s.Width, s.Classes)}, nil
+}
+
+// Spec is the model's.
+func (p *Pool) Spec() Spec { return p.caller.Spec() }
+
+// Counts is what has been spent so far.
+func (p *Pool) Counts() Counts { return p.meter.Counts() }
+
+// Close ends the caller.
+func (p *Pool) Close() error { return p.caller.Close() }
+
+// Images writes image i to dst; it is called for any i, from several goroutines,
+// more than once, and always writes the same.
+type Images func(i int, dst []float32)
+
+// Ask writes the logits of n images to out, n×Classes. Images that the answers
+// hold already, and images equal to one before them, are not sent. The rest are
+// set aside from the budget first, all or none. When a request fails for good
+// no other is begun; those under way finish and their answers are kept.
+func (p *Pool) Ask(ctx context.Context, n int, image Images, out []float32) error {
+	s := p.Spec()
+	keys, err := p.keys(ctx, n, image)
+	if err != nil {
+		return err
+	}
+	var send []int
+	first, same := make(map[Key]int, n), make([]int, n)
+	for i, k := range keys {
+		f, seen := first[k]
+		if !seen {
+			first[k], f = i, i
+		}
+		same[i] = f
+		if seen {
+			continue
+		}
+		if p.answers != nil {
+			ok, err := p.answers.Get(k, out[i*s.Classes:(i+1)*s.Classes])
+			if err != nil {
+				return err
+			}
+			if ok {
+				continue
+			}
+		}
+		send = append(send, i)
+	}
+	if err := p.meter.reserve(len(send)); err != nil {
+		return err
+	}
+	p.meter.known(n - len(send))
+	if err := p.send(ctx, send, keys, image, out); err != nil {
+		return err
+	}
+	for i, f := range same {
+		copy(out[i*s.Classes:(i+1)*s.Classes], out[f*s.Classes:(f+1)*s.Classes])
+	}
+	return nil
+}
+
+// each runs f(worker's buffer, i) for 0..n-1 on the pool's goroutines until one
+// fails, and returns the error of the lowest i.
+func (p *Pool) each(ctx context.Context, n, buffer int, f func(buf []float32, i int) error) error {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next, failed, first := 0, n, error(nil)
+	for range min(p.policy.InFlight, n) {
+		wg.Go(func() {
+			buf := make([]float32, buffer)
+			for {
+				mu.Lock()
+				i := next
+				next++
+				stop := i >= n || first != nil || ctx.Err() != nil
+				mu.Unlock()
+				if stop {
+					return
+				}
+				if err := f(buf, i); err != nil {
+					mu.Lock()
+					if i < failed {
+						failed, first = i, err
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if first == nil {
+		return ctx.Err()
+	}
+	return first
+}
+
+// keys hashes every image.
+func (p *Pool) keys(ctx context.Context, n int, image Images) ([]Key, error) {
+	keys, px := make([]Key, n), p.Spec().Pixels()
+	err := p.each(ctx, n, px, func(buf []float32, i int) error {
+		image(i, buf)
+		b := make([]byte, 0, len(p.prefix)+4*px)
+		b = append(b, p.prefix...)
+		for _, v := range buf {
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+		}
+		keys[i] = sha256.Sum256(b)
+		return nil
+	})
+	return keys, err
+}
+
+// send asks for the images numbered in ids.
+func (p *Pool) send(ctx context.Context, ids []int, keys []Key, image Images, out []float32) error {
+	s, batch := p.Spec(), p.policy.MaxBatch
+	px := s.Pixels()
+	done := make([]bool, len(ids))
+	err := p.each(ctx, (len(ids)+batch-1)/batch, min(batch, len(ids))*(px+s.Classes), func(buf []float32, c int) error {
+		lo, hi := c*batch, min(len(ids), (c+1)*batch)
+		x, y := buf[:(hi-lo)*px], buf[len(buf)-(hi-lo)*s.Classes:]
+		for j, i := range ids[lo:hi] {
+			image(i, x[j*px:(j+1)*px])
+		}
+		if err := p.request(ctx, x, hi-lo, y); err != nil {
+			return err
+		}
+		for j, i := range ids[lo:hi] {
+			row := y[j*s.Classes : (j+1)*s.Classes]
+			copy(out[i*s.Classes:], row)
+			done[lo+j] = true
+			if p.answers != nil {
+				if err := p.answers.Put(keys[i], row); err != nil {
+					return fmt.Errorf("keep the model's answer: %w", err)
+				}
+			}
+		}
+		return nil
+	})
+	left := 0
+	for _, d := range done {
+		if !d {
+			left++
+		}
+	}
+	p.meter.release(left)
+	return err
+}
+
+// request makes one request until it is answered or given up.
+func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) error {
+	err := p.retry.do(ctx, func(ctx context.Context) error {
+		err := p.caller.Call(ctx, x, n, y)
+		if err != nil {
+			p.meter.retried(n)
+		}
+		return err
+	})
+	if err == nil {
+		p.meter.answered(n)
+	}
+	return err
+}
