@@ -138,7 +138,7 @@ func TestGemm(t *testing.T) {
 		r := rand.New(rand.NewSource(1))
 		var s Scratch
 		pick := func(list []int) int { return list[r.Intn(len(list))] }
-		for range 300 {
+		for range 120 {
 			g := gemmCase{m: pick(awkward), n: pick(awkward), k: pick(awkward),
 				padA: r.Intn(4), padC: r.Intn(4), nt: r.Intn(2) == 0, acc: r.Intn(3) == 0,
 				bias: r.Intn(2) == 0, gelu: r.Intn(2) == 0, pre: r.Intn(3) == 0, residual: r.Intn(3) == 0}
@@ -186,7 +186,7 @@ func TestGemmTN(t *testing.T) {
 				}
 			}
 		}
-		for range 200 {
+		for range 80 {
 			run(awkward[r.Intn(len(awkward))], awkward[r.Intn(len(awkward))], awkward[r.Intn(len(awkward))], r.Intn(3), r.Intn(2) == 0)
 		}
 		run(128, 384, 1, 0, true)
