@@ -24,6 +24,10 @@ const (
 	maxPageHeader = 1 << 20
 )
 
+// plainDictionary is the number of PLAIN_DICTIONARY, which version 1 of the
+// format wrote and many files still have.
+const plainDictionary pqformat.Encoding = 2
+
 // openShard opens a file after its footer is found sound.
 func openShard(path string) (*shard, error) {
 	f, err := os.Open(path)
@@ -204,7 +208,7 @@ func pageValues(h *pqformat.PageHeader) (values, levels int64, err error) {
 		return 0, 0, errThrift
 	}
 	switch enc {
-	case pqformat.Plain, pqformat.PlainDictionary, pqformat.RLEDictionary, pqformat.DeltaLengthByteArray, pqformat.DeltaBinaryPacked:
+	case pqformat.Plain, plainDictionary, pqformat.RLEDictionary, pqformat.DeltaLengthByteArray, pqformat.DeltaBinaryPacked:
 	default: // DELTA_BYTE_ARRAY can unpack to the square of its size
 		return 0, 0, fmt.Errorf("pages are encoded as %v; plain, dictionary and delta-length pages are read", enc)
 	}
