@@ -102,7 +102,7 @@ func TestPrecisionNeedsBLAS(t *testing.T) {
 		t.Skip("a GPU may have cuBLAS")
 	}
 	w := newTwins(t, tiny, 1, true, Options{Precision: TF32})
-	if w.gpu.Note() == "" || w.gpu.Device() != "host, own kernels (fp32)" {
+	if w.gpu.Note() == "" || w.gpu.Device() != "host with own kernels (fp32)" {
 		t.Errorf("device %q, note %q: a precision that is not had must be said", w.gpu.Device(), w.gpu.Note())
 	}
 }

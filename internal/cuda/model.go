@@ -79,7 +79,7 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 func (m *Model) Note() string { return m.note }
 
 // Device is the name of the device and what computes its matrix products.
-func (m *Model) Device() string { return m.dev.Name() + ", " + m.dev.Engine() }
+func (m *Model) Device() string { return m.dev.Name() + " with " + m.dev.Engine() }
 
 // Params lists the parameters.
 func (m *Model) Params() []*query.Param { return m.net.Params() }

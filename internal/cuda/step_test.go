@@ -1,0 +1,208 @@
+package cuda
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"sort"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// timed waits for every kernel and library call and adds up their time: what
+// the device has to do in a step, without what it waits for. Each wait costs
+// some microseconds, so that the sum is an upper bound.
+type timed struct {
+	Driver
+	sum   time.Duration
+	by    map[string]time.Duration
+	calls map[string]int
+}
+
+func (d *timed) measure(name string, f func() error) error {
+	if err := d.Sync(); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := f(); err != nil {
+		return err
+	}
+	err := d.Sync()
+	took := time.Since(began)
+	d.sum += took
+	d.by[name] += took
+	d.calls[name]++
+	return err
+}
+
+func (d *timed) Launch(kernel string, grid, block Dim, s Stream, args []Arg) error {
+	return d.measure(kernel, func() error { return d.Driver.Launch(kernel, grid, block, s, args) })
+}
+
+// clock lets a model's kernels be timed.
+func clock(m *Model) *timed {
+	d := &timed{Driver: m.dev.Driver, by: map[string]time.Duration{}, calls: map[string]int{}}
+	m.dev.Driver = d
+	if b := m.dev.blas; b != nil {
+		call := b.call
+		b.call = func(fn uintptr, args ...uintptr) (r uintptr) {
+			err := d.measure("cuBLAS", func() error { r = call(fn, args...); return nil })
+			if err != nil && r == 0 {
+				r = 14 // CUBLAS_STATUS_INTERNAL_ERROR
+			}
+			return r
+		}
+	}
+	return d
+}
+
+// stepper is a training step of the yardstick: the sites and counts of
+// flops_torch.py in the project's documents.
+func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) func(n uint32) int64 {
+	ok := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := context.Background()
+	if mode == "forward" {
+		return func(uint32) int64 {
+			_, err := m.Evaluate(ctx, b)
+			ok(err)
+			return int64(b.N)
+		}
+	}
+	src, err := noise.New("gaussian", "none", seed)
+	ok(err)
+	o := lr.Options{Antithetic: true, Sigma: 1e-3, Noise: src}
+	name := "weight"
+	trained := map[int]bool{}
+	if mode == "lr" {
+		name = "activation"
+		last := m.Arch().Layers - 1
+		for i, s := range m.Sites() {
+			if s.Kind == vit.Classifier || s.Block == last && slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {
+				o.Sites = append(o.Sites, i)
+				trained[s.Weight], trained[s.Bias] = true, true
+			}
+		}
+	} else {
+		for i := range m.Params() {
+			o.Params = append(o.Params, i)
+			trained[i] = true
+		}
+	}
+	var params []*query.Param
+	for i, p := range m.Params() {
+		if p.Grad = nil; trained[i] {
+			p.Grad = make([]float32, len(p.Data))
+			params = append(params, p)
+		}
+	}
+	e, err := lr.New(name, m, o)
+	ok(err)
+	opt, err := optim.New("adamw", optim.Options{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	ok(err)
+	counts := make([]int, b.N)
+	for i := range counts {
+		counts[i] = queries
+	}
+	return func(n uint32) int64 {
+		for _, p := range params {
+			clear(p.Grad)
+		}
+		s := &lr.Step{Number: n, Batch: b, Counts: counts}
+		s.Clean, err = m.Clean(ctx, b, e.Sites(n))
+		ok(err)
+		r, err := e.Ask(ctx, m, s)
+		ok(err)
+		ok(e.Accumulate(ctx, m, s, r.Records))
+		opt.Step(params, 1e-4)
+		m.Touch()
+		return r.Queries
+	}
+}
+
+// line is a measured step as one line of JSON, with the keys of flops_torch.py.
+type line struct {
+	Mode      string  `json:"mode"`
+	Queries   int64   `json:"queries"`
+	Seconds   float64 `json:"seconds"` // median step
+	PerSecond float64 `json:"queries_per_s"`
+	Kernels   float64 `json:"kernel_seconds"` // sum over the kernels of one step
+	Device    string  `json:"device"`
+}
+
+// TestSteps runs the steps that scripts/gpu-check.sh measures. By default they
+// are tiny and run once, so that the script's numbers come from code that is
+// known to work; FLOPS_BENCH=vit-b16 gives the sizes of the comparison, batch
+// 256 and 20 queries, and prints one line of JSON per mode.
+func TestSteps(t *testing.T) {
+	arch, images, per, steps := tiny, 3, 4, 1
+	if os.Getenv("FLOPS_BENCH") == "vit-b16" {
+		arch = vit.Arch{Image: 224, Patch: 16, Chans: 3, Hidden: 768, Layers: 12, Heads: 12, MLP: 3072, Classes: 1000, Eps: 1e-12}
+		images, per, steps = 256, 20, 5
+		if n, err := strconv.Atoi(os.Getenv("FLOPS_BENCH_BATCH")); err == nil {
+			images = n
+		}
+	}
+	precision := Precision(os.Getenv("FLOPS_BENCH_PRECISION"))
+	for _, mode := range []string{"forward", "lr", "spsa"} {
+		net, b := network(t, arch, images, false)
+		m, err := NewModel(testDriverOpen(t), net, Options{Noise: Noise{Seed: seed}, Loss: objective.CE{}, Mask: true, Precision: precision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := stepper(t, m, b, mode, per)
+		step(0) // compiles, and translates what the driver had not
+		var times []float64
+		var n int64
+		for i := 0; i < steps; i++ {
+			began := time.Now()
+			n = step(uint32(i + 1))
+			times = append(times, time.Since(began).Seconds())
+		}
+		sort.Float64s(times)
+		l := line{Mode: mode, Queries: n, Seconds: times[len(times)/2], Device: m.Device()}
+		l.PerSecond = float64(n) / l.Seconds
+		c := clock(m)
+		step(uint32(steps + 1))
+		l.Kernels = c.sum.Seconds()
+		if n == 0 || c.sum == 0 {
+			t.Errorf("%s: %d queries, %v of kernels", mode, n, c.sum)
+		}
+		if os.Getenv("FLOPS_BENCH") != "" {
+			text, err := json.Marshal(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Printf("%s\n", text)
+			c.print(t)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// print logs the kernels of a step, the longest first.
+func (d *timed) print(t *testing.T) {
+	var names []string
+	for name := range d.by {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return int(d.by[b] - d.by[a]) })
+	for _, name := range names {
+		t.Logf("%-20s %6d calls %10.3f ms", name, d.calls[name], float64(d.by[name].Microseconds())/1e3)
+	}
+}
