@@ -130,13 +130,13 @@ func TestParquetDamage(t *testing.T) {
 		_, err := Open(dataConfig("parquet", path), Test)
 		refused(t, err, "x.parquet", what)
 	}
-	// Every byte of the file in turn: refused, or read, and never more memory
+	// Bytes of the whole file in turn: refused, or read, and never more memory
 	// than a small multiple of the file.
 	path := write(t, good, t.TempDir(), "x.parquet")
 	cfg := dataConfig("parquet", path)
-	step := 5
+	step := 11
 	if testing.Short() {
-		step = 61
+		step = 97
 	}
 	var worst uint64
 	for at := 0; at < len(good); at += step {
