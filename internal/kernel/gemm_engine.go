@@ -34,37 +34,51 @@ var (
 	note    string // what Describe has to say about the choice
 )
 
-// engines are those that can run here, best first. An engine that fails its
-// check is left out and its name returned in failed.
+// engines are those that can run here, best first, and the names of those that
+// failed their check.
 var engines = sync.OnceValues(func() (usable []*engine, failed []string) {
-	for _, e := range vectorEngines() {
-		if err := selfCheck(e); err != nil {
-			failed = append(failed, e.name)
-			continue
-		}
-		usable = append(usable, e)
-	}
+	usable, failed = checked(vectorEngines())
 	if e := libraryEngine(); e != nil {
 		usable = append(usable, e)
 	}
 	return append(usable, gonumEngine, portable), failed
 })
 
+// checked splits the engines into those that multiply properly and the names of
+// those that do not.
+func checked(list []*engine) (usable []*engine, failed []string) {
+	for _, e := range list {
+		if selfCheck(e) == nil {
+			usable = append(usable, e)
+		} else {
+			failed = append(failed, e.name)
+		}
+	}
+	return usable, failed
+}
+
 var choose = sync.OnceFunc(func() {
 	usable, failed := engines()
-	best := usable[0]
+	var e *engine
+	e, note = pick(usable, failed, os.Getenv(EnvKernel))
+	current.CompareAndSwap(nil, e)
+})
+
+// pick returns the engine asked for by name, or the best, and what is to be
+// said about it.
+func pick(usable []*engine, failed []string, name string) (e *engine, note string) {
+	e = usable[0]
 	if len(failed) > 0 {
 		note = " (" + strings.Join(failed, ", ") + " failed the start-up check)"
 	}
-	if name := os.Getenv(EnvKernel); name != "" {
-		if e := find(usable, name); e != nil {
-			best = e
-		} else {
-			note += fmt.Sprintf(" (%s=%s is none of %s)", EnvKernel, name, strings.Join(names(usable), ", "))
-		}
+	if name == "" {
+		return e, note
 	}
-	current.CompareAndSwap(nil, best)
-})
+	if asked := find(usable, name); asked != nil {
+		return asked, note
+	}
+	return e, note + fmt.Sprintf(" (%s=%s is none of %s)", EnvKernel, name, strings.Join(names(usable), ", "))
+}
 
 func active() *engine {
 	if e := current.Load(); e != nil {

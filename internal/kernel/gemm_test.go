@@ -296,12 +296,6 @@ func FuzzGemm(f *testing.F) {
 	})
 }
 
-func TestSelectUnknown(t *testing.T) {
-	if err := Select("abacus"); err == nil {
-		t.Error("an unknown engine was selected")
-	}
-}
-
 func TestGemmRejectsShortSlices(t *testing.T) {
 	defer func() {
 		if recover() == nil {
