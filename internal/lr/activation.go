@@ -70,47 +70,37 @@ func (a *activation) Plan(step uint32) []query.Perturbation {
 }
 
 func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
-	r := &Result{Variance: make([]float64, s.Batch.N)}
+	r := &Result{}
 	q := plan(s.Counts, a.o.Antithetic)
 	losses := make([]float32, len(q))
-	inputs := map[int][]float32{}
-	for i, site := range a.Sites(s.Number) {
-		inputs[site] = s.Clean.InputSq[i]
-	}
 	for _, p := range a.Plan(s.Number) {
 		if err := m.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
 		}
 		r.Queries += int64(len(q))
-		if p.Kind == query.Weight {
-			c := coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
-			d := paramSize(m, p.Params)
-			addVariance(r.Variance, s.Counts, c, a.perPair(), func(int) float64 { return d })
-			r.FLOPs += int64(len(q)) * m.ForwardFLOPs()
-			r.Records, r.Params = append(r.Records, Record{P: p, C: c}), append(r.Params, p.Params...)
-			continue
-		}
-		r.FLOPs += int64(len(q)) * a.sites[p.Sites[0]].FLOPs
 		rec := Record{P: p}
-		if a.o.Schedule == "joint" {
+		switch {
+		case p.Kind == query.Weight:
+			r.FLOPs += int64(len(q)) * m.ForwardFLOPs()
+			r.Params = append(r.Params, p.Params...)
+			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
+		case len(p.Sites) > 1:
 			rec.C = a.jointCoefficients(q, losses, s.Clean.Losses)
-		} else {
+		default:
 			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		}
-		if a.o.LearnSigma {
-			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
-		}
-		for i, site := range p.Sites {
-			info := a.sites[site]
-			c := rec.C
-			if a.o.Schedule == "joint" {
-				c = a.jointPairs(rec.C, p.Sigma[i])
+		if len(p.Sites) > 0 {
+			r.FLOPs += int64(len(q)) * a.sites[p.Sites[0]].FLOPs
+			if a.o.LearnSigma {
+				rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
 			}
-			addVariance(r.Variance, s.Counts, c, a.perPair(), func(i int) float64 { return float64(info.Out) * float64(inputs[site][i]) })
-			r.Params = append(r.Params, info.Weight, info.Bias)
+		}
+		for _, site := range p.Sites {
+			r.Params = append(r.Params, a.sites[site].Weight, a.sites[site].Bias)
 		}
 		r.Records = append(r.Records, rec)
 	}
+	r.Variance = Variance(m, s, r.Records, a.Sites(s.Number), a.o.Antithetic)
 	return r, nil
 }
 
@@ -131,19 +121,6 @@ func (a *activation) jointCoefficients(q []query.Query, losses, clean []float32)
 	return c
 }
 
-// jointPairs are the coefficients c_ip that one site's directions get.
-func (a *activation) jointPairs(c []float32, sigma float32) []float32 {
-	out := make([]float32, len(c)/a.perPair())
-	for j := range out {
-		if a.o.Antithetic {
-			out[j] = (c[2*j] - c[2*j+1]) / (2 * sigma)
-		} else {
-			out[j] = c[j] / sigma
-		}
-	}
-	return out
-}
-
 func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
@@ -152,7 +129,7 @@ func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, rec
 			if err := m.Accumulate(ctx, &r.P, shareDirections(s.Counts, r.C, a.o.Antithetic)); err != nil {
 				return err
 			}
-		case a.o.Schedule == "joint":
+		case len(r.P.Sites) > 1:
 			if err := a.accumulateJoint(ctx, m, s, r); err != nil {
 				return err
 			}
@@ -169,14 +146,13 @@ func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, rec
 // saw: (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
 // multiplies noise that is independent of the input it meets.
 func (a *activation) accumulateJoint(ctx context.Context, m query.Model, s *Step, r *Record) error {
-	if len(r.P.Sites) == 1 {
-		return m.Accumulate(ctx, &r.P, weigh(s.Counts, a.jointPairs(r.C, r.P.Sigma[0]), a.o.Antithetic))
-	}
 	q := plan(s.Counts, a.o.Antithetic)
-	terms := make([]query.Term, len(q))
+	var terms []query.Term
 	for j, x := range q {
-		n := float32(len(s.Counts) * s.Counts[x.Image])
-		terms[j] = query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, C: r.C[j] / n}
+		if r.C[j] != 0 {
+			n := float32(len(s.Counts) * s.Counts[x.Image])
+			terms = append(terms, query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, C: r.C[j] / n})
+		}
 	}
 	return m.Accumulate(ctx, &r.P, terms)
 }
@@ -200,12 +176,4 @@ func (a *activation) Restore(v []float64) error {
 		a.sigma[s] = float32(v[i])
 	}
 	return nil
-}
-
-func paramSize(m query.Model, params []int) float64 {
-	n := 0
-	for _, i := range params {
-		n += len(m.Params()[i].Data)
-	}
-	return float64(n)
 }

@@ -145,27 +145,15 @@ func coefficients(q []query.Query, losses, clean []float32, sigma float32, antit
 func weigh(counts []int, c []float32, antithetic bool) []query.Term {
 	t := make([]query.Term, 0, len(c))
 	B := float32(len(counts))
+	j := 0
 	for i, n := range counts {
 		P := pairs(n, antithetic)
 		for p := 0; p < P; p++ {
-			t = append(t, query.Term{Image: int32(i), Pair: int32(p), C: c[len(t)] / (B * float32(P))})
+			if c[j] != 0 { // a direction that changed nothing adds nothing
+				t = append(t, query.Term{Image: int32(i), Pair: int32(p), C: c[j] / (B * float32(P))})
+			}
+			j++
 		}
 	}
 	return t
-}
-
-// addVariance adds mean_p c_ip² · scale_i to each image's V̂.
-func addVariance(v []float64, counts []int, c []float32, perPair int, scale func(i int) float64) {
-	j := 0
-	for i, n := range counts {
-		P := n / perPair
-		var s float64
-		for p := 0; p < P; p++ {
-			s += float64(c[j]) * float64(c[j])
-			j++
-		}
-		if P > 0 {
-			v[i] += s / float64(P) * scale(i)
-		}
-	}
 }

@@ -48,25 +48,20 @@ func (w *weight) Plan(step uint32) []query.Perturbation {
 }
 
 func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
-	r := &Result{Variance: make([]float64, s.Batch.N)}
+	r := &Result{}
 	q := plan(s.Counts, w.o.Antithetic)
 	losses := make([]float32, len(q))
-	perPair := 1
-	if w.o.Antithetic {
-		perPair = 2
-	}
 	for _, p := range w.Plan(s.Number) {
 		if err := m.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
 		}
 		c := coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)
-		d := paramSize(m, p.Params)
-		addVariance(r.Variance, s.Counts, c, perPair, func(int) float64 { return d })
 		r.Queries += int64(len(q))
 		r.FLOPs += int64(len(q)) * m.ForwardFLOPs()
 		r.Records = append(r.Records, Record{P: p, C: c})
 		r.Params = append(r.Params, p.Params...)
 	}
+	r.Variance = Variance(m, s, r.Records, nil, w.o.Antithetic)
 	return r, nil
 }
 

@@ -116,6 +116,7 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 	if err := x.Estimator.Accumulate(ctx, x.Model, s, records); err != nil {
 		return err
 	}
+	t.last, t.asked = s, records
 	_, err = t.update(s, records, params)
 	return err
 }

@@ -51,9 +51,14 @@ func (m *Model) accumulateSite(ctx context.Context, step uint32, site int, terms
 	if w.Grad == nil && b.Grad == nil {
 		return nil
 	}
+	if len(terms) == 0 {
+		return nil
+	}
 	name, rows := m.net.inputName(site, m.opt.Mask)
 	e, n := m.makeE(terms, rows*s.Out)
-	err := m.each(ctx, m.batch.N, func(_ *worker, i int) error {
+	lo, hi := int(terms[0].Image), int(terms[len(terms)-1].Image)+1 // images that have terms
+	err := m.each(ctx, hi-lo, func(_ *worker, i int) error {
+		i += lo
 		row := e[i*n : (i+1)*n]
 		clear(row)
 		for _, t := range terms[m.terms.first[i]:m.terms.first[i+1]] {
@@ -64,7 +69,8 @@ func (m *Model) accumulateSite(ctx context.Context, step uint32, site int, terms
 	if err != nil {
 		return err
 	}
-	return m.siteGradient(ctx, s, m.net.store.tensors[name].data, e, m.batch.N*rows)
+	x := m.net.store.tensors[name].data
+	return m.siteGradient(ctx, s, x[lo*rows*s.In:], e[lo*n:], (hi-lo)*rows)
 }
 
 // makeE makes room for E of every image and finds each image's terms.

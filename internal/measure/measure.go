@@ -1,0 +1,264 @@
+// Package measure weighs allocations against each other on the real gradient:
+// the variance that a budget's split predicts, the variance that repeated draws
+// show, and the angle to the backpropagation gradient. It asks queries of its
+// own, with noise that no training step uses, and learns nothing.
+package measure
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// firstStep is the noise counter's step of the first measurement. Training
+// never comes near it, so no query is asked twice.
+const firstStep = 1 << 30
+
+// Bench is a batch on which allocations are measured.
+type Bench struct {
+	Model     query.Model
+	Estimator lr.Estimator
+	Batch     *query.Batch
+	Clean     *query.Clean
+	Params    []int // trained parameters
+	PerPair   int   // queries of a direction: 2 for antithetic pairs, else 1
+
+	step uint32
+}
+
+// Start runs the clean pass of a batch. Of two benches on one model, only the
+// later can be used.
+func Start(ctx context.Context, m query.Model, e lr.Estimator, b *query.Batch, params []int, antithetic bool) (*Bench, error) {
+	k := &Bench{Model: m, Estimator: e, Batch: b, Params: params, PerPair: 1, step: firstStep}
+	if antithetic {
+		k.PerPair = 2
+	}
+	c, err := m.Clean(ctx, b, e.Sites(0))
+	k.Clean = c
+	return k, err
+}
+
+// clearGrads zeroes the gradient.
+func (k *Bench) clearGrads() {
+	for _, i := range k.Params {
+		clear(k.Model.Params()[i].Grad)
+	}
+}
+
+// gradient copies the gradient into dst, parameter after parameter.
+func (k *Bench) gradient(dst []float32) []float32 {
+	dst = dst[:0]
+	for _, i := range k.Params {
+		dst = append(dst, k.Model.Params()[i].Grad...)
+	}
+	return dst
+}
+
+// Draw is the gradient that one set of queries gives.
+func (k *Bench) Draw(ctx context.Context, counts []int, dst []float32) ([]float32, error) {
+	s := &lr.Step{Number: k.step, Batch: k.Batch, Clean: k.Clean, Counts: counts}
+	k.step++
+	r, err := k.Estimator.Ask(ctx, k.Model, s)
+	if err != nil {
+		return nil, err
+	}
+	k.clearGrads()
+	if err := k.Estimator.Accumulate(ctx, k.Model, s, r.Records); err != nil {
+		return nil, err
+	}
+	return k.gradient(dst), nil
+}
+
+// Probe is V_i, the trace of the covariance of one direction's contribution of
+// each image to the gradient, from pairs directions of its own per image:
+// V_i = 1/(P−1) Σ_p ‖g_p − ḡ‖², with g_p the direction's contribution to B·Ĝ.
+// Under it, Var Ĝ = (1/B²) Σ_i V_i/P_i.
+func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
+	B := k.Batch.N
+	counts := make([]int, B)
+	for i := range counts {
+		counts[i] = pairs * k.PerPair
+	}
+	s := &lr.Step{Number: k.step, Batch: k.Batch, Clean: k.Clean, Counts: counts}
+	k.step++
+	r, err := k.Estimator.Ask(ctx, k.Model, s)
+	if err != nil {
+		return nil, err
+	}
+	V := make([]float64, B)
+	for i := range B {
+		var sq float64
+		for p := range pairs {
+			n, err := k.norm2(ctx, s, r.Records, i, p)
+			if err != nil {
+				return nil, err
+			}
+			sq += n
+		}
+		all, err := k.norm2(ctx, s, r.Records, i, -1)
+		if err != nil {
+			return nil, err
+		}
+		// Contributions were weighed with 1/(B·P): undo it.
+		f := float64(B * pairs)
+		V[i] = f * f * (sq - all/float64(pairs)) / float64(pairs-1)
+	}
+	return V, nil
+}
+
+// norm2 is the squared norm of the gradient that one direction of an image
+// gives, or all of its directions where pair is -1.
+func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, image, pair int) (float64, error) {
+	k.clearGrads()
+	if err := k.Estimator.Accumulate(ctx, k.Model, s, only(s, records, image, pair)); err != nil {
+		return 0, err
+	}
+	var sq float64
+	for _, i := range k.Params {
+		for _, g := range k.Model.Params()[i].Grad {
+			sq += float64(g) * float64(g)
+		}
+	}
+	return sq, nil
+}
+
+// only keeps the coefficients of one direction (or image) and zeroes the rest.
+func only(s *lr.Step, records []lr.Record, image, pair int) []lr.Record {
+	out := make([]lr.Record, len(records))
+	for j, r := range records {
+		per := len(r.C) / s.Batch.N // the same for every image of a probe
+		width := per / (s.Counts[0] / perPairOf(s, r))
+		c := make([]float32, len(r.C))
+		lo, hi := image*per, (image+1)*per
+		if pair >= 0 {
+			lo, hi = lo+pair*width, lo+(pair+1)*width
+		}
+		copy(c[lo:hi], r.C[lo:hi])
+		out[j] = lr.Record{P: r.P, C: c}
+	}
+	return out
+}
+
+// perPairOf is the queries of a direction, told by the length of a record.
+func perPairOf(s *lr.Step, r lr.Record) int {
+	if len(r.C) == s.Counts[0]*s.Batch.N {
+		return 1
+	}
+	return 2
+}
+
+// Result is one allocator on one batch.
+type Result struct {
+	Name      string
+	Counts    []int   // of the first draw
+	Predicted float64 // Σ V_i/n_i against equal shares, mean over the draws' allocations
+	Variance  float64 // Σ over parameters, of the gradient over the draws
+	Cosine    float64 // of a draw to the backpropagation gradient, mean over the draws
+	Seconds   float64 // of the allocator itself, per allocation
+	Queries   int64   // asked by the draws
+	d         []float64
+}
+
+// Measure draws the gradient again and again under an allocator. Every draw has
+// its own noise and, where the allocator samples, its own allocation. reference
+// is the backpropagation gradient, or nil.
+func (k *Bench) Measure(ctx context.Context, a allocator.Allocator, sig allocator.Signals, budget, draws int, V []float64, reference []float32) (*Result, error) {
+	r := &Result{Name: a.Name()}
+	grads := make([][]float32, draws)
+	for j := range draws {
+		sig.Step = firstStep + j
+		began := time.Now()
+		counts, err := a.Allocate(sig, budget)
+		r.Seconds += time.Since(began).Seconds() / float64(draws)
+		if err != nil {
+			return nil, err
+		}
+		if j == 0 {
+			r.Counts = append([]int(nil), counts...)
+		}
+		r.Predicted += allocator.PredictedRatio(V, counts) / float64(draws)
+		if grads[j], err = k.Draw(ctx, counts, nil); err != nil {
+			return nil, err
+		}
+		for _, n := range counts {
+			r.Queries += int64(n) * int64(len(k.Estimator.Plan(0)))
+		}
+		if reference != nil {
+			r.Cosine += cosine(grads[j], reference) / float64(draws)
+		}
+	}
+	r.d = deviations(grads)
+	for _, d := range r.d {
+		r.Variance += d / float64(draws)
+	}
+	return r, nil
+}
+
+// deviations are ‖G_r − Ḡ‖²·R/(R−1): their mean is the unbiased total variance.
+func deviations(grads [][]float32) []float64 {
+	R := len(grads)
+	mean := make([]float64, len(grads[0]))
+	for _, g := range grads {
+		for i, v := range g {
+			mean[i] += float64(v) / float64(R)
+		}
+	}
+	out := make([]float64, R)
+	for r, g := range grads {
+		for i, v := range g {
+			d := float64(v) - mean[i]
+			out[r] += d * d
+		}
+		out[r] *= float64(R) / float64(R-1)
+	}
+	return out
+}
+
+// Ratio is the measured variance of a against that of uniform with its 95%
+// interval, by the delta method on the logarithm of the ratio of two means of
+// independent draws.
+func Ratio(a, uniform *Result) (ratio, lo, hi float64) {
+	ratio = a.Variance / uniform.Variance
+	rel := func(r *Result) float64 {
+		n := float64(len(r.d))
+		var s float64
+		for _, d := range r.d {
+			s += (d - r.Variance) * (d - r.Variance)
+		}
+		return s / (n - 1) / n / (r.Variance * r.Variance)
+	}
+	f := math.Exp(1.96 * math.Sqrt(rel(a)+rel(uniform)))
+	return ratio, ratio / f, ratio * f
+}
+
+func cosine(a, b []float32) float64 {
+	var ab, aa, bb float64
+	for i := range a {
+		ab += float64(a[i]) * float64(b[i])
+		aa += float64(a[i]) * float64(a[i])
+		bb += float64(b[i]) * float64(b[i])
+	}
+	if aa == 0 || bb == 0 {
+		return 0
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+// Reference is the backpropagation gradient of the batch, nil where the model
+// cannot be differentiated.
+func (k *Bench) Reference(ctx context.Context) ([]float32, error) {
+	d, ok := k.Model.(query.Differentiable)
+	if !ok {
+		return nil, nil
+	}
+	k.clearGrads()
+	if _, err := d.Backward(ctx, k.Batch); err != nil {
+		return nil, fmt.Errorf("measure: %w", err)
+	}
+	return k.gradient(nil), nil
+}

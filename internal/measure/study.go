@@ -1,0 +1,98 @@
+package measure
+
+import (
+	"context"
+	"time"
+
+	"github.com/flops-vit/flops/internal/allocator"
+)
+
+// Options of a study.
+type Options struct {
+	Pairs  int // directions per image of the independent probe
+	Draws  int // gradient draws per allocator
+	Budget int // queries per perturbation
+}
+
+// Row is one allocator over all batches of a study.
+type Row struct {
+	Name      string     `json:"name"`
+	Predicted float64    `json:"predicted_ratio"`
+	Measured  float64    `json:"measured_ratio"`
+	CI95      [2]float64 `json:"ci95"`
+	Cosine    float64    `json:"cosine_bp"`
+	Seconds   float64    `json:"seconds"` // of the allocator, per allocation
+	Queries   int64      `json:"queries"` // asked to measure it
+	Params    []float64  `json:"parameters,omitempty"`
+}
+
+// Image is one image of a study's first batch.
+type Image struct {
+	Path    string         `json:"path"`
+	Label   string         `json:"label"`
+	Loss    float64        `json:"loss"`
+	Queries map[string]int `json:"queries"`
+}
+
+// Batch is the study of one batch.
+type Batch struct {
+	Results []*Result // uniform first
+	V       []float64
+	Probe   time.Duration
+}
+
+// Study measures every allocator on one batch against equal shares, which must
+// be the first of them.
+func (k *Bench) Study(ctx context.Context, all []allocator.Allocator, sig allocator.Signals, o Options) (*Batch, error) {
+	began := time.Now()
+	V, err := k.Probe(ctx, o.Pairs)
+	if err != nil {
+		return nil, err
+	}
+	out := &Batch{V: V, Probe: time.Since(began)}
+	ref, err := k.Reference(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		r, err := k.Measure(ctx, a, sig, o.Budget, o.Draws, V, ref)
+		if err != nil {
+			return nil, err
+		}
+		out.Results = append(out.Results, r)
+	}
+	return out, nil
+}
+
+// Summarise averages the batches. Measured ratios are of the summed variances,
+// which is the variance of the batches' mean gradient.
+func Summarise(batches []*Batch) []Row {
+	n := len(batches)
+	rows := make([]Row, len(batches[0].Results))
+	for j := range rows {
+		sum, base := &Result{}, &Result{}
+		for _, b := range batches {
+			r := b.Results[j]
+			rows[j].Name = r.Name
+			rows[j].Predicted += r.Predicted / float64(n)
+			rows[j].Cosine += r.Cosine / float64(n)
+			rows[j].Seconds += r.Seconds / float64(n)
+			rows[j].Queries += r.Queries
+			sum.add(r)
+			base.add(b.Results[0])
+		}
+		rows[j].Measured, rows[j].CI95[0], rows[j].CI95[1] = Ratio(sum, base)
+	}
+	return rows
+}
+
+// add sums the draws of another batch, draw by draw.
+func (r *Result) add(o *Result) {
+	if r.d == nil {
+		r.d = make([]float64, len(o.d))
+	}
+	for i, d := range o.d {
+		r.d[i] += d
+	}
+	r.Variance += o.Variance
+}

@@ -1,0 +1,69 @@
+package train
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/lr"
+)
+
+// ReplayLearning rebuilds a run up to a step and lets allocators learn on the
+// way, each as if it had been there: it allocates from the same signals, and
+// observes the variance that the run's own queries showed. That gives every
+// allocator the history that a fair comparison after training needs, for the
+// price of one clean pass per step.
+func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []allocator.Allocator) (*Trainer, error) {
+	store := &checkpoint.Store{Run: dir}
+	first, err := store.Load(0)
+	if err != nil {
+		return nil, err
+	}
+	t := NewTrainer(x)
+	if err := t.load(first); err != nil {
+		return nil, err
+	}
+	j, err := checkpoint.OpenJournal(filepath.Join(dir, "journal.bin"))
+	if err != nil {
+		return nil, err
+	}
+	defer j.Close()
+	for t.Step < to {
+		rec, err := nextStep(j)
+		if err != nil {
+			return nil, err
+		}
+		step := t.Step
+		if err := t.replayStep(ctx, rec); err != nil {
+			return nil, err
+		}
+		if t.last == nil || len(t.last.Counts) == 0 {
+			continue
+		}
+		v := x.Variance(t.last, t.asked)
+		sig := signals(step, x.Loader.Epoch(step), uint64(x.Config.Train.Seed), t.last.Batch, t.last.Clean)
+		total := 0
+		for _, n := range t.last.Counts {
+			total += n
+		}
+		for _, a := range all {
+			counts, err := a.Allocate(sig, total)
+			if err != nil {
+				return nil, err
+			}
+			a.Observe(allocator.Feedback{Step: step, IDs: t.last.Batch.Index, Counts: counts, Variance: v})
+		}
+	}
+	return t, nil
+}
+
+// Variance is V̂_i of a step's images from its recorded coefficients.
+func (x *Experiment) Variance(s *lr.Step, records []lr.Record) []float64 {
+	return lr.Variance(x.Model, s, records, x.Estimator.Sites(s.Number), x.Config.Estimator.Antithetic)
+}
+
+// Signals are what an allocator would see on the batch of a clean pass.
+func (x *Experiment) Signals(step int, s *lr.Step) allocator.Signals {
+	return signals(step, x.Loader.Epoch(step), uint64(x.Config.Train.Seed), s.Batch, s.Clean)
+}
