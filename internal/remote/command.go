@@ -25,7 +25,11 @@ type Command struct {
 	spec  Spec
 	class int
 	id    atomic.Int64
-	slots chan *process // nil: not running
+	close sync.Once
+	free  chan struct{} // one token per copy that may be begun or used
+
+	mu   sync.Mutex
+	idle []*process // running and not in use; the last used is used first
 }
 
 var _ Caller = (*Command)(nil)
@@ -36,9 +40,9 @@ func StartCommand(ctx context.Context, argv []string, classes int, p Policy) (*C
 	if len(argv) == 0 || argv[0] == "" {
 		return nil, uierr.New("model.argv: is empty", "give the program and its arguments")
 	}
-	c := &Command{argv: argv, at: "model.argv " + argv[0], class: classes, slots: make(chan *process, max(1, p.InFlight))}
-	for range cap(c.slots) {
-		c.slots <- nil
+	c := &Command{argv: argv, at: "model.argv " + argv[0], class: classes, free: make(chan struct{}, max(1, p.InFlight))}
+	for range cap(c.free) {
+		c.free <- struct{}{}
 	}
 	err := p.retrier().do(ctx, func(ctx context.Context) error {
 		s, err := c.use(ctx, func(*process) error { return nil })
@@ -55,14 +59,17 @@ func StartCommand(ctx context.Context, argv []string, classes int, p Policy) (*C
 // Spec is the model as the program describes it.
 func (c *Command) Spec() Spec { return c.spec }
 
-// Close lets the programs end: their input is closed, and after two seconds
+// Close waits for the requests under way and lets the programs end: their input is closed, and after two seconds
 // they are killed.
 func (c *Command) Close() error {
-	for range cap(c.slots) {
-		if p := <-c.slots; p != nil {
+	c.close.Do(func() {
+		for range cap(c.free) {
+			<-c.free
+		}
+		for _, p := range c.idle {
 			p.end()
 		}
-	}
+	})
 	return nil
 }
 
@@ -75,16 +82,15 @@ func (c *Command) Call(ctx context.Context, images []float32, n int, out []float
 // use runs f with a program, started and described if need be. A program in
 // unknown state is not used again.
 func (c *Command) use(ctx context.Context, f func(*process) error) (Spec, error) {
-	var p *process
 	select {
-	case p = <-c.slots:
+	case <-c.free:
+		defer func() { c.free <- struct{}{} }()
 	case <-ctx.Done():
 		return Spec{}, &fault{kind: again, err: fmt.Errorf("%s: no free copy within model.timeout: %w", c.at, ctx.Err())}
 	}
-	var err error
+	p, err := c.take(), error(nil)
 	if p == nil {
 		if p, err = start(c.argv); err != nil {
-			c.slots <- nil
 			return Spec{}, &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: cannot be started: %v", c.at, err), "give the program and its arguments as a list, as in [python3, model.py]")}
 		}
 	}
@@ -106,11 +112,24 @@ func (c *Command) use(ctx context.Context, f func(*process) error) (Spec, error)
 			p.ended()
 		}
 		p.kill()
-		err = c.explain(p, err)
-		p = nil
+		return spec, c.explain(p, err)
 	}
-	c.slots <- p
-	return spec, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, p)
+	return spec, nil
+}
+
+// take is a program that runs and is idle, or nil.
+func (c *Command) take() *process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.idle) == 0 {
+		return nil
+	}
+	p := c.idle[len(c.idle)-1]
+	c.idle = c.idle[:len(c.idle)-1]
+	return p
 }
 
 func (c *Command) describe(p *process) error {

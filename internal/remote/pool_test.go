@@ -58,7 +58,9 @@ func TestEachImageOnce(t *testing.T) {
 		return nil
 	}}
 	a, m := newMemory(), NewMeter(0, Counts{})
-	p := newPool(t, f, quick(), m, a)
+	policy := quick()
+	policy.Retries = 100 // one request may be unlucky often
+	p := newPool(t, f, policy, m, a)
 	x, out := normals(n*12, 3), make([]float32, n*3)
 	if err := p.Ask(context.Background(), n, images(x, 12), out); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,81 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/prompt"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// TestPeer runs against a server that is not ours: any that serves a model
+// named vit over images, at FLOPS_PEER_URL, and answers GET /stats. Requests it
+// fails are asked again, and both ends count the same.
+func TestPeer(t *testing.T) {
+	url := os.Getenv("FLOPS_PEER_URL")
+	if url == "" {
+		t.Skip("set FLOPS_PEER_URL to the address of an Open Inference Protocol server with a model vit")
+	}
+	p := Policy{InFlight: 4, MaxBatch: 16, Retries: 20, Timeout: 30 * time.Second, Backoff: 10 * time.Millisecond}
+	c := dial(t, Endpoint{URL: url, Name: "vit"}, p)
+	s := c.Spec()
+	before := peerStats(t, url)
+	frame, err := prompt.NewFrame(prompt.Over, 2, s.Channels, s.Height, s.Width)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame.Param.Grad = make([]float32, len(frame.Param.Data))
+	id, err := prompt.Identity(s.Classes, s.Classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := noise.New("gaussian", "none", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewModel(newPool(t, c, p, NewMeter(0, Counts{}), newMemory()), frame, id, objective.CE{}, src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &query.Batch{N: 32, X: normals(32*s.Pixels(), 1), Labels: make([]int32, 32)}
+	ctx := context.Background()
+	if _, err := m.Clean(ctx, b, nil); err != nil {
+		t.Fatal(err)
+	}
+	var q []query.Query
+	for i := range b.N {
+		for pair := range 3 {
+			q = append(q, query.Query{Image: int32(i), Pair: int32(pair), Sign: 1}, query.Query{Image: int32(i), Pair: int32(pair), Sign: -1})
+		}
+	}
+	if err := m.Losses(ctx, &query.Perturbation{Kind: query.Weight, Params: []int{0}, Sigma: []float32{.1}}, q, make([]float32, len(q))); err != nil {
+		t.Fatal(err)
+	}
+	after, n := peerStats(t, url), m.Pool().Counts()
+	t.Logf("client %+v; server %+v, then %+v", n, before, after)
+	if got := after.Images - before.Images; got != n.Images || n.Images != int64(b.N+len(q)) {
+		t.Errorf("the server answered %d images, the ledger has %d, asked for %d", got, n.Images, b.N+len(q))
+	}
+	if failed := after.Failed - before.Failed; (failed == 0) != (n.Retried == 0) {
+		t.Errorf("the server failed %d requests, %d images were sent again", failed, n.Retried)
+	}
+}
+
+func peerStats(t *testing.T, url string) (s ServerStats) {
+	t.Helper()
+	r, err := http.Get(url + "/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
