@@ -155,8 +155,13 @@ func (m *Model) check(b *query.Batch) error {
 	return nil
 }
 
-// upload brings the device's copy of the parameters up to date.
+// upload begins a call: it waits for what the last one left running, so that
+// page-locked memory may be written again, and brings the device's copy of the
+// parameters up to date.
 func (m *Model) upload() error {
+	if err := m.dev.Sync(); err != nil {
+		return err
+	}
 	for i, p := range m.net.Params() {
 		if !m.stale[i] {
 			continue

@@ -63,6 +63,11 @@ type twins struct {
 
 func newTwins(t testing.TB, a vit.Arch, images int, mask bool, opt Options) *twins {
 	t.Helper()
+	return twinsOn(t, testDriverOpen(t), a, images, mask, opt)
+}
+
+func twinsOn(t testing.TB, d Driver, a vit.Arch, images int, mask bool, opt Options) *twins {
+	t.Helper()
 	n1, b := network(t, a, images, true)
 	n2, _ := network(t, a, images, true)
 	src, err := noise.New("gaussian", "none", seed)
@@ -73,7 +78,6 @@ func newTwins(t testing.TB, a vit.Arch, images int, mask bool, opt Options) *twi
 		opt.Loss = objective.CE{}
 	}
 	opt.Noise, opt.Mask = Noise{Seed: seed}, mask
-	d := testDriverOpen(t)
 	g, err := NewModel(d, n2, opt)
 	if err != nil {
 		t.Fatal(err)
@@ -209,8 +213,9 @@ func (w *twins) losses(p *query.Perturbation, q []query.Query, what string) {
 
 // TestJoint has every site noisy in one forward, whose inputs then depend on
 // the noise.
-func TestJoint(t *testing.T) {
-	w := newTwins(t, tiny, 4, true, Options{})
+func TestJoint(t *testing.T) { jointCase(newTwins(t, tiny, 4, true, Options{})) }
+
+func jointCase(w *twins) {
 	sites := all(len(w.cpu.Sites()))
 	w.clean(sites)
 	sigma := make([]float32, len(sites))
@@ -218,7 +223,7 @@ func TestJoint(t *testing.T) {
 		sigma[i] = 0.01 * float32(1+i%3)
 	}
 	p := &query.Perturbation{Step: 8, Sites: sites, Sigma: sigma}
-	q, terms := queries(4, 3)
+	q, terms := queries(w.b.N, 3)
 	w.losses(p, q, "joint")
 	for i := range terms {
 		terms[i].Sign = int8(1 - 2*(i%2))
@@ -229,12 +234,13 @@ func TestJoint(t *testing.T) {
 }
 
 // TestWeights perturbs every parameter and finds nothing of it left.
-func TestWeights(t *testing.T) {
-	w := newTwins(t, tiny, 4, true, Options{Slots: 3})
+func TestWeights(t *testing.T) { weightsCase(newTwins(t, tiny, 4, true, Options{Slots: 3})) }
+
+func weightsCase(w *twins) {
 	before, _ := w.clean(nil)
 	params := all(len(w.cpu.Params()))
 	p := &query.Perturbation{Kind: query.Weight, Step: 2, Sigma: []float32{0.01}, Params: params}
-	q, terms := queries(4, 3)
+	q, terms := queries(w.b.N, 3)
 	_, err := w.gpu.Evaluate(w.ctx, &query.Batch{N: 1, X: random(144, 77), Labels: []int32{0}})
 	w.ok(err) // leaves other images on the device
 	w.losses(p, q, "weights")
@@ -248,11 +254,12 @@ func TestWeights(t *testing.T) {
 	w.ok(w.gpu.Losses(w.ctx, p, q, make([]float32, len(q))))
 	second, err := w.gpu.Clean(w.ctx, w.b, nil)
 	w.ok(err)
-	equal(t, "restored losses", second.Losses, first.Losses)
+	equal(w.t, "restored losses", second.Losses, first.Losses)
 }
 
-func TestBackward(t *testing.T) {
-	w := newTwins(t, tiny, 5, true, Options{Slots: 2})
+func TestBackward(t *testing.T) { backwardCase(newTwins(t, tiny, 5, true, Options{Slots: 2})) }
+
+func backwardCase(w *twins) {
 	c1, err := w.cpu.Backward(w.ctx, w.b)
 	w.ok(err)
 	c2, err := w.gpu.Backward(w.ctx, w.b)
@@ -263,12 +270,13 @@ func TestBackward(t *testing.T) {
 
 // TestTwentySteps trains the classifier and the last block by plain descent on
 // both and compares the losses of every step.
-func TestTwentySteps(t *testing.T) {
-	w := newTwins(t, tiny, 4, true, Options{})
+func TestTwentySteps(t *testing.T) { stepsCase(newTwins(t, tiny, 4, true, Options{}), 20) }
+
+func stepsCase(w *twins, steps uint32) {
 	n := len(w.cpu.Sites())
 	sites := []int{n - 2, n - 1}
-	q, _ := queries(4, 2)
-	for step := uint32(0); step < 20; step++ {
+	q, _ := queries(w.b.N, 2)
+	for step := uint32(0); step < steps; step++ {
 		cpu, gpu := w.clean(sites)
 		w.same(fmt.Sprintf("losses of step %d", step), gpu.Losses, cpu.Losses, 1e-3)
 		for _, s := range sites {
