@@ -130,7 +130,9 @@ func TestBadAnswers(t *testing.T) {
 		"header minus":      {head("-1", "{}"), []string{headerLength}},
 		"endless":           {says200(strings.Repeat(" ", maxDocument+2*3*bytesPerNumber+1)), []string{"longer than"}},
 		"status 400":        {func(w http.ResponseWriter, _ *http.Request) { answerError(w, 400, errors.New("bad input")) }, []string{"status 400: bad input"}},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) },
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		},
 			[]string{"redirects (status 307)"}},
 		"HTML status": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
