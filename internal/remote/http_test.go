@@ -303,6 +303,9 @@ func TestServerComesBack(t *testing.T) {
 	p.Timeout = 50 * time.Millisecond
 	_, err = ask(t, c, p, 1)
 	userError(t, err, "nobody answers", addr)
+	if n, _ = ask(t, c, p, 1); n != (Counts{}) {
+		t.Errorf("nothing was sent, and counted %+v", n)
+	}
 }
 
 func TestDialRefuses(t *testing.T) {

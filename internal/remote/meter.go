@@ -15,7 +15,7 @@ var ErrBudget = errors.New("the budget of queries is spent")
 type Counts struct {
 	Images   int64 // answered, each counted once: the queries of the ledger
 	Requests int64 // answered
-	Retried  int64 // images whose request failed before an answer, counted at each failure
+	Retried  int64 // images sent in requests that failed before an answer, counted at each failure
 	Known    int64 // images whose answer was known already and that were not sent
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -202,7 +203,8 @@ func (p *Pool) send(ctx context.Context, ids []int, keys []Key, image Images, ou
 func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) error {
 	err := p.retry.do(ctx, func(ctx context.Context) error {
 		err := p.caller.Call(ctx, x, n, y)
-		if err != nil {
+		var f *fault
+		if err != nil && !(errors.As(err, &f) && f.kind == unreachable) { // else nothing was sent
 			p.meter.retried(n)
 		}
 		return err
