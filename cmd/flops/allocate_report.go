@@ -1,0 +1,315 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/measure"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/ui"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+)
+
+// allocReport is the JSON of the command.
+type allocReport struct {
+	Allocators []measure.Row   `json:"allocators"`
+	Images     []measure.Image `json:"images"`
+	Step       int             `json:"step"`
+	Batches    int             `json:"batches"`
+	Probe      float64         `json:"probe_seconds"`
+}
+
+type allocFlags struct {
+	configFlags
+	ckpt, output string
+	names        []string
+	batches      int
+	o            measure.Options
+	asJSON       bool
+}
+
+func allocateReportCmd() *cobra.Command {
+	var f allocFlags
+	c := &cobra.Command{
+		Use: "allocate-report --config FILE", Short: "Show who gets the queries of a batch, and what it gains", Args: cobra.NoArgs,
+		Long: `For a batch of an experiment, prints each image's loss and its queries under
+every allocator, and the variance of the gradient against equal shares: predicted
+from an independent probe of every image, and measured on repeated draws.
+
+With --checkpoint of a run that 'flops train' wrote, the allocators first learn
+from the run's journal, as if each had been there. --output gets report.html,
+report.json, images.csv, allocators.csv and a picture of the images ordered by
+their queries.`,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.ckpt, "checkpoint", "", "checkpoint of a run: RUN/checkpoints/step-N")
+	c.Flags().StringVarP(&f.output, "output", "o", "", "folder for the report's files")
+	c.Flags().StringSliceVar(&f.names, "allocators", nil, "allocators to compare (default all)")
+	c.Flags().IntVar(&f.batches, "batches", 1, "batches to measure")
+	c.Flags().IntVar(&f.o.Pairs, "pairs", 64, "directions per image of the probe")
+	c.Flags().IntVar(&f.o.Draws, "draws", 30, "gradient draws per allocator")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
+	return c
+}
+
+func (f *allocFlags) check(cfg config.Config) error {
+	switch {
+	case f.o.Pairs < 2 || f.o.Draws < 2 || f.batches < 1:
+		return uierr.New(fmt.Sprintf("--pairs %d, --draws %d, --batches %d", f.o.Pairs, f.o.Draws, f.batches), "pairs and draws are at least 2, batches at least 1")
+	case cfg.Estimator.Name == "bp":
+		return uierr.New("estimator.name: bp asks no queries, so there is nothing to allocate", "use --set estimator.name=activation")
+	}
+	return nil
+}
+
+func (f *allocFlags) run(c *cobra.Command) error {
+	cfg, err := f.load()
+	if err != nil {
+		return err
+	}
+	if err := f.check(cfg); err != nil {
+		return err
+	}
+	warn := func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
+	x, err := train.Open(cfg, warn)
+	if err != nil {
+		return err
+	}
+	defer x.Close()
+	all, err := f.allocators(cfg)
+	if err != nil {
+		return err
+	}
+	t, err := f.learn(c.Context(), x, all)
+	if err != nil {
+		return err
+	}
+	f.o.Budget = cfg.Train.BatchSize * cfg.Budget.QueriesPerImage
+	r := &allocReport{Step: t.Step, Batches: f.batches}
+	var studies []*measure.Batch
+	for k := range f.batches {
+		b, err := x.Loader.Batch(t.Step + k)
+		if err != nil {
+			return err
+		}
+		s, clean, err := study(c.Context(), x, b, all, t.Step+k, f.o)
+		if err != nil {
+			return err
+		}
+		if k == 0 {
+			r.Images = images(x, b, clean, s)
+		}
+		r.Probe += s.Probe.Seconds()
+		studies = append(studies, s)
+	}
+	r.Allocators = measure.Summarise(studies)
+	for i, a := range all {
+		if p, ok := a.(allocator.Parameters); ok {
+			r.Allocators[i].Params = p.Params()
+		}
+	}
+	return f.write(c.OutOrStdout(), x, r)
+}
+
+// allocators are those asked for, equal shares first.
+func (f *allocFlags) allocators(cfg config.Config) ([]allocator.Allocator, error) {
+	names := f.names
+	if len(names) == 0 {
+		names = config.Enums["allocator.name"]
+	}
+	var all []allocator.Allocator
+	for _, n := range append([]string{"uniform"}, names...) {
+		if n == "uniform" && len(all) > 0 {
+			continue
+		}
+		a, err := train.NewAllocator(cfg, n, nil)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// learn brings the experiment to the checkpoint, the allocators with it where
+// the run's journal is there.
+func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []allocator.Allocator) (*train.Trainer, error) {
+	if f.ckpt == "" {
+		return train.NewTrainer(x), nil
+	}
+	run := filepath.Dir(filepath.Dir(filepath.Clean(f.ckpt)))
+	step, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(filepath.Clean(f.ckpt)), "step-"))
+	if err != nil {
+		return nil, uierr.New(fmt.Sprintf("--checkpoint %s is no checkpoint of a run", f.ckpt), "give RUN/checkpoints/step-N")
+	}
+	return train.ReplayLearning(ctx, x, run, step, all)
+}
+
+func study(ctx context.Context, x *train.Experiment, b *query.Batch, all []allocator.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
+	k, err := measure.Start(ctx, x.Model, x.Estimator, b, x.Selection.All(), x.Config.Estimator.Antithetic)
+	if err != nil {
+		return nil, nil, err
+	}
+	sig := x.Signals(step, &lr.Step{Batch: b, Clean: k.Clean})
+	s, err := k.Study(ctx, all, sig, o)
+	return s, k.Clean, err
+}
+
+func images(x *train.Experiment, b *query.Batch, c *query.Clean, s *measure.Batch) []measure.Image {
+	out := make([]measure.Image, b.N)
+	for i := range out {
+		info := x.TrainData.Info(int(b.Index[i]))
+		out[i] = measure.Image{Path: info.Path, Label: x.TrainData.Classes()[info.Label], Loss: float64(c.Losses[i]), Queries: map[string]int{}}
+		for _, r := range s.Results {
+			out[i].Queries[r.Name] = r.Counts[i]
+		}
+	}
+	return out
+}
+
+// write prints the report and writes its files.
+func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *allocReport) error {
+	if f.output != "" {
+		if err := f.files(x, r); err != nil {
+			return err
+		}
+	}
+	if f.asJSON {
+		return json.NewEncoder(w).Encode(r)
+	}
+	fmt.Fprintf(w, "after %d steps; variance of the gradient against equal shares, %d draws on %d batch(es)\n\n", r.Step, f.o.Draws, r.Batches)
+	t := ui.Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cos to bp", "ms"}}
+	for _, a := range r.Allocators {
+		t.Add(a.Name, fmt.Sprintf("%.3f", a.Predicted), fmt.Sprintf("%.3f", a.Measured), fmt.Sprintf("%.3f to %.3f", a.CI95[0], a.CI95[1]),
+			fmt.Sprintf("%.3f", a.Cosine), fmt.Sprintf("%.2f", 1e3*a.Seconds))
+	}
+	if err := t.Print(w); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return imageTable(r, 12).Print(w)
+}
+
+// imageTable lists the images that the second allocator gives most to.
+func imageTable(r *allocReport, most int) *ui.Table {
+	names := []string{}
+	for _, a := range r.Allocators {
+		names = append(names, a.Name)
+	}
+	by := names[min(1, len(names)-1)]
+	sorted := append([]measure.Image(nil), r.Images...)
+	sort.SliceStable(sorted, func(a, b int) bool { return sorted[a].Queries[by] > sorted[b].Queries[by] })
+	t := &ui.Table{Head: append([]string{"image", "loss"}, abbreviate(names)...)}
+	for _, im := range sorted[:min(most, len(sorted))] {
+		cells := []any{im.Label + " " + filepath.Base(im.Path), fmt.Sprintf("%.3f", im.Loss)}
+		for _, n := range names {
+			cells = append(cells, im.Queries[n])
+		}
+		t.Add(cells...)
+	}
+	return t
+}
+
+func abbreviate(names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = strings.Replace(n, "gaussian_released", "released", 1)
+	}
+	return out
+}
+
+// files writes what --output is for.
+func (f *allocFlags) files(x *train.Experiment, r *allocReport) error {
+	if err := os.MkdirAll(f.output, 0o755); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("--output %s: %v", f.output, err), "name a folder that can be written")
+	}
+	create := func(name string, fill func(io.Writer) error) error {
+		file, err := os.Create(filepath.Join(f.output, name))
+		if err != nil {
+			return err
+		}
+		if err := fill(file); err != nil {
+			file.Close()
+			return err
+		}
+		return file.Close()
+	}
+	for _, a := range r.Allocators {
+		tiles, err := tiles(x, r, a.Name)
+		if err != nil {
+			return err
+		}
+		im, err := report.Grid("queries under "+a.Name, tiles)
+		if err != nil {
+			return err
+		}
+		if err := create("allocation-"+a.Name+".png", func(w io.Writer) error { return png.Encode(w, im) }); err != nil {
+			return err
+		}
+	}
+	if err := create("report.json", func(w io.Writer) error { return json.NewEncoder(w).Encode(r) }); err != nil {
+		return err
+	}
+	return create("images.csv", func(w io.Writer) error { return imagesCSV(w, r) })
+}
+
+func imagesCSV(w io.Writer, r *allocReport) error {
+	fmt.Fprint(w, "path,label,loss")
+	for _, a := range r.Allocators {
+		fmt.Fprint(w, ","+a.Name)
+	}
+	fmt.Fprintln(w)
+	for _, im := range r.Images {
+		fmt.Fprintf(w, "%q,%q,%.6f", im.Path, im.Label, im.Loss)
+		for _, a := range r.Allocators {
+			fmt.Fprintf(w, ",%d", im.Queries[a.Name])
+		}
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tiles are the images of the report under one allocator.
+func tiles(x *train.Experiment, r *allocReport, name string) ([]report.Tile, error) {
+	byPath := map[string]int{}
+	for i := range x.TrainData.Len() {
+		byPath[x.TrainData.Info(i).Path] = i
+	}
+	var out []report.Tile
+	for _, im := range r.Images {
+		pic, err := x.TrainData.Image(byPath[im.Path])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, report.Tile{Image: toImage(pic), Label: im.Label, Loss: im.Loss, Queries: im.Queries[name]})
+	}
+	return out, nil
+}
+
+func toImage(p *data.Image) image.Image {
+	im := image.NewRGBA(image.Rect(0, 0, p.W, p.H))
+	for i := range p.W * p.H {
+		copy(im.Pix[4*i:], p.Pix[3*i:3*i+3])
+		im.Pix[4*i+3] = 0xff
+	}
+	return im
+}
