@@ -55,8 +55,9 @@ func (d *Device) blasGemm(g Gemm) error {
 	if err != nil || (g.Bias == 0 && g.Residual == 0 && !g.GELU) {
 		return err
 	}
-	n := int64(g.M) * int64(g.N)
-	return d.over("epilogue", n, 1, P(g.C.Ptr), P(g.Bias), P(g.Residual), P(g.Index), L(n), I(g.N), I(max(g.Rows, 1)), flag(g.GELU))
+	threads := min(max((g.N+127)/128*32, 32), blockThreads) // four values each
+	return d.Launch("epilogue", Dim{g.M, 1, 1}, Dim{threads, 1, 1}, Compute,
+		[]Arg{P(g.C.Ptr), P(g.Bias), P(g.Residual), P(g.Index), I(g.N), I(max(g.Rows, 1)), flag(g.GELU)})
 }
 
 func (g *Gemm) ops() (b, a uintptr) {

@@ -61,7 +61,9 @@ func TestBLAS(t *testing.T) {
 			gemmCase(t, r, form, s.m, s.n, s.k, s.pad, true, 2e-6)
 		}
 	}
-	epilogueCase(t, r, 2e-6)
+	for _, width := range []int{37, 132, 1100} {
+		epilogueCase(t, r, width, 2e-6)
+	}
 	batchCase(t, r, 2e-6)
 	const slots, m = 3, 4
 	x := random(slots*m*m, 1)

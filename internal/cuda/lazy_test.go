@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -122,5 +123,27 @@ func TestLazyDevice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			run(t, twinsOn(t, &lazy{hostDriver: newHostDriver(t)}, tiny, 5, true, Options{Slots: 2}))
 		})
+	}
+}
+
+// TestLazyTightDevice has so little memory that a joint gradient goes in parts,
+// each of which writes the same page-locked memory.
+func TestLazyTightDevice(t *testing.T) {
+	h := newHostDriver(t)
+	h.total = leastMemory(t, 5, all(14))
+	w := twinsOn(t, &lazy{hostDriver: h}, tiny, 5, true, Options{})
+	jointCase(w)
+	terms := 13
+	for key, p := range w.gpu.progs {
+		if !strings.Contains(key, "x1.0") {
+			continue // not the program with the inputs of every site
+		}
+		if p.Slots >= terms {
+			t.Errorf("%s has %d slots: this device is not tight", key, p.Slots)
+		}
+		terms = 0
+	}
+	if terms != 0 {
+		t.Error("no gradient ran")
 	}
 }

@@ -67,16 +67,29 @@ KERNEL(add, float *out, const float *a, const float *b, i64 n) {
 
 // epilogue finishes a GEMM that a library computed: c + bias, GELU, + residual,
 // whose rows are read at the slot's image where index is given.
-KERNEL(epilogue, float *c, const float *bias, const float *res, const int *index, i64 n, int width, int rows, int gelu) {
-	i64 i = thread_at();
-	if (i >= n)
-		return;
-	i64 row = i / width;
-	int col = (int)(i % width);
-	float v = bias ? c[i] + bias[col] : c[i];
-	if (gelu)
-		v = gelu_f(v);
+// Grid: one block per row.
+KERNEL(epilogue, float *c, const float *bias, const float *res, const int *index, int width, int rows, int gelu) {
+	i64 row = BID_X;
+	c += row * width;
 	if (res)
-		v += res[(index ? (i64)index[row / rows] * rows + row % rows : row) * width + col];
-	c[i] = v;
+		res += (index ? (i64)index[row / rows] * rows + row % rows : row) * width;
+	int wide = width % 4 == 0 ? width / 4 : 0;
+	for (int i = TID; i < wide; i += THREADS) {
+		f4 v = ((f4 *)c)[i];
+		if (bias)
+			v += ((const f4 *)bias)[i];
+		if (gelu)
+			UNROLL
+			for (int j = 0; j < 4; j++)
+				v[j] = gelu_f(v[j]);
+		if (res)
+			v += ((const f4 *)res)[i];
+		((f4 *)c)[i] = v;
+	}
+	for (int i = 4 * wide + TID; i < width; i += THREADS) {
+		float v = bias ? c[i] + bias[i] : c[i];
+		if (gelu)
+			v = gelu_f(v);
+		c[i] = res ? v + res[i] : v;
+	}
 }
