@@ -9,6 +9,7 @@ import (
 type blas struct {
 	name      string
 	precision Precision
+	lt        *blasLt // nil: not found, or refused a product
 	handle    uintptr
 	call      func(fn uintptr, args ...uintptr) uintptr
 
@@ -39,12 +40,28 @@ func (b *blas) compute() uintptr {
 	return blasCompute32
 }
 
-// blasGemm computes a product with cuBLAS and its epilogue with a kernel. A
-// row-major C = op(A) op(B) is, to a column-major library, Cᵀ = op(B)ᵀ op(A)ᵀ of
-// the same memory, so that the operands change places and keep their forms.
+// blasGemm computes a product with cuBLAS. A row-major C = op(A) op(B) is, to a
+// column-major library, Cᵀ = op(B)ᵀ op(A)ᵀ of the same memory, so that the
+// operands change places and keep their forms. The bias, and a residual that is
+// not looked up, are added by cuBLASLt where it is open; a kernel does the rest
+// of the epilogue.
 func (d *Device) blasGemm(g Gemm) error {
 	var err error
 	switch {
+	case g.batch() == 1 && g.Bias != 0 && d.blas.lt != nil:
+		residual := g.Residual
+		if g.GELU || g.Index != 0 {
+			residual = 0
+		}
+		if err = d.blas.lt.gemm(&g, residual); err != nil {
+			if err = d.blas.dropLt(); err != nil {
+				return err
+			}
+			return d.blasGemm(g) // the plain path has everything that is needed
+		}
+		if g.Bias = 0; residual != 0 {
+			g.Residual = 0
+		}
 	case g.batch() == 1:
 		err = d.blasSingle(g)
 	case g.A.Index == 0 && g.B.Index == 0 && max(g.Heads, 1) == 1:
@@ -125,6 +142,9 @@ func (d *Device) closeBLAS() error {
 	}
 	b := d.blas
 	d.blas = nil
+	if err := b.dropLt(); err != nil {
+		return err
+	}
 	if r := b.call(b.destroy, b.handle); r != 0 {
 		return fmt.Errorf("cuda: cublasDestroy: status %d", r)
 	}

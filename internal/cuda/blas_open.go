@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -58,6 +59,9 @@ func (d *Device) openBLAS(p Precision) error {
 		}
 		if err == nil {
 			d.blas = b
+			dir, file := filepath.Split(path)
+			// Without it, which Engine then shows, a kernel adds the bias.
+			_ = b.openLt(dir+strings.Replace(file, "libcublas", "libcublasLt", 1), d.Handle(Compute))
 			return nil
 		}
 		last = err

@@ -12,12 +12,12 @@ import (
 var fakeBLAS struct {
 	once  sync.Once
 	lib   uintptr
-	calls *[3]int32 // single, strided, batched
+	calls *[4]int32 // single, strided, batched, Lt
 	skip  string
 }
 
 // withBLAS gives a device of the host the fake cuBLAS.
-func withBLAS(t testing.TB, d *Device, p Precision) *[3]int32 {
+func withBLAS(t testing.TB, d *Device, p Precision) *[4]int32 {
 	t.Helper()
 	fakeBLAS.once.Do(func() {
 		var path string
@@ -33,7 +33,7 @@ func withBLAS(t testing.TB, d *Device, p Precision) *[3]int32 {
 		if err != nil {
 			panic(err)
 		}
-		fakeBLAS.lib, fakeBLAS.calls = lib, *(**[3]int32)(unsafe.Pointer(&calls))
+		fakeBLAS.lib, fakeBLAS.calls = lib, *(**[4]int32)(unsafe.Pointer(&calls))
 	})
 	if fakeBLAS.skip != "" {
 		t.Skip(fakeBLAS.skip)
@@ -41,6 +41,9 @@ func withBLAS(t testing.TB, d *Device, p Precision) *[3]int32 {
 	b, err := newBLAS(fakeBLAS.lib, "libcublas.so.fake", p)
 	if err == nil {
 		err = b.start(0)
+	}
+	if err == nil {
+		err = b.useLt(fakeBLAS.lib, 0)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +65,11 @@ func TestBLAS(t *testing.T) {
 		}
 	}
 	for _, width := range []int{37, 132, 1100} {
+		epilogueCase(t, r, width, 2e-6) // with Lt
+		lt := r.blas.lt
+		r.blas.lt = nil
 		epilogueCase(t, r, width, 2e-6)
+		r.blas.lt = lt
 	}
 	batchCase(t, r, 2e-6)
 	const slots, m = 3, 4
@@ -78,6 +85,25 @@ func TestBLAS(t *testing.T) {
 		if n == before[i] {
 			t.Errorf("entry point %d was never called", i)
 		}
+	}
+	r.ok(r.closeBLAS())
+}
+
+// TestLtRefuses goes on without the bias fused where cuBLASLt refuses a product.
+func TestLtRefuses(t *testing.T) {
+	r := &rig{NewDevice(newHostDriver(t), Noise{}), t}
+	withBLAS(t, r.Device, FP32)
+	refuses, err := symbol(fakeBLAS.lib, "flops_fake_lt_refuses")
+	r.ok(err)
+	on := *(**int32)(unsafe.Pointer(&refuses))
+	*on = 1
+	defer func() { *on = 0 }()
+	if got := r.Engine(); got != "libcublas.so.fake and Lt (fp32)" {
+		t.Errorf("engine %q", got)
+	}
+	epilogueCase(t, r, 37, 2e-6)
+	if got := r.Engine(); got != "libcublas.so.fake (fp32)" {
+		t.Errorf("cuBLASLt refused and is still asked: %q", got)
 	}
 	r.ok(r.closeBLAS())
 }

@@ -68,7 +68,7 @@ func (d *Device) Engine() string {
 	if d.blas == nil {
 		return "own kernels (fp32)"
 	}
-	return fmt.Sprintf("%s (%s)", d.blas.name, d.blas.precision)
+	return fmt.Sprintf("%s (%s)", d.blas.library(), d.blas.precision)
 }
 
 // blockThreads is the size of a block of kernels that take one element or one

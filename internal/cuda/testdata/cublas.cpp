@@ -1,11 +1,11 @@
-// The four functions of cuBLAS that the package calls, by their documented
+// The functions of cuBLAS and cuBLASLt that the package calls, by their documented
 // meaning (column-major, operands and leading dimensions as in BLAS), for tests
 // on a machine without it. Only float32 and the three compute types in use are
 // accepted, and a wrong leading dimension is an error as in the library.
 #include <cstddef>
 
 namespace {
-int handle;
+int handle, lt_handle, live;
 
 int product(int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc) {
 	if (m < 0 || n < 0 || k < 0 || lda < (ta ? k : m) || ldb < (tb ? n : k) || ldc < m)
@@ -27,7 +27,8 @@ bool types(int a, int b, int c, int compute, int algorithm) {
 } // namespace
 
 extern "C" {
-int flops_fake_calls[3];
+int flops_fake_calls[4];
+int flops_fake_lt_refuses;
 
 int cublasCreate_v2(void **h) { *h = &handle; return 0; }
 int cublasDestroy_v2(void *h) { return h == &handle ? 0 : 1; }
@@ -62,6 +63,65 @@ int cublasGemmBatchedEx(void *h, int ta, int tb, int m, int n, int k, const floa
 	int r = 0;
 	for (int i = 0; i < count && r == 0; i++)
 		r = product(ta, tb, m, n, k, *alpha, a[i], lda, b[i], ldb, *beta, c[i], ldc);
+	return r;
+}
+
+struct lt_desc {
+	int compute, ta, epilogue;
+	const float *bias;
+};
+struct lt_layout {
+	unsigned long long rows, cols;
+	long long ld;
+};
+
+int cublasLtCreate(void **h) { *h = &lt_handle; return 0; }
+int cublasLtDestroy(void *h) { return h == &lt_handle && live == 0 ? 0 : 1; }
+int cublasLtMatmulDescCreate(lt_desc **d, int compute, int scale) {
+	live++;
+	*d = new lt_desc{compute, 0, 1, nullptr};
+	return scale == 0 ? 0 : 7;
+}
+int cublasLtMatmulDescDestroy(lt_desc *d) { live--; delete d; return 0; }
+int cublasLtMatmulDescSetAttribute(lt_desc *d, int attribute, const void *value, size_t size) {
+	switch (attribute) {
+	case 3: // CUBLASLT_MATMUL_DESC_TRANSA
+		d->ta = *(const int *)value;
+		return size == 4 ? 0 : 7;
+	case 7: // CUBLASLT_MATMUL_DESC_EPILOGUE
+		d->epilogue = *(const int *)value;
+		return size == 4 ? 0 : 7;
+	case 8: // CUBLASLT_MATMUL_DESC_BIAS_POINTER
+		d->bias = *(const float *const *)value;
+		return size == 8 ? 0 : 7;
+	}
+	return 7;
+}
+int cublasLtMatrixLayoutCreate(lt_layout **l, int type, unsigned long long rows, unsigned long long cols, long long ld) {
+	live++;
+	*l = new lt_layout{rows, cols, ld};
+	return type == 0 && ld >= (long long)rows ? 0 : 7;
+}
+int cublasLtMatrixLayoutDestroy(lt_layout *l) { live--; delete l; return 0; }
+
+int cublasLtMatmul(void *h, lt_desc *d, const float *alpha, const float *a, lt_layout *la, const float *b, lt_layout *lb, const float *beta,
+                   const float *c, lt_layout *lc, float *out, lt_layout *lout, const void *algorithm, void *workspace, size_t bytes, void *) {
+	flops_fake_calls[3]++;
+	if (flops_fake_lt_refuses)
+		return 15;
+	if (h != &lt_handle || !types(0, 0, 0, d->compute, -1) || d->epilogue != 4 || algorithm || workspace || bytes)
+		return 15;
+	unsigned long long m = d->ta ? la->cols : la->rows, k = d->ta ? la->rows : la->cols;
+	if (lb->rows != k || lc->rows != m || lc->cols != lb->cols || lout->rows != m || lout->cols != lb->cols || lc->ld != lout->ld)
+		return 7;
+	if (c != out)
+		for (unsigned long long j = 0; j < lc->cols; j++)
+			for (unsigned long long i = 0; i < m; i++)
+				out[i + j * lout->ld] = c[i + j * lc->ld];
+	int r = product(d->ta, 0, (int)m, (int)lb->cols, (int)k, *alpha, a, (int)la->ld, b, (int)lb->ld, *beta, out, (int)lout->ld);
+	for (unsigned long long j = 0; j < lout->cols && r == 0; j++)
+		for (unsigned long long i = 0; i < m; i++)
+			out[i + j * lout->ld] += d->bias[i];
 	return r;
 }
 }
