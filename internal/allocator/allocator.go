@@ -25,8 +25,21 @@ type Signals struct {
 type Feedback struct {
 	Step     int
 	IDs      []int32
-	Counts   []int     // what the images got
+	Counts   []int     // what this allocator gave
+	Asked    []int     // the queries that Variance rests on; nil: Counts
 	Variance []float64 // V̂_i of one direction, up to one common constant
+}
+
+// asked is the number of queries behind V̂_i.
+func (f Feedback) asked(i int) float64 {
+	n := f.Counts
+	if f.Asked != nil {
+		n = f.Asked
+	}
+	if i >= len(n) {
+		return 0
+	}
+	return float64(n[i])
 }
 
 // Allocator shares a budget among the images of a batch.

@@ -12,91 +12,163 @@ func init() {
 	})
 }
 
-// neyman gives n_i ∝ √V̂_i with V̂_i from the image's own earlier visits: an
-// exponential average of √V̂ with Decay, kept by dataset position. An image that
-// has not been seen uses the free signal surprise·scale, multiplied by the
-// running ratio of history to signal so that both have one unit.
+// neyman gives n_i ∝ √V̂_i, guessed from what earlier steps showed: the free
+// signals of the clean pass say what an image of such a loss usually has, and
+// the image's own history how it differs from that.
 //
-// The average of one or two visits is noisy and the signal is not, so they are
-// mixed: history weighs k/(k+1) after k visits. That prior weight of one visit
-// is ours.
+// The usual √V̂ is a regression on (1, ℓ, ℓ², s, s²), ℓ the clean loss and s the
+// norm ‖softmax(logits) − onehot‖, by recursive least squares that forgets a
+// tenth per step. Signals alone, without it, gain less: early in a run all
+// variances are alike and shares that follow the loss would only cost, late
+// they differ tenfold. The history is the exponential average, with Decay, of
+// the ratio √V̂ to that guess over the image's visits (a ratio, because the
+// scale of all variances drifts as the model learns), and weighs q/(q+60) after
+// q queries against a ratio of 1. V̂ of few queries is noisy: the regression
+// weighs an image by its queries. The forgetting and the 60 prior queries are
+// ours, chosen on the fine-tuning task.
 type neyman struct {
 	o    Options
 	st   neymanState
-	free map[int32]float64 // signal of the images of the last Allocate
+	seen map[int32][terms]float64 // what the last Allocate saw of each image
 }
 
+// terms of the regression.
+const terms = 5
+
 type visit struct {
-	Root  float64 // averaged √V̂
-	Count int
+	Ratio   float64 // averaged √V̂ to the guess
+	Queries float64 // that it rests on
 }
 
 type neymanState struct {
 	History map[int32]visit
-	Ratio   float64 // of √V̂ to the free signal, averaged
+	XX      [terms][terms]float64 // normal equations, forgotten slowly
+	XY      [terms]float64
+	Coef    [terms]float64
+	Root    float64 // mean √V̂ of the last step
+	Fitted  bool
 }
+
+const (
+	forget = 0.95
+	prior  = 1e9 // queries that a ratio of 1 counts for
+	ridge  = 1e-3
+	least  = 0.03 // a guess is at least this share of the mean √V̂
+)
 
 func (n *neyman) Name() string { return "neyman" }
 
 func (n *neyman) Needs() Need { return Need{} }
 
-// signal is the free guess of √V_i.
-func signal(s Signals, i int) float64 {
-	v := math.Sqrt(max(0, float64(s.Losses[i])))
+// row is what the regression sees of an image; signals that are missing or no
+// numbers are 0.
+func row(s Signals, i int) [terms]float64 {
+	x := [terms]float64{1}
+	if l := float64(s.Losses[i]); l > 0 && !math.IsInf(l, 0) {
+		l = min(l, 20)
+		x[1], x[2] = l, l*l
+	}
 	if len(s.Surprise) > i {
-		v = float64(s.Surprise[i])
+		if v := float64(s.Surprise[i]); v > 0 && !math.IsInf(v, 0) {
+			x[3], x[4] = v, v*v
+		}
 	}
-	if len(s.Scale) > i && s.Scale[i] > 0 {
-		v *= float64(s.Scale[i])
+	return x
+}
+
+// guess is the usual √V̂ of an image with these signals.
+func (n *neyman) guess(x [terms]float64) float64 {
+	if !n.st.Fitted { // the loss itself, gently: nothing is known yet
+		return 1 + 0.1*x[1]
 	}
-	return v
+	var v float64
+	for k, c := range n.st.Coef {
+		v += c * x[k]
+	}
+	return max(v, least*n.st.Root)
 }
 
 func (n *neyman) Allocate(s Signals, budget int) ([]int, error) {
 	shares := make([]float64, len(s.Losses))
-	n.free = make(map[int32]float64, len(shares))
-	ratio := n.st.Ratio
-	if ratio == 0 {
-		ratio = 1
-	}
+	n.seen = make(map[int32][terms]float64, len(shares))
 	for i := range shares {
-		f := signal(s, i)
-		shares[i] = f * ratio
+		x := row(s, i)
+		shares[i] = n.guess(x)
 		if i < len(s.IDs) {
-			n.free[s.IDs[i]] = f
+			n.seen[s.IDs[i]] = x
 			if h, ok := n.st.History[s.IDs[i]]; ok {
-				w := float64(h.Count) / float64(h.Count+1)
-				shares[i] = w*h.Root + (1-w)*f*ratio
+				w := h.Queries / (h.Queries + prior)
+				shares[i] *= w*h.Ratio + 1 - w
 			}
 		}
 	}
 	return Round(shares, budget, n.o.MinQueries, n.o.Even)
 }
 
+// Observe adds the step to the histories and then to the regression.
 func (n *neyman) Observe(f Feedback) {
-	var root, free float64
+	st := &n.st
+	for a := range terms {
+		st.XY[a] *= forget
+		for b := range terms {
+			st.XX[a][b] *= forget
+		}
+	}
+	var sum, count float64
 	for i, v := range f.Variance {
 		if i >= len(f.IDs) || !(v >= 0) || math.IsInf(v, 1) {
 			continue
 		}
-		r, id := math.Sqrt(v), f.IDs[i]
-		root, free = root+r, free+n.free[id]
-		h := n.st.History[id]
-		if h.Count == 0 {
-			h.Root = r
-		} else {
-			h.Root = n.o.Decay*h.Root + (1-n.o.Decay)*r
+		x, ok := n.seen[f.IDs[i]]
+		if !ok {
+			continue
 		}
-		h.Count++
-		n.st.History[id] = h
-	}
-	if free > 0 && root > 0 {
-		if n.st.Ratio == 0 {
-			n.st.Ratio = root / free
-		} else {
-			n.st.Ratio = 0.9*n.st.Ratio + 0.1*root/free
+		r, q := math.Sqrt(v), f.asked(i)
+		sum, count = sum+q*r, count+q
+		if st.Fitted {
+			n.remember(f.IDs[i], r/n.guess(x), q)
+		}
+		for a := range terms {
+			st.XY[a] += q * x[a] * r
+			for b := range terms {
+				st.XX[a][b] += q * x[a] * x[b]
+			}
 		}
 	}
+	if count == 0 || sum == 0 {
+		return
+	}
+	st.Root = sum / count
+	st.Coef, st.Fitted = fit(st.XX, st.XY), true
+}
+
+// remember averages a visit into an image's history; one that is ten times the
+// usual is taken for noise and cut.
+func (n *neyman) remember(id int32, ratio, queries float64) {
+	h := n.st.History[id]
+	ratio = min(ratio, 10)
+	if h.Queries == 0 {
+		h.Ratio = ratio
+	} else {
+		h.Ratio = n.o.Decay*h.Ratio + (1-n.o.Decay)*ratio
+	}
+	h.Queries += queries
+	n.st.History[id] = h
+}
+
+// fit solves the normal equations with a little of their diagonal added.
+func fit(xx [terms][terms]float64, xy [terms]float64) [terms]float64 {
+	a := make([]float64, terms*terms)
+	for i := range terms {
+		for j := range terms {
+			a[i*terms+j] = xx[i][j]
+		}
+		a[i*terms+i] *= 1 + ridge
+	}
+	l, _ := cholesky(a, terms, 1e-9)
+	b := xy[:]
+	solve(l, terms, b)
+	return [terms]float64(b)
 }
 
 func (n *neyman) State() ([]byte, error) { return json.Marshal(n.st) }

@@ -52,7 +52,7 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 			if err != nil {
 				return nil, err
 			}
-			a.Observe(allocator.Feedback{Step: step, IDs: t.last.Batch.Index, Counts: counts, Variance: v})
+			a.Observe(allocator.Feedback{Step: step, IDs: t.last.Batch.Index, Counts: counts, Asked: t.last.Counts, Variance: v})
 		}
 	}
 	return t, nil
