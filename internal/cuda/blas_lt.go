@@ -33,7 +33,7 @@ type ltPlan struct{ desc, a, b, c uintptr }
 // openLt opens the library that stands beside cuBLAS; without it the bias is
 // added by a kernel.
 func (b *blas) openLt(path string, stream uintptr) error {
-	lib, err := openShared(path)
+	lib, err := shared.open(path)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (b *blas) useLt(lib, stream uintptr) error {
 		"cublasLtMatmulDescSetAttribute": &l.descSet, "cublasLtMatmulDescDestroy": &l.descDestroy, "cublasLtMatrixLayoutCreate": &l.layoutCreate,
 		"cublasLtMatrixLayoutDestroy": &l.layoutDestroy, "cublasLtMatmul": &l.matmul} {
 		var err error
-		if *fn, err = symbol(lib, name); err != nil {
+		if *fn, err = shared.symbol(lib, name); err != nil {
 			return err
 		}
 	}

@@ -8,8 +8,6 @@ import (
 	"sort"
 	"strings"
 	"unsafe"
-
-	"github.com/ebitengine/purego"
 )
 
 // blasNames are what cuBLAS is called, newest first. Only what the system
@@ -48,7 +46,7 @@ func (d *Device) openBLAS(p Precision) error {
 	}
 	var last error
 	for _, path := range blasPaths() {
-		lib, err := openShared(path)
+		lib, err := shared.open(path)
 		if err != nil {
 			last = err
 			continue
@@ -71,12 +69,11 @@ func (d *Device) openBLAS(p Precision) error {
 
 func newBLAS(lib uintptr, path string, p Precision) (*blas, error) {
 	b := &blas{name: filepath.Base(path), precision: p, call: func(fn uintptr, args ...uintptr) uintptr {
-		r, _, _ := purego.SyscallN(fn, args...)
-		return r & 0xffffffff
+		return shared.call(fn, args...) & 0xffffffff // a status is an int
 	}}
 	for name, fn := range map[string]*uintptr{"cublasCreate_v2": &b.create, "cublasDestroy_v2": &b.destroy, "cublasSetStream_v2": &b.setStream,
 		"cublasGemmEx": &b.gemm, "cublasGemmStridedBatchedEx": &b.strided, "cublasGemmBatchedEx": &b.batched} {
-		a, err := symbol(lib, name)
+		a, err := shared.symbol(lib, name)
 		if err != nil {
 			return nil, fmt.Errorf("cuda: %s: %w", path, err)
 		}

@@ -25,11 +25,11 @@ func withBLAS(t testing.TB, d *Device, p Precision) *[4]int32 {
 			return
 		}
 		defer os.RemoveAll(filepath.Dir(path))
-		lib, err := openShared(path)
+		lib, err := shared.open(path)
 		if err != nil {
 			panic(err)
 		}
-		calls, err := symbol(lib, "flops_fake_calls")
+		calls, err := shared.symbol(lib, "flops_fake_calls")
 		if err != nil {
 			panic(err)
 		}
@@ -93,7 +93,7 @@ func TestBLAS(t *testing.T) {
 func TestLtRefuses(t *testing.T) {
 	r := &rig{NewDevice(newHostDriver(t), Noise{}), t}
 	withBLAS(t, r.Device, FP32)
-	refuses, err := symbol(fakeBLAS.lib, "flops_fake_lt_refuses")
+	refuses, err := shared.symbol(fakeBLAS.lib, "flops_fake_lt_refuses")
 	r.ok(err)
 	on := *(**int32)(unsafe.Pointer(&refuses))
 	*on = 1

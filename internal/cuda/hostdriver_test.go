@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"unsafe"
-
-	"github.com/ebitengine/purego"
 )
 
 // hostDriver runs the kernels compiled for the host, in the memory of this
@@ -19,11 +17,17 @@ import (
 // the kernel's parameters, that nothing is written outside an allocation, and
 // that everything is given back. Fresh memory is NaN.
 type hostDriver struct {
-	memory  map[Ptr][]byte // with a guard on either side
-	total   int64
-	used    int64
-	copies  map[string]int // how often each kind of copy was asked for
-	kernels map[string]int // launches by name
+	memory map[Ptr][]byte // with a guard on either side
+	total  int64
+	used   int64
+	copies map[string]int // how often each kind of copy was asked for
+
+	// What a launch hands over by address; parts of this object, because a
+	// goroutine's stack may move while the addresses are on their way.
+	name      []byte
+	dims      [6]int32
+	words     []uint64
+	addresses []unsafe.Pointer
 }
 
 const guard = 256
@@ -69,13 +73,13 @@ func loadHost() {
 		}
 		defer os.RemoveAll(filepath.Dir(path))
 	}
-	lib, err := openShared(path)
+	lib, err := shared.open(path)
 	if err != nil {
 		panic(err)
 	}
 	for name, p := range map[string]*uintptr{"flops_host_launch": &hostLibrary.launch, "flops_host_types": &hostLibrary.types,
 		"flops_host_backwards": &hostLibrary.backwards} {
-		if *p, err = symbol(lib, name); err != nil {
+		if *p, err = shared.symbol(lib, name); err != nil {
 			panic(err)
 		}
 	}
@@ -114,7 +118,7 @@ func newHostDriver(t testing.TB) *hostDriver {
 	if hostLibrary.skip != "" {
 		t.Skip(hostLibrary.skip)
 	}
-	return &hostDriver{memory: map[Ptr][]byte{}, total: 1 << 30, copies: map[string]int{}, kernels: map[string]int{}}
+	return &hostDriver{memory: map[Ptr][]byte{}, total: 1 << 30, copies: map[string]int{}}
 }
 
 func (h *hostDriver) Name() string { return "host" }
@@ -207,26 +211,25 @@ func (h *hostDriver) Zero(dst Ptr, n int64, _ Stream) error {
 }
 
 func (h *hostDriver) Launch(kernel string, grid, block Dim, _ Stream, args []Arg) error {
-	h.kernels[kernel]++
-	name := append([]byte(kernel), 0)
-	types, _, _ := purego.SyscallN(hostLibrary.types, uintptr(unsafe.Pointer(&name[0])))
+	h.name = append(append(h.name[:0], kernel...), 0)
+	types := shared.call(hostLibrary.types, uintptr(unsafe.Pointer(&h.name[0])))
 	if types == 0 {
 		return fmt.Errorf("host: no kernel %s", kernel)
 	}
 	var given []byte
-	words := make([]uint64, len(args))
-	addresses := make([]unsafe.Pointer, len(args)+1)
-	for i, a := range args {
+	h.words, h.addresses = h.words[:0], h.addresses[:0]
+	for _, a := range args {
 		given = append(given, a.Type)
-		words[i] = a.Bits
-		addresses[i] = unsafe.Pointer(&words[i])
+		h.words = append(h.words, a.Bits)
 	}
 	if want := cText(types); string(given) != want {
 		return fmt.Errorf("host: kernel %s takes arguments %s, given %s", kernel, want, given)
 	}
-	dims := [6]int32{int32(grid.X), int32(grid.Y), int32(grid.Z), int32(block.X), int32(block.Y), int32(block.Z)}
-	r, _, _ := purego.SyscallN(hostLibrary.launch, uintptr(unsafe.Pointer(&name[0])), uintptr(unsafe.Pointer(&dims[0])), uintptr(unsafe.Pointer(&addresses[0])))
-	runtime.KeepAlive(words)
+	for i := range h.words {
+		h.addresses = append(h.addresses, unsafe.Pointer(&h.words[i]))
+	}
+	h.dims = [6]int32{int32(grid.X), int32(grid.Y), int32(grid.Z), int32(block.X), int32(block.Y), int32(block.Z)}
+	r := shared.call(hostLibrary.launch, uintptr(unsafe.Pointer(&h.name[0])), uintptr(unsafe.Pointer(&h.dims[0])), uintptr(unsafe.Pointer(&h.addresses[0])))
 	if r != 0 {
 		return fmt.Errorf("host: %s", cText(r))
 	}
@@ -264,7 +267,7 @@ func (h *hostDriver) Close() error {
 
 // backwards runs f with threads and blocks in reverse order.
 func backwards(f func()) {
-	purego.SyscallN(hostLibrary.backwards, 1)
-	defer purego.SyscallN(hostLibrary.backwards, 0)
+	shared.call(hostLibrary.backwards, 1)
+	defer shared.call(hostLibrary.backwards, 0)
 	f()
 }

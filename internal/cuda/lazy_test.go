@@ -147,3 +147,27 @@ func TestLazyTightDevice(t *testing.T) {
 		t.Error("no gradient ran")
 	}
 }
+
+// TestLongLists tells the device of sixteen queries at a time, so that every list
+// goes in parts.
+func TestLongLists(t *testing.T) {
+	defer func(n int) { queryRoom = n }(queryRoom)
+	queryRoom = 16
+	w := twinsOn(t, &lazy{hostDriver: newHostDriver(t)}, tiny, 5, true, Options{})
+	q, terms := queries(5, 6)
+	w.clean([]int{1, 4})
+	p := &query.Perturbation{Step: 3, Sites: []int{4}, Sigma: []float32{0.05}}
+	w.losses(p, q, "site")
+	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.grads("site", 1e-4)
+	weightsCase(w)
+	for i := range terms {
+		terms[i].Sign = 1
+	}
+	w.clean([]int{1, 4})
+	p = &query.Perturbation{Step: 4, Sites: []int{1, 4}, Sigma: []float32{0.05, 0.1}}
+	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.grads("joint", 2e-4)
+}

@@ -147,6 +147,9 @@ func (m *Model) check(b *query.Batch) error {
 		return fmt.Errorf("cuda: batch of %d images has %d values and %d labels, the network wants %d values of %d×%d×%d",
 			b.N, len(b.X), len(b.Labels), want, a.Chans, a.Image, a.Image)
 	}
+	if b.N > queryRoom {
+		return fmt.Errorf("cuda: a batch of %d images is more than the %d that the device numbers", b.N, queryRoom)
+	}
 	for _, l := range b.Labels[:b.N] {
 		if _, ok := m.opt.Loss.(objective.Coupled); !ok && (l < 0 || int(l) >= a.Classes) {
 			return fmt.Errorf("cuda: label %d, the network has %d classes", l, a.Classes)

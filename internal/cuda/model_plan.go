@@ -10,8 +10,8 @@ import (
 )
 
 // queryRoom is how many queries, or terms of a gradient, the device is told of
-// at once; longer lists go in parts.
-const queryRoom = 1 << 16
+// at once; longer lists go in parts. Tests make it small.
+var queryRoom = 1 << 16
 
 // layout is where everything of a model stands in its arena.
 type layout struct {
@@ -131,6 +131,9 @@ func (m *Model) arrange(batch int, sites []int) error {
 		return err
 	}
 	m.Reload()
+	if err := m.dev.Zero(m.l.region, region, Compute); err != nil { // slots out of use are read, and should hold numbers
+		return err
+	}
 	return m.pin()
 }
 
@@ -185,12 +188,12 @@ func (m *Model) lay(a *Arena, batch int, sites []int, taps []vit.Activation, reg
 		l.taps = append(l.taps, t.Name)
 	}
 	for _, p := range []*Ptr{&l.slots.Image, &l.slots.Label, &l.slots.Pair, &l.slots.Sign, &l.coef} {
-		*p = take("queries", queryRoom)
+		*p = take("queries", int64(queryRoom))
 	}
 	l.slots.Sigma = take("sigma", int64(len(m.net.Sites()))+1)
 	l.slots.Step = l.slots.Sigma + Ptr(4*len(m.net.Sites()))
-	l.first = take("terms", n+queryRoom+2)
-	l.losses = take("losses", queryRoom)
+	l.first = take("terms", n+int64(queryRoom)+2)
+	l.losses = take("losses", max(n, int64(queryRoom)))
 	l.logits = take("logits", max(n, m.logitRoom())*int64(arch.Classes))
 	l.features = take("features", n*int64(arch.Hidden))
 	l.sumsq = take("norms", n)
@@ -204,7 +207,7 @@ func (m *Model) lay(a *Arena, batch int, sites []int, taps []vit.Activation, reg
 }
 
 // logitRoom is how many queries' logits are kept for an objective of the host.
-func (m *Model) logitRoom() int64 { return 4096 }
+func (m *Model) logitRoom() int64 { return int64(min(4096, queryRoom)) }
 
 // activations lists what the clean pass keeps: what any suffix of these sites
 // reads and the inputs of their linear maps.
@@ -290,13 +293,13 @@ func (m *Model) pin() error {
 		return err
 	}
 	n := int64(l.batch)
-	if err := get(&l.queries, 4*(5*queryRoom+int64(len(m.net.Sites()))+1+n+queryRoom+2)); err != nil {
+	if err := get(&l.queries, 4*(5*int64(queryRoom)+int64(len(m.net.Sites()))+1+n+int64(queryRoom)+2)); err != nil {
 		return err
 	}
 	if err := get(&l.pixels, 4*n*int64(a.Chans)*int64(a.Image)*int64(a.Image)); err != nil {
 		return err
 	}
-	return get(&l.answers, max(l.gradBytes, 4*(queryRoom+max(n, m.logitRoom())*int64(a.Classes)+n*int64(a.Hidden)+n)))
+	return get(&l.answers, max(l.gradBytes, 4*(int64(queryRoom)+max(n, m.logitRoom())*int64(a.Classes)+n*int64(a.Hidden)+n)))
 }
 
 // release gives back what arrange took.
