@@ -17,14 +17,14 @@ func init() {
 // the image's own history how it differs from that.
 //
 // The usual √V̂ is a regression on (1, ℓ, ℓ², s, s²), ℓ the clean loss and s the
-// norm ‖softmax(logits) − onehot‖, by recursive least squares that forgets a
-// tenth per step. Signals alone, without it, gain less: early in a run all
+// norm ‖softmax(logits) − onehot‖, by recursive least squares that forgets
+// 15% per step. Signals alone, without it, gain less: early in a run all
 // variances are alike and shares that follow the loss would only cost, late
 // they differ tenfold. The history is the exponential average, with Decay, of
 // the ratio √V̂ to that guess over the image's visits (a ratio, because the
-// scale of all variances drifts as the model learns), and weighs q/(q+60) after
+// scale of all variances drifts as the model learns), and weighs q/(q+8) after
 // q queries against a ratio of 1. V̂ of few queries is noisy: the regression
-// weighs an image by its queries. The forgetting and the 60 prior queries are
+// weighs an image by its queries. The forgetting and the 8 prior queries are
 // ours, chosen on the fine-tuning task.
 type neyman struct {
 	o    Options
@@ -50,10 +50,10 @@ type neymanState struct {
 }
 
 const (
-	forget = 0.95
-	prior  = 1e9 // queries that a ratio of 1 counts for
+	forget = 0.85
+	prior  = 8 // queries that a ratio of 1 counts for
 	ridge  = 1e-3
-	least  = 0.03 // a guess is at least this share of the mean √V̂
+	least  = 0.1 // a guess is at least this share of the mean √V̂
 )
 
 func (n *neyman) Name() string { return "neyman" }
