@@ -61,6 +61,20 @@ fi
 row device "$(cat "$out/probe.txt")"
 row driver "$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
 
+# PyTorch brings a cuBLAS of its own; compare with the same one where the system
+# has none.
+if [ -z "${FLOPS_CUBLAS:-}" ] && command -v python3 >/dev/null 2>&1; then
+	FLOPS_CUBLAS=$(python3 -c 'import glob, site, sys
+for p in site.getsitepackages() + [site.getusersitepackages()] + sys.path:
+    for f in sorted(glob.glob(p + "/nvidia/*/lib/libcublas.so.1[23]"), reverse=True):
+        print(f); sys.exit()' 2>/dev/null || true)
+	if [ -n "$FLOPS_CUBLAS" ]; then
+		export FLOPS_CUBLAS
+	else
+		unset FLOPS_CUBLAS
+	fi
+fi
+
 run() { (cd internal/cuda && FLOPS_TEST_DEVICE=$device "$root/$pack/cuda.test" "$@"); }
 
 if run -test.v >"$out/parity.txt" 2>&1; then

@@ -51,7 +51,7 @@ func (d *Device) openBLAS(p Precision) error {
 			last = err
 			continue
 		}
-		b, err := newBLAS(lib, path, p)
+		b, err := newBLAS(d.Driver, lib, path, p)
 		if err == nil {
 			err = b.start(d.Handle(Compute))
 		}
@@ -67,9 +67,15 @@ func (d *Device) openBLAS(p Precision) error {
 	return fmt.Errorf("cuBLAS was not found: %w", last)
 }
 
-func newBLAS(lib uintptr, path string, p Precision) (*blas, error) {
+// newBLAS finds the entry points. They are called with the device current, which
+// the library takes for its own.
+func newBLAS(d Driver, lib uintptr, path string, p Precision) (*blas, error) {
 	b := &blas{name: filepath.Base(path), precision: p, call: func(fn uintptr, args ...uintptr) uintptr {
-		return shared.call(fn, args...) & 0xffffffff // a status is an int
+		var status uintptr
+		if err := d.Bind(func() { status = shared.call(fn, args...) & 0xffffffff }); err != nil {
+			return 1 // CUBLAS_STATUS_NOT_INITIALIZED
+		}
+		return status
 	}}
 	for name, fn := range map[string]*uintptr{"cublasCreate_v2": &b.create, "cublasDestroy_v2": &b.destroy, "cublasSetStream_v2": &b.setStream,
 		"cublasGemmEx": &b.gemm, "cublasGemmStridedBatchedEx": &b.strided, "cublasGemmBatchedEx": &b.batched} {

@@ -38,7 +38,7 @@ func withBLAS(t testing.TB, d *Device, p Precision) *[4]int32 {
 	if fakeBLAS.skip != "" {
 		t.Skip(fakeBLAS.skip)
 	}
-	b, err := newBLAS(fakeBLAS.lib, "libcublas.so.fake", p)
+	b, err := newBLAS(d.Driver, fakeBLAS.lib, "libcublas.so.fake", p)
 	if err == nil {
 		err = b.start(0)
 	}

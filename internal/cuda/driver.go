@@ -68,6 +68,9 @@ type Driver interface {
 	// Handle is the driver's own handle of a stream, for libraries (cuBLAS)
 	// that issue work to it.
 	Handle(s Stream) uintptr
+	// Bind runs f on a thread on which the device is current, as libraries that
+	// take a Handle expect.
+	Bind(f func()) error
 	// Sync waits for everything issued and reports what went wrong in it.
 	Sync() error
 	// Close gives everything back.

@@ -187,6 +187,10 @@ func (g *gpu) Order(before, after Stream) error {
 // Handle is the CUstream, which cu keeps in a struct of that one field.
 func (g *gpu) Handle(s Stream) uintptr { return *(*uintptr)(unsafe.Pointer(&g.streams[s])) }
 
+func (g *gpu) Bind(f func()) error {
+	return g.do("make current", func() error { f(); return nil })
+}
+
 func (g *gpu) Sync() error { return g.do("wait", cu.Synchronize) }
 
 func (g *gpu) Close() error {

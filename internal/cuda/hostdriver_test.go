@@ -243,6 +243,7 @@ func cText(p uintptr) string {
 }
 
 func (h *hostDriver) Order(_, _ Stream) error { return nil }
+func (h *hostDriver) Bind(f func()) error     { f(); return nil }
 func (h *hostDriver) Handle(Stream) uintptr   { return 0 }
 func (h *hostDriver) Sync() error {
 	for p := range h.memory {

@@ -1,8 +1,10 @@
 // The functions of cuBLAS and cuBLASLt that the package calls, by their documented
 // meaning (column-major, operands and leading dimensions as in BLAS), for tests
 // on a machine without it. Only float32 and the three compute types in use are
-// accepted, and a wrong leading dimension is an error as in the library.
+// accepted, and a wrong leading dimension is an error as in the library, as is a
+// call without a current device where there is a driver.
 #include <cstddef>
+#include <dlfcn.h>
 
 namespace {
 int handle, lt_handle, live;
@@ -21,6 +23,14 @@ int product(int ta, int tb, int m, int n, int k, float alpha, const float *a, in
 	return 0;
 }
 
+bool device() {
+	void *lib = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD), *context = nullptr;
+	if (!lib)
+		return true; // the tests' own driver has no devices
+	auto get = (int (*)(void **))dlsym(lib, "cuCtxGetCurrent");
+	return get && get(&context) == 0 && context;
+}
+
 bool types(int a, int b, int c, int compute, int algorithm) {
 	return a == 0 && b == 0 && c == 0 && (compute == 68 || compute == 75 || compute == 77) && algorithm == -1;
 }
@@ -30,14 +40,14 @@ extern "C" {
 int flops_fake_calls[4];
 int flops_fake_lt_refuses;
 
-int cublasCreate_v2(void **h) { *h = &handle; return 0; }
+int cublasCreate_v2(void **h) { *h = &handle; return device() ? 0 : 1; }
 int cublasDestroy_v2(void *h) { return h == &handle ? 0 : 1; }
 int cublasSetStream_v2(void *h, void *) { return h == &handle ? 0 : 1; }
 
 int cublasGemmEx(void *h, int ta, int tb, int m, int n, int k, const float *alpha, const float *a, int at, int lda, const float *b, int bt,
                  int ldb, const float *beta, float *c, int ct, int ldc, int compute, int algorithm) {
 	flops_fake_calls[0]++;
-	if (h != &handle || !types(at, bt, ct, compute, algorithm))
+	if (h != &handle || !device() || !types(at, bt, ct, compute, algorithm))
 		return 15; // CUBLAS_STATUS_NOT_SUPPORTED
 	return product(ta, tb, m, n, k, *alpha, a, lda, b, ldb, *beta, c, ldc);
 }
@@ -46,7 +56,7 @@ int cublasGemmStridedBatchedEx(void *h, int ta, int tb, int m, int n, int k, con
                                const float *b, int bt, int ldb, long long sb, const float *beta, float *c, int ct, int ldc, long long sc,
                                int count, int compute, int algorithm) {
 	flops_fake_calls[1]++;
-	if (h != &handle || !types(at, bt, ct, compute, algorithm))
+	if (h != &handle || !device() || !types(at, bt, ct, compute, algorithm))
 		return 15;
 	int r = 0;
 	for (int i = 0; i < count && r == 0; i++)
@@ -58,7 +68,7 @@ int cublasGemmBatchedEx(void *h, int ta, int tb, int m, int n, int k, const floa
                         const float *const *b, int bt, int ldb, const float *beta, float *const *c, int ct, int ldc, int count, int compute,
                         int algorithm) {
 	flops_fake_calls[2]++;
-	if (h != &handle || !types(at, bt, ct, compute, algorithm))
+	if (h != &handle || !device() || !types(at, bt, ct, compute, algorithm))
 		return 15;
 	int r = 0;
 	for (int i = 0; i < count && r == 0; i++)
@@ -75,7 +85,7 @@ struct lt_layout {
 	long long ld;
 };
 
-int cublasLtCreate(void **h) { *h = &lt_handle; return 0; }
+int cublasLtCreate(void **h) { *h = &lt_handle; return device() ? 0 : 1; }
 int cublasLtDestroy(void *h) { return h == &lt_handle && live == 0 ? 0 : 1; }
 int cublasLtMatmulDescCreate(lt_desc **d, int compute, int scale) {
 	live++;
@@ -109,7 +119,7 @@ int cublasLtMatmul(void *h, lt_desc *d, const float *alpha, const float *a, lt_l
 	flops_fake_calls[3]++;
 	if (flops_fake_lt_refuses)
 		return 15;
-	if (h != &lt_handle || !types(0, 0, 0, d->compute, -1) || d->epilogue != 4 || algorithm || workspace || bytes)
+	if (h != &lt_handle || !device() || !types(0, 0, 0, d->compute, -1) || d->epilogue != 4 || algorithm || workspace || bytes)
 		return 15;
 	unsigned long long m = d->ta ? la->cols : la->rows, k = d->ta ? la->rows : la->cols;
 	if (lb->rows != k || lc->rows != m || lc->cols != lb->cols || lout->rows != m || lout->cols != lb->cols || lc->ld != lout->ld)

@@ -57,6 +57,7 @@ CUresult cuDevicePrimaryCtxRelease_v2(int) {
 	return SUCCESS;
 }
 CUresult cuCtxSetCurrent(void *c) { current = c; return c == &context ? SUCCESS : INVALID_CONTEXT; }
+CUresult cuCtxGetCurrent(void **c) { *c = current; return SUCCESS; }
 CUresult cuCtxSynchronize() { return ready() ? SUCCESS : INVALID_CONTEXT; }
 
 CUresult cuMemGetInfo_v2(size_t *f, size_t *t) {
