@@ -138,3 +138,36 @@ func TestAttentionRow(t *testing.T) {
 		}
 	}
 }
+
+// TestAttention runs whole matrices of queries, with keys and values looked up,
+// and with a workspace that holds the scores of one slot only.
+func TestAttention(t *testing.T) {
+	for _, c := range []struct{ slots, images, rows, tokens, heads, d int }{{3, 2, 3, 5, 2, 7}, {2, 1, 65, 65, 1, 32}, {1, 1, 197, 197, 1, 16}, {2, 2, 2, 33, 3, 4}} {
+		r := newRig(t, Noise{})
+		width := c.heads * c.d
+		nq, nk := c.rows*width, c.tokens*width
+		q, k, v := random(c.slots*nq, 1), random(c.images*nk, 2), random(c.images*nk, 3)
+		index, want := make([]int32, c.slots), make([]float64, c.slots*nq)
+		a := Attention{Slots: c.slots, Rows: c.rows, Tokens: c.tokens, Heads: c.heads, HeadDim: c.d, Scale: float32(1 / math.Sqrt(float64(c.d)))}
+		for s := range index {
+			i := (s + 1) % c.images
+			index[s] = int32(i)
+			attentionRef(want[s*nq:], q[s*nq:], k[i*nk:], v[i*nk:], c.rows, c.tokens, c.heads, c.d, float64(a.Scale))
+		}
+		at := func(p Ptr, slot int, index Ptr) Operand {
+			return Operand{Ptr: p, Ld: width, Slot: int64(slot), Head: int64(c.d), Index: index}
+		}
+		look := put(r, index)
+		a.Q, a.K, a.V = at(put(r, q), nq, 0), at(put(r, k), nk, look), at(put(r, v), nk, look)
+		out := r.room(4 * c.slots * nq)
+		whole := attentionWork(c.slots, c.heads, c.rows, c.tokens)
+		one := attentionWork(1, c.heads, c.rows, c.tokens)
+		for _, bytes := range []int64{whole, one} {
+			r.ok(r.Attention(out, a, r.room(int(bytes)), bytes))
+			near(t, fmt.Sprintf("%+v in %d bytes", c, bytes), r.floats(out, c.slots*nq), want, 2e-6)
+		}
+		if err := r.Attention(out, a, out, 4); err == nil {
+			t.Error("a workspace of four bytes was accepted")
+		}
+	}
+}
