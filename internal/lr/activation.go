@@ -21,6 +21,7 @@ type activation struct {
 	o     Options
 	sites []query.Site
 	sigma map[int]float32 // per site
+	w     workspace
 }
 
 func newActivation(m query.Model, o Options) (Estimator, error) {
@@ -71,8 +72,7 @@ func (a *activation) Plan(step uint32) []query.Perturbation {
 
 func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
 	r := &Result{}
-	q := plan(s.Counts, a.o.Antithetic)
-	losses := make([]float32, len(q))
+	q, losses := a.w.plan(s.Counts, a.o.Antithetic)
 	for _, p := range a.Plan(s.Number) {
 		if err := m.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
@@ -126,7 +126,7 @@ func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, rec
 		r := &records[i]
 		switch {
 		case r.P.Kind == query.Weight:
-			if err := m.Accumulate(ctx, &r.P, shareDirections(s.Counts, r.C, a.o.Antithetic)); err != nil {
+			if err := m.Accumulate(ctx, &r.P, shareDirections(&a.w, s.Counts, r.C, a.o.Antithetic)); err != nil {
 				return err
 			}
 		case len(r.P.Sites) > 1:
@@ -134,7 +134,7 @@ func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, rec
 				return err
 			}
 		default:
-			if err := m.Accumulate(ctx, &r.P, weigh(s.Counts, r.C, a.o.Antithetic)); err != nil {
+			if err := m.Accumulate(ctx, &r.P, a.w.weigh(s.Counts, r.C, a.o.Antithetic)); err != nil {
 				return err
 			}
 		}
@@ -146,7 +146,7 @@ func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, rec
 // saw: (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
 // multiplies noise that is independent of the input it meets.
 func (a *activation) accumulateJoint(ctx context.Context, m query.Model, s *Step, r *Record) error {
-	q := plan(s.Counts, a.o.Antithetic)
+	q, _ := a.w.plan(s.Counts, a.o.Antithetic)
 	var terms []query.Term
 	for j, x := range q {
 		if r.C[j] != 0 {

@@ -100,6 +100,29 @@ func New(name string, m query.Model, o Options) (Estimator, error) {
 	return b(m, o)
 }
 
+// workspace is the memory that an estimator uses again at every step, so that
+// memory does not grow with the queries of a run.
+type workspace struct {
+	q      []query.Query
+	losses []float32
+	terms  []query.Term
+}
+
+// plan is plan with the losses' room beside it.
+func (w *workspace) plan(counts []int, antithetic bool) ([]query.Query, []float32) {
+	w.q = plan(w.q, counts, antithetic)
+	if cap(w.losses) < len(w.q) {
+		w.losses = make([]float32, len(w.q))
+	}
+	return w.q, w.losses[:len(w.q)]
+}
+
+// weigh is weigh into the workspace.
+func (w *workspace) weigh(counts []int, c []float32, antithetic bool) []query.Term {
+	w.terms = weigh(w.terms, counts, c, antithetic)
+	return w.terms
+}
+
 // pairs is the number P_i of directions of an image with n queries.
 func pairs(n int, antithetic bool) int {
 	if antithetic {
@@ -108,10 +131,10 @@ func pairs(n int, antithetic bool) int {
 	return n
 }
 
-// plan lists the queries of one perturbation: image by image, pair by pair, +
-// before −.
-func plan(counts []int, antithetic bool) []query.Query {
-	var q []query.Query
+// plan lists the queries of one perturbation into q: image by image, pair by
+// pair, + before −.
+func plan(q []query.Query, counts []int, antithetic bool) []query.Query {
+	q = q[:0]
 	for i, n := range counts {
 		for p := 0; p < pairs(n, antithetic); p++ {
 			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1})
@@ -142,8 +165,8 @@ func coefficients(q []query.Query, losses, clean []float32, sigma float32, antit
 
 // weigh turns coefficients into terms with the weight 1/(B·P_i) that keeps the
 // estimate unbiased for every allocation.
-func weigh(counts []int, c []float32, antithetic bool) []query.Term {
-	t := make([]query.Term, 0, len(c))
+func weigh(t []query.Term, counts []int, c []float32, antithetic bool) []query.Term {
+	t = t[:0]
 	B := float32(len(counts))
 	j := 0
 	for i, n := range counts {

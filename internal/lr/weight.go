@@ -14,7 +14,10 @@ func init() { Register("weight", newWeight) }
 // SPSA, Spall 1992; MeZO, Malladi et al. 2023). Image i takes part in the first
 // P_i directions. Schedules: all perturbs every trained parameter at once,
 // tensor one parameter after another.
-type weight struct{ o Options }
+type weight struct {
+	o Options
+	w workspace
+}
 
 func newWeight(_ query.Model, o Options) (Estimator, error) {
 	if o.Schedule == "" {
@@ -49,8 +52,7 @@ func (w *weight) Plan(step uint32) []query.Perturbation {
 
 func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
 	r := &Result{}
-	q := plan(s.Counts, w.o.Antithetic)
-	losses := make([]float32, len(q))
+	q, losses := w.w.plan(s.Counts, w.o.Antithetic)
 	for _, p := range w.Plan(s.Number) {
 		if err := m.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
@@ -68,7 +70,7 @@ func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, erro
 func (w *weight) Accumulate(ctx context.Context, m query.Model, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
-		if err := m.Accumulate(ctx, &r.P, shareDirections(s.Counts, r.C, w.o.Antithetic)); err != nil {
+		if err := m.Accumulate(ctx, &r.P, shareDirections(&w.w, s.Counts, r.C, w.o.Antithetic)); err != nil {
 			return err
 		}
 	}
@@ -77,9 +79,9 @@ func (w *weight) Accumulate(ctx context.Context, m query.Model, s *Step, records
 
 // shareDirections sums the images' weighted coefficients of each direction:
 // C_q = Σ_{i: P_i ≥ q} c_iq / (B·P_i).
-func shareDirections(counts []int, c []float32, antithetic bool) []query.Term {
+func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) []query.Term {
 	var sums []float64
-	for _, t := range weigh(counts, c, antithetic) {
+	for _, t := range w.weigh(counts, c, antithetic) {
 		for int(t.Pair) >= len(sums) {
 			sums = append(sums, 0)
 		}
