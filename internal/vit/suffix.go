@@ -23,7 +23,7 @@ func (m *Model) suffixSlots(sites []int) int {
 		}
 	}
 	if first.Kind == Key || first.Kind == Value {
-		return 32
+		return min(32, max(4, 2080/a.Tokens())) // every token of a slot carries noise
 	}
 	return 128
 }
