@@ -52,7 +52,7 @@ steps after one that is not counted.
 			if err != nil {
 				return err
 			}
-			if peak {
+			if peak && o.Device == "cpu" {
 				r.AgainstPeak(bench.Peak(o.Threads))
 			}
 			if asJSON {
@@ -75,6 +75,8 @@ steps after one that is not counted.
 	f.IntVar(&o.Tune, "tune", 1, "lr: blocks that are perturbed, from the last")
 	f.IntVar(&o.Threads, "threads", 0, "workers, 0: every core")
 	f.IntVar(&o.Steps, "steps", 3, "timed steps")
+	f.StringVar(&o.Device, "device", "cpu", "cpu, cuda or cuda:1")
+	f.StringVar(&o.Precision, "precision", "fp32", "of matrix products on a GPU: fp32, tf32 or bf16")
 	f.BoolVar(&asJSON, "json", false, "print one JSON line")
 	f.BoolVar(&peak, "peak", true, "also measure a large matrix product, as the machine's limit")
 	f.StringVar(&profile, "cpuprofile", "", "write a CPU profile to this file")

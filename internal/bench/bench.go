@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
+	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/noise"
@@ -22,13 +24,15 @@ import (
 
 // Options are the shapes and counts of one benchmark.
 type Options struct {
-	Mode    string // forward | lr | spsa | bp
-	Arch    vit.Arch
-	Batch   int
-	Queries int // per image (and site), an antithetic pair counted as two
-	Tune    int // lr: last blocks whose query, key, value and attn_out are perturbed
-	Threads int // 0: every core
-	Steps   int // timed steps; the median counts
+	Mode      string // forward | lr | spsa | bp
+	Arch      vit.Arch
+	Batch     int
+	Queries   int    // per image (and site), an antithetic pair counted as two
+	Tune      int    // lr: last blocks whose query, key, value and attn_out are perturbed
+	Threads   int    // 0: every core
+	Steps     int    // timed steps; the median counts
+	Device    string // cpu, cuda or cuda:1; empty: cpu
+	Precision string // of matrix products on a GPU
 }
 
 // Result is one line of output.
@@ -51,7 +55,7 @@ func Modes() []string { return []string{"forward", "lr", "spsa", "bp"} }
 
 // runner is one mode ready to be timed.
 type runner struct {
-	m     *vit.Model
+	m     query.Differentiable
 	batch *query.Batch
 	step  func(n uint32) (queries, flops int64, err error)
 }
@@ -72,7 +76,10 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer r.m.Close()
-	res := &Result{Mode: o.Mode, Kernel: kernel.Describe(), Threads: r.m.Threads()}
+	res := &Result{Mode: o.Mode, Kernel: kernel.Describe(), Threads: o.Threads}
+	if strings.HasPrefix(o.Device, "cuda") {
+		res.Kernel = o.Device
+	}
 	var times []float64
 	for i := 0; i <= o.Steps; i++ { // the first builds graphs and packs weights
 		began := time.Now()
@@ -112,7 +119,10 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	for i := range b.Labels {
 		b.Labels[i], b.Index[i] = int32(i%o.Arch.Classes), int32(i)
 	}
-	r := &runner{batch: b, m: vit.NewModel(vit.NewNet(w), vit.Options{Threads: o.Threads, Noise: src, Loss: loss, Mask: true})}
+	r := &runner{batch: b}
+	if r.m, err = engine(o, vit.NewNet(w), src, loss); err != nil {
+		return nil, err
+	}
 	switch o.Mode {
 	case "forward":
 		r.step = func(uint32) (int64, int64, error) {
@@ -216,4 +226,16 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 		return q, flops + res.FLOPs, nil
 	}
 	return nil
+}
+
+// engine puts the network on the CPU or a GPU.
+func engine(o Options, n *vit.Net, src noise.Source, loss objective.Objective) (query.Differentiable, error) {
+	if !strings.HasPrefix(o.Device, "cuda") {
+		return vit.NewModel(n, vit.Options{Threads: o.Threads, Noise: src, Loss: loss, Mask: true}), nil
+	}
+	dirs, err := cuda.NoiseOf("gaussian", "none", 1)
+	if err != nil {
+		return nil, err
+	}
+	return cuda.Open(o.Device, n, cuda.Options{Noise: dirs, Loss: loss, Mask: true, Precision: cuda.Precision(o.Precision)})
 }

@@ -130,8 +130,8 @@ func (x *Experiment) openModel() (err error) {
 	if err != nil {
 		return err
 	}
-	x.Model = vit.NewModel(vit.NewNet(x.Local.Weights), vit.Options{Threads: Threads(c), Noise: src, Loss: loss, Mask: c.Estimator.StructuralMask})
-	return nil
+	x.Model, err = engine(c, vit.NewNet(x.Local.Weights), src, loss, x.Warn)
+	return err
 }
 
 // Threads is the number of workers that a config asks for.
