@@ -13,5 +13,5 @@ func PeakMiB() int64 {
 	return int64(r.Maxrss) >> 20
 }
 
-// ResidentMiB is not known here.
-func ResidentMiB() int64 { return 0 }
+// residentKiB is not known here: 0.
+func residentKiB() int64 { return 0 }
