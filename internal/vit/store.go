@@ -29,12 +29,3 @@ func (s *store) image(name string, i int) []float32 {
 	n := t.rows * t.width
 	return t.data[i*n : (i+1)*n]
 }
-
-// bytes is the memory of all activations.
-func (s *store) bytes() int {
-	n := 0
-	for _, t := range s.tensors {
-		n += 4 * len(t.data)
-	}
-	return n
-}
