@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs every shipped config for a few steps. A config whose data or model is not
+# on this machine is skipped, with a line that says so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shared=${FLOPS_SHARED:-../shared}
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+for c in configs/*.yaml; do
+  name=$(basename "$c" .yaml)
+  if grep -q 'kind: *remote' "$c"; then
+    bin/flops config validate --config "$c" >/dev/null
+    echo "smoke: $name needs a server; validated only"
+    continue
+  fi
+  if grep -q FLOPS_SHARED "$c" && [ ! -d "$shared/data/cifar5" ]; then
+    echo "smoke: $name skipped, no $shared"
+    continue
+  fi
+  bin/flops train --config "$c" --smoke --output "$out/$name" >"$out/$name.log" 2>&1 || { cat "$out/$name.log"; echo "smoke: $name failed"; exit 1; }
+  echo "smoke: $name ok"
+done
