@@ -118,9 +118,16 @@ func (w *Weights) Count() int {
 // tensor, so that each gets its own stream.
 type Normal func(dst []float32, tensor int)
 
+// positionStd is the deviation of a new network's position embeddings, half that
+// of the patches they are added to. The usual 0.02 hides where a patch is until
+// training has made the embeddings larger, and the noise of forward learning
+// drowns that slow start: a demo that must tell rows from columns stays at
+// chance between the two.
+const positionStd = 0.5
+
 // Init draws the parameters that names lists, or all of them when it is nil:
-// linear maps from N(0, 1/fan-in), cls and position embeddings and the
-// classifier from N(0, 0.02²), biases zero, norms one.
+// linear maps from N(0, 1/fan-in), the cls token and the classifier from
+// N(0, 0.02²), position embeddings from N(0, 0.5²), biases zero, norms one.
 func (w *Weights) Init(draw Normal, names ...string) {
 	want := map[string]bool{}
 	for _, n := range names {
@@ -144,6 +151,8 @@ func (w *Weights) Init(draw Normal, names ...string) {
 		case p.Role == "linear" && !isWeight(p.Name):
 			clear(p.Data)
 			continue
+		case p.Role == "position":
+			std = positionStd
 		case p.Role == "linear" && p.Name != "classifier.weight":
 			std = 1 / math.Sqrt(float64(len(p.Data)/p.Shape[0]))
 		}
