@@ -1,0 +1,190 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/ui"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+)
+
+const (
+	sheetWidth  = 960 // pixels of a contact sheet
+	brokenShown = 10  // broken files that are named; --json names all
+)
+
+func dataCmd() *cobra.Command {
+	c := &cobra.Command{Use: "data", Short: "Look into datasets and convert them", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(dataInspectCmd(), dataExportCmd())
+	return c
+}
+
+// dataFlags name a dataset without an experiment around it.
+type dataFlags struct{ kind, train, test string }
+
+func (f *dataFlags) add(c *cobra.Command) {
+	d := config.Default().Data
+	c.Flags().StringVar(&f.kind, "kind", "", "kind of the dataset (default: guessed)")
+	c.Flags().StringVar(&f.train, "train", d.Train, "name of the training split")
+	c.Flags().StringVar(&f.test, "test", d.Test, "name of the test split")
+	must(c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(data.Kinds(), cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// config is the dataset at a path. A kind that is not given is guessed.
+func (f *dataFlags) config(path string) (config.Data, error) {
+	d := config.Default().Data
+	d.Kind, d.Path, d.Train, d.Test = f.kind, path, f.train, f.test
+	if f.kind == "" && path == "" {
+		return d, uierr.New("no dataset is named", "give --path DIR")
+	}
+	var err error
+	if f.kind == "" {
+		d.Kind, err = data.Guess(path)
+	}
+	return d, err
+}
+
+func dataInspectCmd() *cobra.Command {
+	var f dataFlags
+	var sheet string
+	var asJSON bool
+	c := &cobra.Command{Use: "inspect PATH", Short: "Say what a dataset holds and which of its files are broken", Args: cobra.ExactArgs(1),
+		Example: "  flops data inspect data/cifar5 --sheet sheet.png",
+		RunE: func(c *cobra.Command, args []string) error {
+			d, err := f.config(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := data.InspectConfig(d)
+			if err != nil {
+				return err
+			}
+			if sheet != "" {
+				if err := writeSheet(d, sheet); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), r)
+			}
+			printDataset(c.OutOrStdout(), r)
+			if sheet != "" {
+				fmt.Fprintf(c.OutOrStdout(), "contact sheet %s\n", sheet)
+			}
+			return nil
+		}}
+	f.add(c)
+	c.Flags().StringVar(&sheet, "sheet", "", "write examples of each class of the training split to this PNG file")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	must(c.MarkFlagFilename("sheet", "png"))
+	return c
+}
+
+// writeSheet draws the training split, or the test split where there is no
+// other.
+func writeSheet(d config.Data, path string) error {
+	d.OnBad = "skip"
+	ds, err := data.Open(d, data.Train)
+	if err != nil {
+		var e error
+		if ds, e = data.Open(d, data.Test); e != nil {
+			return err
+		}
+	}
+	defer ds.Close()
+	var b strings.Builder
+	if err := png.Encode(&b, data.ContactSheet(ds, sheetWidth)); err != nil {
+		return err
+	}
+	return checkpoint.WriteFileAtomic(fsys.OS, path, []byte(b.String()))
+}
+
+func printDataset(w io.Writer, r data.Report) {
+	fmt.Fprintf(w, "%s: %s\n", r.Path, r.Kind)
+	for _, s := range r.Splits {
+		fmt.Fprintf(w, "\n%s: %d images, %d classes, %s\n", s.Name, s.Images, len(s.Classes), strings.Join(s.Formats, ", "))
+		for _, k := range s.Classes {
+			fmt.Fprintf(w, "  %-24s %d\n", k.Class, k.Images)
+		}
+		for i, z := range s.Sizes {
+			if i == 3 {
+				fmt.Fprintf(w, "  and %d more sizes\n", len(s.Sizes)-i)
+				break
+			}
+			fmt.Fprintf(w, "  %dx%d pixels: %d images\n", z.W, z.H, z.Images)
+		}
+		for i, b := range s.Broken {
+			if i == brokenShown {
+				fmt.Fprintf(w, "  and %d more broken; --json names them all\n", len(s.Broken)-i)
+				break
+			}
+			fmt.Fprintf(w, "  broken: %s: %s\n", b.Path, b.Reason)
+		}
+	}
+}
+
+func dataExportCmd() *cobra.Command {
+	var f dataFlags
+	var path, output string
+	var classes []string
+	c := &cobra.Command{Use: "export --path PATH --output DIR", Short: "Write a dataset, or some of its classes, as class folders", Args: cobra.NoArgs,
+		Example: "  flops data export --kind cifar10 --path data/cifar-10-batches-bin \\\n    --classes airplane,bird,deer,frog,ship --output data/cifar10-5",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if output == "" {
+				return uierr.New("no folder to write to", "give --output DIR")
+			}
+			d, err := f.config(path)
+			if err != nil {
+				return err
+			}
+			d.Classes = classes
+			for _, split := range []string{data.Train, data.Test} {
+				n, err := exportSplit(d, split, output)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.OutOrStdout(), "%s: %s images\n", filepath.Join(output, split), ui.Count(int64(n)))
+			}
+			return nil
+		}}
+	f.add(c)
+	c.Flags().StringVar(&path, "path", "", "folder or file of the dataset")
+	c.Flags().StringSliceVar(&classes, "classes", nil, "write these classes only, separated by commas")
+	c.Flags().StringVarP(&output, "output", "o", "", "folder that gets train/CLASS/ and test/CLASS/")
+	return c
+}
+
+func exportSplit(d config.Data, split, dir string) (int, error) {
+	ds, err := data.Open(d, split)
+	if err != nil {
+		return 0, err
+	}
+	defer ds.Close()
+	return ds.Len(), data.Export(ds, dir, split)
+}
+
+// printJSON prints a value for other programs.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// emptyFolder refuses to write over what is there.
+func emptyFolder(dir string) error {
+	if e, err := os.ReadDir(dir); err == nil && len(e) > 0 {
+		return uierr.New(fmt.Sprintf("%s: the folder is not empty", dir), "name another folder")
+	}
+	return nil
+}

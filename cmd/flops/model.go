@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/ui"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+)
+
+func modelCmd() *cobra.Command {
+	c := &cobra.Command{Use: "model", Short: "Look into model folders and convert them", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(modelInspectCmd(), modelExportCmd())
+	return c
+}
+
+func modelInspectCmd() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{Use: "inspect DIR", Short: "Say what a model folder holds, from its headers alone", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := checkpoint.Inspect(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), s)
+			}
+			printModel(c.OutOrStdout(), s)
+			return nil
+		}}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func printModel(w io.Writer, s *checkpoint.Summary) {
+	var kinds []string
+	for k := range s.DTypes {
+		kinds = append(kinds, k)
+	}
+	sort.Strings(kinds)
+	fmt.Fprintf(w, "%s\n", s.Path)
+	fmt.Fprintf(w, "files      %s (%d bytes, %s)\n", strings.Join(s.Files, ", "), s.Bytes, strings.Join(kinds, ", "))
+	fmt.Fprintf(w, "parameters %s in %d tensors\n", ui.Count(s.Parameters), len(s.Tensors))
+	fmt.Fprintf(w, "network    %d blocks, width %d, %d heads, feed-forward %d, %d tokens\n", s.Layers, s.Hidden, s.Heads, s.MLP, s.Tokens)
+	fmt.Fprintf(w, "images     %dx%d pixels, %d channels, patches of %d, mean %v, deviation %v\n", s.ImageSize, s.ImageSize, s.Channels, s.PatchSize, s.Mean, s.Std)
+	if s.Classes == 0 {
+		fmt.Fprintln(w, "classes    none: there is no classifier")
+	} else {
+		shown := s.Labels[:min(8, len(s.Labels))]
+		more := ""
+		if len(shown) < len(s.Labels) {
+			more = ", ..."
+		}
+		fmt.Fprintf(w, "classes    %d: %s%s\n", s.Classes, strings.Join(shown, ", "), more)
+	}
+	if len(s.Extra) > 0 {
+		fmt.Fprintf(w, "extra      %s\n", strings.Join(s.Extra, ", "))
+	}
+	if len(s.Ignored) > 0 {
+		fmt.Fprintf(w, "ignored    %s\n", strings.Join(s.Ignored, ", "))
+	}
+}
+
+func modelExportCmd() *cobra.Command {
+	var dtype string
+	var image int
+	c := &cobra.Command{Use: "export DIR OUT", Short: "Write a model folder in another number format or image size", Args: cobra.ExactArgs(2),
+		Long: `Writes the model in DIR, a Hugging Face folder or a checkpoint of a run, to the
+new folder OUT, as transformers reads it. With --image the position embeddings
+are interpolated to another image size (bicubic, as transformers does).`,
+		Example: "  flops model export runs/cifar5/checkpoints/step-75 model --dtype bf16",
+		RunE: func(c *cobra.Command, args []string) error {
+			kind := checkpoint.DType(strings.ToUpper(dtype))
+			switch kind {
+			case checkpoint.F32, checkpoint.F16, checkpoint.BF16:
+			default:
+				return uierr.New(fmt.Sprintf("--dtype %q: not a format that is written", dtype), "use f32, f16 or bf16")
+			}
+			if err := emptyFolder(args[1]); err != nil {
+				return err
+			}
+			m, err := checkpoint.LoadModel(args[0])
+			if err != nil {
+				return err
+			}
+			if c.Flags().Changed("image") {
+				if err := m.Resize(image); err != nil {
+					return err
+				}
+			}
+			if err := checkpoint.SaveModel(fsys.OS, args[1], m, kind); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "model %s\n", args[1])
+			return err
+		}}
+	c.Flags().StringVar(&dtype, "dtype", "f32", "number format: f32, f16 or bf16")
+	c.Flags().IntVar(&image, "image", 0, "image size to interpolate the position embeddings to, in pixels (default: the model's)")
+	must(c.RegisterFlagCompletionFunc("dtype", cobra.FixedCompletions([]string{"f32", "f16", "bf16"}, cobra.ShellCompDirectiveNoFileComp)))
+	return c
+}
