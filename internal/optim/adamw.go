@@ -57,6 +57,7 @@ func (a *adamw) Restore(t map[string][]float32) error {
 	if err := a.v.restore("exp_avg_sq", t); err != nil {
 		return err
 	}
+	clear(a.t)
 	for name := range a.m {
 		step := t[name+".step"]
 		if len(step) != 1 {

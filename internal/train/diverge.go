@@ -27,19 +27,24 @@ func (r *run) exploded(m *StepMetrics) error {
 	return nil
 }
 
-// diverged stops the run, or goes back to the last checkpoint with a smaller
-// rate. Queries that were spent stay spent.
-func (r *run) diverged(d *errDiverged) error {
+// diverged stops the run, or goes back to the last good checkpoint with a
+// smaller rate; step is the number of updates before the one that failed.
+// Queries that were spent stay spent.
+func (r *run) diverged(d *errDiverged, step int) error {
 	c := r.t.X.Config.Train
-	at := r.t.Step + 1
 	if c.OnDivergence != "rollback" || r.state.Rollbacks >= c.MaxRollbacks {
 		hint := "lower optimizer.lr, or set train.on_divergence: rollback; the last checkpoint is " + r.store.Dir(r.saved)
 		if c.OnDivergence == "rollback" {
 			hint = fmt.Sprintf("the rate was lowered %d times already; lower optimizer.lr", r.state.Rollbacks)
 		}
-		return uierr.New(fmt.Sprintf("step %d: %s", at, d.why), hint)
+		return uierr.New(fmt.Sprintf("step %d: %s", step+1, d.why), hint)
 	}
 	rollbacks, ledger, factor := r.state.Rollbacks+1, r.t.Ledger, r.t.Factor*c.RollbackFactor
+	if step == r.saved && step > 0 {
+		if err := r.discard(step); err != nil {
+			return err
+		}
+	}
 	from, skipped, err := r.store.Latest()
 	if err != nil {
 		return err
@@ -50,10 +55,25 @@ func (r *run) diverged(d *errDiverged) error {
 	if err := r.restore(from); err != nil {
 		return err
 	}
+	r.saved, r.bestNow = from.Step, false
 	r.state.Rollbacks, r.t.Ledger, r.t.Factor = rollbacks, ledger, factor
-	r.o.Watch.Warned(fmt.Sprintf("step %d: %s; back to step %d with the learning rate times %.3g", at, d.why, from.Step, factor))
+	r.o.Watch.Warned(fmt.Sprintf("step %d: %s; back to step %d with the learning rate times %.3g", step+1, d.why, from.Step, factor))
 	if err := r.close(); err != nil {
 		return err
 	}
 	return r.files() // cut back to the checkpoint
+}
+
+// discard removes a checkpoint whose very first step failed: its weights are
+// those that diverged. It goes before the files are cut back, so that a run
+// killed in between resumes from the one before and comes to this point again.
+func (r *run) discard(step int) error {
+	steps, err := r.store.Steps()
+	if err != nil || len(steps) < 2 {
+		return err
+	}
+	if err := r.o.Disk.RemoveAll(r.store.Dir(step)); err != nil {
+		return fmt.Errorf("checkpoint of step %d: %w", step, err)
+	}
+	return nil
 }

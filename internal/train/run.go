@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -60,7 +61,7 @@ func Run(ctx context.Context, x *Experiment, o RunOptions) (*Outcome, error) {
 	r := &run{o: o, t: NewTrainer(x), saved: -1, store: &checkpoint.Store{Disk: o.Disk, Run: o.Dir,
 		Retain: checkpoint.Retention{KeepLast: c.KeepLast, KeepBest: c.KeepBest, KeepFirst: true}}}
 	if err := r.open(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, r.close())
 	}
 	out, err := r.loop(ctx)
 	return out, errors.Join(err, r.close())
@@ -130,9 +131,16 @@ func (r *run) resume() error {
 
 func (r *run) close() error {
 	var errs []error
-	for _, f := range []interface{ Close() error }{r.metrics, r.journal, r.summary} {
-		errs = append(errs, f.Close())
+	if r.metrics != nil {
+		errs = append(errs, r.metrics.Close())
 	}
+	if r.journal != nil {
+		errs = append(errs, r.journal.Close())
+	}
+	if r.summary != nil {
+		errs = append(errs, r.summary.Close())
+	}
+	r.metrics, r.journal, r.summary = nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -150,12 +158,13 @@ func (r *run) loop(ctx context.Context) (*Outcome, error) {
 			out.Stopped = why
 			break
 		}
+		at := t.Step
 		if err := r.step(ctx, budget); err != nil {
 			var d *errDiverged
 			if !errors.As(err, &d) {
 				return nil, err
 			}
-			if err := r.diverged(d); err != nil {
+			if err := r.diverged(d, at); err != nil {
 				return nil, err
 			}
 		}
@@ -253,6 +262,9 @@ func (r *run) evaluate(ctx context.Context, m *StepMetrics) error {
 		return err
 	}
 	r.o.Watch.Evaluated(r.t.Step, e)
+	if math.IsNaN(e.Loss) || math.IsInf(e.Loss, 0) {
+		return &errDiverged{fmt.Sprintf("the loss on the test split is %v", e.Loss)}
+	}
 	e.PerSecond = 0 // what is written must not depend on the clock
 	r.state.LastEval, r.state.EvalStep = e, r.t.Step
 	if m != nil {

@@ -1,11 +1,11 @@
 package train
 
 import (
-	"encoding/json"
 	"fmt"
 	"sort"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 )
 
@@ -114,9 +114,10 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 }
 
 // fingerprint names an experiment: two runs of one fingerprint take the same
-// steps.
+// steps. It is taken of the YAML, in which a list that is empty and one that is
+// absent look the same, as they must after a resume has read config.yaml.
 func (x *Experiment) fingerprint() ([]byte, error) {
 	c := x.Config
 	c.Train.Threads, c.Train.Device, c.Train.LogEvery, c.Data.Workers, c.Name, c.Extends = 0, "", 0, 0, "", ""
-	return json.Marshal(c)
+	return config.Marshal(c)
 }

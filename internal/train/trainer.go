@@ -160,6 +160,9 @@ func (t *Trainer) update(s *lr.Step, records []lr.Record, params []int) (*StepMe
 		return nil, err
 	}
 	x.Optimizer.Step(with, m.LR)
+	if err := finite(with); err != nil {
+		return nil, err
+	}
 	x.Model.Touch()
 	x.Estimator.Learn(x.Model, s, records)
 	t.Step++
@@ -173,6 +176,19 @@ func sound(m *StepMetrics) error {
 		return &errDiverged{fmt.Sprintf("the loss is %v", m.Loss)}
 	case math.IsNaN(m.GradNorm) || math.IsInf(m.GradNorm, 0):
 		return &errDiverged{fmt.Sprintf("the norm of the gradient is %v", m.GradNorm)}
+	}
+	return nil
+}
+
+// finite refuses weights that an update made NaN or infinite, before anything
+// saves them.
+func finite(with []*query.Param) error {
+	for _, p := range with {
+		for _, v := range p.Data {
+			if v-v != 0 { // NaN for both
+				return &errDiverged{fmt.Sprintf("the update made a weight of %s %v", p.Name, v)}
+			}
+		}
 	}
 	return nil
 }
