@@ -125,6 +125,9 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 			return err
 		}
 	}
+	if err := preflight(c.Context(), text, x, dir, resume); err != nil {
+		return err
+	}
 	stop, done := catchSignals(warn)
 	defer done()
 	view := &watcher{p: nil, w: w, format: format, steps: cfg.Train.Steps, warn: warn}

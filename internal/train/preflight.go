@@ -1,0 +1,163 @@
+package train
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+const (
+	probeStep  = 1<<32 - 1   // the step of the probe's noise, which training never reaches
+	probeTime  = time.Second // what the timed share of a step's queries may take
+	probeFirst = 2           // queries of an image in the share that warms up: one antithetic pair
+	probeClean = 3           // timed passes, of which the fastest counts
+)
+
+// Forecast is what a run is going to take.
+type Forecast struct {
+	Memory   int64         // bytes that the process holds from the system once the first step is done
+	Step     time.Duration // one step, data and update included
+	Evaluate time.Duration // one evaluation
+	Total    time.Duration // from the first step to the last, with evaluations
+}
+
+// Preflight measures a clean pass and a bounded share of a step's queries, with
+// the accumulation of their gradient, on the first batch, and scales them up to
+// a step of the config. It neither changes the run nor counts in its ledger:
+// the gradient is cleared again and the noise is of a step that training never
+// takes. from is the number of updates made already.
+func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error) {
+	b, err := x.Loader.Batch(from)
+	if err != nil {
+		return nil, err
+	}
+	var step time.Duration
+	if len(x.Estimator.Plan(probeStep)) == 0 {
+		step, err = x.probeBackward(ctx, b)
+	} else {
+		step, err = x.probeQueries(ctx, b)
+	}
+	for _, p := range x.Trained {
+		clear(p.Grad)
+	}
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if _, err := x.Model.Evaluate(ctx, b); err != nil {
+		return nil, err
+	}
+	f := &Forecast{Step: step}
+	f.Evaluate = scale(time.Since(began), x.evalCost(), int64(b.N))
+	c := x.Config.Train
+	left := max(0, c.Steps-from)
+	evals := 1
+	if c.EvalEvery > 0 {
+		evals = left / c.EvalEvery
+		if c.Steps%c.EvalEvery != 0 {
+			evals++
+		}
+	}
+	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	f.Memory = int64(m.Sys-m.HeapReleased) + 2*x.trainedBytes() // the optimizer's tensors are made at the first step
+	return f, nil
+}
+
+func (x *Experiment) trainedBytes() int64 {
+	var n int64
+	for _, p := range x.Trained {
+		n += 4 * int64(len(p.Data))
+	}
+	return n
+}
+
+func scale(d time.Duration, n, of int64) time.Duration {
+	return time.Duration(float64(d) * float64(n) / float64(of))
+}
+
+// fastest is the least time of several calls; the first pays for buffers and
+// cold caches.
+func fastest(f func() error) (time.Duration, error) {
+	best := time.Duration(1<<63 - 1)
+	for range probeClean {
+		began := time.Now()
+		if err := f(); err != nil {
+			return 0, err
+		}
+		d := time.Since(began)
+		if best = min(best, d); d > probeTime {
+			break
+		}
+	}
+	return best, nil
+}
+
+// probeBackward times the clean and the backward pass.
+func (x *Experiment) probeBackward(ctx context.Context, b *query.Batch) (time.Duration, error) {
+	return fastest(func() error {
+		_, err := x.Estimator.Ask(ctx, x.Model, &lr.Step{Number: probeStep, Batch: b})
+		return err
+	})
+}
+
+// probeQueries times the clean pass and, with equal shares, as many of a step's
+// queries with their accumulation as fit probeTime.
+func (x *Experiment) probeQueries(ctx context.Context, b *query.Batch) (time.Duration, error) {
+	s := &lr.Step{Number: probeStep, Batch: b, Counts: make([]int, b.N)}
+	clean, err := fastest(func() (err error) {
+		s.Clean, err = x.Model.Clean(ctx, b, x.Estimator.Sites(probeStep))
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	ask := func(n int) (time.Duration, error) {
+		for i := range s.Counts {
+			s.Counts[i] = n
+		}
+		began := time.Now()
+		r, err := x.Estimator.Ask(ctx, x.Model, s)
+		if err == nil {
+			err = x.Estimator.Accumulate(ctx, x.Model, s, r.Records)
+		}
+		return time.Since(began), err
+	}
+	want := x.Config.Budget.QueriesPerImage
+	n := min(want, probeFirst)
+	d, err := ask(n)
+	if err != nil {
+		return 0, err
+	}
+	if fit := int(float64(n) * float64(probeTime) / float64(d)); fit > n || d < probeTime {
+		n = min(want, max(n, fit-fit%2))
+		for range probeClean - 1 {
+			again, err := ask(n)
+			if err != nil {
+				return 0, err
+			}
+			if d = again; d > probeTime/2 {
+				break
+			}
+		}
+	}
+	return clean + time.Duration(float64(d)*float64(want)/float64(n)*x.typical()), nil
+}
+
+// typical is the cost of a usual step's suffixes over that of the probed
+// step's, which differ where a step draws one site.
+func (x *Experiment) typical() float64 {
+	probed := x.Estimator.Sites(probeStep)
+	if len(probed) != 1 || len(x.Selection.Sites) == 1 || x.Config.Estimator.Schedule != "random_site" {
+		return 1
+	}
+	var sum float64
+	for _, i := range x.Selection.Sites {
+		sum += float64(x.Model.Sites()[i].FLOPs)
+	}
+	return sum / float64(len(x.Selection.Sites)) / float64(x.Model.Sites()[probed[0]].FLOPs)
+}
