@@ -37,24 +37,13 @@ type Experiment struct {
 // Open builds an experiment. A config's mistakes that only the data or the
 // model can show (an empty class, too few images, a site that does not exist)
 // are found here, before a query is spent.
-func Open(c config.Config, warn func(string)) (x *Experiment, err error) {
-	x = &Experiment{Config: c, Warn: warn}
-	defer func() {
-		if err != nil {
+func Open(c config.Config, warn func(string)) (*Experiment, error) {
+	x := &Experiment{Config: c, Warn: warn}
+	for _, build := range []func() error{x.openData, x.openModel, x.openLoader, x.openMethod} {
+		if err := build(); err != nil {
 			x.Close()
+			return nil, err
 		}
-	}()
-	if err = x.openData(); err != nil {
-		return nil, err
-	}
-	if err = x.openModel(); err != nil {
-		return nil, err
-	}
-	if err = x.openLoader(); err != nil {
-		return nil, err
-	}
-	if err = x.openMethod(); err != nil {
-		return nil, err
 	}
 	return x, nil
 }
@@ -187,16 +176,22 @@ func (x *Experiment) openMethod() (err error) {
 	if err = x.checkDirections(src); err != nil {
 		return err
 	}
-	opt := optim.Options{Momentum: c.Optimizer.Momentum, Eps: c.Optimizer.Eps, WeightDecay: c.Optimizer.WeightDecay}
-	if len(c.Optimizer.Betas) == 2 {
-		opt.Beta1, opt.Beta2 = c.Optimizer.Betas[0], c.Optimizer.Betas[1]
-	}
-	if x.Optimizer, err = optim.New(c.Optimizer.Name, opt); err != nil {
+	if x.Optimizer, err = x.newOptimizer(); err != nil {
 		return err
 	}
 	x.Schedule = optim.Schedule{Kind: c.Optimizer.Schedule, LR: c.Optimizer.LR, MinLR: c.Optimizer.MinLR, Warmup: c.Optimizer.Warmup,
 		Steps: c.Train.Steps, Every: c.Optimizer.StepSize, Gamma: c.Optimizer.Gamma}
 	return x.Schedule.Check()
+}
+
+// newOptimizer is the config's optimizer, with nothing in its memory.
+func (x *Experiment) newOptimizer() (optim.Optimizer, error) {
+	c := x.Config
+	opt := optim.Options{Momentum: c.Optimizer.Momentum, Eps: c.Optimizer.Eps, WeightDecay: c.Optimizer.WeightDecay}
+	if len(c.Optimizer.Betas) == 2 {
+		opt.Beta1, opt.Beta2 = c.Optimizer.Betas[0], c.Optimizer.Betas[1]
+	}
+	return optim.New(c.Optimizer.Name, opt)
 }
 
 // checkDirections refuses noise that a low-discrepancy sequence cannot make.
