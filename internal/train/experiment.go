@@ -24,7 +24,8 @@ type Experiment struct {
 	Loader    *data.Loader // of the training split
 	Tests     *data.Loader // of the test split
 	Model     query.Model
-	Local     *Local // nil where the model can only be called
+	Local     *Local    // nil where the model can only be called
+	remote    *callable // nil where it is a network of ours
 	Selection Selection
 	Trained   []*query.Param
 	Estimator lr.Estimator
@@ -102,6 +103,9 @@ func (x *Experiment) prompts() int {
 
 func (x *Experiment) openModel() (err error) {
 	c := x.Config
+	if c.Model.Kind != "local" {
+		return x.openRemote()
+	}
 	labels := x.TrainData.Classes()
 	if c.Model.Path != "" {
 		x.Local, err = LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
@@ -133,7 +137,11 @@ func Threads(c config.Config) int {
 
 func (x *Experiment) openLoader() error {
 	c := x.Config
-	t, err := x.Local.Transform(c.Data)
+	transform := x.remoteTransform
+	if x.Local != nil {
+		transform = func() (*data.Transform, error) { return x.Local.Transform(c.Data) }
+	}
+	t, err := transform()
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,12 @@ package train
 import (
 	"context"
 	"runtime"
+	"slices"
 	"time"
 
+	"github.com/flops-vit/flops/internal/bench"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
 )
 
@@ -18,7 +21,7 @@ const (
 
 // Forecast is what a run is going to take.
 type Forecast struct {
-	Memory   int64         // bytes that the process holds from the system once the first step is done
+	Memory   int64         // most bytes that the process holds, weights and optimizer included
 	Step     time.Duration // one step, data and update included
 	Evaluate time.Duration // one evaluation
 	Total    time.Duration // from the first step to the last, with evaluations
@@ -50,7 +53,11 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 	if _, err := x.Model.Evaluate(ctx, b); err != nil {
 		return nil, err
 	}
-	f := &Forecast{Step: step}
+	update, err := x.probeUpdate()
+	if err != nil {
+		return nil, err
+	}
+	f := &Forecast{Step: step + update}
 	f.Evaluate = scale(time.Since(began), x.evalCost(), int64(b.N))
 	c := x.Config.Train
 	left := max(0, c.Steps-from)
@@ -62,9 +69,7 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 		}
 	}
 	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	f.Memory = int64(m.Sys-m.HeapReleased) + 2*x.trainedBytes() // the optimizer's tensors are made at the first step
+	f.Memory = held() + 2*x.trainedBytes() // the optimizer's tensors are made at the first step
 	return f, nil
 }
 
@@ -74,6 +79,17 @@ func (x *Experiment) trainedBytes() int64 {
 		n += 4 * int64(len(p.Data))
 	}
 	return n
+}
+
+// held is the high-water mark of the process, which the probe has raised to
+// that of a step; what Go's runtime holds where the system does not say.
+func held() int64 {
+	if mib := bench.PeakMiB(); mib > 0 {
+		return mib << 20
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys - m.HeapReleased)
 }
 
 func scale(d time.Duration, n, of int64) time.Duration {
@@ -100,9 +116,40 @@ func fastest(f func() error) (time.Duration, error) {
 // probeBackward times the clean and the backward pass.
 func (x *Experiment) probeBackward(ctx context.Context, b *query.Batch) (time.Duration, error) {
 	return fastest(func() error {
+		x.Model.Touch() // as every update does
 		_, err := x.Estimator.Ask(ctx, x.Model, &lr.Step{Number: probeStep, Batch: b})
 		return err
 	})
+}
+
+// probeUpdate times the optimizer on a copy of the largest trained tensor and
+// scales it up to all of them.
+func (x *Experiment) probeUpdate() (time.Duration, error) {
+	o, err := x.newOptimizer()
+	if err != nil {
+		return 0, err
+	}
+	var largest *query.Param
+	for _, p := range x.Trained {
+		if largest == nil || len(p.Data) > len(largest.Data) {
+			largest = p
+		}
+	}
+	if largest == nil {
+		return 0, nil
+	}
+	p := *largest
+	p.Data, p.Grad = slices.Clone(p.Data), make([]float32, len(p.Data))
+	for i := range p.Grad {
+		p.Grad[i] = 1 // zeros would leave numbers that are slow to add to
+	}
+	d, err := fastest(func() error {
+		one := []*query.Param{&p}
+		optim.Clip(one, 0)
+		o.Step(one, 1e-3)
+		return finite(one)
+	})
+	return scale(d, x.trainedBytes(), 4*int64(len(p.Data))), err
 }
 
 // probeQueries times the clean pass and, with equal shares, as many of a step's
@@ -110,6 +157,7 @@ func (x *Experiment) probeBackward(ctx context.Context, b *query.Batch) (time.Du
 func (x *Experiment) probeQueries(ctx context.Context, b *query.Batch) (time.Duration, error) {
 	s := &lr.Step{Number: probeStep, Batch: b, Counts: make([]int, b.N)}
 	clean, err := fastest(func() (err error) {
+		x.Model.Touch() // as every update does
 		s.Clean, err = x.Model.Clean(ctx, b, x.Estimator.Sites(probeStep))
 		return err
 	})

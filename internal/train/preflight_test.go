@@ -1,0 +1,79 @@
+package train
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/flops-vit/flops/internal/bench"
+	"github.com/flops-vit/flops/internal/config"
+)
+
+// forecastConfig is an experiment whose steps are long enough to be timed.
+func forecastConfig() config.Config {
+	c := tiny()
+	c.Model.Arch = config.Arch{Image: 16, Patch: 4, Chans: 3, Hidden: 64, Layers: 2, Heads: 2, MLP: 128}
+	c.Data.Size, c.Data.Count, c.Data.Workers = 16, 64, 0
+	c.Budget.QueriesPerImage = 16
+	c.Train.Steps, c.Train.BatchSize, c.Train.EvalEvery, c.Checkpoint.Every = 10, 16, 0, 0
+	return c
+}
+
+// TestPreflightChangesNothing: with a forecast or without, the run is the same.
+func TestPreflightChangesNothing(t *testing.T) {
+	for name, c := range methods() {
+		t.Run(name, func(t *testing.T) {
+			want := whole(t, c)
+			x := open(t, c)
+			if _, err := x.Preflight(context.Background(), 0); err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			if _, err := Run(context.Background(), x, RunOptions{Dir: dir, Watch: &quiet{}}); err != nil {
+				t.Fatal(err)
+			}
+			same(t, dir, want, c.Train.Steps)
+		})
+	}
+}
+
+// TestPreflight wants the forecast of a step and of the memory within 25% of
+// ten steps. On a machine that others use the clock is not to be trusted once,
+// so the best of five forecasts counts.
+func TestPreflight(t *testing.T) {
+	for _, name := range []string{"activation", "weight", "bp"} {
+		c := forecastConfig()
+		c.Estimator.Name, c.Estimator.LearnSigma = name, false
+		off := 0.0
+		for range 5 {
+			x, err := Open(c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := x.Preflight(context.Background(), 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr := NewTrainer(x)
+			began := time.Now()
+			for range 10 {
+				if _, err := tr.TakeStep(context.Background(), c.Train.BatchSize*c.Budget.QueriesPerImage); err != nil {
+					t.Fatal(err)
+				}
+			}
+			took := time.Since(began) / 10
+			x.Close()
+			off = float64(f.Step)/float64(took) - 1
+			t.Logf("%s: forecast %v, took %v", name, f.Step, took)
+			if peak := bench.PeakMiB() << 20; peak > 0 && (float64(f.Memory) < 0.75*float64(peak) || float64(f.Memory) > 1.25*float64(peak)) {
+				t.Errorf("%s: %d bytes forecast, %d held", name, f.Memory, peak)
+			}
+			if off > -0.25 && off < 0.25 {
+				break
+			}
+		}
+		if off < -0.25 || off > 0.25 {
+			t.Errorf("%s: the forecast of a step is off by %.0f%%", name, 100*off)
+		}
+	}
+}
