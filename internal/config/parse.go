@@ -95,6 +95,9 @@ func scalar(where string, f field, n *yaml.Node) (any, error) {
 	if n.Kind == yaml.ScalarNode && f.typ.Kind() != reflect.String && n.Tag == "!!str" && n.Style == 0 {
 		n.Tag = "" // after an expansion, a number may have come out
 	}
+	if (f.typ.Kind() == reflect.Int || f.typ.Kind() == reflect.Int64) && n.ShortTag() != "!!int" {
+		return nil, wrong() // the decoder would cut a fraction off
+	}
 	v := reflect.New(f.typ)
 	if err := n.Decode(v.Interface()); err != nil {
 		return nil, wrong()

@@ -1,0 +1,78 @@
+package ui
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+func TestFail(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		status int
+		want   string
+	}{
+		{uierr.New("a.yaml:3: no key x", "did you mean y?"), 2, "flops: error: a.yaml:3: no key x\nflops: hint: did you mean y?\n"},
+		{fmt.Errorf("step 4: %w", uierr.New("what\nis wrong", "")), 2, "flops: error: step 4: what; is wrong\n"},
+		{errors.New("disk"), 1, "flops: error: disk\n"},
+		{ErrInterrupted, 130, ""},
+	} {
+		var b bytes.Buffer
+		if s := Fail(&b, c.err); s != c.status || b.String() != c.want {
+			t.Errorf("%v: status %d, %q", c.err, s, b.String())
+		}
+	}
+}
+
+func TestTableFits(t *testing.T) {
+	tb := Table{Head: []string{"image", "loss", "queries"}}
+	tb.Add(strings.Repeat("long/", 30)+"name.jpg", 1.25, 12)
+	tb.Add("ä.jpg", 10, 2)
+	var b bytes.Buffer
+	if err := tb.Print(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range strings.Split(b.String(), "\n") {
+		if utf8.RuneCountInString(l) > Width {
+			t.Errorf("%d columns: %s", utf8.RuneCountInString(l), l)
+		}
+	}
+	if !strings.Contains(b.String(), "name.jpg") || !strings.Contains(b.String(), "10        2") {
+		t.Errorf("%s", b.String())
+	}
+}
+
+func TestFormats(t *testing.T) {
+	for got, want := range map[string]string{
+		Count(950): "950", Count(12345): "12.3k", Count(4_560_000): "4.56M", Count(-20_000): "-20.0k",
+		Bytes(100): "100 B", Bytes(3 << 20): "3.0 MiB", Bytes(5 << 30): "5.00 GiB",
+		Duration(350 * time.Millisecond): "0.35s", Duration(185 * time.Second): "3m05s", Duration(130 * time.Minute): "2h10m",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestProgressElsewhere(t *testing.T) {
+	var b bytes.Buffer
+	p := NewProgress(&b, "text", 0, 2)
+	p.Step(Update{Step: 1, Steps: 2, Loss: 1.5})
+	p.Line("eval", "test accuracy 0.5", nil)
+	p.Step(Update{Step: 2, Steps: 2, Loss: 1})
+	if s := b.String(); strings.Count(s, "\n") != 3 || strings.ContainsAny(s, "\r\x1b") || !strings.Contains(s, "step 2/2") {
+		t.Errorf("%q", s)
+	}
+	b.Reset()
+	p = NewProgress(&b, "json", 0, 2)
+	p.Step(Update{Step: 1, Steps: 2, Loss: 1.5})
+	if s := b.String(); !strings.HasPrefix(s, `{"data":{"step":1,"steps":2,"loss":1.5`) {
+		t.Errorf("%q", s)
+	}
+}
