@@ -2,13 +2,46 @@
 // pure: numbers in, counts out; it knows neither models nor data, and a loop of
 // one's own can use it (see the example).
 //
-// For a budget N, min Σ V_i/n_i subject to Σ n_i = N gives n_i ∝ √V_i (Neyman
-// 1934), where V_i is the variance of one query's contribution of image i. The
-// allocators differ in how they guess V_i before a query is asked. None looks at
-// the queries of the estimate that it allocates: an allocation that depends on
-// the noise it then weighs is biased.
+// # The problem
 //
-// Whatever the signals are (NaN, infinite, negative, equal, one image), every
-// image gets at least MinQueries, an even number where Even, and the sum is the
-// budget exactly.
+// The estimate of a batch's gradient is the mean over its B images, and that of
+// image i the mean of n_i contributions of variance V_i (the trace of their
+// covariance). Its variance is (1/B²) Σ V_i/n_i, and its mean does not depend on
+// n, for every allocation that does not look at the noise of the same estimate.
+// Under Σ n_i = N the variance is least at
+//
+//	n_i ∝ √V_i
+//
+// (J. Neyman, On the two different aspects of the representative method, J. Royal
+// Statistical Society 97, 1934), where it is (Σ √V_i)²/(B ΣV_i) of that at equal
+// shares. V_i is not known before the queries are asked, and the allocators
+// differ in what they take in its place:
+//
+//   - uniform: nothing; equal shares, the control.
+//   - gaussian: scores drawn from a Gaussian process whose mean follows the
+//     losses, with four parameters learned from the variance that queries show.
+//     The method of Ren and others, FLOPS: Forward Learning with OPtimal
+//     Sampling, ICLR 2025, arXiv 2410.05966.
+//   - gaussian_released, bernoulli: what that paper's published code does.
+//   - neyman: a regression of √V̂ on the free signals of the clean pass, and
+//     each image's own earlier visits.
+//
+// All learn through Observe, after a step, and use it from the next step on: an
+// allocation that depends on the noise it then weighs is biased.
+//
+// # What is defined
+//
+// Every image gets at least Options.MinQueries, an even number where Even, the
+// sum is the budget exactly, and seed and step decide everything that is drawn.
+// A NaN signal counts as the mean of the batch's finite values, +Inf as the
+// largest and -Inf as the smallest of them; with no finite value all images
+// count the same. Equal losses standardise to zeros. An only image gets the
+// whole budget. What the budget leaves over goes by largest remainder, and at
+// equal shares begins at another image every step.
+//
+// Budgets that cannot be shared out and options out of range are errors of type
+// *uierr.Error; signals of different lengths are ordinary errors.
+//
+// State is taken between steps, after Observe; a restored allocator goes on bit
+// for bit as the one that was stopped.
 package allocator

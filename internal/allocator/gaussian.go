@@ -29,20 +29,22 @@ func init() { Register("gaussian", newGaussian) }
 // The paper does not publish every constant. Ours: w = (1, 0.3, 0.1, 1), because
 // early in a run all variances are alike and shares that follow the loss
 // closely cost, while late they gain, and the noise of sampled scores only ever
-// costs; 128 draws; a gradient of at most 3 in each parameter.
+// costs; 128 draws; a gradient of at most 3 in each parameter; distances in
+// units of their median, which makes w₃ a number without unit.
 type gaussian struct {
-	o    Options
-	st   gaussianState
-	last *sample
+	o      Options
+	frozen [4]bool
+	st     gaussianState
+	last   *sample
 }
 
 type gaussianState struct{ W [4]float64 }
 
-// sample is what the last allocation drew, until its reward is known.
+// sample is what the last allocation drew from, until its reward is known.
 type sample struct {
-	seed    uint64
-	step    int
-	s, d, a []float64
+	seed uint64
+	step int
+	s, d []float64 // standardised losses (B) and squared distances (B×B)
 }
 
 const (
@@ -53,15 +55,43 @@ const (
 // Start is the starting value of the four parameters.
 var Start = [4]float64{1, 0.3, 0.1, 1}
 
+// The parameters stay within these bounds: beyond them the floor alone or the
+// noise alone decides the shares.
+var lowW, highW = [4]float64{-100, -100, 1e-3, 1e-2}, [4]float64{100, 100, 10, 100}
+
+// names of the parameters in Options.Freeze.
+var names = []string{"w0", "w1", "w2", "w3"}
+
 func newGaussian(o Options) (Allocator, error) {
 	g := &gaussian{o: o, st: gaussianState{W: Start}}
-	if len(o.W) == 4 {
-		copy(g.st.W[:], o.W)
+	if o.Features != "" && o.Features != "loss" && o.Features != "cls" {
+		return nil, uierr.New(fmt.Sprintf("allocator.features: no features %q", o.Features), "use loss or cls")
 	}
-	if g.st.W[2] <= 0 || g.st.W[3] <= 0 {
-		return nil, uierr.New(fmt.Sprintf("allocator.w: w2 = %v and w3 = %v", g.st.W[2], g.st.W[3]), "the deviation w2 and the length scale w3 are above 0")
+	if len(o.W) != 0 && len(o.W) != 4 {
+		return nil, uierr.New(fmt.Sprintf("allocator.w: %d numbers", len(o.W)), "give w0, w1, w2 and w3, or none")
+	}
+	copy(g.st.W[:], o.W)
+	if k := outside(g.st.W); k >= 0 {
+		return nil, uierr.New(fmt.Sprintf("allocator.w: %s is %v", names[k], g.st.W[k]), fmt.Sprintf("choose it from %v to %v", lowW[k], highW[k]))
+	}
+	for _, f := range o.Freeze {
+		k := slices.Index(names, f)
+		if k < 0 {
+			return nil, uierr.New(fmt.Sprintf("allocator.freeze: no parameter %q", f), "use w0, w1, w2 or w3")
+		}
+		g.frozen[k] = true
 	}
 	return g, nil
+}
+
+// outside is the first parameter that is out of bounds, -1 for none.
+func outside(w [4]float64) int {
+	for k, v := range w {
+		if !(v >= lowW[k] && v <= highW[k]) {
+			return k
+		}
+	}
+	return -1
 }
 
 func (g *gaussian) Name() string { return "gaussian" }
@@ -69,82 +99,48 @@ func (g *gaussian) Name() string { return "gaussian" }
 func (g *gaussian) Needs() Need { return Need{Features: g.o.Features == "cls"} }
 
 // Params are w0 to w3.
-func (g *gaussian) Params() []float64 { return g.st.W[:] }
+func (g *gaussian) Params() []float64 { return slices.Clone(g.st.W[:]) }
 
 func (g *gaussian) Allocate(s Signals, budget int) ([]int, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	B := len(s.Losses)
-	d := &sample{seed: s.Seed, step: s.Step, s: standardise(s.Losses)}
-	if g.o.Features == "cls" && s.Dim > 0 && len(s.Features) == B*s.Dim {
-		f := make([]float64, len(s.Features))
-		for i, v := range s.Features {
-			f[i] = float64(v)
-		}
-		d.d = distances(f, B, s.Dim)
-	} else {
+	d := &sample{seed: s.Seed, step: s.Step, s: standardise(finite(s.Losses))}
+	switch {
+	case g.o.Features != "cls":
 		d.d = distances(d.s, B, 1)
+	case len(s.Features) == 0 && B > 0:
+		return nil, uierr.New("allocator.features: this model gives no cls embedding", "set allocator.features: loss")
+	default:
+		d.d = distances(finite(s.Features), B, s.Dim)
 	}
 	mu := mean(g.st.W, d.s)
 	l, _ := cholesky(covariance(g.st.W, d.d), B, jitter(g.st.W))
-	d.a = draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step)))
+	a := draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step)))
 	g.last = d
-	return Round(d.a, budget, g.o.MinQueries, g.o.Even)
-}
-
-func mean(w [4]float64, s []float64) []float64 {
-	mu := make([]float64, len(s))
-	for i, v := range s {
-		mu[i] = w[0] + w[1]*v
-	}
-	return mu
-}
-
-func covariance(w [4]float64, d []float64) []float64 {
-	c := make([]float64, len(d))
-	for i, v := range d {
-		c[i] = w[2] * w[2] * math.Exp(-v/(2*w[3]*w[3]))
-	}
-	return c
-}
-
-// nugget is the share of Σ's variance that is added to its diagonal.
-const nugget = 0.01
-
-// jitter keeps Σ positive definite.
-func jitter(w [4]float64) float64 { return nugget*w[2]*w[2] + 1e-12 }
-
-// draw samples N(mu, L·Lᵀ).
-func draw(mu, l []float64, r *noise.Generator) []float64 {
-	n := len(mu)
-	z, a := make([]float64, n), make([]float64, n)
-	for i := range z {
-		z[i] = r.Normal()
-		a[i] = mu[i]
-		for k := 0; k <= i; k++ {
-			a[i] += l[i*n+k] * z[k]
-		}
-	}
-	return a
+	return Round(a, budget, g.o.MinQueries, g.o.Even)
 }
 
 // Observe follows the gradient of the expected reward under the variances that
 // the step showed.
 func (g *gaussian) Observe(f Feedback) {
 	d := g.last
-	g.last = nil
-	if d == nil || !g.o.Learn || len(d.a) != len(f.Counts) || len(f.Variance) != len(f.Counts) {
+	if d == nil || !g.o.Learn || d.step != f.Step || len(d.s) != len(f.Counts) || len(f.Variance) != len(f.Counts) {
 		return
 	}
-	grad := g.gradient(d, f)
-	for k, v := range grad {
-		if slices.Contains(g.o.Freeze, fmt.Sprintf("w%d", k)) || math.IsNaN(v) {
+	g.last = nil
+	for k, v := range g.gradient(d, f) {
+		if g.frozen[k] || math.IsNaN(v) {
 			continue
 		}
-		step := g.o.LR * max(-steepest, min(steepest, v))
+		step, w := g.o.LR*max(-steepest, min(steepest, v)), g.st.W[k]
 		if k < 2 {
-			g.st.W[k] += step
-		} else { // in the logarithm, within a factor of 100 of the usual start
-			g.st.W[k] = max(Start[k]/100, min(Start[k]*100, g.st.W[k]*math.Exp(step)))
+			w += step
+		} else {
+			w *= math.Exp(step)
 		}
+		g.st.W[k] = max(lowW[k], min(highW[k], w))
 	}
 }
 
@@ -175,87 +171,27 @@ func (g *gaussian) gradient(d *sample, f Feedback) [4]float64 {
 
 // proxy is Σ V̂_i/n_i against equal shares for the counts that scores stand for,
 // before they are rounded.
-func proxy(a []float64, f Feedback, lowest int) float64 {
-	var total, floor float64
+func proxy(a []float64, f Feedback, least int) float64 {
+	var total float64
 	for _, n := range f.Counts {
 		total += float64(n)
 	}
-	floor = float64(lowest) * float64(len(a))
-	w := clean(a)
-	var got, equal float64
-	for i, v := range f.Variance {
-		if !(v > 0) || math.IsInf(v, 1) {
-			continue
-		}
-		n := max(float64(lowest), w[i]*total)
-		got += v / n
-		equal += v / (total / float64(len(a)))
-	}
-	if equal == 0 || floor > total {
+	if total < float64(max(1, least)*len(a)) {
 		return 1
 	}
-	return got / equal
-}
-
-// scorer computes the gradient of log N(a; μ, Σ) by w₀, w₁, log w₂ and log w₃:
-// with α = Σ⁻¹(a − μ) and Σ_θ = ∂Σ/∂θ,
-//
-//	∂w₀ = 1ᵀα, ∂w₁ = sᵀα, ∂θ = ½(αᵀ Σ_θ α − tr Σ⁻¹Σ_θ).
-type scorer struct {
-	s, mu, l []float64
-	by       [2][]float64 // Σ_θ for log w₂ and log w₃
-	trace    [2]float64   // of Σ⁻¹Σ_θ
-}
-
-func newScorer(w [4]float64, s, d, l []float64) *scorer {
-	n := len(s)
-	z := &scorer{s: s, mu: mean(w, s), l: l, by: [2][]float64{make([]float64, n*n), make([]float64, n*n)}}
-	for i, c := range covariance(w, d) {
-		z.by[0][i] = 2 * c
-		z.by[1][i] = c * d[i] / (w[3] * w[3])
-	}
-	for i := range n {
-		z.by[0][i*n+i] += 2 * nugget * w[2] * w[2]
-	}
-	inv := inverse(l, n)
-	for t, m := range z.by {
-		for i := range n {
-			for j := range n {
-				z.trace[t] += inv[i*n+j] * m[j*n+i]
-			}
-		}
-	}
-	return z
-}
-
-func (z *scorer) score(a []float64) (grad [4]float64) {
-	n := len(z.s)
-	alpha := make([]float64, n)
-	for i := range alpha {
-		alpha[i] = a[i] - z.mu[i]
-	}
-	solve(z.l, n, alpha)
-	for i, v := range alpha {
-		grad[0] += v
-		grad[1] += v * z.s[i]
-	}
-	for t, m := range z.by {
-		var quad float64
-		for i := range n {
-			for j := range n {
-				quad += alpha[i] * m[i*n+j] * alpha[j]
-			}
-		}
-		grad[2+t] = (quad - z.trace[t]) / 2
-	}
-	return grad
+	return ratio(f.Variance, fill(clean(a), total, float64(max(1, least))))
 }
 
 func (g *gaussian) State() ([]byte, error) { return json.Marshal(g.st) }
 
 func (g *gaussian) Restore(b []byte) error {
-	if err := json.Unmarshal(b, &g.st); err != nil {
+	var st gaussianState
+	if err := json.Unmarshal(b, &st); err != nil {
 		return fmt.Errorf("allocator gaussian: state: %w", err)
 	}
+	if k := outside(st.W); k >= 0 {
+		return fmt.Errorf("allocator gaussian: state: %s is %v", names[k], st.W[k])
+	}
+	g.st, g.last = st, nil
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 // Guard watches the gain that an allocator's counts had over equal shares, by
 // the variances that the same queries showed. Where the mean gain over a window
 // of steps is not positive it says so once, and with Options.Fallback gives
-// equal shares from then on.
+// equal shares for the rest of the run.
 //
 // The measured V̂_i and n_i belong to one step, but the fallback decides about
 // later steps only, so that no estimate is allocated by its own noise.
@@ -26,6 +26,10 @@ type guardState struct {
 	Inner  []byte
 }
 
+// Watch puts a Guard around an allocator; of the options it reads MinQueries,
+// Even, Fallback, Window and Warn.
+func Watch(a Allocator, o Options) *Guard { return &Guard{Allocator: a, o: o} }
+
 // Allocate asks the allocator, or gives equal shares after the fallback.
 func (g *Guard) Allocate(s Signals, budget int) ([]int, error) {
 	if g.st.Equal {
@@ -36,8 +40,11 @@ func (g *Guard) Allocate(s Signals, budget int) ([]int, error) {
 
 // Observe passes the step on and adds its gain to the window.
 func (g *Guard) Observe(f Feedback) {
+	if g.st.Equal {
+		return
+	}
 	g.Allocator.Observe(f)
-	if g.st.Equal || g.o.Window < 1 {
+	if g.st.Warned || g.o.Window < 1 {
 		return
 	}
 	gain := 1 - PredictedRatio(f.Variance, f.Counts)
@@ -47,7 +54,7 @@ func (g *Guard) Observe(f Feedback) {
 		g.st.Gains[g.st.At] = gain
 		g.st.At = (g.st.At + 1) % g.o.Window
 	}
-	if len(g.st.Gains) < g.o.Window || g.st.Warned {
+	if len(g.st.Gains) < g.o.Window {
 		return
 	}
 	var mean float64
@@ -93,6 +100,10 @@ func (g *Guard) Restore(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("allocator: state: %w", err)
 	}
+	if err := g.Allocator.Restore(s.Inner); err != nil {
+		return err
+	}
+	s.Inner = nil
 	g.st = s
-	return g.Allocator.Restore(s.Inner)
+	return nil
 }

@@ -40,19 +40,21 @@ func factor(l, a []float64, n int, jitter float64) bool {
 	return true
 }
 
-// solve overwrites b with (L·Lᵀ)⁻¹ b.
+// solve overwrites b with (L·Lᵀ)⁻¹ b. Both passes walk along rows of L.
 func solve(l []float64, n int, b []float64) {
 	for i := range n {
-		for k := range i {
-			b[i] -= l[i*n+k] * b[k]
+		row := l[i*n : i*n+i+1]
+		for k, v := range row[:i] {
+			b[i] -= v * b[k]
 		}
-		b[i] /= l[i*n+i]
+		b[i] /= row[i]
 	}
 	for i := n - 1; i >= 0; i-- {
-		for k := i + 1; k < n; k++ {
-			b[i] -= l[k*n+i] * b[k]
+		row := l[i*n : i*n+i+1]
+		b[i] /= row[i]
+		for k, v := range row[:i] {
+			b[k] -= v * b[i]
 		}
-		b[i] /= l[i*n+i]
 	}
 }
 
@@ -71,41 +73,9 @@ func inverse(l []float64, n int) []float64 {
 	return out
 }
 
-// standardise returns values with mean 0 and deviation 1; values that are no
-// numbers count as the mean, and all are 0 where they are equal.
-func standardise(v []float32) []float64 {
-	out := make([]float64, len(v))
-	var n, sum, sq float64
-	ok := func(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
-	for _, x := range v {
-		if ok(x) {
-			n, sum = n+1, sum+float64(x)
-		}
-	}
-	if n == 0 {
-		return out
-	}
-	mean := sum / n
-	for _, x := range v {
-		if ok(x) {
-			sq += (float64(x) - mean) * (float64(x) - mean)
-		}
-	}
-	std := math.Sqrt(sq / n)
-	if !(std > 1e-12*math.Abs(mean)) {
-		return out
-	}
-	for i, x := range v {
-		if ok(x) {
-			out[i] = (float64(x) - mean) / std
-		}
-	}
-	return out
-}
-
 // distances are the squared distances between rows of features, in units of
-// their median, so that a length scale has no dimension. They are 0 where
-// features are no numbers.
+// their median (of their mean where that is 0), so that a length scale has no
+// dimension.
 func distances(f []float64, n, dim int) []float64 {
 	d := make([]float64, n*n)
 	var off []float64
@@ -116,9 +86,6 @@ func distances(f []float64, n, dim int) []float64 {
 				v := f[i*dim+k] - f[j*dim+k]
 				s += v * v
 			}
-			if math.IsNaN(s) || math.IsInf(s, 0) {
-				s = 0
-			}
 			d[i*n+j], d[j*n+i] = s, s
 			off = append(off, s)
 		}
@@ -127,9 +94,15 @@ func distances(f []float64, n, dim int) []float64 {
 		return d
 	}
 	sort.Float64s(off)
-	if med := off[len(off)/2]; med > 0 {
+	unit := off[len(off)/2]
+	if unit == 0 { // most images are alike
+		for _, v := range off {
+			unit += v / float64(len(off))
+		}
+	}
+	if unit > 0 {
 		for i := range d {
-			d[i] /= med
+			d[i] /= unit
 		}
 	}
 	return d

@@ -29,7 +29,8 @@ func init() {
 type neyman struct {
 	o    Options
 	st   neymanState
-	seen map[int32][terms]float64 // what the last Allocate saw of each image
+	step int                      // of the last Allocate
+	seen map[int32][terms]float64 // what it saw of each image
 }
 
 // terms of the regression.
@@ -53,27 +54,18 @@ const (
 	forget = 0.85
 	prior  = 8 // queries that a ratio of 1 counts for
 	ridge  = 1e-3
-	least  = 0.1 // a guess is at least this share of the mean √V̂
+	lowest = 0.1 // a guess is at least this share of the mean √V̂
 )
 
 func (n *neyman) Name() string { return "neyman" }
 
 func (n *neyman) Needs() Need { return Need{} }
 
-// row is what the regression sees of an image; signals that are missing or no
-// numbers are 0.
-func row(s Signals, i int) [terms]float64 {
-	x := [terms]float64{1}
-	if l := float64(s.Losses[i]); l > 0 && !math.IsInf(l, 0) {
-		l = min(l, 20)
-		x[1], x[2] = l, l*l
-	}
-	if len(s.Surprise) > i {
-		if v := float64(s.Surprise[i]); v > 0 && !math.IsInf(v, 0) {
-			x[3], x[4] = v, v*v
-		}
-	}
-	return x
+// row is what the regression sees of an image: (1, ℓ, ℓ², s, s²), with ℓ cut at
+// 20 and s at its largest value √2. A missing surprise is 0.
+func row(loss, surprise float64) [terms]float64 {
+	l, s := max(0, min(20, loss)), max(0, min(math.Sqrt2, surprise))
+	return [terms]float64{1, l, l * l, s, s * s}
 }
 
 // guess is the usual √V̂ of an image with these signals.
@@ -85,21 +77,29 @@ func (n *neyman) guess(x [terms]float64) float64 {
 	for k, c := range n.st.Coef {
 		v += c * x[k]
 	}
-	return max(v, least*n.st.Root)
+	return max(v, lowest*n.st.Root)
 }
 
 func (n *neyman) Allocate(s Signals, budget int) ([]int, error) {
-	shares := make([]float64, len(s.Losses))
-	n.seen = make(map[int32][terms]float64, len(shares))
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	loss, surprise := finite(s.Losses), make([]float64, len(s.Losses))
+	if s.Surprise != nil {
+		surprise = finite(s.Surprise)
+	}
+	shares := make([]float64, len(loss))
+	n.step, n.seen = s.Step, make(map[int32][terms]float64, len(shares))
 	for i := range shares {
-		x := row(s, i)
+		x := row(loss[i], surprise[i])
 		shares[i] = n.guess(x)
-		if i < len(s.IDs) {
-			n.seen[s.IDs[i]] = x
-			if h, ok := n.st.History[s.IDs[i]]; ok {
-				w := h.Queries / (h.Queries + prior)
-				shares[i] *= w*h.Ratio + 1 - w
-			}
+		if s.IDs == nil {
+			continue
+		}
+		n.seen[s.IDs[i]] = x
+		if h, ok := n.st.History[s.IDs[i]]; ok {
+			w := h.Queries / (h.Queries + prior)
+			shares[i] *= w*h.Ratio + 1 - w
 		}
 	}
 	return Round(shares, budget, n.o.MinQueries, n.o.Even)
@@ -107,6 +107,9 @@ func (n *neyman) Allocate(s Signals, budget int) ([]int, error) {
 
 // Observe adds the step to the histories and then to the regression.
 func (n *neyman) Observe(f Feedback) {
+	if n.step != f.Step {
+		return
+	}
 	st := &n.st
 	for a := range terms {
 		st.XY[a] *= forget
@@ -116,7 +119,7 @@ func (n *neyman) Observe(f Feedback) {
 	}
 	var sum, count float64
 	for i, v := range f.Variance {
-		if i >= len(f.IDs) || !(v >= 0) || math.IsInf(v, 1) {
+		if i >= len(f.IDs) || !(v >= 0) || math.IsInf(v, 1) || f.asked(i) <= 0 {
 			continue
 		}
 		x, ok := n.seen[f.IDs[i]]

@@ -15,21 +15,19 @@ func init() {
 // ±1/√B, as a fresh linear layer has, fixed by the seed) that nothing trains,
 // and K the RBF kernel of the losses with unit length scale and variance. It is
 // here with unbiased weights, so that a comparison is about allocation alone.
-type released struct{ o Options }
+type released struct {
+	stateless
+	o Options
+}
 
 func (r *released) Name() string { return "gaussian_released" }
 
-func (r *released) Needs() Need { return Need{} }
-
 func (r *released) Allocate(s Signals, budget int) ([]int, error) {
-	B := len(s.Losses)
-	loss := make([]float64, B)
-	for i, l := range s.Losses {
-		if v := float64(l); !math.IsNaN(v) && !math.IsInf(v, 0) {
-			loss[i] = v
-		}
+	if err := s.check(); err != nil {
+		return nil, err
 	}
-	m := noise.Rand(s.Seed, noise.Alloc, math.MaxUint32)
+	B, loss := len(s.Losses), finite(s.Losses)
+	m := noise.Rand(s.Seed, noise.Alloc, math.MaxUint32) // a counter that no step has
 	bound := 1 / math.Sqrt(float64(max(1, B)))
 	mu, k := make([]float64, B), make([]float64, B*B)
 	for i := range B {
@@ -42,9 +40,3 @@ func (r *released) Allocate(s Signals, budget int) ([]int, error) {
 	l, _ := cholesky(k, B, 1e-6)
 	return Round(draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), budget, r.o.MinQueries, r.o.Even)
 }
-
-func (r *released) Observe(Feedback) {}
-
-func (r *released) State() ([]byte, error) { return nil, nil }
-
-func (r *released) Restore([]byte) error { return nil }

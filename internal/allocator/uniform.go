@@ -4,11 +4,12 @@ func init() { Register("uniform", func(o Options) (Allocator, error) { return &u
 
 // uniform gives equal shares, the control for everything. What does not divide
 // goes to one image after another, beginning at another one every step.
-type uniform struct{ o Options }
+type uniform struct {
+	stateless
+	o Options
+}
 
 func (u *uniform) Name() string { return "uniform" }
-
-func (u *uniform) Needs() Need { return Need{} }
 
 func (u *uniform) Allocate(s Signals, budget int) ([]int, error) {
 	return equal(len(s.Losses), s.Step, budget, u.o)
@@ -16,20 +17,24 @@ func (u *uniform) Allocate(s Signals, budget int) ([]int, error) {
 
 // equal are equal shares whose remainder begins at image step mod B.
 func equal(B, step, budget int, o Options) ([]int, error) {
-	shares := make([]float64, B)
-	n, err := Round(shares, budget, o.MinQueries, o.Even)
+	n, err := Round(make([]float64, B), budget, o.MinQueries, o.Even)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]int, B)
 	for i := range n {
-		out[(i+max(0, step))%B] = n[i]
+		out[(i+max(0, step)%B)%B] = n[i]
 	}
 	return out, nil
 }
 
-func (u *uniform) Observe(Feedback) {}
+// stateless is the part of an allocator that learns nothing.
+type stateless struct{}
 
-func (u *uniform) State() ([]byte, error) { return nil, nil }
+func (stateless) Needs() Need { return Need{} }
 
-func (u *uniform) Restore([]byte) error { return nil }
+func (stateless) Observe(Feedback) {}
+
+func (stateless) State() ([]byte, error) { return nil, nil }
+
+func (stateless) Restore([]byte) error { return nil }

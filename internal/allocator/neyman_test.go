@@ -1,0 +1,53 @@
+package allocator
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// With every image visited some thirty times, histories bring the ratio near
+// the optimum of the true variances, past what the signals alone can show.
+func TestNeymanLearns(t *testing.T) {
+	w := newWorld(1)
+	a := build(t, "neyman", usual())
+	first := w.run(t, a, 1, 5)
+	w.run(t, a, 5, 200)
+	late := w.run(t, a, 200, 240)
+	t.Logf("optimum %.3f, first %.3f, late %.3f", w.optimum(), first, late)
+	if late > w.optimum()*1.08 {
+		t.Errorf("ratio %.3f, optimum %.3f", late, w.optimum())
+	}
+	if first > 0.9 {
+		t.Errorf("ratio %.3f from the second step on: the signals alone should help", first)
+	}
+}
+
+// Nothing of a step's queries may reach that step's own allocation, and what a
+// step showed must change the next.
+func TestNeymanLooksBackOnly(t *testing.T) {
+	w := newWorld(4)
+	s := w.batch(0)
+	a := build(t, "neyman", usual())
+	n, err := a.Allocate(s, worldBatch*20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := make([]float64, worldBatch)
+	for i := range v {
+		v[i] = math.Exp(float64(i % 5))
+	}
+	a.Observe(Feedback{Step: 0, IDs: s.IDs, Counts: n, Variance: v})
+	s.Step = 1
+	m, err := a.Allocate(s, worldBatch*20)
+	if err != nil || slices.Equal(n, m) {
+		t.Errorf("what was observed changes nothing (%v)", err)
+	}
+	// Feedback of another step is no history.
+	inner := a.(*Guard).Allocator
+	before, _ := inner.State()
+	a.Observe(Feedback{Step: 7, IDs: s.IDs, Counts: n, Variance: v})
+	if after, _ := inner.State(); string(before) != string(after) {
+		t.Error("feedback of a step that was not allocated is learned")
+	}
+}
