@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/bench"
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
@@ -69,8 +70,20 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 		}
 	}
 	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate
-	f.Memory = held() + 2*x.trainedBytes() // the optimizer's tensors are made at the first step
+	// The optimizer's tensors are made at the first step, and the loaders keep
+	// the images they have decoded.
+	f.Memory = held() + 2*x.trainedBytes() + x.cached(left)
 	return f, nil
+}
+
+// cached is what the decoded images of so many steps and an evaluation take.
+func (x *Experiment) cached(steps int) int64 {
+	if x.Local == nil {
+		return 0
+	}
+	images := min(int64(x.TrainData.Len()), int64(steps)*int64(x.Config.Train.BatchSize)) + x.evalCost()
+	side := int64(x.Local.Config.ImageSize)
+	return min(data.DefaultCacheBytes, images*3*side*side)
 }
 
 func (x *Experiment) trainedBytes() int64 {
