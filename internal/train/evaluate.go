@@ -43,7 +43,7 @@ func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch
 			return nil, err
 		}
 		if l != nil {
-			l.Spend(lr.Evaluation, int64(b.N), int64(b.N)*m.ForwardFLOPs(), at)
+			l.Spend(lr.Evaluation, spend(m, l, int64(b.N)), int64(b.N)*m.ForwardFLOPs(), at)
 		}
 		classes = c.Classes
 		for i := 0; i < b.N; i++ {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/lr"
 )
 
 // Watcher is told how a run goes; a terminal, a log and TensorBoard are.
@@ -60,7 +61,7 @@ func Run(ctx context.Context, x *Experiment, o RunOptions) (*Outcome, error) {
 	c := x.Config.Checkpoint
 	r := &run{o: o, t: NewTrainer(x), saved: -1, store: &checkpoint.Store{Disk: o.Disk, Run: o.Dir,
 		Retain: checkpoint.Retention{KeepLast: c.KeepLast, KeepBest: c.KeepBest, KeepFirst: true}}}
-	if err := r.open(); err != nil {
+	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
 	out, err := r.loop(ctx)
@@ -68,7 +69,7 @@ func Run(ctx context.Context, x *Experiment, o RunOptions) (*Outcome, error) {
 }
 
 // open starts or continues the files of the run folder.
-func (r *run) open() error {
+func (r *run) open(ctx context.Context) error {
 	if err := r.o.Disk.MkdirAll(r.o.Dir); err != nil {
 		return fmt.Errorf("run folder %s: %w", r.o.Dir, err)
 	}
@@ -79,6 +80,15 @@ func (r *run) open() error {
 	}
 	if err := r.files(); err != nil {
 		return err
+	}
+	if err := r.t.X.attach(ctx, r.o.Dir); err != nil {
+		return err
+	}
+	if r.o.Resume {
+		r.t.X.owe(r.t.Ledger)
+	}
+	if n := spend(r.t.X.Model, r.t.Ledger, 0); n > 0 { // asked to learn the label mapping
+		r.t.Ledger.Spend(lr.Evaluation, n, 0, time.Now())
 	}
 	if r.saved < 0 {
 		return r.save(false)
@@ -130,7 +140,7 @@ func (r *run) resume() error {
 }
 
 func (r *run) close() error {
-	var errs []error
+	errs := []error{r.t.X.closeAnswers()}
 	if r.metrics != nil {
 		errs = append(errs, r.metrics.Close())
 	}

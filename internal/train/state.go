@@ -30,6 +30,9 @@ type State struct {
 // checkpoint collects the run's state after a step.
 func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	t := r.t
+	if err := t.X.syncAnswers(); err != nil {
+		return nil, err
+	}
 	alloc, err := t.X.Allocator.State()
 	if err != nil {
 		return nil, err

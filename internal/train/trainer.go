@@ -107,13 +107,13 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 	}
 	if r.Clean != nil {
 		s.Clean = r.Clean
-		t.Ledger.Spend(lr.CleanPass, int64(b.N), int64(b.N)*x.Model.ForwardFLOPs(), began)
+		t.Ledger.Spend(lr.CleanPass, spend(x.Model, t.Ledger, int64(b.N)), int64(b.N)*x.Model.ForwardFLOPs(), began)
 		began = time.Now()
 	}
 	if err := x.Estimator.Accumulate(ctx, x.Model, s, r.Records); err != nil {
 		return nil, err
 	}
-	t.Ledger.Spend(lr.Perturbed, r.Queries, r.FLOPs, began)
+	t.Ledger.Spend(lr.Perturbed, spend(x.Model, t.Ledger, r.Queries), r.FLOPs, began)
 	m, err := t.update(s, r.Records, r.Params)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (t *Trainer) cleanPass(ctx context.Context, s *lr.Step) (err error) {
 	began := time.Now()
 	s.Clean, err = t.X.Model.Clean(ctx, s.Batch, t.X.Estimator.Sites(s.Number))
 	if err == nil {
-		t.Ledger.Spend(lr.CleanPass, int64(s.Batch.N), int64(s.Batch.N)*t.X.Model.ForwardFLOPs(), began)
+		t.Ledger.Spend(lr.CleanPass, spend(t.X.Model, t.Ledger, int64(s.Batch.N)), int64(s.Batch.N)*t.X.Model.ForwardFLOPs(), began)
 	}
 	return err
 }

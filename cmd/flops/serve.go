@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+	"github.com/spf13/cobra"
+)
+
+func serveCmd() *cobra.Command {
+	var model, addr, name string
+	var threads int
+	c := &cobra.Command{
+		Use: "serve --model DIR", Short: "Answer a model by the Open Inference Protocol", Args: cobra.NoArgs,
+		Long: `Serves a model by the Open Inference Protocol (KServe v2), JSON and binary
+tensors, until it is interrupted. GET /stats says how many images it answered.
+Images are sent as the network takes them: resized and normalised.`,
+		Example: "  flops serve --model models/vit --addr 127.0.0.1:8000 --name vit",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if model == "" {
+				return uierr.New("serve needs a model", "give --model DIR: a folder in Hugging Face layout, or a checkpoint")
+			}
+			l, err := train.LoadLocal(model, nil, 0, 0)
+			if err != nil {
+				return err
+			}
+			ce, err := objective.New("cross_entropy")
+			if err != nil {
+				return err
+			}
+			p := &served{name: name, local: l, model: vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: threads, Loss: ce})}
+			defer p.model.Close()
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			w := c.OutOrStdout()
+			return remote.Serve(ctx, addr, p, remote.ServeOptions{
+				Listening: func(a net.Addr) { fmt.Fprintf(w, "serving %s at http://%s/v2/models/%s\n", model, a, name) },
+				Stopped: func(s remote.ServerStats) {
+					fmt.Fprintf(w, "answered %d images in %d requests, %d failed\n", s.Images, s.Requests, s.Failed)
+				}})
+		},
+	}
+	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
+	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8000", "address to listen at; port 0 picks a free one")
+	c.Flags().StringVar(&name, "name", "vit", "the model's name on the server")
+	c.Flags().IntVar(&threads, "threads", 0, "workers, 0: every core")
+	return c
+}
+
+// served is a network of ours as a server's predictor.
+type served struct {
+	name  string
+	local *train.Local
+	model query.Model
+}
+
+// Spec is the network's.
+func (s *served) Spec() remote.Spec {
+	a := s.local.Weights.Arch
+	return remote.Spec{Name: s.name, Channels: a.Chans, Height: a.Image, Width: a.Image, Classes: a.Classes}
+}
+
+// Logits answers n images.
+func (s *served) Logits(ctx context.Context, images []float32, n int) ([]float32, error) {
+	out, err := s.model.Evaluate(ctx, &query.Batch{N: n, X: images, Labels: make([]int32, n), Index: make([]int32, n)})
+	if err != nil {
+		return nil, err
+	}
+	return out.Logits, nil
+}

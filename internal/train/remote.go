@@ -1,0 +1,222 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/prompt"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// callable is a model that can only be called, with what is needed to put its
+// answers into a run folder once there is one.
+type callable struct {
+	caller  remote.Caller
+	policy  remote.Policy
+	frame   *prompt.Frame
+	loss    objective.Objective
+	answers *remote.AnswerFile // nil outside a run folder
+}
+
+// policyOf is how a config wants a model called.
+func policyOf(c config.Config, warn func(string)) (remote.Policy, error) {
+	d, err := time.ParseDuration(c.Model.Timeout)
+	if err != nil {
+		return remote.Policy{}, uierr.Wrap(err, fmt.Sprintf("model.timeout: %q is no duration", c.Model.Timeout), "write it as in 30s or 2m")
+	}
+	return remote.Policy{InFlight: c.Model.InFlight, MaxBatch: c.Model.MaxBatch, Retries: c.Model.Retries, Timeout: d, Log: warn}, nil
+}
+
+// openRemote calls on the model and checks its shapes; no image is sent.
+func (x *Experiment) openRemote() (err error) {
+	c := x.Config
+	r := &callable{}
+	if r.policy, err = policyOf(c, x.Warn); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if c.Model.Kind == "command" {
+		r.caller, err = remote.StartCommand(ctx, c.Model.Argv, c.Model.Arch.Classes, r.policy)
+	} else {
+		r.caller, err = remote.Dial(ctx, remote.Endpoint{URL: c.Model.URL, Name: c.Model.Name, Binary: c.Model.Binary, TokenEnv: c.Model.TokenEnv,
+			TokenFile: c.Model.TokenFile, CAFile: c.Model.CAFile, Classes: c.Model.Arch.Classes}, r.policy)
+	}
+	if err != nil {
+		return err
+	}
+	s := r.caller.Spec()
+	if s.Height != s.Width {
+		r.caller.Close()
+		return uierr.New(fmt.Sprintf("model %s takes images of %d×%d pixels", s.Name, s.Height, s.Width), "only square images can be sent")
+	}
+	if r.frame, err = prompt.NewFrame(c.Prompt.Mode, c.Prompt.Width, s.Channels, s.Height, s.Width); err == nil {
+		r.loss, err = objective.New(c.Objective.Kind)
+	}
+	if err == nil {
+		x.remote = r
+		err = x.callThrough(nil)
+	}
+	if err != nil {
+		r.caller.Close()
+		return err
+	}
+	x.Config.Sites = config.Sites{Blocks: "none"} // nothing inside the model can be reached
+	return nil
+}
+
+// callThrough makes the model anew over answers, which may be nil.
+func (x *Experiment) callThrough(answers *remote.AnswerFile) error {
+	r, c := x.remote, x.Config
+	var kept remote.Answers
+	var spent remote.Counts
+	if answers != nil {
+		kept, spent.Images = answers, int64(answers.Len())
+	}
+	pool, err := remote.NewPool(r.caller, r.policy, remote.NewMeter(c.Budget.MaxQueries, spent), kept)
+	if err != nil {
+		return err
+	}
+	task, classes := len(x.TrainData.Classes()), r.caller.Spec().Classes
+	var m *prompt.Mapping
+	switch c.Prompt.Mapping.Kind {
+	case "given":
+		m, err = prompt.Given(c.Prompt.Mapping.Given, task, classes)
+	default: // a learned mapping starts from the identity and is learned in the run folder
+		m, err = prompt.Identity(task, classes)
+	}
+	if err != nil {
+		return err
+	}
+	src, err := x.noiseSource()
+	if err != nil {
+		return err
+	}
+	model, err := remote.NewModel(pool, r.frame, m, r.loss, src)
+	if err != nil {
+		return err
+	}
+	x.Model = &called{Model: model}
+	return nil
+}
+
+// attach keeps the answers of a model that can only be called in a run folder,
+// so that a resumed run asks nothing again, and learns the mapping.
+func (x *Experiment) attach(ctx context.Context, dir string) (err error) {
+	if x.remote == nil {
+		return nil
+	}
+	if x.remote.answers, err = remote.OpenAnswers(filepath.Join(dir, "answers.bin")); err != nil {
+		return err
+	}
+	if err := x.callThrough(x.remote.answers); err != nil {
+		return err
+	}
+	if x.Config.Prompt.Mapping.Kind != "learned" {
+		return nil
+	}
+	b, err := x.mappingImages()
+	if err != nil {
+		return err
+	}
+	return x.Model.(*called).LearnMapping(ctx, b, len(x.TrainData.Classes()))
+}
+
+// mappingImages are the first prompt.mapping.images of each class, as the
+// evaluation sees them.
+func (x *Experiment) mappingImages() (*query.Batch, error) {
+	t, err := x.remoteTransform()
+	if err != nil {
+		return nil, err
+	}
+	have := make([]int, len(x.TrainData.Classes()))
+	b := &query.Batch{}
+	size := t.Channels * t.Size * t.Size
+	for i := range x.TrainData.Len() {
+		l := x.TrainData.Info(i).Label
+		if have[l] == x.Config.Prompt.Mapping.Images {
+			continue
+		}
+		im, err := x.TrainData.Image(i)
+		if err != nil {
+			return nil, err
+		}
+		have[l]++
+		b.X = append(b.X, make([]float32, size)...)
+		t.Write(b.X[b.N*size:], t.Fit(im), nil)
+		b.Labels, b.Index, b.N = append(b.Labels, int32(l)), append(b.Index, int32(i)), b.N+1
+	}
+	return b, nil
+}
+
+// remoteTransform makes images what the model's metadata asks for.
+func (x *Experiment) remoteTransform() (*data.Transform, error) {
+	s := x.remote.caller.Spec()
+	c := checkpoint.DefaultConfig()
+	c.ImageSize, c.NumChannels = s.Height, s.Channels
+	return (&Local{Config: c, Pre: checkpoint.DefaultPreprocessor(s.Height, s.Channels)}).Transform(x.Config.Data)
+}
+
+// syncAnswers puts every answer on the disk, before a checkpoint counts them.
+func (x *Experiment) syncAnswers() error {
+	if x.remote == nil || x.remote.answers == nil {
+		return nil
+	}
+	return x.remote.answers.Sync()
+}
+
+// closeAnswers ends the file of answers.
+func (x *Experiment) closeAnswers() error {
+	if x.remote == nil || x.remote.answers == nil {
+		return nil
+	}
+	err := x.remote.answers.Close()
+	x.remote.answers = nil
+	return err
+}
+
+// called is a model that can only be called, as a run counts it.
+type called struct {
+	*remote.Model
+	owed  int64 // answers that the run had asked for after the checkpoint that it resumed
+	known int64 // images that were known before the first resumed step
+}
+
+// owe tells a resumed run's model how far its ledger is behind its answers. The
+// steps taken again find those answers, and are charged for them only then, so
+// that they see the budget that they saw at first.
+func (x *Experiment) owe(l *lr.Ledger) {
+	m, ok := x.Model.(*called)
+	if !ok {
+		return
+	}
+	c := m.Pool().Counts()
+	m.owed = c.Images - l.Total().Queries
+	if l.Total().Queries > 0 {
+		m.known = c.Known
+	}
+}
+
+// spend is the queries of what was just done, n by the caller's own count. Of a
+// model that can only be called it is the images answered that the ledger does
+// not hold yet: the total is then what the server has counted, whatever was
+// known already.
+func spend(m query.Model, l *lr.Ledger, n int64) int64 {
+	r, ok := m.(*called)
+	if !ok {
+		return n
+	}
+	if l == nil {
+		return 0
+	}
+	c := r.Pool().Counts()
+	return max(0, c.Images-max(0, r.owed-(c.Known-r.known))-l.Total().Queries)
+}

@@ -1,0 +1,103 @@
+package train
+
+import (
+	"context"
+	"math"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/remote"
+)
+
+// sums answers with fixed functions of an image's pixels.
+type sums struct{}
+
+func (sums) Spec() remote.Spec {
+	return remote.Spec{Name: "sums", Channels: 3, Height: 16, Width: 16, Classes: 4}
+}
+
+func (sums) Logits(_ context.Context, images []float32, n int) ([]float32, error) {
+	out := make([]float32, 4*n)
+	for i := range n {
+		for j, v := range images[i*768 : (i+1)*768] {
+			out[4*i+j%4] += v * float32(math.Sin(float64(j))) / 8
+		}
+	}
+	return out, nil
+}
+
+type silent struct{}
+
+func (silent) Stepped(*StepMetrics, float64) {}
+func (silent) Evaluated(int, *Eval)          {}
+func (silent) Saved(int, string)             {}
+func (silent) Warned(string)                 {}
+
+func remoteRun(t *testing.T, url, dir string, max int64, resume bool) *Trainer {
+	t.Helper()
+	c := config.Default()
+	c.Model.Kind, c.Model.URL, c.Model.Name, c.Model.MaxBatch = "remote", url, "sums", 8
+	c.Data.Kind, c.Data.Size, c.Data.Count, c.Data.TestCount = "shapes", 16, 32, 16
+	c.Prompt.Kind, c.Prompt.Width, c.Prompt.Mapping.Kind, c.Prompt.Mapping.Images = "frame", 2, "learned", 2
+	c.Sites = config.Sites{Blocks: "none"}
+	c.Estimator.Name, c.Estimator.Sigma, c.Allocator.Name = "weight", 0.05, "neyman"
+	c.Budget.QueriesPerImage, c.Budget.MaxQueries = 4, max
+	c.Train.Steps, c.Train.BatchSize, c.Train.EvalEvery, c.Train.Device = 50, 8, 3, "cpu"
+	c.Checkpoint.Every, c.Checkpoint.KeepLast = 2, 0
+	x, err := Open(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	var last *Trainer
+	_, err = Run(context.Background(), x, RunOptions{Dir: dir, Resume: resume, Watch: silent{}, Each: func(tr *Trainer) error { last = tr; return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
+
+// The ledger is the server's own count, at or below the ceiling; a run that is
+// resumed from an early checkpoint asks nothing again and ends the same.
+func TestRemoteRunCountsWhatTheServerCounts(t *testing.T) {
+	h, err := remote.NewHandler(sums{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(h)
+	defer s.Close()
+	dir := t.TempDir()
+	first := remoteRun(t, s.URL, dir, 500, false)
+	asked := h.Stats().Images
+	if got := first.Ledger.Total().Queries; got != asked || got > 500 || got < 440 {
+		t.Fatalf("ledger %d, server %d, ceiling 500", got, asked)
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, err := filepath.Glob(filepath.Join(dir, "checkpoints", "step-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range late {
+		if b := filepath.Base(d); b != "step-0" && b != "step-2" {
+			if err := os.RemoveAll(d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	again := remoteRun(t, s.URL, dir, 500, true)
+	if n := h.Stats().Images; n != asked {
+		t.Errorf("the resumed run asked about %d images again", n-asked)
+	}
+	if got := again.Ledger.Total().Queries; got != asked {
+		t.Errorf("ledger of the resumed run %d, server %d", got, asked)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl")); err != nil || string(got) != string(want) {
+		t.Errorf("metrics differ after the resume (%v):\n%s\n%s", err, want, got)
+	}
+}
