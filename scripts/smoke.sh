@@ -3,7 +3,6 @@
 # on this machine is skipped, with a line that says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shared=${FLOPS_SHARED:-../shared}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 for c in configs/*.yaml; do
@@ -13,8 +12,10 @@ for c in configs/*.yaml; do
     echo "smoke: $name needs a server; validated only"
     continue
   fi
-  if grep -q FLOPS_SHARED "$c" && [ ! -d "$shared/data/cifar5" ]; then
-    echo "smoke: $name skipped, no $shared"
+  absent=$(bin/flops config show --config "$c" | awk '/^[a-z]/ {section=$1} $1 == "path:" && (section == "data:" || section == "model:") && $2 != "\"\"" {print $2}' |
+    while read -r p; do [ -e "$p" ] || echo "$p"; done)
+  if [ -n "$absent" ]; then
+    echo "smoke: $name skipped, not on this machine: $(echo "$absent" | tr '\n' ' ')"
     continue
   fi
   bin/flops train --config "$c" --smoke --output "$out/$name" >"$out/$name.log" 2>&1 || { cat "$out/$name.log"; echo "smoke: $name failed"; exit 1; }
