@@ -3,12 +3,16 @@ SHELL := /bin/bash
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 5s
 
-.PHONY: all build demo test race fuzz bench lint tidy smoke check dist ptx build-gpu gpu-test clean
+.PHONY: all help build demo test race fuzz bench lint tidy smoke check dist ptx build-gpu gpu-test clean
 
 all: build
 
-build: ## the static binary
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## bin/flops, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o bin/flops ./cmd/flops
 
 demo: build ## train a tiny ViT by forward passes, then show one batch's allocation
@@ -16,42 +20,45 @@ demo: build ## train a tiny ViT by forward passes, then show one batch's allocat
 	bin/flops train --config configs/demo.yaml --output runs/demo
 	bin/flops allocate-report --config configs/demo.yaml --checkpoint $$(ls -d runs/demo/checkpoints/step-* | sort -V | tail -1)
 
-test:
+test: ## every test
 	$(GO) test ./...
 
-race: ## the race detector, on the portable kernels
-	FLOPS_KERNEL=portable $(GO) test -race -short ./internal/lr ./internal/vit ./internal/data ./internal/remote ./internal/train
+race: ## the tests under the race detector, on the portable kernels
+	scripts/check-race.sh
 
-lint:
+fuzz: ## every fuzz target for FUZZTIME (5s) each
+	FUZZTIME=$(FUZZTIME) scripts/check-fuzz.sh
+
+lint: ## gofmt, vet on three systems, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
-	GOOS=windows GOARCH=amd64 $(GO) vet ./...
+	GOOS=windows GOARCH=arm64 $(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-tidy:
+tidy: ## go.mod and go.sum say what is used
 	$(GO) mod tidy -diff
 
 smoke: build ## a short run of every shipped config
 	scripts/smoke.sh
 
-check: lint tidy test race smoke
+check: lint tidy test race smoke ## all that CI runs
 
-bench: build
+bench: build ## the engine's speed, beside PyTorch where it is installed
 	$(GO) test -run xxx -bench . -benchtime 3x ./internal/bench
 	scripts/bench.sh 5
 
-ptx:
+ptx: ## compile the CUDA kernels (clang)
 	scripts/ptx.sh
 
-build-gpu:
+build-gpu: ## bin/flops-gpu (C compiler)
 	scripts/build-gpu.sh
 
-gpu-test:
+gpu-test: ## CI's checks of the tag gpu
 	scripts/gpu-test.sh
 
 dist: ## archives for linux, macOS and Windows on amd64 and arm64, without cgo
 	scripts/dist.sh $(VERSION)
 
-clean:
+clean: ## remove what was built
 	rm -rf bin dist .build
