@@ -175,6 +175,9 @@ func methods(c *Config) error {
 	if c.Objective.Kind == "contrastive" && c.Objective.Embeddings == "" {
 		return uierr.New("objective.kind: contrastive needs objective.embeddings", "name a .safetensors, .npy or .parquet file of text embeddings")
 	}
+	if c.Objective.Kind == "contrastive" {
+		return bad("objective.kind", "contrastive", "cannot be trained by this version", "use cross_entropy or accuracy; internal/objective has the loss for a loop of one's own")
+	}
 	return nil
 }
 
