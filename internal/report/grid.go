@@ -3,98 +3,95 @@ package report
 import (
 	"fmt"
 	"image"
-	"image/color"
 	"image/draw"
 	"sort"
 
 	xdraw "golang.org/x/image/draw"
 	"golang.org/x/image/font"
-	"golang.org/x/image/font/gofont/goregular"
-	"golang.org/x/image/font/opentype"
-	"golang.org/x/image/math/fixed"
 )
 
-// Tile is one image of a grid.
+// Tile is one image of a grid or gallery.
 type Tile struct {
 	Image   image.Image
 	Label   string
+	Path    string
 	Loss    float64
 	Queries int
 }
 
+// Pixels of a grid.
 const (
-	thumb  = 80 // pixels of a thumbnail's side
-	gap    = 12
-	barH   = 6
-	textH  = 16
+	thumb  = 96 // a thumbnail's side
+	gap    = 16
+	barH   = 5
+	cell   = thumb + 58 // with bar and two lines of text
+	header = 68
 	across = 8
 )
 
-var (
-	ink    = color.RGBA{0x22, 0x22, 0x22, 0xff}
-	faint  = color.RGBA{0x77, 0x77, 0x77, 0xff}
-	paper  = color.RGBA{0xff, 0xff, 0xff, 0xff}
-	rule   = color.RGBA{0xe4, 0xe4, 0xe4, 0xff}
-	accent = color.RGBA{0x00, 0x72, 0xb2, 0xff} // Okabe and Ito's blue
-)
-
 // Grid draws the images of a batch ordered by the queries they got, most first,
-// each over a bar of its share, its queries and its loss.
+// each over a bar of its queries against the most, their number, its label and
+// its loss.
 func Grid(title string, tiles []Tile) (image.Image, error) {
 	sorted := append([]Tile(nil), tiles...)
 	sort.SliceStable(sorted, func(a, b int) bool { return sorted[a].Queries > sorted[b].Queries })
-	most := 1
+	top, total := 1, 0
 	for _, t := range sorted {
-		most = max(most, t.Queries)
+		top, total = max(top, t.Queries), total+t.Queries
 	}
-	cols := min(across, max(1, len(sorted)))
+	cols := min(across, max(4, len(sorted)))
 	rows := (len(sorted) + cols - 1) / cols
-	cell := thumb + barH + 2*textH + gap
-	w, h := max(420, gap+cols*(thumb+gap)), 3*gap+textH+rows*cell
-	dst := image.NewRGBA(image.Rect(0, 0, w, h))
+	dst := image.NewRGBA(image.Rect(0, 0, gap+cols*(thumb+gap), header+rows*cell+gap/2))
 	draw.Draw(dst, dst.Rect, image.NewUniform(paper), image.Point{}, draw.Src)
-	big, err := face(15)
-	if err != nil {
-		return nil, err
+	var faces [3]font.Face
+	for i, size := range []float64{18, 13, 11} {
+		ttf := medium
+		if i == 2 {
+			ttf = regular
+		}
+		f, err := face(ttf, size)
+		if err != nil {
+			return nil, err
+		}
+		faces[i] = f
 	}
-	small, err := face(11)
-	if err != nil {
-		return nil, err
-	}
-	write(dst, big, ink, gap, gap+textH, title)
+	wide := dst.Rect.Dx() - 2*gap
+	write(dst, faces[0], ink, gap, 30, clip(faces[0], title, wide))
+	lead := fmt.Sprintf("%d images, %d queries, most first; label and loss below", len(sorted), total)
+	write(dst, faces[2], soft, gap, 50, clip(faces[2], lead, wide))
 	for i, t := range sorted {
-		x, y := gap+i%cols*(thumb+gap), 2*gap+textH+i/cols*cell
-		r := image.Rect(x, y, x+thumb, y+thumb)
-		xdraw.CatmullRom.Scale(dst, r, t.Image, t.Image.Bounds(), draw.Src, nil)
-		bar := image.Rect(x, y+thumb+2, x+thumb, y+thumb+barH)
-		draw.Draw(dst, bar, image.NewUniform(rule), image.Point{}, draw.Src)
-		bar.Max.X = x + max(1, thumb*t.Queries/most)
-		draw.Draw(dst, bar, image.NewUniform(accent), image.Point{}, draw.Src)
-		write(dst, small, ink, x, y+thumb+barH+13, fmt.Sprintf("%d queries", t.Queries))
-		write(dst, small, faint, x, y+thumb+barH+26, clip(small, fmt.Sprintf("%s %.2f", t.Label, t.Loss), thumb))
+		t.draw(dst, image.Pt(gap+i%cols*(thumb+gap), header+i/cols*cell), top, faces[1], faces[2])
 	}
 	return dst, nil
 }
 
-// face is Go's own font at a size.
-func face(size float64) (font.Face, error) {
-	f, err := opentype.Parse(goregular.TTF)
-	if err != nil {
-		return nil, fmt.Errorf("report: font: %w", err)
+// draw draws one tile with its upper left corner at p.
+func (t Tile) draw(dst *image.RGBA, p image.Point, top int, number, small font.Face) {
+	box := image.Rect(p.X, p.Y, p.X+thumb, p.Y+thumb)
+	if t.Image != nil && !t.Image.Bounds().Empty() {
+		xdraw.CatmullRom.Scale(dst, fit(t.Image.Bounds(), box), t.Image, t.Image.Bounds(), draw.Over, nil)
+	} else {
+		draw.Draw(dst, box, image.NewUniform(rule), image.Point{}, draw.Src)
 	}
-	return opentype.NewFace(f, &opentype.FaceOptions{Size: size, DPI: 72, Hinting: font.HintingFull})
+	bar := image.Rect(p.X, p.Y+thumb+4, p.X+thumb, p.Y+thumb+4+barH)
+	draw.Draw(dst, bar, image.NewUniform(rule), image.Point{}, draw.Src)
+	bar.Max.X = p.X + max(1, thumb*max(0, t.Queries)/top)
+	draw.Draw(dst, bar, image.NewUniform(accent), image.Point{}, draw.Src)
+	write(dst, number, ink, p.X, p.Y+thumb+25, fmt.Sprint(t.Queries))
+	loss := Fixed(t.Loss, 2)
+	w := font.MeasureString(small, loss).Ceil()
+	write(dst, small, soft, p.X, p.Y+thumb+40, clip(small, t.Label, thumb-w-6))
+	write(dst, small, soft, p.X+thumb-w, p.Y+thumb+40, loss)
 }
 
-func write(dst draw.Image, f font.Face, c color.Color, x, y int, s string) {
-	d := font.Drawer{Dst: dst, Src: image.NewUniform(c), Face: f, Dot: fixed.P(x, y)}
-	d.DrawString(s)
-}
-
-// clip shortens a text to a width in pixels.
-func clip(f font.Face, s string, width int) string {
-	r := []rune(s)
-	for len(r) > 1 && font.MeasureString(f, string(r)).Ceil() > width {
-		r = r[:len(r)-1]
+// fit is the largest rectangle of a shape that is centred in a box.
+func fit(shape, box image.Rectangle) image.Rectangle {
+	w, h := box.Dx(), box.Dy()
+	if shape.Dx() > shape.Dy() {
+		h = max(1, h*shape.Dy()/shape.Dx())
+	} else {
+		w = max(1, w*shape.Dx()/shape.Dy())
 	}
-	return string(r)
+	at := image.Pt(box.Min.X+(box.Dx()-w)/2, box.Min.Y+(box.Dy()-h)/2)
+	return image.Rectangle{Min: at, Max: at.Add(image.Pt(w, h))}
 }

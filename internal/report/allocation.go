@@ -1,0 +1,177 @@
+package report
+
+import (
+	"io"
+	"math"
+	"slices"
+	"sort"
+)
+
+// AllocationReport is the page of `flops allocate-report`.
+type AllocationReport struct {
+	Title      string
+	Lead       string
+	Facts      Facts
+	Allocators []AllocatorRow // the control first
+	Images     []AllocatedImage
+	Params     []ParamPoint // how the Gaussian allocator's parameters moved; may be empty
+	Config     string       // the resolved experiment
+	Env        Facts
+}
+
+// AllocatorRow is what one allocator did to the variance of the gradient. A
+// number that was not measured is NaN.
+type AllocatorRow struct {
+	Name                string
+	Predicted, Measured float64 // variance against equal shares
+	Lo, Hi              float64 // 95% interval of Measured
+	Cosine              float64 // to the backpropagation gradient
+	Seconds             float64 // of the allocator, per allocation
+	Queries             int64   // asked to measure it
+}
+
+// AllocatedImage is one image of the batch and its queries per allocator.
+type AllocatedImage struct {
+	Tile
+	Counts map[string]int // by allocator
+}
+
+// ParamPoint is the value of the parameters after a step.
+type ParamPoint struct {
+	Step int
+	W    []float64
+}
+
+// tabs is how many orders of images the style can switch between.
+const tabs = 8
+
+// Write writes the page.
+func (r AllocationReport) Write(w io.Writer) error {
+	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
+		{Title: "Variance against equal shares",
+			Note:   "The variance of the gradient at the same number of queries; below 1 is a gain. Measured on repeated draws, with 95% intervals; predicted from an independent probe of every image.",
+			Blocks: []Block{r.forest(), r.table()}},
+		{Title: "Who got the queries",
+			Note:   "Most queries first. Below each image: its queries, its label and its loss before the update.",
+			Blocks: []Block{r.gallery()}},
+		{Title: "Queries by loss",
+			Note:   "One dot per image of the batch.",
+			Blocks: []Block{r.scatter()}},
+	}}
+	if len(r.Params) > 1 {
+		p.Sections = append(p.Sections, Section{Title: "The four parameters",
+			Note:   "Scores have the mean w0 + w1·s, with s the standardised loss, deviation w2 and length scale w3.",
+			Blocks: []Block{Paths(r.Params)}})
+	}
+	p.Sections = append(p.Sections, origin(r.Config, r.Env)...)
+	return p.Write(w)
+}
+
+func (r AllocationReport) forest() Forest {
+	f := Forest{Title: "Measured variance ratio", X: "variance against equal shares", Level: 1, Also: "predicted"}
+	for _, a := range r.Allocators {
+		f.Rows = append(f.Rows, Estimate{Name: a.Name, Value: a.Measured, Lo: a.Lo, Hi: a.Hi, Also: a.Predicted})
+	}
+	return f
+}
+
+func (r AllocationReport) table() Table {
+	t := Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cosine to backprop", "time", "queries"}, Text: 1}
+	best := math.Inf(1)
+	for i, a := range r.Allocators {
+		t.Add(a.Name, Fixed(a.Predicted, 3), Fixed(a.Measured, 3), Interval(a.Lo, a.Hi, 3), Fixed(a.Cosine, 3), Duration(a.Seconds), Count(a.Queries))
+		if a.Measured < best {
+			best, t.Strong = a.Measured, i+1
+		}
+	}
+	t.Caption = "Time is the allocator's own, per allocation. Queries are those that the measurement asked."
+	return t
+}
+
+// names are the allocators that the page shows images of, the control last: it
+// has nothing to show.
+func (r AllocationReport) names() []string {
+	var n []string
+	for _, a := range r.Allocators {
+		n = append(n, a.Name)
+	}
+	if len(n) > 1 {
+		n = append(n[1:], n[0])
+	}
+	return n[:min(len(n), tabs)]
+}
+
+func (r AllocationReport) gallery() Gallery {
+	g := Gallery{ID: "batch"}
+	for _, im := range r.Images {
+		g.Images = append(g.Images, im.Tile)
+	}
+	for _, name := range r.names() {
+		t := Tab{Name: name, Queries: make([]int, len(r.Images))}
+		for i, im := range r.Images {
+			t.Queries[i] = im.Counts[name]
+		}
+		g.Tabs = append(g.Tabs, t)
+	}
+	return g
+}
+
+func (r AllocationReport) scatter() Charts {
+	var out Charts
+	top := 0
+	for _, im := range r.Images {
+		for _, n := range im.Counts {
+			top = max(top, n)
+		}
+	}
+	for k, name := range r.names() {
+		s := Series{Name: name, Points: true, Color: k + 1}
+		for _, im := range r.Images {
+			s.X, s.Y = append(s.X, im.Loss), append(s.Y, float64(im.Counts[name]))
+		}
+		out = append(out, Chart{Title: name, X: "loss", Y: "queries", Series: []Series{s}, Zero: true, YMax: float64(top), Small: true})
+	}
+	return out
+}
+
+// Paths are the parameters of the Gaussian allocator over the steps, a small
+// chart each.
+func Paths(points []ParamPoint) Charts {
+	points = slices.Clone(points)
+	sort.SliceStable(points, func(a, b int) bool { return points[a].Step < points[b].Step })
+	most := 0
+	for _, p := range points {
+		most = max(most, len(p.W))
+	}
+	var out Charts
+	for k := range most {
+		name := "w" + string(rune('0'+k%10))
+		s := Series{Name: name, Color: k + 1}
+		for _, p := range points {
+			if k < len(p.W) {
+				s.X, s.Y = append(s.X, float64(p.Step)), append(s.Y, p.W[k])
+			}
+		}
+		out = append(out, Chart{Title: name, X: "step", Series: []Series{s}, Small: true})
+	}
+	return out
+}
+
+// Interval writes two numbers as an interval, or Missing.
+func Interval(lo, hi float64, decimals int) string {
+	if !finite(lo) || !finite(hi) {
+		return Missing
+	}
+	return Fixed(lo, decimals) + " to " + Fixed(hi, decimals)
+}
+
+// origin are the sections that say where a page's numbers come from.
+func origin(config string, env Facts) (out []Section) {
+	if len(env) > 0 {
+		out = append(out, Section{Title: "Environment", Blocks: []Block{env}})
+	}
+	if config != "" {
+		out = append(out, Section{Title: "Configuration", Note: "The resolved experiment: with this file the run can be repeated.", Blocks: []Block{Code(config)}})
+	}
+	return out
+}

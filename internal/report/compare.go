@@ -1,0 +1,85 @@
+package report
+
+import (
+	"image"
+	"io"
+	"math"
+)
+
+// CompareReport is the page of `flops compare`: several settings at equal
+// numbers of queries.
+type CompareReport struct {
+	Title  string
+	Lead   string
+	Facts  Facts
+	Arms   []Arm
+	Config string
+	Env    Facts
+}
+
+// Arm is one setting over its seeds. A number that was not measured is NaN.
+type Arm struct {
+	Name             string
+	Accuracy, Lo, Hi float64 // mean test accuracy and its 95% interval
+	Seeds            int
+	Queries, FLOPs   float64 // of one run, mean over the seeds
+	Seconds, PeakMiB float64
+	Curve            []CurvePoint // by queries, ascending
+}
+
+// CurvePoint is the test accuracy after so many queries, over the seeds. Lo and
+// Hi are NaN where there is no interval.
+type CurvePoint struct{ Queries, Accuracy, Lo, Hi float64 }
+
+// Write writes the page.
+func (r CompareReport) Write(w io.Writer) error {
+	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
+		{Title: "Results", Note: "Mean test accuracy over the seeds with its 95% interval.", Blocks: []Block{r.forest(), r.Table()}},
+		{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query counts: clean passes, perturbed ones and the allocator's.",
+			Blocks: []Block{r.Curves()}},
+	}}
+	p.Sections = append(p.Sections, origin(r.Config, r.Env)...)
+	return p.Write(w)
+}
+
+func (r CompareReport) forest() Forest {
+	f := Forest{Title: "Test accuracy", X: "test accuracy", Percent: true, Level: math.NaN()}
+	for _, a := range r.Arms {
+		f.Rows = append(f.Rows, Estimate{Name: a.Name, Value: a.Accuracy, Lo: a.Lo, Hi: a.Hi, Also: math.NaN()})
+	}
+	return f
+}
+
+// Table is the comparison as a table, the most accurate arm stressed.
+func (r CompareReport) Table() Table {
+	t := Table{Head: []string{"arm", "accuracy", "95% interval", "seeds", "queries", "operations", "time", "peak MiB"}, Text: 1}
+	best := math.Inf(-1)
+	for i, a := range r.Arms {
+		interval := Missing
+		if finite(a.Lo) && finite(a.Hi) {
+			interval = Percent(a.Lo) + " to " + Percent(a.Hi)
+		}
+		t.Add(a.Name, Percent(a.Accuracy), interval, Count(int64(a.Seeds)), Short(a.Queries), Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0))
+		if a.Accuracy > best {
+			best, t.Strong = a.Accuracy, i+1
+		}
+	}
+	return t
+}
+
+// Curves is the chart of accuracy against queries.
+func (r CompareReport) Curves() Chart {
+	c := Chart{Title: "Test accuracy against queries", X: "queries", Y: "test accuracy", Percent: true}
+	for _, a := range r.Arms {
+		s := Series{Name: a.Name}
+		for _, p := range a.Curve {
+			s.X, s.Y = append(s.X, p.Queries), append(s.Y, p.Accuracy)
+			s.Lo, s.Hi = append(s.Lo, p.Lo), append(s.Hi, p.Hi)
+		}
+		c.Series = append(c.Series, s)
+	}
+	return c
+}
+
+// Image is the chart of accuracy against queries in pixels.
+func (r CompareReport) Image() (image.Image, error) { return r.Curves().Image(1600, 900) }
