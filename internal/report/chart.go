@@ -109,7 +109,7 @@ func (c Chart) draw(p pen, w, h float64, whole bool) {
 		}
 	}
 	f.x0, f.x1, f.y0, f.y1 = c.bounds(all)
-	xs, xd := ticks(f.x0, f.x1, max(2, int(w/90)))
+	xs, xd := ticks(f.x0, f.x1, max(4, int(w/90)))
 	ys, yd := ticks(f.y0, f.y1, 5)
 	var widest float64
 	for _, y := range ys {
