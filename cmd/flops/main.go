@@ -67,25 +67,37 @@ decides how many queries each image of a batch gets.`,
 	})
 	c.AddCommand(trainCmd(), evalCmd(), predictCmd(), allocateReportCmd(), configCmd(), benchCmd(), replayCmd(), journalCmd(), versionCmd())
 	c.AddCommand(dataCmd(), modelCmd(), manCmd(), serveCmd())
-	for _, s := range c.Commands() {
-		wrapArgs(s)
-	}
+	wrapArgs(c)
 	return c
 }
 
-// wrapArgs turns a wrong number of arguments into a user's mistake.
+// wrapArgs turns a wrong number of arguments, or a command that there is not,
+// into a user's mistake, for a command and those below it.
 func wrapArgs(c *cobra.Command) {
 	if args := c.Args; args != nil {
 		c.Args = func(c *cobra.Command, a []string) error {
-			if err := args(c, a); err != nil {
-				return uierr.Wrap(err, fmt.Sprintf("%s: %v", c.CommandPath(), err), fmt.Sprintf("usage: %s", c.UseLine()))
+			err := args(c, a)
+			switch {
+			case err == nil:
+				return nil
+			case c.HasSubCommands():
+				return uierr.Wrap(err, err.Error(), commandHint(c, a[0]))
 			}
-			return nil
+			return uierr.Wrap(err, fmt.Sprintf("%s: %v", c.CommandPath(), err), fmt.Sprintf("usage: %s", c.UseLine()))
 		}
 	}
 	for _, s := range c.Commands() {
 		wrapArgs(s)
 	}
+}
+
+// commandHint names the subcommand that somebody may have meant.
+func commandHint(c *cobra.Command, typed string) string {
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(typed); len(near) > 0 {
+		return fmt.Sprintf("did you mean '%s %s'?", c.CommandPath(), near[0])
+	}
+	return fmt.Sprintf("run '%s --help' for the commands", c.CommandPath())
 }
 
 // versionString is the release, or the commit that the toolchain recorded.

@@ -1,10 +1,16 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -13,7 +19,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the commands as a user would: each file of testdata/script
-// checks exit status, standard output and standard error.
+// is named by what it runs and checks exit status, standard output and standard
+// error.
 func TestScripts(t *testing.T) {
 	shared := os.Getenv("FLOPS_SHARED")
 	if shared == "" {
@@ -36,5 +43,66 @@ func TestScripts(t *testing.T) {
 			}
 			return false, nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos},
 	})
+}
+
+var twoLines = regexp.MustCompile(`^flops: error: [^\n]+\nflops: hint: [^\n]+\n$`)
+
+// mistake runs flops and wants the answer to a user's mistake: exit status 2,
+// and on standard error one line saying what is wrong and one saying what to do,
+// nothing else, so no stack trace either.
+//
+//	mistake train --config misspelt.yaml
+func mistake(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("! mistake: no such form; use exec")
+	}
+	err := ts.Exec("flops", args...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		ts.Fatalf("flops %s: %v, want exit status 2", strings.Join(args, " "), err)
+	}
+	if text := ts.ReadFile("stderr"); !twoLines.MatchString(text) {
+		ts.Fatalf("flops %s: not an error and a hint:\n%s", strings.Join(args, " "), text)
+	}
+}
+
+// photos writes a few images as class folders.
+//
+//	photos DIR
+func photos(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: photos DIR")
+	}
+	d := config.Default().Data
+	d.Kind, d.Count, d.TestCount, d.Size = "shapes", 48, 24, 16
+	for _, split := range []string{data.Train, data.Test} {
+		_, err := exportSplit(d, split, ts.MkAbs(args[0]))
+		ts.Check(err)
+	}
+}
+
+// damage makes a broken copy of a safetensors file.
+//
+//	damage cut FROM TO      ends in the middle of the header
+//	damage lie FROM TO      the header's length is a number no file has
+//	damage short FROM TO    the last tensor's bytes are missing
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: damage cut|lie|short FROM TO")
+	}
+	raw, err := os.ReadFile(ts.MkAbs(args[1]))
+	ts.Check(err)
+	switch args[0] {
+	case "cut":
+		raw = raw[:100]
+	case "lie":
+		copy(raw, "\xff\xff\xff\xff\xff\xff\xff\x7f")
+	case "short":
+		raw = raw[:len(raw)-4]
+	default:
+		ts.Fatalf("damage: no way %q", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), raw, 0o644))
 }
