@@ -53,9 +53,9 @@ every allocator, and the variance of the gradient against equal shares: predicte
 from an independent probe of every image, and measured on repeated draws.
 
 With --checkpoint of a run that 'flops train' wrote, the allocators first learn
-from the run's journal, as if each had been there. --output gets report.html,
-report.json, images.csv, allocators.csv and a picture of the images ordered by
-their queries.`,
+from the run's journal, as if each had been there. --output gets report.json,
+images.csv and, for every allocator, a picture of the images ordered by their
+queries.`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.add(c)
