@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 5s
 
-.PHONY: all help build demo test race fuzz bench lint tidy smoke check dist ptx build-gpu gpu-test clean
+.PHONY: all help build demo test race fuzz bench lint tidy smoke readme reproduce check dist ptx build-gpu gpu-test clean
 
 all: build
 
@@ -42,7 +42,13 @@ tidy: ## go.mod and go.sum say what is used
 smoke: build ## a short run of every shipped config
 	scripts/smoke.sh
 
-check: lint tidy test race smoke ## all that CI runs
+readme: build ## every command of the README, on small stand-ins for its data
+	scripts/check-readme.sh
+
+reproduce: build ## the short form of the reproduction, where there is one
+	@if [ -x scripts/reproduce.sh ]; then scripts/reproduce.sh --short; else echo "reproduce: skipped, no scripts/reproduce.sh"; fi
+
+check: lint tidy test race smoke readme reproduce ## all that CI runs
 
 bench: build ## the engine's speed, beside PyTorch where it is installed
 	$(GO) test -run xxx -bench . -benchtime 3x ./internal/bench

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs every command of README.md in order, in a folder of its own, so that what
+# the README says works. What a command needs that is not in the repository has a
+# stand-in: a few noise images in CIFAR's format, a tiny network in place of a
+# downloaded one. Training is shrunk by --smoke, which ends at step 3, so later
+# commands read step-3 where the README says another step. Of make's targets only
+# the existence is checked, and nothing is downloaded; both are said in a line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+[ -x bin/flops ] || make build
+world=$(mktemp -d)
+server=
+finish() {
+  if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi
+  rm -rf "$world"
+}
+trap finish EXIT
+cd "$world"
+ln -s "$root/bin" "$root/configs" "$root/scripts" .
+
+cifar=data/cifar-10-batches-bin
+mkdir -p "$cifar"
+for name in data_batch_1 data_batch_2 data_batch_3 data_batch_4 data_batch_5 test_batch; do
+  for label in 0 1 2 3 4 5 6 7 8 9; do
+    for _ in 1 2 3 4; do
+      printf "\\x0$label"
+      head -c 3072 /dev/urandom
+    done
+  done >"$cifar/$name.bin"
+done
+printf '%s\n' airplane automobile bird cat deer dog frog horse ship truck >"$cifar/batches.meta.txt"
+{
+  bin/flops data export --path "$cifar" --classes cat,dog --output photos
+  cp "$(find photos/test -type f | head -1)" photo.jpg
+  bin/flops train --config configs/demo.yaml --smoke --output stand-in
+  bin/flops model export stand-in/checkpoints/step-3 vit-base-patch16-224
+} >log 2>&1 || { cat log; echo "readme: the stand-ins could not be made"; exit 1; }
+
+ran=0 passed=0
+while IFS= read -r line; do
+  case $line in
+  make\ *)
+    make -C "$root" -n ${line#make } >/dev/null || { echo "readme: no such target: $line"; exit 1; }
+    passed=$((passed + 1))
+    continue
+    ;;
+  scripts/fetch-cifar.sh* | scripts/bench.sh*)
+    echo "readme: not run (network or minutes): $line"
+    passed=$((passed + 1))
+    continue
+    ;;
+  esac
+  run=$(sed -E "s/step-[0-9]+/step-3/g; s/--to [0-9]+/--to 2/; s/127\.0\.0\.1:8000/${address:-127.0.0.1:0}/g; s/(flops (train|allocate-report) .*--config .*)/\1 --smoke/" <<<"$line")
+  if [[ $run == *"flops serve"* ]]; then
+    $run >serve.log 2>&1 &
+    server=$!
+    for _ in $(seq 100); do
+      address=$(sed -n 's|.*http://\([^/]*\)/.*|\1|p' serve.log)
+      if [ -n "$address" ]; then break; fi
+      sleep 0.1
+    done
+    [ -n "$address" ] || { cat serve.log; echo "readme: failed: $run"; exit 1; }
+  elif [[ $run == export\ * ]]; then
+    eval "$run"
+  else
+    eval "$run" >log 2>&1 || { cat log; echo "readme: failed: $run"; exit 1; }
+  fi
+  ran=$((ran + 1))
+done < <(sed -e ':a' -e '/\\$/{N;s/\\\n */ /;ba}' "$root/README.md" | sed -nE 's/^    ((make|bin\/flops|scripts\/|export|FLOPS_).*)/\1/p')
+echo "readme: $ran commands ok, $passed not run"
