@@ -93,6 +93,10 @@ func (m *Model) Arch() vit.Arch { return m.net.Arch }
 // ForwardFLOPs is the cost of one clean forward of one image.
 func (m *Model) ForwardFLOPs() int64 { return m.net.Arch.ForwardFLOPs() }
 
+// BackwardFLOPs is the cost of the backward pass of one image for what is
+// trained now.
+func (m *Model) BackwardFLOPs() int64 { return m.net.BackwardFLOPs() }
+
 // SetLoss changes the objective of later passes.
 func (m *Model) SetLoss(o objective.Objective) {
 	if m.hostLoss() != hostLoss(o) {

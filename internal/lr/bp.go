@@ -29,8 +29,9 @@ func (b *bp) Plan(uint32) []query.Perturbation { return nil }
 // Ask runs the forward and the backward of the batch; the gradient is there
 // when it returns, and the clean pass with it.
 func (b *bp) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
-	c, err := m.(query.Differentiable).Backward(ctx, s.Batch)
-	return &Result{Params: b.o.Params, FLOPs: 2 * int64(s.Batch.N) * m.ForwardFLOPs(), Clean: c}, err
+	d := m.(query.Differentiable)
+	c, err := d.Backward(ctx, s.Batch)
+	return &Result{Params: b.o.Params, FLOPs: int64(s.Batch.N) * d.BackwardFLOPs(), Clean: c}, err
 }
 
 // Accumulate has nothing to add to what Ask did.

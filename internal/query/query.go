@@ -132,4 +132,6 @@ type Differentiable interface {
 	// Backward adds the gradient of the mean loss of b to Param.Grad of every
 	// parameter whose Grad is not nil, and returns the clean pass.
 	Backward(ctx context.Context, b *Batch) (*Clean, error)
+	// BackwardFLOPs is the cost of one backward pass of one image.
+	BackwardFLOPs() int64
 }

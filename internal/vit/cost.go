@@ -1,5 +1,7 @@
 package vit
 
+import "strings"
+
 // Costs are counted as multiplications and additions of the matrix products
 // that a pass really computes, two per multiply-add: the last block counts its
 // cls row alone, because no more is computed. Norms, GELU, softmax and noise
@@ -53,4 +55,55 @@ func (a Arch) suffixFLOPs(l int, kind string) int64 {
 		n += a.tailFLOPs(l) / 2
 	}
 	return n
+}
+
+// BackwardFLOPs is the cost of the backward pass of one image for the parameters
+// that are trained now, those with a gradient: one product per trained weight,
+// and one per map, two per attention, that lies between a trained parameter and
+// the loss.
+func (n *Net) BackwardFLOPs() int64 {
+	trained := func(i int) bool { return i >= 0 && n.params[i].Grad != nil }
+	feeds := func(names ...string) bool {
+		for _, p := range n.params {
+			for _, s := range names {
+				if p.Grad != nil && strings.HasPrefix(p.Name, s) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	var total int64
+	below, input := false, false // something below is trained; the same of the block's attention inputs
+	for _, s := range n.sites {
+		switch s.Kind {
+		case Query:
+			if s.Block == 0 {
+				below = below || feeds(nameCls, namePos, namePrompts)
+			}
+			below = below || feeds(blockPrefix(s.Block)+"layernorm_before")
+			input = below
+		case AttnOut:
+			if below {
+				total += 2 * n.Arch.attnFLOPs(s.Block)
+			}
+		case MLPIn:
+			below = below || feeds(blockPrefix(s.Block)+"layernorm_after")
+		case Classifier:
+			below = below || feeds(nameNorm)
+		}
+		down := below
+		if s.Kind == Key || s.Kind == Value {
+			down = input
+		}
+		cost := mm(s.Live, s.Out, s.In)
+		if down {
+			total += cost
+		}
+		if trained(s.Weight) {
+			total += cost
+		}
+		below = below || trained(s.Weight) || trained(s.Bias)
+	}
+	return total
 }

@@ -89,6 +89,10 @@ func (m *Model) Threads() int { return len(m.workers) }
 // ForwardFLOPs is the cost of one clean forward of one image.
 func (m *Model) ForwardFLOPs() int64 { return m.net.Arch.ForwardFLOPs() }
 
+// BackwardFLOPs is the cost of the backward pass of one image for what is
+// trained now.
+func (m *Model) BackwardFLOPs() int64 { return m.net.BackwardFLOPs() }
+
 // Touch tells the model that trained parameters changed.
 func (m *Model) Touch() { m.net.touch(false) }
 
