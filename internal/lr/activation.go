@@ -78,10 +78,10 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 			return nil, err
 		}
 		r.Queries += int64(len(q))
+		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
 		rec := Record{P: p}
 		switch {
 		case p.Kind == query.Weight:
-			r.FLOPs += int64(len(q)) * m.ForwardFLOPs()
 			r.Params = append(r.Params, p.Params...)
 			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		case len(p.Sites) > 1:
@@ -89,11 +89,8 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 		default:
 			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		}
-		if len(p.Sites) > 0 {
-			r.FLOPs += int64(len(q)) * a.sites[p.Sites[0]].FLOPs
-			if a.o.LearnSigma {
-				rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
-			}
+		if len(p.Sites) > 0 && a.o.LearnSigma {
+			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
 		}
 		for _, site := range p.Sites {
 			r.Params = append(r.Params, a.sites[site].Weight, a.sites[site].Bias)

@@ -73,6 +73,15 @@ type Estimator interface {
 	Restore([]float64) error
 }
 
+// QueryFLOPs is the cost of one query of a perturbation: a whole forward where
+// weights are perturbed, what follows the first noisy site otherwise.
+func QueryFLOPs(m query.Model, p query.Perturbation) int64 {
+	if p.Kind == query.Weight {
+		return m.ForwardFLOPs()
+	}
+	return m.Sites()[p.Sites[0]].FLOPs
+}
+
 // builders is the registry: one file and one line per estimator.
 var builders = map[string]func(m query.Model, o Options) (Estimator, error){}
 

@@ -59,7 +59,7 @@ func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, erro
 		}
 		c := coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)
 		r.Queries += int64(len(q))
-		r.FLOPs += int64(len(q)) * m.ForwardFLOPs()
+		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
 		r.Records = append(r.Records, Record{P: p, C: c})
 		r.Params = append(r.Params, p.Params...)
 	}

@@ -59,7 +59,7 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 		return nil, err
 	}
 	f := &Forecast{Step: step + update}
-	f.Evaluate = scale(time.Since(began), x.evalCost(), int64(b.N))
+	f.Evaluate = scale(time.Since(began), x.EvalCost(), int64(b.N))
 	c := x.Config.Train
 	left := max(0, c.Steps-from)
 	evals := 1
@@ -81,7 +81,7 @@ func (x *Experiment) cached(steps int) int64 {
 	if x.Local == nil {
 		return 0
 	}
-	images := min(int64(x.TrainData.Len()), int64(steps)*int64(x.Config.Train.BatchSize)) + x.evalCost()
+	images := min(int64(x.TrainData.Len()), int64(steps)*int64(x.Config.Train.BatchSize)) + x.EvalCost()
 	side := int64(x.Local.Config.ImageSize)
 	return min(data.DefaultCacheBytes, images*3*side*side)
 }

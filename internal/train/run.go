@@ -198,9 +198,9 @@ func (r *run) budget() (int, string) {
 	if c.Budget.MaxQueries == 0 {
 		return full, ""
 	}
-	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.evalCost()
+	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.EvalCost()
 	if r.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
-		left -= r.t.X.evalCost()
+		left -= r.t.X.EvalCost()
 	}
 	if left >= r.t.stepCost() {
 		return full, ""

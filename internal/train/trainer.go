@@ -50,10 +50,7 @@ func NewTrainer(x *Experiment) *Trainer {
 func (t *Trainer) perturbations() int { return len(t.X.Estimator.Plan(uint32(t.Step))) }
 
 // stepCost is what the next step would cost in queries.
-func (t *Trainer) stepCost() int64 {
-	b := int64(t.X.Config.Train.BatchSize)
-	return b + b*int64(t.X.Config.Budget.QueriesPerImage)*int64(t.perturbations())
-}
+func (t *Trainer) stepCost() int64 { return t.X.StepCost(t.Step).Queries }
 
 // shrink is the budget per perturbation that fits what is left of max_queries;
 // 0 says that not even the fewest queries do.
