@@ -141,19 +141,38 @@ func Marshal(c Config) ([]byte, error) {
 // fromEnv applies FLOPS_SECTION_KEY variables. Names that are not a key's are
 // left alone: FLOPS_SHARED and FLOPS_KERNEL mean other things.
 func fromEnv(v *viper.Viper, environ []string) error {
-	names := map[string]field{}
-	for _, f := range fields {
-		names["FLOPS_"+strings.ToUpper(strings.ReplaceAll(f.key, ".", "_"))] = f
-	}
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		if f, ok := names[name]; ok && strings.Contains(f.key, ".") {
+		if f, ok := keyOf(name); ok {
 			if err := assign(v, f, value, name); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// keyOf is the key that an environment variable sets.
+func keyOf(name string) (field, bool) {
+	for _, f := range fields {
+		if strings.Contains(f.key, ".") && name == "FLOPS_"+strings.ToUpper(strings.ReplaceAll(f.key, ".", "_")) {
+			return f, true
+		}
+	}
+	return field{}, false
+}
+
+// WithoutKeys is an environment less the variables that set a key: what a
+// process gets whose config is resolved already.
+func WithoutKeys(environ []string) []string {
+	var out []string
+	for _, e := range environ {
+		name, _, _ := strings.Cut(e, "=")
+		if _, ok := keyOf(name); !ok {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // set applies one key=value.

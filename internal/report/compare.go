@@ -1,9 +1,11 @@
 package report
 
 import (
+	"fmt"
 	"image"
 	"io"
 	"math"
+	"strings"
 )
 
 // CompareReport is the page of `flops compare`: several settings at equal
@@ -21,10 +23,14 @@ type CompareReport struct {
 type Arm struct {
 	Name             string
 	Accuracy, Lo, Hi float64 // mean test accuracy and its 95% interval
-	Seeds            int
-	Queries, FLOPs   float64 // of one run, mean over the seeds
-	Seconds, PeakMiB float64
-	Curve            []CurvePoint // by queries, ascending
+	// Difference is the mean accuracy less the first arm's over the same seeds,
+	// with its 95% interval; NaN for the first arm.
+	Difference, DifferenceLo, DifferenceHi float64
+	Set                                    []string // the keys that the arm changes
+	Seeds                                  int
+	Queries, FLOPs                         float64 // of one run, mean over the seeds
+	Seconds, PeakMiB                       float64
+	Curve                                  []CurvePoint // by queries, ascending
 }
 
 // CurvePoint is the test accuracy after so many queries, over the seeds. Lo and
@@ -37,6 +43,7 @@ func (r CompareReport) Write(w io.Writer) error {
 		{Title: "Results", Note: "Mean test accuracy over the seeds with its 95% interval.", Blocks: []Block{r.forest(), r.Table()}},
 		{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query counts: clean passes, perturbed ones and the allocator's.",
 			Blocks: []Block{r.Curves()}},
+		{Title: "Arms", Note: "What each changes in the experiment.", Blocks: []Block{r.arms()}},
 	}}
 	p.Sections = append(p.Sections, origin(r.Config, r.Env)...)
 	return p.Write(w)
@@ -52,17 +59,44 @@ func (r CompareReport) forest() Forest {
 
 // Table is the comparison as a table, the most accurate arm stressed.
 func (r CompareReport) Table() Table {
-	t := Table{Head: []string{"arm", "accuracy", "95% interval", "seeds", "queries", "operations", "time", "peak MiB"}, Text: 1}
+	t := Table{Head: []string{"arm", "accuracy", "95% interval", r.against(), "95% interval", "seeds", "queries", "operations", "time", "peak MiB"}, Text: 1}
 	best := math.Inf(-1)
 	for i, a := range r.Arms {
-		interval := Missing
+		interval, against := Missing, Missing
 		if finite(a.Lo) && finite(a.Hi) {
 			interval = Percent(a.Lo) + " to " + Percent(a.Hi)
 		}
-		t.Add(a.Name, Percent(a.Accuracy), interval, Count(int64(a.Seeds)), Short(a.Queries), Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0))
+		if finite(a.DifferenceLo) && finite(a.DifferenceHi) && i > 0 {
+			against = signed(a.DifferenceLo) + " to " + signed(a.DifferenceHi)
+		}
+		difference := Missing
+		if i > 0 && finite(a.Difference) {
+			difference = signed(a.Difference)
+		}
+		t.Add(a.Name, Percent(a.Accuracy), interval, difference, against, Count(int64(a.Seeds)), Short(a.Queries), Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0))
 		if a.Accuracy > best {
 			best, t.Strong = a.Accuracy, i+1
 		}
+	}
+	return t
+}
+
+// against names the column of the differences, in points of accuracy.
+func (r CompareReport) against() string {
+	if len(r.Arms) == 0 {
+		return "difference"
+	}
+	return "less " + r.Arms[0].Name
+}
+
+// signed writes a difference of shares in points of a percent.
+func signed(v float64) string { return fmt.Sprintf("%+.1f", 100*v) }
+
+// arms lists what each arm changes.
+func (r CompareReport) arms() Table {
+	t := Table{Head: []string{"arm", "changes"}, Text: 2}
+	for _, a := range r.Arms {
+		t.Add(a.Name, strings.Join(a.Set, " "))
 	}
 	return t
 }

@@ -82,7 +82,8 @@ func sampleRun() RunReport {
 func sampleCompare() CompareReport {
 	r := CompareReport{Title: "Arms at equal queries", Lead: "Three seeds, 300k queries each.", Config: sampleConfig, Env: sampleEnv}
 	for k, name := range []string{"uniform", "gaussian", "gaussian_released", "bernoulli", "neyman", "one pair, more steps", "weight", "bp"} {
-		a := Arm{Name: name, Accuracy: 0.5 + 0.01*float64(k), Lo: 0.48 + 0.01*float64(k), Hi: 0.52 + 0.01*float64(k), Seeds: 3, Queries: 3e5, FLOPs: 1.4e12, Seconds: 14 + float64(k), PeakMiB: 220}
+		a := Arm{Name: name, Accuracy: 0.5 + 0.01*float64(k), Lo: 0.48 + 0.01*float64(k), Hi: 0.52 + 0.01*float64(k), Seeds: 3, Queries: 3e5, FLOPs: 1.4e12, Seconds: 14 + float64(k), PeakMiB: 220,
+			Difference: 0.01 * float64(k), DifferenceLo: 0.01*float64(k) - 0.005, DifferenceHi: 0.01*float64(k) + 0.005, Set: []string{"allocator.name=" + name}}
 		for q := 1; q <= 10; q++ {
 			m := a.Accuracy - 0.3*math.Exp(-float64(q)/(2+float64(k)/3))
 			a.Curve = append(a.Curve, CurvePoint{float64(q) * 3e4, m, m - 0.02, m + 0.02})

@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 )
@@ -123,4 +124,20 @@ func (x *Experiment) fingerprint() ([]byte, error) {
 	c := x.Config
 	c.Train.Threads, c.Train.Device, c.Train.LogEvery, c.Data.Workers, c.Name, c.Extends = 0, "", 0, 0, "", ""
 	return config.Marshal(c)
+}
+
+// LastState is what the last sound checkpoint of a run says, and its step.
+func LastState(dir string) (*State, int, error) {
+	c, _, err := (&checkpoint.Store{Disk: fsys.OS, Run: dir}).Latest()
+	if err != nil {
+		return nil, 0, err
+	}
+	var s State
+	if err := c.ReadState(&s); err != nil {
+		return nil, 0, err
+	}
+	if s.Ledger == nil {
+		return nil, 0, fmt.Errorf("train: checkpoint of step %d has no ledger", c.Step)
+	}
+	return &s, c.Step, nil
 }

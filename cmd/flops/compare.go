@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/flops-vit/flops/internal/compare"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/ui"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+)
+
+type compareFlags struct {
+	configFlags
+	arms   string
+	o      compare.Options
+	asJSON bool
+}
+
+func compareCmd() *cobra.Command {
+	var f compareFlags
+	c := &cobra.Command{
+		Use: "compare --config FILE --arms FILE|LIST", Short: "Compare several settings at equal queries, over several seeds", Args: cobra.NoArgs,
+		Long: `Trains an experiment once per arm and seed, each run in a process of its own and
+at an equal number of queries of training: those of clean passes and of the
+allocator count, evaluations are apart. An arm with match: flops (bp) gets equal
+floating-point operations instead. Prints and saves the mean test accuracy with
+its 95% interval, the difference to the first arm over the same seeds, and what it
+took. A comparison that was stopped goes on when the same command is given again.
+
+--output gets compare.json, compare.csv, curves.png, report.html and, in a folder
+per arm, the runs.
+
+Arms are a YAML file (configs/arms/) or names:
+  ` + lines(compare.Names(), 76, "  "),
+		Example: `  flops compare --config configs/cifar5.yaml --arms configs/arms/paper.yaml --seeds 3
+  flops compare --config configs/cifar5.yaml --arms uniform,neyman,bp`,
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.arms, "arms", "", "YAML file of arms, or names parted by commas")
+	c.Flags().IntVar(&f.o.Seeds, "seeds", 3, "runs per arm: train.seed and those after it")
+	c.Flags().Int64Var(&f.o.Queries, "queries", 0, "queries of training per run (default what the experiment takes)")
+	c.Flags().IntVar(&f.o.Points, "points", 5, "evaluations along each run")
+	c.Flags().StringVarP(&f.o.Dir, "output", "o", "", "folder (default runs/compare-NAME)")
+	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
+	must(c.RegisterFlagCompletionFunc("arms", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return compare.Names(), cobra.ShellCompDirectiveDefault
+	}))
+	return c
+}
+
+// lines folds words to a width.
+func lines(words []string, width int, indent string) string {
+	out, at := "", 0
+	for i, w := range words {
+		if i > 0 {
+			out, at = out+",", at+1
+			if at+1+len(w) > width {
+				out, at = out+"\n"+indent, 0
+			} else {
+				out, at = out+" ", at+1
+			}
+		}
+		out, at = out+w, at+len(w)
+	}
+	return out
+}
+
+func (f *compareFlags) run(c *cobra.Command) error {
+	if f.path == "" {
+		return uierr.New("no experiment is named", "give --config FILE; configs/ has some")
+	}
+	arms, err := compare.ReadArms(f.arms)
+	if err != nil {
+		return err
+	}
+	f.o.Config, f.o.Sets, f.o.Smoke, f.o.Device = f.path, f.sets, f.smoke, checkDevice
+	if f.device != "" {
+		f.o.Sets = append(f.o.Sets, "train.device="+f.device)
+	}
+	p, err := compare.MakePlan(f.o, arms)
+	if err != nil {
+		return err
+	}
+	if p.Dir == "" {
+		p.Dir = filepath.Join("runs", "compare-"+p.Base.Name)
+	}
+	text := c.OutOrStdout()
+	if f.asJSON {
+		text = io.Discard
+	}
+	fmt.Fprintf(text, "%d arms, %d seeds; %s\n", len(arms), p.Seeds, p.Describe())
+	l := newLauncher(func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) })
+	defer l.close()
+	runs, err := p.Do(c.Context(), l.launch, func(n, of int, r compare.Run, res *compare.Result, had bool) {
+		what := fmt.Sprintf("%*d/%d  %s seed %d", len(fmt.Sprint(of)), n, of, arms[r.Arm].Name, r.Seed)
+		switch {
+		case res == nil:
+			fmt.Fprintf(text, "%-36s", what)
+		case had:
+			fmt.Fprintf(text, "%-36s%.4f  done before\n", what, res.Accuracy)
+		default:
+			fmt.Fprintf(text, "%.4f  %d steps, %.1fs\n", res.Accuracy, res.Steps, res.Seconds)
+		}
+	})
+	if err != nil {
+		fmt.Fprintln(text)
+		if l.stopped() {
+			fmt.Fprintln(c.ErrOrStderr(), "flops: warning: stopped; the same command goes on where this one ended")
+			return ui.ErrInterrupted
+		}
+		return err
+	}
+	return f.write(c.OutOrStdout(), p, compare.Summarise(arms, runs))
+}
+
+// childEnv is the environment of a run's process: the resolved config says
+// everything, so what would change it again is left out.
+func childEnv() []string { return config.WithoutKeys(os.Environ()) }

@@ -1,0 +1,195 @@
+package compare
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Options are what a comparison is asked for.
+type Options struct {
+	Config  string   // the experiment's file
+	Sets    []string // changes to every arm
+	Smoke   bool     // shrink every arm to seconds
+	Seeds   int      // runs per arm: train.seed, train.seed+1, ...
+	Queries int64    // of each run's training; 0: what the experiment itself takes
+	Points  int      // evaluations along each run
+	Dir     string   // where everything is written
+	Warn    func(string)
+	Device  func(*config.Config) error // settles and checks the device
+}
+
+// Plan is a comparison with every arm resolved and checked.
+type Plan struct {
+	Options
+	Base    config.Config
+	Arms    []Arm
+	Configs []config.Config // parallel to Arms, with the first seed
+	Target  int64           // queries of each run's training, 0 where MaxTotal rules
+	FLOPs   int64           // floating-point operations of the experiment's training
+}
+
+// MakePlan resolves the arms and opens each once, so that a mistake in any of
+// them is found before the first is run. Every arm that matches by queries gets
+// as many steps as its queries pay for, the last of them smaller, and as many
+// evaluations as the others; evaluations are counted apart. Where the
+// experiment has budget.max_queries and --queries is not given, that total,
+// evaluations included, is every arm's.
+func MakePlan(o Options, arms []Arm) (*Plan, error) {
+	if o.Seeds < 1 || o.Points < 1 || o.Queries < 0 {
+		return nil, uierr.New(fmt.Sprintf("--seeds %d, --points %d, --queries %d", o.Seeds, o.Points, o.Queries), "seeds and points are at least 1, queries at least 0")
+	}
+	p := &Plan{Options: o, Arms: arms}
+	var err error
+	if p.Base, err = p.resolve(nil); err != nil {
+		return nil, err
+	}
+	base, err := p.open(p.Base)
+	if err != nil {
+		return nil, err
+	}
+	if base.perturbations == 0 {
+		return nil, uierr.New("estimator.name: bp asks no queries, so nothing can be compared at equal queries", "name an experiment with another estimator, and bp as an arm")
+	}
+	steps := int64(p.Base.Train.Steps)
+	p.Target, p.FLOPs = steps*base.queries, steps*base.flops
+	switch {
+	case o.Queries > 0:
+		p.FLOPs = int64(float64(o.Queries) / float64(base.queries) * float64(base.flops))
+		p.Target = o.Queries
+	case p.Base.Budget.MaxQueries > 0:
+		p.Target = 0
+	}
+	for _, a := range arms {
+		c, err := p.arm(a)
+		if err != nil {
+			return nil, inArm(a, err)
+		}
+		p.Configs = append(p.Configs, c)
+	}
+	return p, nil
+}
+
+// inArm says which arm a mistake is in.
+func inArm(a Arm, err error) error {
+	if e, ok := uierr.As(err); ok {
+		return uierr.Wrap(err, fmt.Sprintf("arm %s: %s", a.Name, e.What), e.Hint)
+	}
+	return fmt.Errorf("arm %s: %w", a.Name, err)
+}
+
+// resolve is the experiment with an arm's changes.
+func (p *Plan) resolve(sets []string) (config.Config, error) {
+	r, err := config.Load(p.Config, append(slices.Clone(p.Sets), sets...))
+	if err != nil {
+		return config.Config{}, err
+	}
+	if p.Smoke {
+		config.Smoke(&r.Config)
+	}
+	return r.Config, p.Device(&r.Config)
+}
+
+// cost is what an opened experiment says of its steps.
+type cost struct {
+	queries, flops, eval int64
+	perturbations        int
+}
+
+// open builds an experiment and closes it again.
+func (p *Plan) open(c config.Config) (cost, error) {
+	x, err := train.Open(c, func(string) {})
+	if err != nil {
+		return cost{}, err
+	}
+	defer x.Close()
+	s := x.StepCost(0)
+	return cost{s.Queries, s.FLOPs, x.EvalCost(), len(x.Estimator.Plan(0))}, nil
+}
+
+// arm resolves one arm and gives it its steps.
+func (p *Plan) arm(a Arm) (config.Config, error) {
+	c, err := p.resolve(a.Set)
+	if err != nil {
+		return c, err
+	}
+	c.Name = a.Name
+	k, err := p.open(c)
+	if err != nil {
+		return c, err
+	}
+	switch {
+	case a.Match == MatchFLOPs:
+		if k.flops == 0 {
+			return c, uierr.New("match: flops, and the operations of this model are not known", "use match: queries")
+		}
+		c.Train.Steps, c.Budget.MaxQueries = int(max(1, p.FLOPs/k.flops)), 0
+	case k.perturbations == 0:
+		return c, uierr.New("estimator.name: bp asks no queries, so it cannot match by queries", "give the arm match: flops")
+	case p.Target == 0:
+		c.Train.Steps = int((c.Budget.MaxQueries + k.queries - 1) / k.queries)
+	default:
+		least := int64(c.Train.BatchSize) * (1 + int64(c.Allocator.MinQueries*k.perturbations))
+		if p.Target < least {
+			return c, uierr.New(fmt.Sprintf("%d queries do not pay for one step", p.Target), fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries for each of them; raise --queries", least, c.Train.BatchSize, c.Allocator.MinQueries*k.perturbations))
+		}
+		c.Train.Steps = int((p.Target + k.queries - 1) / k.queries)
+	}
+	c.Train.EvalEvery = max(1, (c.Train.Steps+p.Points-1)/p.Points)
+	c.Checkpoint.Every, c.Checkpoint.KeepLast, c.Checkpoint.KeepBest = c.Train.EvalEvery, 1, false
+	if a.Match == MatchQueries && p.Target > 0 {
+		evals := int64((c.Train.Steps + c.Train.EvalEvery - 1) / c.Train.EvalEvery)
+		c.Budget.MaxQueries = p.Target + evals*k.eval
+	}
+	return c, config.Validate(&c)
+}
+
+// Run is one arm with one seed.
+type Run struct {
+	Arm  int
+	Seed int64
+	Name string // ARM/seed-N, the run folder within Dir
+}
+
+// Runs lists the runs in their order: every arm with the first seed, then every
+// arm with the next.
+func (p *Plan) Runs() []Run {
+	var out []Run
+	for k := range p.Seeds {
+		for i, a := range p.Arms {
+			seed := p.Configs[i].Train.Seed + int64(k)
+			out = append(out, Run{i, seed, filepath.Join(a.Name, fmt.Sprintf("seed-%d", seed))})
+		}
+	}
+	return out
+}
+
+// ConfigOf is the experiment of a run.
+func (p *Plan) ConfigOf(r Run) config.Config {
+	c := p.Configs[r.Arm]
+	c.Train.Seed = r.Seed
+	return c
+}
+
+// Describe says in one line what is equal between the arms.
+func (p *Plan) Describe() string {
+	var flops []string
+	for _, a := range p.Arms {
+		if a.Match == MatchFLOPs {
+			flops = append(flops, a.Name)
+		}
+	}
+	s := fmt.Sprintf("%d queries of training per run, evaluations apart", p.Target)
+	if p.Target == 0 {
+		s = fmt.Sprintf("%d queries per run, evaluations included", p.Base.Budget.MaxQueries)
+	}
+	if len(flops) > 0 {
+		s += fmt.Sprintf("; %s: equal operations", strings.Join(flops, ", "))
+	}
+	return s
+}

@@ -1,0 +1,112 @@
+package compare
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/train"
+)
+
+// Point is the test accuracy along a run.
+type Point struct {
+	Queries  int64   `json:"queries"` // of training so far
+	Accuracy float64 `json:"accuracy"`
+}
+
+// Result is a finished run.
+type Result struct {
+	Seed       int64   `json:"seed"`
+	Steps      int     `json:"steps"`
+	Accuracy   float64 `json:"accuracy"`           // on the test split, at the end
+	Loss       float64 `json:"loss"`               // on the test split, at the end
+	Queries    int64   `json:"queries"`            // of training: clean, perturbed and the allocator's
+	Evaluation int64   `json:"evaluation_queries"` // counted apart
+	FLOPs      int64   `json:"flops"`              // of training
+	Seconds    float64 `json:"seconds"`            // of training
+	PeakMiB    float64 `json:"peak_mib"`           // of the process; 0 where the system does not say
+	Curve      []Point `json:"curve"`
+}
+
+// resultName is where the result of a run is kept, beside its folder.
+func resultName(dir string, r Run) string { return filepath.Join(dir, r.Name) + ".json" }
+
+// load reads the result of a run, nil where it has not finished.
+func load(dir string, r Run) (*Result, error) {
+	raw, err := os.ReadFile(resultName(dir, r))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	var res Result
+	if err := json.Unmarshal(raw, &res); err != nil {
+		return nil, fmt.Errorf("compare: %s: %w; remove the file to read the run again", resultName(dir, r), err)
+	}
+	return &res, nil
+}
+
+// collect reads a run folder whose run has ended, and keeps what it says.
+func collect(dir string, r Run, peak float64) (*Result, error) {
+	folder := filepath.Join(dir, r.Name)
+	s, step, err := train.LastState(folder)
+	if err != nil {
+		return nil, err
+	}
+	if s.LastEval == nil {
+		return nil, fmt.Errorf("compare: %s was never evaluated", folder)
+	}
+	res := &Result{Seed: r.Seed, Steps: step, Accuracy: s.LastEval.Top1, Loss: s.LastEval.Loss, PeakMiB: peak,
+		Evaluation: s.Ledger.Of(lr.Evaluation).Queries}
+	for _, p := range lr.Purposes() {
+		if p != lr.Evaluation {
+			e := s.Ledger.Of(p)
+			res.Queries, res.FLOPs, res.Seconds = res.Queries+e.Queries, res.FLOPs+e.FLOPs, res.Seconds+e.Seconds
+		}
+	}
+	if res.Curve, err = curve(filepath.Join(folder, "metrics.jsonl"), res); err != nil {
+		return nil, err
+	}
+	raw, err := json.MarshalIndent(res, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	return res, checkpoint.WriteFileAtomic(fsys.OS, resultName(dir, r), append(raw, '\n'))
+}
+
+// curve reads the evaluations along a run; the ledger's queries of a line hold
+// the evaluations up to it, which are taken off.
+func curve(path string, end *Result) ([]Point, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
+	}
+	defer f.Close()
+	var out []Point
+	var evals, all int64
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var m train.StepMetrics
+		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
+			return nil, fmt.Errorf("compare: %s: %w", path, err)
+		}
+		if m.Eval == nil {
+			continue
+		}
+		evals += int64(m.Eval.Images)
+		all++
+		out = append(out, Point{m.Queries - evals, m.Eval.Top1})
+	}
+	if n := len(out); n == 0 || out[n-1].Queries < end.Queries && out[n-1].Accuracy != end.Accuracy {
+		out = append(out, Point{end.Queries, end.Accuracy})
+	}
+	return out, lines.Err()
+}
