@@ -53,6 +53,13 @@ Arms are a YAML file (configs/arms/) or names:
 	return c
 }
 
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // lines folds words to a width.
 func lines(words []string, width int, indent string) string {
 	out, at := "", 0
@@ -93,7 +100,7 @@ func (f *compareFlags) run(c *cobra.Command) error {
 	if f.asJSON {
 		text = io.Discard
 	}
-	fmt.Fprintf(text, "%d arms, %d seeds; %s\n", len(arms), p.Seeds, p.Describe())
+	fmt.Fprintf(text, "%s, %s; %s\n", plural(len(arms), "arm"), plural(p.Seeds, "seed"), p.Describe())
 	l := newLauncher(func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) })
 	defer l.close()
 	runs, err := p.Do(c.Context(), l.launch, func(n, of int, r compare.Run, res *compare.Result, had bool) {
@@ -104,7 +111,7 @@ func (f *compareFlags) run(c *cobra.Command) error {
 		case had:
 			fmt.Fprintf(text, "%-36s%.4f  done before\n", what, res.Accuracy)
 		default:
-			fmt.Fprintf(text, "%.4f  %d steps, %.1fs\n", res.Accuracy, res.Steps, res.Seconds)
+			fmt.Fprintf(text, "%.4f  %s, %.1fs\n", res.Accuracy, plural(res.Steps, "step"), res.Seconds)
 		}
 	})
 	if err != nil {
