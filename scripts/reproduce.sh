@@ -58,11 +58,11 @@ if [ -n "$short" ]; then
   part ablation bin/flops compare --config "$config" --arms configs/arms/ablation.yaml --seeds 2 --points 2 --smoke --output "$out/ablation"
   part accuracy bin/flops compare --config "$config" --arms uniform,neyman,bp --queries 30000 --seeds 2 --points 2 --set train.eval_images=300 --output "$out/accuracy"
 else
-  part accuracy bin/flops compare --config "$config" --arms configs/arms/paper.yaml --seeds "$seeds" --output "$out/accuracy"
   part allocators bin/flops compare --config "$config" --arms configs/arms/allocators.yaml --seeds "$seeds" \
     --set train.steps=100 --set budget.queries_per_image=20 --output "$out/allocators"
   part ablation bin/flops compare --config "$config" --arms configs/arms/ablation.yaml --seeds "$seeds" \
     --set train.steps=100 --set budget.queries_per_image=20 --output "$out/ablation"
+  part accuracy bin/flops compare --config "$config" --arms configs/arms/paper.yaml --seeds "$seeds" --output "$out/accuracy"
 fi
 
 # A table that lacks an arm, or a control that is not 1, is a failure.
