@@ -41,8 +41,8 @@ type CurvePoint struct{ Queries, Accuracy, Lo, Hi float64 }
 func (r CompareReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
 		{Title: "Results", Note: "Mean test accuracy over the seeds with its 95% interval.", Blocks: []Block{r.forest(), r.Table()}},
-		{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query counts: clean passes, perturbed ones and the allocator's.",
-			Blocks: []Block{r.Curves()}},
+		{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query of training counts: clean passes, perturbed ones and the allocator's. Backpropagation asks clean passes alone, so it is to be read by operations.",
+			Blocks: []Block{r.Curves(), r.operations()}},
 		{Title: "Arms", Note: "What each changes in the experiment.", Blocks: []Block{r.arms()}},
 	}}
 	p.Sections = append(p.Sections, origin(r.Config, r.Env)...)
@@ -111,6 +111,19 @@ func (r CompareReport) Curves() Chart {
 			s.Lo, s.Hi = append(s.Lo, p.Lo), append(s.Hi, p.Hi)
 		}
 		c.Series = append(c.Series, s)
+	}
+	return c
+}
+
+// operations is the chart of accuracy against floating-point operations, which
+// a run spends evenly.
+func (r CompareReport) operations() Chart {
+	c := r.Curves()
+	c.Title, c.X = "Test accuracy against operations", "floating-point operations"
+	for i, a := range r.Arms {
+		for k := range c.Series[i].X {
+			c.Series[i].X[k] *= a.FLOPs / a.Queries
+		}
 	}
 	return c
 }
