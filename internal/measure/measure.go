@@ -162,6 +162,7 @@ type Result struct {
 	Seconds   float64 // of the allocator itself, per allocation
 	Queries   int64   // asked by the draws
 	d         []float64
+	bias      []bias // one per batch; none without a reference
 }
 
 // Measure draws the gradient again and again under an allocator. Every draw has
@@ -193,6 +194,9 @@ func (k *Bench) Measure(ctx context.Context, a allocator.Allocator, sig allocato
 		}
 	}
 	r.d = deviations(grads)
+	if reference != nil && draws > 2 {
+		r.bias = []bias{biasOf(grads, reference)}
+	}
 	for _, d := range r.d {
 		r.Variance += d / float64(draws)
 	}

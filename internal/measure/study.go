@@ -24,6 +24,12 @@ type Row struct {
 	Seconds   float64    `json:"seconds"` // of the allocator, per allocation
 	Queries   int64      `json:"queries"` // asked to measure it
 	Params    []float64  `json:"parameters,omitempty"`
+	// Bias is the squared distance of the estimate's mean to the backpropagation
+	// gradient, in units of that gradient's squared norm, with its 95% interval:
+	// an unbiased estimator's holds 0, but for what smoothing by sigma adds. Nil
+	// without a backpropagation gradient, or with fewer than three draws.
+	Bias     *float64  `json:"bias_squared,omitempty"`
+	BiasCI95 []float64 `json:"bias_squared_ci95,omitempty"`
 }
 
 // Image is one image of a study's first batch.
@@ -81,6 +87,7 @@ func Summarise(batches []*Batch) []Row {
 			sum.add(r)
 			base.add(b.Results[0])
 		}
+		rows[j].Bias, rows[j].BiasCI95 = meanBias(sum.bias)
 		rows[j].Measured, rows[j].CI95[0], rows[j].CI95[1] = Ratio(sum, base)
 	}
 	return rows
@@ -95,4 +102,5 @@ func (r *Result) add(o *Result) {
 		r.d[i] += d
 	}
 	r.Variance += o.Variance
+	r.bias = append(r.bias, o.bias...)
 }

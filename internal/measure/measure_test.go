@@ -1,0 +1,197 @@
+package measure
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// given is an allocator that always answers the same.
+type given struct {
+	allocator.Allocator
+	name   string
+	counts []int
+}
+
+func (g given) Name() string { return g.name }
+
+func (g given) Allocate(allocator.Signals, int) ([]int, error) { return g.counts, nil }
+
+// unweighted repeats image i n_i times without the 1/n_i weight, as the released
+// code does: its coefficients count n_i/n̄ times.
+type unweighted struct{ lr.Estimator }
+
+func (u unweighted) Accumulate(ctx context.Context, m query.Model, s *lr.Step, records []lr.Record) error {
+	total := 0
+	for _, n := range s.Counts {
+		total += n
+	}
+	spoilt := make([]lr.Record, len(records))
+	for k, r := range records {
+		c := append([]float32(nil), r.C...)
+		j := 0
+		for _, n := range s.Counts {
+			for range n / 2 {
+				c[j] *= float32(n*len(s.Counts)) / float32(total)
+				j++
+			}
+		}
+		spoilt[k] = lr.Record{P: r.P, C: c}
+	}
+	return u.Estimator.Accumulate(ctx, m, s, spoilt)
+}
+
+// bench is a small ViT whose last block is trained, on a batch of six random
+// images, of which two are far from their label.
+func bench(t *testing.T) *Bench {
+	t.Helper()
+	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Init(func(dst []float32, tensor int) {
+		g := noise.Rand(7, noise.Init, uint32(tensor))
+		for i := range dst {
+			dst[i] = float32(g.Normal())
+		}
+	})
+	for _, p := range w.Params() {
+		if p.Name == "classifier.weight" || p.Role == "cls_token" || p.Role == "position" {
+			for i := range p.Data {
+				p.Data[i] *= 40
+			}
+		}
+	}
+	src, err := noise.New("gaussian", "none", 11)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss, err := objective.New("cross_entropy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &query.Batch{N: 6, X: make([]float32, 6*3*64), Labels: []int32{0, 1, 2, 1, 0, 2}, Index: []int32{0, 1, 2, 3, 4, 5}}
+	g := noise.Rand(5, noise.Test)
+	for i := range b.X {
+		b.X[i] = float32(g.Normal())
+	}
+	m := vit.NewModel(vit.NewNet(w), vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: true})
+	o := lr.Options{Antithetic: true, Sigma: 0.01, Noise: src}
+	var params []int
+	for i, s := range m.Sites() {
+		if s.Block == 1 || s.Kind == "classifier" {
+			o.Sites = append(o.Sites, i)
+			params = append(params, s.Weight, s.Bias)
+			for _, p := range []int{s.Weight, s.Bias} {
+				m.Params()[p].Grad = make([]float32, len(m.Params()[p].Data))
+			}
+		}
+	}
+	e, err := lr.New("activation", m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := Start(context.Background(), m, e, b, params, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// study measures equal shares, shares by the square root of the variances that
+// a probe of its own found, and a split that favours the wrong images.
+func study(t *testing.T, k *Bench, draws int) []Row {
+	t.Helper()
+	const budget = 96
+	V, err := k.Probe(context.Background(), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := make([]float64, len(V))
+	against := make([]float64, len(V))
+	for i, v := range V {
+		root[i], against[i] = math.Sqrt(v), 1/math.Sqrt(v)
+	}
+	split := func(name string, w []float64) allocator.Allocator {
+		counts, err := allocator.Round(w, budget, 2, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return given{name: name, counts: counts}
+	}
+	equal := []float64{1, 1, 1, 1, 1, 1}
+	b, err := k.Study(context.Background(), []allocator.Allocator{split("uniform", equal), split("again", equal), split("optimal", root), split("wrong", against)},
+		allocator.Signals{}, Options{Pairs: 256, Draws: draws, Budget: budget})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Summarise([]*Batch{b})
+}
+
+// TestPredictedAgreesWithMeasured: the variance that the probe predicts for a
+// split is what repeated draws show. The tolerance is twice the 95% interval's
+// half width on the logarithm, about four standard errors, of which 400 draws
+// and 256 probe pairs make 0.1.
+func TestPredictedAgreesWithMeasured(t *testing.T) {
+	rows := study(t, bench(t), 400)
+	for _, r := range rows[1:] {
+		half := math.Log(r.CI95[1] / r.Measured)
+		if d := math.Abs(math.Log(r.Predicted / r.Measured)); d > 2*half || half > 0.2 || half <= 0 {
+			t.Errorf("%s: predicted %.3f, measured %.3f %.3f", r.Name, r.Predicted, r.Measured, r.CI95)
+		}
+	}
+	if p := rows[1].Predicted; math.Abs(p-1) > 1e-9 {
+		t.Errorf("equal shares against equal shares: %v", p)
+	}
+	if rows[2].Measured > 0.8 || rows[3].Measured < 1.2 {
+		t.Errorf("the batch is too even to show anything: optimal %.3f, wrong %.3f", rows[2].Measured, rows[3].Measured)
+	}
+}
+
+// TestReportShowsBias: by the report's own number, every split of the weighted
+// estimate is unbiased within four standard errors, and the uneven splits of the
+// estimate without 1/P_i are not, while equal shares are, which hide it.
+func TestReportShowsBias(t *testing.T) {
+	k := bench(t)
+	away := func(r Row) float64 { return 1.96 * *r.Bias / (*r.Bias - r.BiasCI95[0]) }
+	for _, r := range study(t, k, 200) {
+		if math.Abs(away(r)) > 4 {
+			t.Errorf("weighted, %s: squared bias %.4f %.4f", r.Name, *r.Bias, r.BiasCI95)
+		}
+	}
+	k.Estimator = unweighted{k.Estimator}
+	for _, r := range study(t, k, 200) {
+		biased := away(r) > 4
+		if uneven := r.Name == "optimal" || r.Name == "wrong"; biased != uneven {
+			t.Errorf("without 1/P_i, %s: squared bias %.4f %.4f, %.1f standard errors", r.Name, *r.Bias, r.BiasCI95, away(r))
+		}
+	}
+}
+
+// The estimate of the squared bias is 0 in the mean for draws around the
+// reference, and the squared distance for draws around another point.
+func TestBiasOf(t *testing.T) {
+	g := noise.Rand(3, noise.Test)
+	ref := []float32{3, 4}
+	for _, shift := range []float32{0, 5} {
+		var sum, n float64
+		for range 400 {
+			var draws [][]float32
+			for range 8 {
+				draws = append(draws, []float32{ref[0] + shift + float32(g.Normal()), ref[1] + float32(g.Normal())})
+			}
+			sum, n = sum+biasOf(draws, ref).value, n+1
+		}
+		want := float64(shift*shift) / 25
+		if got := sum / n; math.Abs(got-want) > 0.03 { // standard error 0.008
+			t.Errorf("shift %v: %.4f, want %.4f", shift, got, want)
+		}
+	}
+}
