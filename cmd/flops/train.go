@@ -125,17 +125,22 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 			return err
 		}
 	}
+	view := &watcher{p: nil, w: w, format: format, steps: cfg.Train.Steps, warn: warn}
+	log := openLog(dir, warn, view)
+	defer log.close()
+	log.line("flops %s: %s", versionString(), strings.Join(os.Args[1:], " "))
 	if err := preflight(c.Context(), text, x, dir, resume); err != nil {
 		return err
 	}
 	stop, done := catchSignals(warn)
 	defer done()
-	view := &watcher{p: nil, w: w, format: format, steps: cfg.Train.Steps, warn: warn}
-	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: view, Stop: stop.Load})
+	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: log, Stop: stop.Load})
 	view.done()
 	if err != nil {
+		log.line("error: %v", err)
 		return err
 	}
+	log.line("ended after step %d%s", out.Step, strings.TrimSuffix(" ("+out.Stopped+")", " ()"))
 	if out.Stopped == "interrupted" {
 		warn(fmt.Sprintf("stopped after step %d; everything is saved in %s", out.Step, out.Dir))
 		warn(fmt.Sprintf("go on with: flops train --resume %s", dir))
