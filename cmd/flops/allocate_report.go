@@ -4,10 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"image"
-	"image/png"
 	"io"
-	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
@@ -15,11 +12,9 @@ import (
 
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/measure"
 	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -28,11 +23,18 @@ import (
 
 // allocReport is the JSON of the command.
 type allocReport struct {
-	Allocators []measure.Row   `json:"allocators"`
-	Images     []measure.Image `json:"images"`
-	Step       int             `json:"step"`
-	Batches    int             `json:"batches"`
-	Probe      float64         `json:"probe_seconds"`
+	Allocators []measure.Row           `json:"allocators"`
+	Images     []measure.Image         `json:"images"`
+	Step       int                     `json:"step"`
+	Batches    int                     `json:"batches"`
+	Probe      float64                 `json:"probe_seconds"`
+	Paths      map[string][]paramPoint `json:"parameter_paths,omitempty"` // by allocator, how its parameters moved
+}
+
+// paramPoint is an allocator's learned parameters after a step.
+type paramPoint struct {
+	Step   int       `json:"step"`
+	Values []float64 `json:"values"`
 }
 
 type allocFlags struct {
@@ -53,9 +55,9 @@ every allocator, and the variance of the gradient against equal shares: predicte
 from an independent probe of every image, and measured on repeated draws.
 
 With --checkpoint of a run that 'flops train' wrote, the allocators first learn
-from the run's journal, as if each had been there. --output gets report.json,
-images.csv and, for every allocator, a picture of the images ordered by their
-queries.`,
+from the run's journal, as if each had been there. --output gets report.html (one page that needs no network), report.json,
+allocators.csv, images.csv and, for every allocator, a picture of the images
+ordered by their queries.`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.add(c)
@@ -97,12 +99,13 @@ func (f *allocFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	t, err := f.learn(c.Context(), x, all)
+	r := &allocReport{Batches: f.batches, Paths: map[string][]paramPoint{}}
+	t, err := f.learn(c.Context(), x, all, r)
 	if err != nil {
 		return err
 	}
 	f.o.Budget = cfg.Train.BatchSize * cfg.Budget.QueriesPerImage
-	r := &allocReport{Step: t.Step, Batches: f.batches}
+	r.Step = t.Step
 	var studies []*measure.Batch
 	for k := range f.batches {
 		b, err := x.Loader.Batch(t.Step + k)
@@ -150,7 +153,15 @@ func (f *allocFlags) allocators(cfg config.Config) ([]allocator.Allocator, error
 
 // learn brings the experiment to the checkpoint, the allocators with it where
 // the run's journal is there.
-func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []allocator.Allocator) (*train.Trainer, error) {
+func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []allocator.Allocator, r *allocReport) (*train.Trainer, error) {
+	note := func(step int) {
+		for _, a := range all {
+			if p, ok := a.(allocator.Parameters); ok && p.Params() != nil {
+				r.Paths[a.Name()] = append(r.Paths[a.Name()], paramPoint{step, p.Params()})
+			}
+		}
+	}
+	note(0)
 	if f.ckpt == "" {
 		return train.NewTrainer(x), nil
 	}
@@ -159,7 +170,7 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 	if err != nil {
 		return nil, uierr.New(fmt.Sprintf("--checkpoint %s is no checkpoint of a run", f.ckpt), "give RUN/checkpoints/step-N")
 	}
-	return train.ReplayLearning(ctx, x, run, step, all)
+	return train.ReplayLearning(ctx, x, run, step, all, note)
 }
 
 func study(ctx context.Context, x *train.Experiment, b *query.Batch, all []allocator.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
@@ -176,7 +187,7 @@ func images(x *train.Experiment, b *query.Batch, c *query.Clean, s *measure.Batc
 	out := make([]measure.Image, b.N)
 	for i := range out {
 		info := x.TrainData.Info(int(b.Index[i]))
-		out[i] = measure.Image{Path: info.Path, Label: x.TrainData.Classes()[info.Label], Loss: float64(c.Losses[i]), Queries: map[string]int{}}
+		out[i] = measure.Image{Index: int(b.Index[i]), Path: info.Path, Label: x.TrainData.Classes()[info.Label], Loss: float64(c.Losses[i]), Queries: map[string]int{}}
 		for _, r := range s.Results {
 			out[i].Queries[r.Name] = r.Counts[i]
 		}
@@ -204,7 +215,11 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *allocReport) err
 		return err
 	}
 	fmt.Fprintln(w)
-	return imageTable(r, 12).Print(w)
+	if err := imageTable(r, 12).Print(w); err != nil || f.output == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nreport %s\n", filepath.Join(f.output, "report.html"))
+	return err
 }
 
 // imageTable lists the images that the second allocator gives most to.
@@ -233,83 +248,4 @@ func abbreviate(names []string) []string {
 		out[i] = strings.Replace(n, "gaussian_released", "released", 1)
 	}
 	return out
-}
-
-// files writes what --output is for.
-func (f *allocFlags) files(x *train.Experiment, r *allocReport) error {
-	if err := os.MkdirAll(f.output, 0o755); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("--output %s: %v", f.output, err), "name a folder that can be written")
-	}
-	create := func(name string, fill func(io.Writer) error) error {
-		file, err := os.Create(filepath.Join(f.output, name))
-		if err != nil {
-			return err
-		}
-		if err := fill(file); err != nil {
-			file.Close()
-			return err
-		}
-		return file.Close()
-	}
-	for _, a := range r.Allocators {
-		tiles, err := tiles(x, r, a.Name)
-		if err != nil {
-			return err
-		}
-		im, err := report.Grid("queries under "+a.Name, tiles)
-		if err != nil {
-			return err
-		}
-		if err := create("allocation-"+a.Name+".png", func(w io.Writer) error { return png.Encode(w, im) }); err != nil {
-			return err
-		}
-	}
-	if err := create("report.json", func(w io.Writer) error { return json.NewEncoder(w).Encode(r) }); err != nil {
-		return err
-	}
-	return create("images.csv", func(w io.Writer) error { return imagesCSV(w, r) })
-}
-
-func imagesCSV(w io.Writer, r *allocReport) error {
-	fmt.Fprint(w, "path,label,loss")
-	for _, a := range r.Allocators {
-		fmt.Fprint(w, ","+a.Name)
-	}
-	fmt.Fprintln(w)
-	for _, im := range r.Images {
-		fmt.Fprintf(w, "%q,%q,%.6f", im.Path, im.Label, im.Loss)
-		for _, a := range r.Allocators {
-			fmt.Fprintf(w, ",%d", im.Queries[a.Name])
-		}
-		if _, err := fmt.Fprintln(w); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// tiles are the images of the report under one allocator.
-func tiles(x *train.Experiment, r *allocReport, name string) ([]report.Tile, error) {
-	byPath := map[string]int{}
-	for i := range x.TrainData.Len() {
-		byPath[x.TrainData.Info(i).Path] = i
-	}
-	var out []report.Tile
-	for _, im := range r.Images {
-		pic, err := x.TrainData.Image(byPath[im.Path])
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, report.Tile{Image: toImage(pic), Label: im.Label, Loss: im.Loss, Queries: im.Queries[name]})
-	}
-	return out, nil
-}
-
-func toImage(p *data.Image) image.Image {
-	im := image.NewRGBA(image.Rect(0, 0, p.W, p.H))
-	for i := range p.W * p.H {
-		copy(im.Pix[4*i:], p.Pix[3*i:3*i+3])
-		im.Pix[4*i+3] = 0xff
-	}
-	return im
 }

@@ -34,6 +34,7 @@ type Row struct {
 
 // Image is one image of a study's first batch.
 type Image struct {
+	Index   int            `json:"-"` // in the training split
 	Path    string         `json:"path"`
 	Label   string         `json:"label"`
 	Loss    float64        `json:"loss"`

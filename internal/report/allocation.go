@@ -26,6 +26,7 @@ type AllocatorRow struct {
 	Predicted, Measured float64 // variance against equal shares
 	Lo, Hi              float64 // 95% interval of Measured
 	Cosine              float64 // to the backpropagation gradient
+	Bias                float64 // squared distance of the mean to that gradient, in units of its squared norm
 	Seconds             float64 // of the allocator, per allocation
 	Queries             int64   // asked to measure it
 }
@@ -76,15 +77,15 @@ func (r AllocationReport) forest() Forest {
 }
 
 func (r AllocationReport) table() Table {
-	t := Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cosine to backprop", "time", "queries"}, Text: 1}
+	t := Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cosine to backprop", "squared bias", "time", "queries"}, Text: 1}
 	best := math.Inf(1)
 	for i, a := range r.Allocators {
-		t.Add(a.Name, Fixed(a.Predicted, 3), Fixed(a.Measured, 3), Interval(a.Lo, a.Hi, 3), Fixed(a.Cosine, 3), Duration(a.Seconds), Count(a.Queries))
+		t.Add(a.Name, Fixed(a.Predicted, 3), Fixed(a.Measured, 3), Interval(a.Lo, a.Hi, 3), Fixed(a.Cosine, 3), Fixed(a.Bias, 3), Duration(a.Seconds), Count(a.Queries))
 		if a.Measured < best {
 			best, t.Strong = a.Measured, i+1
 		}
 	}
-	t.Caption = "Time is the allocator's own, per allocation. Queries are those that the measurement asked."
+	t.Caption = "Squared bias is the distance of the estimate's mean to the backpropagation gradient, in units of that gradient; below 0 it is noise. Time is the allocator's own, per allocation. Queries are those that the measurement asked."
 	return t
 }
 

@@ -13,8 +13,9 @@ import (
 // way, each as if it had been there: it allocates from the same signals, and
 // observes the variance that the run's own queries showed. That gives every
 // allocator the history that a fair comparison after training needs, for the
-// price of one clean pass per step.
-func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []allocator.Allocator) (*Trainer, error) {
+// price of one clean pass per step. after, where it is not nil, is told of every
+// step that the allocators learned from.
+func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []allocator.Allocator, after func(step int)) (*Trainer, error) {
 	store := &checkpoint.Store{Run: dir}
 	first, err := store.Load(0)
 	if err != nil {
@@ -53,6 +54,9 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 				return nil, err
 			}
 			a.Observe(allocator.Feedback{Step: step, IDs: t.last.Batch.Index, Counts: counts, Asked: t.last.Counts, Variance: v})
+		}
+		if after != nil {
+			after(t.Step)
 		}
 	}
 	return t, nil

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// files writes what --output is for.
+func (f *allocFlags) files(x *train.Experiment, r *allocReport) error {
+	if err := os.MkdirAll(f.output, 0o755); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("--output %s: %v", f.output, err), "name a folder that can be written")
+	}
+	pictures, err := pictures(x, r)
+	if err != nil {
+		return err
+	}
+	page, err := f.page(x, r, pictures)
+	if err != nil {
+		return err
+	}
+	create := func(name string, fill func(io.Writer) error) error {
+		return createFile(filepath.Join(f.output, name), fill)
+	}
+	for _, a := range r.Allocators {
+		tiles := make([]report.Tile, len(pictures))
+		for i, t := range pictures {
+			tiles[i] = t
+			tiles[i].Queries = r.Images[i].Queries[a.Name]
+		}
+		im, err := report.Grid("queries under "+a.Name, tiles)
+		if err != nil {
+			return err
+		}
+		if err := create("allocation-"+a.Name+".png", func(w io.Writer) error { return png.Encode(w, im) }); err != nil {
+			return err
+		}
+	}
+	if err := create("report.json", func(w io.Writer) error { return json.NewEncoder(w).Encode(r) }); err != nil {
+		return err
+	}
+	if err := create("allocators.csv", func(w io.Writer) error { return allocatorsCSV(w, r) }); err != nil {
+		return err
+	}
+	if err := create("images.csv", func(w io.Writer) error { return imagesCSV(w, r) }); err != nil {
+		return err
+	}
+	return create("report.html", page.Write)
+}
+
+// page is report.html.
+func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report.Tile) (*report.AllocationReport, error) {
+	raw, err := config.Marshal(x.Config)
+	if err != nil {
+		return nil, err
+	}
+	c := x.Config
+	e := x.Describe(versionString(), data.Checksum(x.TrainData))
+	p := &report.AllocationReport{Title: "Allocation: " + c.Name, Config: string(raw), Env: envFacts(e),
+		Lead: fmt.Sprintf("After %s, the queries of %s of %d images, shared out by every allocator at an equal budget.",
+			plural(r.Step, "step"), pluralES(r.Batches, "batch"), c.Train.BatchSize),
+		Facts: report.Facts{{Name: "steps", Value: fmt.Sprint(r.Step)}, {Name: "queries per image and perturbation", Value: fmt.Sprint(c.Budget.QueriesPerImage)},
+			{Name: "draws per allocator and batch", Value: fmt.Sprint(f.o.Draws)}, {Name: "directions per image of the probe", Value: fmt.Sprint(f.o.Pairs)},
+			{Name: "time of the probe", Value: report.Duration(r.Probe)}}}
+	for _, a := range r.Allocators {
+		p.Allocators = append(p.Allocators, report.AllocatorRow{Name: a.Name, Predicted: a.Predicted, Measured: a.Measured, Lo: a.CI95[0], Hi: a.CI95[1],
+			Cosine: a.Cosine, Seconds: a.Seconds, Queries: a.Queries, Bias: orNaN(a.Bias)})
+	}
+	for i, im := range r.Images {
+		p.Images = append(p.Images, report.AllocatedImage{Tile: pictures[i], Counts: im.Queries})
+	}
+	for _, w := range r.Paths["gaussian"] {
+		p.Params = append(p.Params, report.ParamPoint{Step: w.Step, W: w.Values})
+	}
+	return p, nil
+}
+
+func orNaN(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}
+
+func pluralES(n int, what string) string {
+	return strings.Replace(plural(n, what), what+"s", what+"es", 1)
+}
+
+// envFacts is where numbers come from, for a page.
+func envFacts(e train.Env) report.Facts {
+	return report.Facts{{Name: "version", Value: e.Version}, {Name: "Go", Value: e.Go}, {Name: "system", Value: e.OS + "/" + e.Arch}, {Name: "processor", Value: e.CPU},
+		{Name: "cores", Value: fmt.Sprint(e.Cores)}, {Name: "kernel", Value: e.Kernel}, {Name: "threads", Value: fmt.Sprint(e.Threads)}, {Name: "device", Value: e.Device},
+		{Name: "seed", Value: fmt.Sprint(e.Seed)}, {Name: "checksum of the data", Value: e.Checksum}}
+}
+
+func allocatorsCSV(w io.Writer, r *allocReport) error {
+	head := []string{"allocator", "predicted_ratio", "measured_ratio", "ci95_lo", "ci95_hi", "cosine_bp", "bias_squared", "seconds", "queries"}
+	var rows [][]string
+	for _, a := range r.Allocators {
+		bias := ""
+		if a.Bias != nil {
+			bias = fmt.Sprintf("%.6f", *a.Bias)
+		}
+		rows = append(rows, []string{a.Name, fmt.Sprintf("%.6f", a.Predicted), fmt.Sprintf("%.6f", a.Measured), fmt.Sprintf("%.6f", a.CI95[0]), fmt.Sprintf("%.6f", a.CI95[1]),
+			fmt.Sprintf("%.6f", a.Cosine), bias, fmt.Sprintf("%.9f", a.Seconds), fmt.Sprint(a.Queries)})
+	}
+	return report.CSV(w, head, rows)
+}
+
+func imagesCSV(w io.Writer, r *allocReport) error {
+	head := []string{"path", "label", "loss"}
+	for _, a := range r.Allocators {
+		head = append(head, a.Name)
+	}
+	var rows [][]string
+	for _, im := range r.Images {
+		row := []string{im.Path, im.Label, fmt.Sprintf("%.6f", im.Loss)}
+		for _, a := range r.Allocators {
+			row = append(row, fmt.Sprint(im.Queries[a.Name]))
+		}
+		rows = append(rows, row)
+	}
+	return report.CSV(w, head, rows)
+}
+
+// pictures are the images of the report in their order.
+func pictures(x *train.Experiment, r *allocReport) ([]report.Tile, error) {
+	var out []report.Tile
+	for _, im := range r.Images {
+		pic, err := x.TrainData.Image(im.Index)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, report.Tile{Image: toImage(pic), Label: im.Label, Path: im.Path, Loss: im.Loss})
+	}
+	return out, nil
+}
+
+func toImage(p *data.Image) image.Image {
+	im := image.NewRGBA(image.Rect(0, 0, p.W, p.H))
+	for i := range p.W * p.H {
+		copy(im.Pix[4*i:], p.Pix[3*i:3*i+3])
+		im.Pix[4*i+3] = 0xff
+	}
+	return im
+}
