@@ -134,7 +134,9 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 	}
 	stop, done := catchSignals(warn)
 	defer done()
-	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: log, Stop: stop.Load})
+	board := openTensorBoard(dir, cfg.Train.TensorBoard, log.Warned, log)
+	defer board.close()
+	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: board, Stop: stop.Load, Each: board.each})
 	view.done()
 	if err != nil {
 		log.line("error: %v", err)

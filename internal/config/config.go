@@ -167,6 +167,7 @@ type Train struct {
 	EvalEvery      int     `yaml:"eval_every"`      // 0: at the end only
 	EvalImages     int     `yaml:"eval_images"`     // 0: the whole test split
 	LogEvery       int     `yaml:"log_every"`       // steps between two lines of metrics.jsonl
+	TensorBoard    bool    `yaml:"tensorboard"`     // write event files into the run folder's tb/
 	Threads        int     `yaml:"threads"`         // 0: every core
 	Device         string  `yaml:"device"`          // auto | cpu | cuda | cuda:N
 	Precision      string  `yaml:"precision"`       // fp32 | tf32 | bf16 (CUDA)
@@ -199,7 +200,7 @@ func Default() Config {
 			Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0},
 		Objective: Objective{Kind: "cross_entropy", Pairing: "class", Temperature: 0.07},
 		Prompt:    Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Mapping: Mapping{Kind: "identity", Images: 16}},
-		Train: Train{Steps: 100, BatchSize: 64, LogEvery: 1, Device: "auto", Precision: "fp32",
+		Train: Train{Steps: 100, BatchSize: 64, LogEvery: 1, TensorBoard: true, Device: "auto", Precision: "fp32",
 			OnDivergence: "stop", RollbackFactor: 0.5, MaxRollbacks: 3},
 		Checkpoint: Checkpoint{KeepLast: 2, KeepBest: true},
 	}

@@ -123,6 +123,7 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 func (x *Experiment) fingerprint() ([]byte, error) {
 	c := x.Config
 	c.Train.Threads, c.Train.Device, c.Train.LogEvery, c.Data.Workers, c.Name, c.Extends = 0, "", 0, 0, "", ""
+	c.Train.TensorBoard = false
 	return config.Marshal(c)
 }
 

@@ -46,6 +46,10 @@ func NewTrainer(x *Experiment) *Trainer {
 	return &Trainer{X: x, Ledger: lr.NewLedger(), Factor: 1}
 }
 
+// Last is the last step taken, with its clean pass and the queries of each
+// image; nil before the first.
+func (t *Trainer) Last() *lr.Step { return t.last }
+
 // perturbations is how many sets of queries a step asks.
 func (t *Trainer) perturbations() int { return len(t.X.Estimator.Plan(uint32(t.Step))) }
 
@@ -119,6 +123,9 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 		m.Ratio = allocator.PredictedRatio(r.Variance, s.Counts)
 		x.Allocator.Observe(allocator.Feedback{Step: t.Step - 1, IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
 		m.MinShare, m.MaxShare = extremes(s.Counts)
+		if p, ok := x.Allocator.(allocator.Parameters); ok {
+			m.Alloc = p.Params()
+		}
 	}
 	m.Accuracy = accuracy(s.Clean, b.Labels)
 	m.Epoch = x.Loader.Epoch(t.Step - 1)

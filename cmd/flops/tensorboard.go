@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"image"
+	"io"
+	"path/filepath"
+	"sort"
+
+	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/train"
+)
+
+// tensorBoard writes a run's event file: its numbers at every step, the
+// allocation as a histogram, and at every evaluation the images of the batch
+// that got most and least queries. A file that cannot be written is said once
+// and ends no run.
+type tensorBoard struct {
+	next   train.Watcher
+	e      *report.Events
+	c      io.Closer
+	warn   func(string)
+	images bool // the step just taken was evaluated
+}
+
+// shownImages is how many of the most and of the least queried images are shown.
+const shownImages = 8
+
+func openTensorBoard(dir string, wanted bool, warn func(string), next train.Watcher) *tensorBoard {
+	b := &tensorBoard{next: next, warn: warn, images: true}
+	if !wanted {
+		return b
+	}
+	e, c, err := report.OpenEvents(filepath.Join(dir, "tb"))
+	if err != nil {
+		warn(fmt.Sprintf("no TensorBoard events: %v", err))
+		return b
+	}
+	b.e, b.c = e, c
+	return b
+}
+
+// try writes what f does; after a failure nothing more is written.
+func (b *tensorBoard) try(f func() error) {
+	if b.e == nil {
+		return
+	}
+	if err := f(); err != nil {
+		b.warn(fmt.Sprintf("TensorBoard events end here: %v", err))
+		b.close()
+	}
+}
+
+func (b *tensorBoard) close() {
+	if b.c != nil {
+		b.c.Close()
+	}
+	b.e, b.c = nil, nil
+}
+
+type scalar struct {
+	tag string
+	v   float64
+}
+
+func (b *tensorBoard) scalars(step int, all []scalar) {
+	b.try(func() error {
+		for _, s := range all {
+			if err := b.e.Scalar(s.tag, step, s.v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
+	all := []scalar{{"train/loss", m.Loss}, {"train/accuracy", m.Accuracy}, {"train/gradient_norm", m.GradNorm}, {"train/learning_rate", m.LR},
+		{"queries/total", float64(m.Queries)}, {"queries/per_second", rate}}
+	if m.MaxShare > 0 {
+		all = append(all, scalar{"allocation/least", float64(m.MinShare)}, scalar{"allocation/most", float64(m.MaxShare)}, scalar{"allocation/variance_ratio", m.Ratio})
+	}
+	for i, w := range m.Alloc {
+		all = append(all, scalar{fmt.Sprintf("allocation/w%d", i), w})
+	}
+	b.scalars(m.Step, all)
+	b.images = b.images || m.Eval != nil
+	b.next.Stepped(m, rate)
+}
+
+func (b *tensorBoard) Evaluated(step int, e *train.Eval) {
+	b.scalars(step, []scalar{{"test/accuracy", e.Top1}, {"test/loss", e.Loss}})
+	b.next.Evaluated(step, e)
+}
+
+func (b *tensorBoard) Saved(step int, dir string) { b.next.Saved(step, dir) }
+
+func (b *tensorBoard) Warned(s string) { b.next.Warned(s) }
+
+// each is train.RunOptions.Each.
+func (b *tensorBoard) each(t *train.Trainer) error {
+	last := t.Last()
+	if b.e == nil || last == nil || len(last.Counts) == 0 {
+		return nil
+	}
+	b.try(func() error {
+		v := make([]float64, len(last.Counts))
+		for i, n := range last.Counts {
+			v[i] = float64(n)
+		}
+		return b.e.Histogram("allocation/queries_per_image", t.Step, v)
+	})
+	if b.images {
+		b.images = false
+		b.try(func() error { return b.extremes(t) })
+	}
+	return nil
+}
+
+// extremes writes the images that got most and least queries.
+func (b *tensorBoard) extremes(t *train.Trainer) error {
+	last := t.Last()
+	order := make([]int, len(last.Counts))
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(x, y int) bool { return last.Counts[order[x]] > last.Counts[order[y]] })
+	n := min(shownImages, len(order))
+	for _, part := range []struct {
+		name string
+		of   []int
+	}{{"most", order[:n]}, {"least", order[len(order)-n:]}} {
+		im, err := tilesOf(t, part.of, fmt.Sprintf("%s queries, step %d", part.name, t.Step))
+		if err != nil {
+			return err
+		}
+		if err := b.e.Image("allocation/"+part.name, t.Step, im); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tilesOf(t *train.Trainer, of []int, title string) (image.Image, error) {
+	last, d := t.Last(), t.X.TrainData
+	var tiles []report.Tile
+	for _, i := range of {
+		at := int(last.Batch.Index[i])
+		pic, err := d.Image(at)
+		if err != nil {
+			return nil, err
+		}
+		info := d.Info(at)
+		tiles = append(tiles, report.Tile{Image: toImage(pic), Label: d.Classes()[info.Label], Path: info.Path, Loss: float64(last.Clean.Losses[i]), Queries: last.Counts[i]})
+	}
+	return report.Grid(title, tiles)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/train"
+)
+
+// deaf is a watcher that hears nothing.
+type deaf struct{}
+
+func (deaf) Stepped(*train.StepMetrics, float64) {}
+func (deaf) Evaluated(int, *train.Eval)          {}
+func (deaf) Saved(int, string)                   {}
+func (deaf) Warned(string)                       {}
+
+// A file that cannot be written is said once, and the run goes on.
+func TestTensorBoardFails(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tb"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	b := openTensorBoard(dir, true, func(string) { said++ }, deaf{})
+	b.Stepped(&train.StepMetrics{Step: 1}, 1)
+	b.Evaluated(1, &train.Eval{})
+	b.close()
+	if said != 1 {
+		t.Errorf("%d warnings, want 1", said)
+	}
+}
+
+// The numbers of a step and of an evaluation are in the file, in whole records.
+func TestTensorBoardRecords(t *testing.T) {
+	dir := t.TempDir()
+	b := openTensorBoard(dir, true, func(s string) { t.Error(s) }, deaf{})
+	b.Stepped(&train.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
+	b.Evaluated(3, &train.Eval{Top1: 0.5})
+	b.close()
+	files, err := filepath.Glob(filepath.Join(dir, "tb", "events.out.tfevents.*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	raw, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records [][]byte
+	for rest := raw; len(rest) > 0; {
+		n := binary.LittleEndian.Uint64(rest)
+		records = append(records, rest[12:12+n])
+		rest = rest[16+n:]
+	}
+	for _, tag := range []string{"train/loss", "train/learning_rate", "queries/total", "allocation/most", "allocation/w1", "test/accuracy"} {
+		found := false
+		for _, r := range records {
+			found = found || bytes.Contains(r, []byte(tag))
+		}
+		if !found {
+			t.Errorf("no record of %s", tag)
+		}
+	}
+}
