@@ -25,7 +25,8 @@ func (s Selection) All() []int {
 	return a
 }
 
-// Select reads a config's sites against a model.
+// Select reads a config's sites against a model. A learned temperature is not
+// among them: its gradient is known without a query (align.go).
 func Select(c config.Sites, m query.Model) (Selection, error) {
 	layers := 0
 	for _, s := range m.Sites() {
@@ -61,7 +62,7 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 			in = slices.Contains(c.Params, "norm") && normTrained(p.Name, blocks)
 		case "cls_token", "position":
 			in = slices.Contains(c.Params, p.Role)
-		case "prompt", "projection", "temperature":
+		case "prompt", "projection":
 			in = true
 		}
 		if in {

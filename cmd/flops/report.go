@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+)
+
+// hardShown is how many of the hardest images a page shows.
+const hardShown = 24
+
+func reportCmd() *cobra.Command {
+	var output string
+	var images int
+	c := &cobra.Command{
+		Use: "report DIR", Short: "Write a run as one HTML page", Args: cobra.ExactArgs(1),
+		Long: `Reads a run folder and writes one HTML page that needs no network: the curves,
+where the queries went, the allocation over time, the hardest images of the test
+split, the resolved config and the environment. The images are found with the last
+checkpoint, which costs forwards of the test split; a model that can only be
+called is not asked for them.`,
+		Example: `  flops report runs/cifar5
+  flops report runs/cifar5 --output page.html --images 0`,
+		RunE: func(c *cobra.Command, a []string) error {
+			if images < 0 {
+				return uierr.New(fmt.Sprintf("--images %d", images), "give the number of test images to look at, 0 for none")
+			}
+			if output == "" {
+				output = filepath.Join(a[0], "report.html")
+			}
+			warn := func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
+			page, err := runPage(c.Context(), a[0], images, warn)
+			if err != nil {
+				return err
+			}
+			if err := createFile(output, page.Write); err != nil {
+				return uierr.Wrap(err, fmt.Sprintf("--output %s: %v", output, err), "name a file that can be written")
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "report %s\n", output)
+			return err
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "", "file to write (default DIR/report.html)")
+	c.Flags().IntVar(&images, "images", 2000, "test images to look for the hardest among, 0: none")
+	return c
+}
+
+// runPage reads a run folder into a page.
+func runPage(ctx context.Context, dir string, images int, warn func(string)) (*report.RunReport, error) {
+	path := filepath.Join(dir, "config.yaml")
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s is no run folder: it has no config.yaml", dir), "give a folder that 'flops train' wrote")
+	}
+	loaded, err := config.Load(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	cfg := loaded.Config
+	r, err := train.ReadRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range r.Notes {
+		warn(n)
+	}
+	raw, err := config.Marshal(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p := &report.RunReport{Title: "Run: " + cfg.Name, Config: string(raw), Lead: lead(cfg)}
+	if r.Env != nil {
+		p.Env = envFacts(*r.Env)
+	}
+	fill(p, r)
+	if images > 0 {
+		if p.Hardest, err = hardest(ctx, cfg, dir, images); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			warn(fmt.Sprintf("no hardest images: %v", err))
+		}
+	}
+	return p, nil
+}
+
+// lead says in a sentence what was run.
+func lead(c config.Config) string {
+	how := "backpropagation"
+	if c.Estimator.Name != "bp" {
+		how = fmt.Sprintf("the %s estimator, %d queries per image and perturbation shared out by %s", c.Estimator.Name, c.Budget.QueriesPerImage, c.Allocator.Name)
+	}
+	return fmt.Sprintf("%s of %d images by %s.", plural(c.Train.Steps, "step"), c.Train.BatchSize, how)
+}
+
+// fill puts the numbers of a run on its page.
+func fill(p *report.RunReport, r *train.RunData) {
+	var best, last *train.Eval
+	for _, m := range r.Metrics {
+		p.Steps = append(p.Steps, report.StepPoint{Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, Queries: m.Queries, GradNorm: m.GradNorm, LR: m.LR, Ratio: m.Ratio})
+		if m.Eval != nil {
+			p.Evals = append(p.Evals, report.EvalPoint{Step: m.Step, Queries: m.Queries, Accuracy: m.Eval.Top1, Loss: m.Eval.Loss})
+			last = m.Eval
+			if best == nil || last.Top1 > best.Top1 {
+				best = last
+			}
+		}
+		if len(m.Alloc) > 0 {
+			p.Params = append(p.Params, report.ParamPoint{Step: m.Step, W: m.Alloc})
+		}
+	}
+	for _, s := range r.Shares {
+		p.Allocation = append(p.Allocation, report.SpreadOf(s.Step, s.Counts))
+	}
+	if n := len(r.Metrics); n > 0 {
+		p.Facts = append(p.Facts, report.Fact{Name: "steps", Value: fmt.Sprint(r.Metrics[n-1].Step)})
+	}
+	if last != nil {
+		p.Facts = append(p.Facts, report.Fact{Name: "test accuracy", Value: report.Percent(last.Top1)}, report.Fact{Name: "best", Value: report.Percent(best.Top1)})
+	}
+	if r.Ledger == nil {
+		return
+	}
+	t := r.Ledger.Total()
+	p.Facts = append(p.Facts, report.Fact{Name: "queries", Value: report.Count(t.Queries)}, report.Fact{Name: "operations", Value: report.Operations(float64(t.FLOPs))},
+		report.Fact{Name: "time", Value: report.Duration(t.Seconds)})
+	for _, purpose := range lr.Purposes() {
+		e := r.Ledger.Of(purpose)
+		p.Ledger = append(p.Ledger, report.Spent{Purpose: string(purpose), Queries: e.Queries, FLOPs: e.FLOPs, Seconds: e.Seconds})
+	}
+}
+
+// hardest are the images of the test split with the highest loss.
+func hardest(ctx context.Context, c config.Config, dir string, limit int) ([]report.Tile, error) {
+	if c.Model.Kind != "local" {
+		return nil, fmt.Errorf("a %s model is not asked for a page", c.Model.Kind)
+	}
+	if strings.HasPrefix(c.Train.Device, "cuda") {
+		c.Train.Device = "cpu"
+	}
+	x, err := train.Open(c, func(string) {})
+	if err != nil {
+		return nil, err
+	}
+	defer x.Close()
+	hard, err := train.Hardest(ctx, x, dir, limit, hardShown)
+	if err != nil {
+		return nil, err
+	}
+	var out []report.Tile
+	for _, h := range hard {
+		pic, err := x.TestData.Image(h.Index)
+		if err != nil {
+			return nil, err
+		}
+		info := x.TestData.Info(h.Index)
+		out = append(out, report.Tile{Image: toImage(pic), Label: x.TestData.Classes()[info.Label], Path: info.Path, Loss: h.Loss})
+	}
+	return out, nil
+}

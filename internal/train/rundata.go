@@ -1,0 +1,171 @@
+package train
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// RunData is what a run folder says, for those who look at it.
+type RunData struct {
+	Env     *Env          // nil where env.json is not there
+	Metrics []StepMetrics // the logged steps
+	Ledger  *lr.Ledger    // nil where ledger.json is not there
+	Shares  []Shares      // of every step of the journal
+	Notes   []string      // what is missing or ends early, a line each
+}
+
+// Shares are the queries that each image of one step got.
+type Shares struct {
+	Step   int // updates made after it
+	Counts []int
+}
+
+// maxMetric is the longest line of metrics.jsonl that is read.
+const maxMetric = 1 << 20
+
+// ReadRun reads the files of a run folder. A run that was killed may have a
+// last line or record that is not whole: what stands before it counts, and a
+// note says so. A file that is not there is a note; one that is not what it
+// should be is an error that names it.
+func ReadRun(dir string) (*RunData, error) {
+	r := &RunData{}
+	if err := r.readMetrics(filepath.Join(dir, "metrics.jsonl")); err != nil {
+		return nil, err
+	}
+	if err := r.readJSON(filepath.Join(dir, "env.json"), &r.Env); err != nil {
+		return nil, err
+	}
+	if err := r.readJSON(filepath.Join(dir, "ledger.json"), &r.Ledger); err != nil {
+		return nil, err
+	}
+	return r, r.readJournal(filepath.Join(dir, "journal.bin"))
+}
+
+func (r *RunData) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+func (r *RunData) readMetrics(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		r.note("%s is not there", path)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxMetric)
+	for n := 1; lines.Scan(); n++ {
+		var m StepMetrics
+		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
+			if lines.Scan() {
+				return uierr.Wrap(err, fmt.Sprintf("%s:%d: %v", path, n, err), "the line was altered; remove it, or take the file from a backup")
+			}
+			r.note("%s: the last line is not whole", path)
+			return nil
+		}
+		r.Metrics = append(r.Metrics, m)
+	}
+	if err := lines.Err(); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "this is no metrics.jsonl of a run")
+	}
+	return nil
+}
+
+func (r *RunData) readJSON(path string, to any) error {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		r.note("%s is not there", path)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	if err := json.Unmarshal(raw, to); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "the file was altered; resuming the run writes it again")
+	}
+	return nil
+}
+
+func (r *RunData) readJournal(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		r.note("%s is not there", path)
+		return nil
+	}
+	j, err := checkpoint.OpenJournal(path)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	for {
+		s, err := nextStep(j)
+		var torn *checkpoint.TornError
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.As(err, &torn):
+			r.note("%s: %v", path, err)
+			return nil
+		case err != nil:
+			return err
+		}
+		one := Shares{Step: int(s.Step) + 1}
+		for _, n := range s.Counts {
+			one.Counts = append(one.Counts, int(n))
+		}
+		if len(one.Counts) > 0 {
+			r.Shares = append(r.Shares, one)
+		}
+	}
+}
+
+// Hard is an image with its loss.
+type Hard struct {
+	Index int // in the test split
+	Loss  float64
+}
+
+// Hardest puts the last sound checkpoint of a run into its experiment and finds
+// the images of the test split with the highest loss, among at most limit of
+// them.
+func Hardest(ctx context.Context, x *Experiment, dir string, limit, most int) ([]Hard, error) {
+	c, _, err := (&checkpoint.Store{Disk: fsys.OS, Run: dir}).Latest()
+	if err != nil {
+		return nil, err
+	}
+	if err := NewTrainer(x).load(c); err != nil {
+		return nil, err
+	}
+	var all []Hard
+	for b, err := range x.Tests.Sequential(x.Config.Train.BatchSize) {
+		if err != nil {
+			return nil, err
+		}
+		e, err := x.Model.Evaluate(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.N {
+			all = append(all, Hard{int(b.Index[i]), float64(e.Losses[i])})
+		}
+		if len(all) >= limit {
+			break
+		}
+	}
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Loss > all[j].Loss })
+	return all[:min(most, len(all))], nil
+}
