@@ -73,10 +73,13 @@ type Estimator interface {
 	Restore([]float64) error
 }
 
-// QueryFLOPs is the cost of one query of a perturbation: a whole forward where
-// weights are perturbed, what follows the first noisy site otherwise.
+// QueryFLOPs is the cost of one query of a perturbation: what follows the first
+// noisy site or, where weights are perturbed, what the model computes again.
 func QueryFLOPs(m query.Model, p query.Perturbation) int64 {
 	if p.Kind == query.Weight {
+		if r, ok := m.(query.Resumable); ok {
+			return r.WeightFLOPs()
+		}
 		return m.ForwardFLOPs()
 	}
 	return m.Sites()[p.Sites[0]].FLOPs

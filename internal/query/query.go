@@ -126,6 +126,14 @@ type Model interface {
 	Close() error
 }
 
+// Resumable is a Model that evaluates queries of the weights from the lowest
+// trained parameter on, and not from the pixels.
+type Resumable interface {
+	Model
+	// WeightFLOPs is the cost of one such query.
+	WeightFLOPs() int64
+}
+
 // Differentiable is a Model that can also backpropagate (DESIGN 3.3).
 type Differentiable interface {
 	Model

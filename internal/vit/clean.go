@@ -144,6 +144,11 @@ func (m *Model) plan(sites []int) error {
 			need[name] = true
 		}
 	}
+	if m.from = m.start(sites); m.from > 0 {
+		name := at("h", m.from)
+		m.net.store.tensor(name, m.net.Arch.blockRows(m.from-1), m.net.Arch.Hidden)
+		need[name] = true
+	}
 	m.sites, m.taps = slices.Clone(sites), make([]string, 0, len(need))
 	for name := range need {
 		m.taps = append(m.taps, name)

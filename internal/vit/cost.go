@@ -39,6 +39,18 @@ func (a Arch) ForwardFLOPs() int64 {
 	return n
 }
 
+// flopsFrom is the cost of a forward that starts at what goes into a block.
+func (a Arch) flopsFrom(l int) int64 {
+	if l == 0 {
+		return a.ForwardFLOPs()
+	}
+	n := a.headFLOPs()
+	for ; l < a.Layers; l++ {
+		n += a.blockFLOPs(l)
+	}
+	return n
+}
+
 // suffixFLOPs is the cost of what follows a noisy site of block l.
 func (a Arch) suffixFLOPs(l int, kind string) int64 {
 	r := a.blockRows(l)

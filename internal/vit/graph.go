@@ -26,9 +26,10 @@ type graph struct {
 	suffix bool // read what carries no noise from the clean pass
 	split  bool // keep the value before every GELU
 	full   bool // also compute the dead rows of the last block, as inputs of unmasked sites
+	from   int  // first block; above 0 the graph starts at what goes into that block, not at the images
 
 	g      *gorgonia.ExprGraph
-	images *gorgonia.Node            // slots × C·H·W
+	images *gorgonia.Node            // slots × C·H·W; from > 0: slots × what goes into block from
 	params map[string]*gorgonia.Node // by name
 	taps   map[string]act            // computed activations by name
 	cleans map[string]act            // stored activations read, by name
@@ -126,21 +127,9 @@ func (g *graph) noisy(site int, a act, offset, live int, gelu bool) act {
 // sites that noise names.
 func (g *graph) network(noise map[int]bool) error {
 	a := g.net.Arch
-	T, D := a.Tokens(), a.Hidden
-	x := act{name: "images", clean: g.suffix}
-	if !g.suffix {
-		g.images = g.input("images", make([]float32, g.slots*a.Chans*a.Image*a.Image), g.slots, a.Chans*a.Image*a.Image)
-		x.node = g.images
-	}
-	cut := g.step("patches", a.Patches(), a.PatchLen(), []act{x}, func(in []act) *gorgonia.Node { return g.patches(in[0].node) })
-	z := g.step("patch_embed", a.Patches(), D, []act{cut}, func(in []act) *gorgonia.Node {
-		return g.linear("patch_embed", g.net.linears[0], in[0], a.Patches(), false, nil)
-	})
-	h := g.step("h.0", T, D, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0]) })
-	if noise[0] {
-		h = g.noisy(0, h, T-a.Patches(), a.Patches(), false)
-	}
-	for l := 0; l < a.Layers && g.err == nil; l++ {
+	D := a.Hidden
+	h := g.start(noise)
+	for l := g.from; l < a.Layers && g.err == nil; l++ {
 		h = g.block(l, h, noise)
 	}
 	f := g.step("f", 1, D, []act{h}, func(in []act) *gorgonia.Node { return g.norm(nameNorm, in[0], 1) })
@@ -159,6 +148,31 @@ func (g *graph) network(noise map[int]bool) error {
 		g.losses = g.loss(y.node)
 	}
 	return g.err
+}
+
+// start is what goes into the first block that the graph computes.
+func (g *graph) start(noise map[int]bool) act {
+	a := g.net.Arch
+	T, D := a.Tokens(), a.Hidden
+	if g.from > 0 {
+		rows := a.blockRows(g.from - 1)
+		g.images = g.input("start", make([]float32, g.slots*rows*D), g.slots*rows, D)
+		return act{name: at("h", g.from), rows: rows, width: D, node: g.images}
+	}
+	x := act{name: "images", clean: g.suffix}
+	if !g.suffix {
+		g.images = g.input("images", make([]float32, g.slots*a.Chans*a.Image*a.Image), g.slots, a.Chans*a.Image*a.Image)
+		x.node = g.images
+	}
+	cut := g.step("patches", a.Patches(), a.PatchLen(), []act{x}, func(in []act) *gorgonia.Node { return g.patches(in[0].node) })
+	z := g.step("patch_embed", a.Patches(), D, []act{cut}, func(in []act) *gorgonia.Node {
+		return g.linear("patch_embed", g.net.linears[0], in[0], a.Patches(), false, nil)
+	})
+	h := g.step("h.0", T, D, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0]) })
+	if noise[0] {
+		h = g.noisy(0, h, T-a.Patches(), a.Patches(), false)
+	}
+	return h
 }
 
 // block builds one encoder block. In the last one only the cls row goes past

@@ -32,6 +32,7 @@ type Model struct {
 	saved   [][]float32 // originals of perturbed weights
 	sites   []int       // perturbed at the last Clean
 	taps    []string    // what the clean pass keeps
+	from    int         // block from which the clean pass lets queries of the weights start
 	batch   *query.Batch
 	errs    []error
 	terms   scratchE
