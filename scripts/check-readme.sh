@@ -45,13 +45,13 @@ while IFS= read -r line; do
     passed=$((passed + 1))
     continue
     ;;
-  scripts/fetch-cifar.sh* | scripts/bench.sh*)
+  scripts/fetch-cifar.sh* | scripts/bench.sh* | scripts/reproduce.sh*)
     echo "readme: not run (network or minutes): $line"
     passed=$((passed + 1))
     continue
     ;;
   esac
-  run=$(sed -E "s/step-[0-9]+/step-3/g; s/--to [0-9]+/--to 2/; s/127\.0\.0\.1:8000/${address:-127.0.0.1:0}/g; s/(flops (train|allocate-report) .*--config .*)/\1 --smoke/" <<<"$line")
+  run=$(sed -E "s/step-[0-9]+/step-3/g; s/--to [0-9]+/--to 2/; s/127\.0\.0\.1:8000/${address:-127.0.0.1:0}/g; s/(flops (train|allocate-report|compare) .*--config .*)/\1 --smoke/" <<<"$line")
   if [[ $run == *"flops serve"* ]]; then
     $run >serve.log 2>&1 &
     server=$!
