@@ -53,6 +53,15 @@ if ! [ -e "$out/variance.txt" ]; then
   mv "$out/variance.part.txt" "$out/variance.txt"
 fi
 
+# The same for the Gaussian allocator with one parameter frozen at a time.
+for frozen in "[w0]" "[w1]" "[w2]" "[w3]" "[w0, w1, w2, w3]"; do
+  name=variance-frozen-$(tr -dc 0-9 <<<"$frozen")
+  if [ -n "$short" ] && [ "$frozen" != "[w1]" ] || [ -e "$out/$name.txt" ]; then continue; fi
+  part "$name.part" bin/flops allocate-report "${variance[@]}" --checkpoint "$out/variance/checkpoints/step-$steps" \
+    --batches "$batches" --draws "$draws" --pairs "$pairs" --allocators gaussian --set "allocator.freeze=$frozen"
+  mv "$out/$name.part.txt" "$out/$name.txt"
+done
+
 if [ -n "$short" ]; then
   part arms bin/flops compare --config "$config" --arms configs/arms/paper.yaml --seeds 2 --points 2 --smoke --output "$out/arms"
   part ablation bin/flops compare --config "$config" --arms configs/arms/ablation.yaml --seeds 2 --points 2 --smoke --output "$out/ablation"
