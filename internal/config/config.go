@@ -138,6 +138,7 @@ type Optimizer struct {
 type Objective struct {
 	Kind             string  `yaml:"kind"`              // cross_entropy | accuracy | contrastive
 	Embeddings       string  `yaml:"embeddings"`        // contrastive: .safetensors, .npy or .parquet
+	TestEmbeddings   string  `yaml:"test_embeddings"`   // contrastive: those of the test images where embeddings has them not
 	Pairing          string  `yaml:"pairing"`           // contrastive: class | image
 	Temperature      float64 `yaml:"temperature"`       // contrastive: the fixed or first temperature
 	LearnTemperature bool    `yaml:"learn_temperature"` // contrastive: train the temperature
@@ -165,7 +166,7 @@ type Train struct {
 	BatchSize      int     `yaml:"batch_size"`      // images of a step
 	Seed           int64   `yaml:"seed"`            // decides every random number of the run
 	EvalEvery      int     `yaml:"eval_every"`      // 0: at the end only
-	EvalImages     int     `yaml:"eval_images"`     // 0: the whole test split
+	EvalImages     int     `yaml:"eval_images"`     // test images to look at, as many of each class, chosen by data.split_seed; 0: the whole test split
 	LogEvery       int     `yaml:"log_every"`       // steps between two lines of metrics.jsonl
 	TensorBoard    bool    `yaml:"tensorboard"`     // write event files into the run folder's tb/
 	Threads        int     `yaml:"threads"`         // 0: every core

@@ -172,11 +172,22 @@ func methods(c *Config) error {
 	if e.Name == "bp" && c.Objective.Kind == "accuracy" {
 		return bad("objective.kind", "accuracy", "has no gradient", "use estimator.name: activation or weight")
 	}
-	if c.Objective.Kind == "contrastive" && c.Objective.Embeddings == "" {
-		return uierr.New("objective.kind: contrastive needs objective.embeddings", "name a .safetensors, .npy or .parquet file of text embeddings")
+	return contrastive(c)
+}
+
+func contrastive(c *Config) error {
+	o := c.Objective
+	if o.Kind != "contrastive" {
+		return nil
 	}
-	if c.Objective.Kind == "contrastive" {
-		return bad("objective.kind", "contrastive", "cannot be trained by this version", "use cross_entropy or accuracy; internal/objective has the loss for a loop of one's own")
+	if o.Embeddings == "" {
+		return uierr.New("objective.kind: contrastive needs objective.embeddings", "name a .safetensors, .npy or .parquet file of text embeddings; 'flops embed --texts' makes some")
+	}
+	if o.Pairing == "image" && c.Train.BatchSize < 2 {
+		return bad("train.batch_size", c.Train.BatchSize, "leaves an image no text but its own to tell apart", "give at least 2")
+	}
+	if o.Pairing == "class" && o.TestEmbeddings != "" {
+		return bad("objective.test_embeddings", o.TestEmbeddings, "are of no use: the test images have the same classes", "leave it out, or set objective.pairing: image")
 	}
 	return nil
 }

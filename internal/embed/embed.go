@@ -7,8 +7,8 @@
 //	              per id, named by it
 //	.npy          a NumPy array N×D (<f2, <f4 or <f8, C order); its ids, one per
 //	              line, in a file beside it that is named FILE.ids.txt
-//	.parquet      a column of ids (strings or integers; read only) and one of
-//	              lists of numbers
+//	.parquet      a column of ids (strings or integers) and one of lists of
+//	              numbers; written as "id" and "embedding"
 //
 // A file without ids pairs by position: row k belongs to class k, or image k.
 package embed
@@ -55,7 +55,8 @@ func Read(path string) (*Set, error) {
 	return s, s.validate()
 }
 
-// Write writes embeddings, .safetensors or .npy, whole or not at all.
+// Write writes embeddings in the format that the file's name ends with, whole or
+// not at all.
 func Write(path string, s *Set) error {
 	if err := s.validate(); err != nil {
 		return err
@@ -65,8 +66,10 @@ func Write(path string, s *Set) error {
 		return writeSafetensors(path, s)
 	case ".npy":
 		return writeNPY(path, s)
+	case ".parquet":
+		return writeParquet(path, s)
 	default:
-		return uierr.New(fmt.Sprintf("%s: embeddings are not written to %q files", path, ext), "name a .safetensors or .npy file")
+		return uierr.New(fmt.Sprintf("%s: embeddings are not written to %q files", path, ext), "name a .safetensors, .npy or .parquet file")
 	}
 }
 

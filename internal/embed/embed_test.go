@@ -31,7 +31,7 @@ func same(t *testing.T, got *Set, ids bool) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for _, name := range []string{"e.safetensors", "e.npy"} {
+	for _, name := range []string{"e.safetensors", "e.npy", "e.parquet"} {
 		path := filepath.Join(t.TempDir(), name)
 		if err := Write(path, sample); err != nil {
 			t.Fatal(err)
@@ -41,6 +41,16 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, s, true)
+		plain := *sample
+		plain.IDs = nil
+		path = filepath.Join(t.TempDir(), name)
+		if err := Write(path, &plain); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Read(path); err != nil || s.IDs != nil {
+			t.Fatalf("%s without ids: %+v, %v", name, s, err)
+		}
+		same(t, s, false)
 	}
 }
 
@@ -208,7 +218,7 @@ func TestValidation(t *testing.T) {
 		"2 ids for 1 embeddings":            {IDs: []string{"a", "b"}, Width: 2, Data: []float32{1, 2}},
 		"no embeddings in it":               {Width: 2},
 		`the id "a\nb" has a line break`:    {IDs: []string{"a\nb"}, Width: 1, Data: []float32{1}},
-		`not written to ".parquet" files`:   {Width: 1, Data: []float32{1}},
+		`not written to ".txt" files`:       {Width: 1, Data: []float32{1}},
 		`embedding 0 holds +Inf`:            {Width: 1, Data: []float32{float32(math.Inf(1))}},
 		`embedding 1 ("") holds NaN`:        {IDs: []string{"a", ""}, Width: 1, Data: []float32{1, nan}},
 		`two embeddings have the id ""`:     {IDs: []string{"", ""}, Width: 1, Data: []float32{1, 1}},
@@ -216,8 +226,8 @@ func TestValidation(t *testing.T) {
 		"embedding 0 (\"\\x01\") holds NaN": {IDs: []string{"\x01"}, Width: 1, Data: []float32{nan}},
 	} {
 		name := "e.npy"
-		if strings.Contains(want, "parquet") {
-			name = "e.parquet"
+		if strings.Contains(want, ".txt") {
+			name = "e.txt"
 		}
 		err := Write(filepath.Join(dir, name), s)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -1,6 +1,7 @@
 package embed
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -173,4 +176,38 @@ func (s *Set) row(row parquet.Row, id, vector int) error {
 		return fmt.Errorf("row %d: embedding of width %d, others %d", at, got, s.Width)
 	}
 	return nil
+}
+
+// idRow and plainRow are rows as Write makes them, with ids and without.
+type (
+	idRow struct {
+		ID        string    `parquet:"id"`
+		Embedding []float32 `parquet:"embedding,list"`
+	}
+	plainRow struct {
+		Embedding []float32 `parquet:"embedding,list"`
+	}
+)
+
+func writeParquet(path string, s *Set) error {
+	var b bytes.Buffer
+	var err error
+	row := func(i int) []float32 { return s.Data[i*s.Width : (i+1)*s.Width] }
+	if s.IDs == nil {
+		rows := make([]plainRow, s.Len())
+		for i := range rows {
+			rows[i] = plainRow{row(i)}
+		}
+		err = parquet.Write(&b, rows)
+	} else {
+		rows := make([]idRow, s.Len())
+		for i, id := range s.IDs {
+			rows[i] = idRow{id, row(i)}
+		}
+		err = parquet.Write(&b, rows)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return checkpoint.WriteFileAtomic(fsys.OS, path, b.Bytes())
 }

@@ -109,6 +109,15 @@ func NewContrastive(o Options) (*Contrastive, error) {
 // Name is "contrastive".
 func (c *Contrastive) Name() string { return "contrastive" }
 
+// Texts are the unit vectors that images are compared with, one row each.
+func (c *Contrastive) Texts() []float32 {
+	out := make([]float32, len(c.texts))
+	for i, v := range c.texts {
+		out[i] = float32(v)
+	}
+	return out
+}
+
 // Width is the number of outputs that a model must have: the width of a text.
 func (c *Contrastive) Width() int { return c.width }
 
@@ -145,6 +154,13 @@ func (c *Contrastive) Begin(labels, index []int32) error {
 		c.n[k]++
 	}
 	return nil
+}
+
+// Bound puts the log scale back between those of the temperatures 0.01 and 100,
+// after an update that left it outside.
+func (c *Contrastive) Bound() {
+	t := c.Temperature.Data
+	t[0] = float32(min(max(float64(t[0]), -maxLogScale), maxLogScale))
 }
 
 // scale is exp(τ).

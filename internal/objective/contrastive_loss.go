@@ -164,6 +164,27 @@ func (c *Contrastive) LogScaleGrad(outputs []float32, width int) (float32, error
 	return float32(sum / float64(B)), nil
 }
 
+// Right is the share of a batch's images whose own text is the nearest of the
+// batch's texts, in the order of their outputs.
+func (c *Contrastive) Right(outputs []float32, width int) (float64, error) {
+	B := len(c.want)
+	if width != c.width || len(outputs) < B*width || B == 0 {
+		return 0, fmt.Errorf("objective contrastive: %d outputs of width %d for %d images", len(outputs), width, B)
+	}
+	s, right := make([]float64, len(c.batch)), 0
+	for i, y := range c.want {
+		c.similarities(s, outputs[i*width:(i+1)*width], 1)
+		nearer := false
+		for k, v := range s {
+			nearer = nearer || k != y && !(v < s[y])
+		}
+		if !nearer {
+			right++
+		}
+	}
+	return float64(right) / float64(B), nil
+}
+
 func (c *Contrastive) check(out, outputs []float32, rows, width int, slots []int32) error {
 	if width != c.width {
 		return fmt.Errorf("objective contrastive: the model's embeddings have width %d, the texts %d", width, c.width)

@@ -12,11 +12,13 @@ import (
 
 // Eval is how a model does on a dataset.
 type Eval struct {
-	Top1      float64  `json:"top1"`
+	Top1      float64  `json:"top1"`           // what training is to raise: accuracy, or see Alignment.Evaluate
 	Top5      *float64 `json:"top5,omitempty"` // where there are more than five classes
 	Loss      float64  `json:"loss"`
 	Images    int      `json:"images"`
 	PerSecond float64  `json:"images_per_s,omitempty"`
+
+	Retrieval *Retrieval `json:"retrieval,omitempty"` // of a network that is aligned with texts
 }
 
 // Evaluate runs every batch through the model and counts it in the ledger,
@@ -24,27 +26,10 @@ type Eval struct {
 func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger) (*Eval, error) {
 	began := time.Now()
 	var e Eval
-	var top1, top5 int
+	var top1, top5, classes int
 	var sum float64
-	classes := 0
-	for b, err := range batches {
-		if err != nil {
-			return nil, err
-		}
-		if limit > 0 && e.Images == limit {
-			break
-		}
-		if limit > 0 && e.Images+b.N > limit {
-			b = head(b, limit-e.Images)
-		}
-		at := time.Now()
-		c, err := m.Evaluate(ctx, b)
-		if err != nil {
-			return nil, err
-		}
-		if l != nil {
-			l.Spend(lr.Evaluation, spend(m, l, int64(b.N)), int64(b.N)*m.ForwardFLOPs(), at)
-		}
+	var err error
+	e.Images, err = passes(ctx, m, batches, limit, l, func(b *query.Batch, c *query.Clean) error {
 		classes = c.Classes
 		for i := 0; i < b.N; i++ {
 			sum += float64(c.Losses[i])
@@ -56,7 +41,10 @@ func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch
 				top5++
 			}
 		}
-		e.Images += b.N
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if n := float64(e.Images); n > 0 {
 		e.Top1, e.Loss = float64(top1)/n, sum/n
@@ -67,6 +55,37 @@ func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch
 		e.PerSecond = n / time.Since(began).Seconds()
 	}
 	return &e, nil
+}
+
+// passes runs batches through the model, counts them in the ledger, which may be
+// nil, and gives each answer to use. It returns the number of images, of which
+// limit is the most, 0 being all.
+func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger, use func(*query.Batch, *query.Clean) error) (int, error) {
+	images := 0
+	for b, err := range batches {
+		if err != nil {
+			return images, err
+		}
+		if limit > 0 && images == limit {
+			break
+		}
+		if limit > 0 && images+b.N > limit {
+			b = head(b, limit-images)
+		}
+		at := time.Now()
+		c, err := m.Evaluate(ctx, b)
+		if err != nil {
+			return images, err
+		}
+		if l != nil {
+			l.Spend(lr.Evaluation, spend(m, l, int64(b.N)), int64(b.N)*m.ForwardFLOPs(), at)
+		}
+		if err := use(b, c); err != nil {
+			return images, err
+		}
+		images += b.N
+	}
+	return images, nil
 }
 
 // head is the first n images of a batch.

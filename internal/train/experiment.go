@@ -24,8 +24,9 @@ type Experiment struct {
 	Loader    *data.Loader // of the training split
 	Tests     *data.Loader // of the test split
 	Model     query.Model
-	Local     *Local    // nil where the model can only be called
-	remote    *callable // nil where it is a network of ours
+	Local     *Local     // nil where the model can only be called
+	remote    *callable  // nil where it is a network of ours
+	align     *Alignment // nil where the objective is not contrastive
 	Selection Selection
 	Trained   []*query.Param
 	Estimator lr.Estimator
@@ -73,6 +74,7 @@ func (x *Experiment) openData() (err error) {
 	if x.TestData, err = data.Open(x.Config.Data, data.Test); err != nil {
 		return err
 	}
+	x.TestData = data.Balanced(x.TestData, x.Config.Train.EvalImages, x.Config.Data.SplitSeed)
 	if got, want := x.TestData.Classes(), x.TrainData.Classes(); len(got) != len(want) {
 		return uierr.New(fmt.Sprintf("data.path: %d classes to train on and %d to test on", len(want), len(got)), "both splits need the same classes")
 	}
@@ -107,7 +109,9 @@ func (x *Experiment) openModel() (err error) {
 		return x.openRemote()
 	}
 	labels := x.TrainData.Classes()
-	if c.Model.Path != "" {
+	if c.Objective.Kind == "contrastive" {
+		err = x.openProjection()
+	} else if c.Model.Path != "" {
 		x.Local, err = LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
 	} else {
 		x.Local, err = NewLocal(c.Model.Arch, labels, x.prompts(), uint64(c.Train.Seed))
@@ -119,12 +123,20 @@ func (x *Experiment) openModel() (err error) {
 	if err != nil {
 		return err
 	}
-	loss, err := objective.New(c.Objective.Kind)
+	loss, err := x.loss()
 	if err != nil {
 		return err
 	}
 	x.Model, err = engine(c, vit.NewNet(x.Local.Weights), src, loss, x.Warn)
 	return err
+}
+
+// loss is the config's objective.
+func (x *Experiment) loss() (objective.Objective, error) {
+	if x.align != nil {
+		return x.align.loss, nil
+	}
+	return objective.New(x.Config.Objective.Kind)
 }
 
 // Threads is the number of workers that a config asks for.
@@ -174,6 +186,10 @@ func (x *Experiment) openMethod() (err error) {
 		p := x.Model.Params()[i]
 		p.Grad = make([]float32, len(p.Data))
 		x.Trained = append(x.Trained, p)
+	}
+	if t := x.learnedTemperature(); t != nil {
+		t.Grad = make([]float32, len(t.Data))
+		x.Trained = append(x.Trained, t)
 	}
 	if x.Estimator, err = lr.New(c.Estimator.Name, x.Model, o); err != nil {
 		return err

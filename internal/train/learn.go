@@ -43,7 +43,7 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 			continue
 		}
 		v := x.Variance(t.last, t.asked)
-		sig := signals(step, x.Loader.Epoch(step), uint64(x.Config.Train.Seed), t.last.Batch, t.last.Clean)
+		sig := x.Signals(step, t.last)
 		total := 0
 		for _, n := range t.last.Counts {
 			total += n
@@ -69,5 +69,9 @@ func (x *Experiment) Variance(s *lr.Step, records []lr.Record) []float64 {
 
 // Signals are what an allocator would see on the batch of a clean pass.
 func (x *Experiment) Signals(step int, s *lr.Step) allocator.Signals {
-	return signals(step, x.Loader.Epoch(step), uint64(x.Config.Train.Seed), s.Batch, s.Clean)
+	sig := signals(step, x.Loader.Epoch(step), uint64(x.Config.Train.Seed), s.Batch, s.Clean)
+	if x.align != nil {
+		sig.Surprise = x.align.surprise(s.Clean)
+	}
+	return sig
 }

@@ -115,7 +115,7 @@ func (l *Local) Model() *checkpoint.Model {
 	m := &checkpoint.Model{Config: l.Config, Preprocessor: l.Pre, Metadata: map[string]string{"format": "pt"}}
 	for _, p := range l.Weights.Params() {
 		t := checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
-		if p.Role == "prompt" {
+		if p.Role == "prompt" || p.Role == "temperature" {
 			m.Extra = append(m.Extra, t)
 		} else {
 			m.Tensors = append(m.Tensors, t)

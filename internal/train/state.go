@@ -124,7 +124,11 @@ func (x *Experiment) fingerprint() ([]byte, error) {
 	c := x.Config
 	c.Train.Threads, c.Train.Device, c.Train.LogEvery, c.Data.Workers, c.Name, c.Extends = 0, "", 0, 0, "", ""
 	c.Train.TensorBoard = false
-	return config.Marshal(c)
+	b, err := config.Marshal(c)
+	if err == nil && x.align != nil {
+		b = append(b, x.align.digest()...)
+	}
+	return b, err
 }
 
 // LastState is what the last sound checkpoint of a run says, and its step.

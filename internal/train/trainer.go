@@ -127,7 +127,9 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 			m.Alloc = p.Params()
 		}
 	}
-	m.Accuracy = accuracy(s.Clean, b.Labels)
+	if m.Accuracy, err = x.batchAccuracy(s.Clean, b.Labels); err != nil {
+		return nil, err
+	}
 	m.Epoch = x.Loader.Epoch(t.Step - 1)
 	m.Queries = t.Ledger.Total().Queries
 	t.last, t.asked, t.clean = s, r.Records, s.Clean
@@ -145,7 +147,7 @@ func (t *Trainer) cleanPass(ctx context.Context, s *lr.Step) (err error) {
 
 func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
 	began := time.Now()
-	s.Counts, err = t.X.Allocator.Allocate(signals(t.Step, t.X.Loader.Epoch(t.Step), uint64(t.X.Config.Train.Seed), s.Batch, s.Clean), budget)
+	s.Counts, err = t.X.Allocator.Allocate(t.X.Signals(t.Step, s), budget)
 	t.Ledger.Spend(lr.Allocator, 0, 0, began)
 	return err
 }
@@ -159,6 +161,10 @@ func (t *Trainer) update(s *lr.Step, records []lr.Record, params []int) (*StepMe
 	for _, i := range params {
 		with = append(with, x.Model.Params()[i])
 	}
+	with, err := x.temperatureGradient(with, s.Clean)
+	if err != nil {
+		return nil, err
+	}
 	m.GradNorm = optim.Clip(with, x.Config.Optimizer.Clip)
 	if err := sound(m); err != nil {
 		return nil, err
@@ -166,6 +172,9 @@ func (t *Trainer) update(s *lr.Step, records []lr.Record, params []int) (*StepMe
 	x.Optimizer.Step(with, m.LR)
 	if err := finite(with); err != nil {
 		return nil, err
+	}
+	if x.align != nil {
+		x.align.loss.Bound()
 	}
 	x.Model.Touch()
 	x.Estimator.Learn(x.Model, s, records)
@@ -199,7 +208,12 @@ func finite(with []*query.Param) error {
 
 // Evaluate runs the test split and counts it.
 func (t *Trainer) Evaluate(ctx context.Context) (*Eval, error) {
-	return Evaluate(ctx, t.X.Model, t.X.Tests.Sequential(t.X.Config.Train.BatchSize), t.X.Config.Train.EvalImages, t.Ledger)
+	c := t.X.Config.Train
+	evaluate := Evaluate
+	if t.X.align != nil {
+		evaluate = t.X.align.Evaluate
+	}
+	return evaluate(ctx, t.X.Model, t.X.Tests.Sequential(c.BatchSize), c.EvalImages, t.Ledger)
 }
 
 func mean(v []float32) float64 {

@@ -27,7 +27,7 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 	a, slots := m.net.Arch, m.net.Arch.wholeSlots()
 	c := &query.Clean{Losses: make([]float32, b.N), Logits: make([]float32, b.N*a.Classes), Classes: a.Classes,
 		Features: make([]float32, b.N*a.Hidden), Dim: a.Hidden}
-	learned, err := m.couple(ctx, b, c)
+	coupled, err := m.couple(ctx, b, c)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 		if err := p.run(m.opt.Loss); err != nil {
 			return err
 		}
-		if learned == nil {
+		if !coupled {
 			copy(c.Losses[lo:hi], values(p.losses))
 		}
 		copy(c.Logits[lo*a.Classes:hi*a.Classes], values(p.logits))
@@ -57,36 +57,21 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 		}
 		return nil
 	})
-	if err == nil && learned != nil {
-		err = learned()
-	}
 	return c, err
 }
 
-// couple prepares an objective that couples the images of a batch: a forward
-// fixes the clean outputs, and their losses go to c. The function it returns
-// adds the gradient of the objective's own parameter.
-func (m *Model) couple(ctx context.Context, b *query.Batch, c *query.Clean) (func() error, error) {
+// couple prepares an objective that couples the images of a batch, and says
+// whether it is one: a forward fixes the clean outputs, and their losses go to c.
+func (m *Model) couple(ctx context.Context, b *query.Batch, c *query.Clean) (bool, error) {
 	co, ok := m.opt.Loss.(objective.Coupled)
 	if !ok {
-		return nil, nil
+		return false, nil
 	}
 	clean, err := m.Evaluate(ctx, b)
 	if err != nil {
-		return nil, err
+		return true, err
 	}
-	if err := co.Anchor(c.Losses, clean.Logits, clean.Classes); err != nil {
-		return nil, err
-	}
-	return func() error {
-		t, ok := co.(*objective.Contrastive)
-		if !ok || t.Temperature.Grad == nil {
-			return nil
-		}
-		g, err := t.LogScaleGrad(clean.Logits, clean.Classes)
-		t.Temperature.Grad[0] += g
-		return err
-	}, nil
+	return true, co.Anchor(c.Losses, clean.Logits, clean.Classes)
 }
 
 // gradProgram is the worker's gradient graph for the parameters trained now.

@@ -1,0 +1,265 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/embed"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Alignment is the text side of the contrastive objective: the embeddings that
+// a network's outputs are to point at. With pairing "class" there is one per
+// class, under the class's name; with pairing "image" one per image, under
+// data.Info.ID (such as train/cat/0001.png), which names the split, so that one
+// file can hold both.
+type Alignment struct {
+	loss    *objective.Contrastive // over the training texts; nil in an Alignment for tests alone
+	test    *objective.Contrastive // over the test texts, at the same temperature
+	byImage bool
+	width   int
+	texts   []float32 // test texts, one row per image or per class
+	classes []float32 // one row per class: its text, or the mean direction of its images' texts
+	labels  []int32   // per test image: its class
+}
+
+// Keys that a mistake in the embeddings is told under.
+const (
+	embeddingsKey     = "objective.embeddings"
+	testEmbeddingsKey = "objective.test_embeddings"
+)
+
+// openAlignment reads the embeddings that a config names for both splits.
+func openAlignment(c config.Objective, train, test data.Dataset) (*Alignment, error) {
+	set, err := readTexts(c.Embeddings, embeddingsKey)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := textsOf(set, embeddingsKey, c.Pairing, train)
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAlignment(c, set, test)
+	if err != nil {
+		return nil, err
+	}
+	if a.loss, err = contrastive(c, set.Width, texts); err != nil {
+		return nil, err
+	}
+	a.test.Temperature = a.loss.Temperature
+	return a, nil
+}
+
+// OpenTestAlignment reads the embeddings of one split alone, for an evaluation.
+func OpenTestAlignment(c config.Objective, test data.Dataset) (*Alignment, error) {
+	set, err := readTexts(c.Embeddings, embeddingsKey)
+	if err != nil {
+		return nil, err
+	}
+	return newAlignment(c, set, test)
+}
+
+// newAlignment pairs a split with its texts: those of the test file where the
+// config names one, else those of set.
+func newAlignment(c config.Objective, set *embed.Set, test data.Dataset) (*Alignment, error) {
+	a := &Alignment{byImage: c.Pairing == "image", width: set.Width}
+	key := embeddingsKey
+	if a.byImage && c.TestEmbeddings != "" {
+		key = testEmbeddingsKey
+		s, err := readTexts(c.TestEmbeddings, key)
+		if err != nil {
+			return nil, err
+		}
+		if s.Width != set.Width {
+			return nil, uierr.New(fmt.Sprintf("%s: %s: embeddings of width %d, those of %s have %d", key, s.Path, s.Width, embeddingsKey, set.Width),
+				"make both the same width")
+		}
+		set = s
+	}
+	var err error
+	if a.texts, err = textsOf(set, key, c.Pairing, test); err != nil {
+		return nil, err
+	}
+	if a.test, err = contrastive(c, a.width, a.texts); err != nil {
+		return nil, err
+	}
+	for i := range test.Len() {
+		a.labels = append(a.labels, int32(test.Info(i).Label))
+	}
+	if a.classes = a.texts; a.byImage {
+		a.classes = classMeans(a.texts, a.width, a.labels, len(test.Classes()))
+	}
+	return a, nil
+}
+
+func contrastive(c config.Objective, width int, texts []float32) (*objective.Contrastive, error) {
+	return objective.NewContrastive(objective.Options{Texts: texts, Width: width, Pairing: c.Pairing, Temperature: c.Temperature})
+}
+
+// readTexts reads a file of embeddings; what is wrong with it is told under the
+// key that names it.
+func readTexts(path, key string) (*embed.Set, error) {
+	s, err := embed.Read(path)
+	return s, under(key, err)
+}
+
+// under puts a key in front of a user's mistake.
+func under(key string, err error) error {
+	if e, ok := uierr.As(err); ok {
+		return uierr.Wrap(err, key+": "+e.What, e.Hint)
+	}
+	return err
+}
+
+// textsOf is one row per class or per image of a split.
+func textsOf(s *embed.Set, key, pairing string, ds data.Dataset) ([]float32, error) {
+	ids := ds.Classes()
+	if pairing == "image" {
+		ids = make([]string, ds.Len())
+		for i := range ids {
+			ids[i] = ds.Info(i).ID
+		}
+	}
+	rows, err := s.Rows(ids)
+	return rows, under(key, err)
+}
+
+// classMeans is the mean of the unit texts of each class's images, which stands
+// for the class in zero-shot classification.
+func classMeans(texts []float32, width int, labels []int32, classes int) []float32 {
+	out := make([]float32, classes*width)
+	for i, l := range labels {
+		t := texts[i*width : (i+1)*width]
+		var sq float64
+		for _, v := range t {
+			sq += float64(v) * float64(v)
+		}
+		for j, v := range t {
+			out[int(l)*width+j] += v / float32(math.Sqrt(sq))
+		}
+	}
+	return out
+}
+
+// Width is the number of outputs that a network needs.
+func (a *Alignment) Width() int { return a.width }
+
+// digest tells embeddings apart, so that a run is not resumed with others.
+func (a *Alignment) digest() []byte {
+	h := sha256.New()
+	for _, t := range [][]float32{a.loss.Texts(), a.texts} {
+		if err := binary.Write(h, binary.LittleEndian, t); err != nil {
+			panic(err) // a hash never fails
+		}
+	}
+	return h.Sum(nil)
+}
+
+// LoadProjection is LoadLocal for a network whose classifier is a projection to
+// embeddings: it is drawn anew unless it has that width already.
+func LoadProjection(dir string, width, prompts int, seed uint64) (*Local, error) {
+	m, err := checkpoint.LoadModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	labels := m.Config.Labels
+	if m.Classes() != width {
+		labels = projectionLabels(width)
+	}
+	return fromModel(m, labels, prompts, seed)
+}
+
+// projectionLabels name the outputs of a projection where a model has the names
+// of its classes.
+func projectionLabels(width int) []string {
+	out := make([]string, width)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s%d", projectionPrefix, i)
+	}
+	return out
+}
+
+const projectionPrefix = "embedding_"
+
+// IsProjection says whether the classifier of a network is a projection to
+// embeddings that a contrastive run made.
+func (l *Local) IsProjection() bool {
+	return len(l.Config.Labels) > 0 && l.Config.Labels[0] == projectionPrefix+"0"
+}
+
+// openProjection makes the network of a contrastive run and, where its
+// temperature is learned, adds that to the network's parameters.
+func (x *Experiment) openProjection() (err error) {
+	c := x.Config
+	if x.align, err = openAlignment(c.Objective, x.TrainData, x.TestData); err != nil {
+		return err
+	}
+	if c.Model.Path != "" {
+		x.Local, err = LoadProjection(c.Model.Path, x.align.width, x.prompts(), uint64(c.Train.Seed))
+	} else {
+		x.Local, err = NewLocal(c.Model.Arch, projectionLabels(x.align.width), x.prompts(), uint64(c.Train.Seed))
+	}
+	if err == nil && c.Objective.LearnTemperature {
+		x.Local.Weights.Own(x.align.loss.Temperature)
+	}
+	return err
+}
+
+// learnedTemperature is the temperature where it is trained, else nil.
+func (x *Experiment) learnedTemperature() *query.Param {
+	if x.align == nil || !x.Config.Objective.LearnTemperature {
+		return nil
+	}
+	return x.align.loss.Temperature
+}
+
+// temperatureGradient adds a learned temperature to the parameters of an
+// update. Its gradient is a sum over numbers that the clean pass gave
+// (objective.Contrastive.LogScaleGrad), for every estimator the same, and costs
+// no query.
+func (x *Experiment) temperatureGradient(with []*query.Param, c *query.Clean) ([]*query.Param, error) {
+	t := x.learnedTemperature()
+	if t == nil {
+		return with, nil
+	}
+	g, err := x.align.loss.LogScaleGrad(c.Logits, c.Classes)
+	t.Grad[0] = g
+	return append(with, t), err
+}
+
+// surprise is the norm of the loss's gradient by an image's outputs, which the
+// clean pass gives for nothing; nil where it cannot be told.
+func (a *Alignment) surprise(c *query.Clean) []float32 {
+	n := len(c.Losses)
+	slots, d := make([]int32, n), make([]float32, n*c.Classes)
+	for i := range slots {
+		slots[i] = int32(i)
+	}
+	if a.loss.Grad(d, c.Logits, n, c.Classes, slots, 1) != nil {
+		return nil
+	}
+	out := make([]float32, n)
+	for i := range out {
+		var sq float64
+		for _, v := range d[i*c.Classes : (i+1)*c.Classes] {
+			sq += float64(v) * float64(v)
+		}
+		out[i] = float32(math.Sqrt(sq))
+	}
+	return out
+}
+
+// batchAccuracy is the share of a clean pass that is right.
+func (x *Experiment) batchAccuracy(c *query.Clean, labels []int32) (float64, error) {
+	if x.align == nil {
+		return accuracy(c, labels), nil
+	}
+	return x.align.loss.Right(c.Logits, c.Classes)
+}
