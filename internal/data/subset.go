@@ -220,3 +220,39 @@ func Vocabulary(ds Dataset) []string {
 	}
 	return nil
 }
+
+// Balanced is a view of n images of a dataset, as many of each class as of any
+// other, or all of a class that has fewer; all images where n is 0 or more than
+// there are. Which they are depends on seed, the class's name and its images
+// alone, so that experiments which differ in nothing else look at the same ones.
+func Balanced(ds Dataset, n int, seed int64) Dataset {
+	s, ok := ds.(*subset)
+	if !ok || n <= 0 || n >= ds.Len() {
+		return ds
+	}
+	members := make([][]int, len(s.classes))
+	for _, i := range s.index {
+		c := s.label[s.source.Info(i).Label]
+		members[c] = append(members[c], i)
+	}
+	for c, m := range members {
+		h := fnv.New32a()
+		h.Write([]byte(s.classes[c]))
+		order := noise.Rand(uint64(seed), noise.Split, h.Sum32(), 1).Perm(len(m))
+		for k, o := range order {
+			order[k] = m[o]
+		}
+		members[c] = order
+	}
+	view := *s
+	view.index = nil
+	for k := 0; len(view.index) < n; k++ {
+		for _, m := range members {
+			if k < len(m) && len(view.index) < n {
+				view.index = append(view.index, m[k])
+			}
+		}
+	}
+	slices.Sort(view.index)
+	return &view
+}
