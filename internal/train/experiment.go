@@ -75,7 +75,6 @@ func (x *Experiment) openData() (err error) {
 		return err
 	}
 	x.TestData = data.Balanced(x.TestData, x.Config.Train.EvalImages, x.Config.Data.SplitSeed)
-	x.TestData = data.Balanced(x.TestData, x.Config.Train.EvalImages, x.Config.Data.SplitSeed)
 	if got, want := x.TestData.Classes(), x.TrainData.Classes(); len(got) != len(want) {
 		return uierr.New(fmt.Sprintf("data.path: %d classes to train on and %d to test on", len(want), len(got)), "both splits need the same classes")
 	}
