@@ -197,6 +197,10 @@ func (x *Experiment) openMethod() (err error) {
 	if x.Allocator, err = NewAllocator(c, c.Allocator.Name, x.Warn); err != nil {
 		return err
 	}
+	if x.Allocator.Needs().Features && x.Local == nil && len(x.Estimator.Plan(0)) > 0 {
+		return uierr.New(fmt.Sprintf("allocator.features: %s is not to be had of a %s model, which shows its answers alone", c.Allocator.Features, c.Model.Kind),
+			"set allocator.features: loss")
+	}
 	if err = x.checkDirections(src); err != nil {
 		return err
 	}
