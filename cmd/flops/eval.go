@@ -18,13 +18,19 @@ import (
 func evalCmd() *cobra.Command {
 	var f configFlags
 	var model, folder, split, ckpt string
+	var texts textFlags
 	var batch, limit int
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "eval --model DIR --data DIR", Short: "Measure a model on images", Args: cobra.NoArgs,
 		Long: `Prints top-1 accuracy, top-5 where there are more than five classes, loss and
 images per second. --data is a folder of class folders, or one that holds such a
-folder for each split. Or give the experiment and one of its checkpoints.`,
+folder for each split. Or give the experiment and one of its checkpoints.
+
+Of a model that a contrastive run aligned with embeddings, prints zero-shot top-1
+and recall at 1, 5 and 10 from images to texts and back. The embeddings are those
+of the run that the checkpoint stands in, or of --embeddings; they are found by
+the names of the classes or the ids of the images, which 'flops embed' writes.`,
 		Example: `  flops eval --model runs/cifar5/checkpoints/step-75 --data photos/test
   flops eval --config configs/cifar5.yaml --checkpoint runs/cifar5/checkpoints/step-75`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -46,7 +52,13 @@ folder for each split. Or give the experiment and one of its checkpoints.`,
 					cfg.Data.Test = "."
 				}
 			}
-			e, err := evaluate(c, cfg, batch, limit)
+			if cfg.Model.Path == "" {
+				return uierr.New("no model to evaluate", "give --checkpoint DIR: a folder under the run's checkpoints/")
+			}
+			if err := texts.apply(&cfg); err != nil {
+				return err
+			}
+			e, err := evaluate(c, cfg, texts.key(), batch, limit)
 			if err != nil {
 				return err
 			}
@@ -57,6 +69,7 @@ folder for each split. Or give the experiment and one of its checkpoints.`,
 		},
 	}
 	f.add(c)
+	texts.add(c)
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&folder, "data", "", "folder of images")
 	c.Flags().StringVar(&split, "split", "test", "split of --data, where it has splits")
@@ -75,22 +88,62 @@ func splitFolder(dir, split string) (root, name string) {
 	return filepath.Dir(filepath.Clean(dir)), filepath.Base(filepath.Clean(dir))
 }
 
-func evaluate(c *cobra.Command, cfg config.Config, batch, limit int) (*train.Eval, error) {
+// textFlags name the embeddings that a model is compared with.
+type textFlags struct{ file, pairing string }
+
+func (f *textFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&f.file, "embeddings", "", "text embeddings: .safetensors, .npy or .parquet")
+	c.Flags().StringVar(&f.pairing, "pairing", "", "class or image: what --embeddings has one for (default: as the run had)")
+	must(c.RegisterFlagCompletionFunc("pairing", cobra.FixedCompletions(config.Enums["objective.pairing"], cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// key is what mistakes in the embeddings are told under.
+func (f *textFlags) key() string {
+	if f.file != "" {
+		return "--embeddings"
+	}
+	return "objective.embeddings"
+}
+
+// apply settles the objective that the model is measured by: the experiment's,
+// or failing that the one of the run folder around the checkpoint, with what the
+// flags say instead.
+func (f *textFlags) apply(cfg *config.Config) error {
+	if around := filepath.Join(cfg.Model.Path, "..", "..", "config.yaml"); cfg.Objective.Kind != "contrastive" {
+		if _, err := os.Stat(around); err == nil {
+			r, err := config.Load(around, nil)
+			if err != nil {
+				return err
+			}
+			cfg.Objective = r.Config.Objective
+		}
+	}
+	if f.file != "" {
+		cfg.Objective.Kind, cfg.Objective.Embeddings, cfg.Objective.TestEmbeddings = "contrastive", f.file, ""
+	}
+	switch {
+	case f.pairing == "":
+	case f.pairing != "class" && f.pairing != "image":
+		return uierr.New(fmt.Sprintf("--pairing: no pairing %q", f.pairing), "use class (one text per class) or image (one text per image)")
+	default:
+		cfg.Objective.Pairing = f.pairing
+	}
+	return nil
+}
+
+func evaluate(c *cobra.Command, cfg config.Config, key string, batch, limit int) (*train.Eval, error) {
 	ds, err := data.Open(cfg.Data, data.Test)
 	if err != nil {
 		return nil, err
 	}
 	defer ds.Close()
-	if cfg.Model.Path == "" {
-		return nil, uierr.New("no model to evaluate", "give --checkpoint DIR: a folder under the run's checkpoints/")
-	}
 	l, err := train.LoadLocal(cfg.Model.Path, nil, 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	labels, err := matchLabels(ds.Classes(), l.Config.Labels, cfg.Model.Path)
-	if err != nil {
-		return nil, err
+	aligned := cfg.Objective.Kind == "contrastive"
+	if l.IsProjection() && !aligned {
+		return nil, uierr.New(fmt.Sprintf("the model %s is aligned with embeddings, and none are named", cfg.Model.Path), "give --embeddings FILE, and --pairing image where it has one per image")
 	}
 	cfg.Data.Augment = nil
 	t, err := l.Transform(cfg.Data)
@@ -108,6 +161,17 @@ func evaluate(c *cobra.Command, cfg config.Config, batch, limit int) (*train.Eva
 	}
 	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: cfg.Train.Threads, Loss: ce})
 	defer m.Close()
+	if aligned {
+		a, err := train.OpenTestAlignment(cfg.Objective, key, l, ds)
+		if err != nil {
+			return nil, err
+		}
+		return a.Evaluate(c.Context(), m, loader.Sequential(batch), limit, nil)
+	}
+	labels, err := matchLabels(ds.Classes(), l.Config.Labels, cfg.Model.Path)
+	if err != nil {
+		return nil, err
+	}
 	return train.Evaluate(c.Context(), m, train.Relabel(loader.Sequential(batch), labels), limit, nil)
 }
 
@@ -144,10 +208,30 @@ func short(names []string) string {
 
 func printEval(c *cobra.Command, e *train.Eval) error {
 	w := c.OutOrStdout()
-	fmt.Fprintf(w, "top-1 %.4f", e.Top1)
+	r := e.Retrieval
+	if r == nil {
+		fmt.Fprintf(w, "top-1 %.4f", e.Top1)
+	} else {
+		fmt.Fprintf(w, "zero-shot top-1 %.4f", r.ZeroShot)
+	}
 	if e.Top5 != nil {
 		fmt.Fprintf(w, ", top-5 %.4f", *e.Top5)
 	}
 	_, err := fmt.Fprintf(w, ", loss %.4f on %d images (%.0f images/s)\n", e.Loss, e.Images, e.PerSecond)
-	return err
+	if r == nil || err != nil {
+		return err
+	}
+	for _, way := range []struct {
+		name   string
+		recall []float64
+	}{{"image to text", r.ImageToText}, {"text to image", r.TextToImage}} {
+		fmt.Fprint(w, way.name)
+		for i, k := range train.RecallAt {
+			fmt.Fprintf(w, "  recall@%d %.4f", k, way.recall[i])
+		}
+		if _, err = fmt.Fprintln(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }

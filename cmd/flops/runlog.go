@@ -61,7 +61,7 @@ func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {
 }
 
 func (l *runLog) Evaluated(step int, e *train.Eval) {
-	l.line("step %d: test accuracy %.4f, loss %.4f on %d images", step, e.Top1, e.Loss, e.Images)
+	l.line("step %d: %s %.4f, loss %.4f on %d images", step, e.Measure(), e.Top1, e.Loss, e.Images)
 	l.next.Evaluated(step, e)
 }
 

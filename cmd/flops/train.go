@@ -152,7 +152,7 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 		fmt.Fprintf(text, "stopped after step %d: %s\n", out.Step, out.Stopped)
 	}
 	if out.Eval != nil {
-		fmt.Fprintf(text, "test accuracy %.4f (best %.4f), loss %.4f on %d images\n", out.Eval.Top1, out.Best.Top1, out.Eval.Loss, out.Eval.Images)
+		fmt.Fprintf(text, "%s %.4f (best %.4f), loss %.4f on %d images\n", out.Eval.Measure(), out.Eval.Top1, out.Best.Top1, out.Eval.Loss, out.Eval.Images)
 	}
 	fmt.Fprintf(text, "checkpoint %s\n", out.Dir)
 	return nil
@@ -227,7 +227,9 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
 	fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)), c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
 	fmt.Fprintf(w, "data       %d training, %d test images, %d classes\n", x.TrainData.Len(), x.TestData.Len(), len(x.TrainData.Classes()))
-	if x.Local != nil && x.Local.NewHead && c.Model.Path != "" {
+	if c.Objective.Kind == "contrastive" {
+		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", c.Objective.Pairing, x.Local.Weights.Arch.Classes, c.Objective.Embeddings)
+	} else if x.Local != nil && x.Local.NewHead && c.Model.Path != "" {
 		fmt.Fprintln(w, "classifier new: the data's classes are not the model's")
 	}
 	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", c.Train.Device, kernel.Describe(), train.Threads(c))
@@ -305,7 +307,7 @@ func (v *watcher) Evaluated(step int, e *train.Eval) {
 	if v.p == nil {
 		v.p = ui.NewProgress(v.w, v.format, step, v.steps)
 	}
-	v.p.Line("eval", fmt.Sprintf("step %d: test accuracy %.4f, loss %.4f (%d images, %.0f images/s)", step, e.Top1, e.Loss, e.Images, e.PerSecond),
+	v.p.Line("eval", fmt.Sprintf("step %d: %s %.4f, loss %.4f (%d images, %.0f images/s)", step, e.Measure(), e.Top1, e.Loss, e.Images, e.PerSecond),
 		map[string]any{"step": step, "top1": e.Top1, "loss": e.Loss, "images": e.Images})
 }
 

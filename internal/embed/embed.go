@@ -16,6 +16,7 @@ package embed
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -55,22 +56,32 @@ func Read(path string) (*Set, error) {
 	return s, s.validate()
 }
 
+// writers are the formats that Write knows, by the end of a file's name.
+var writers = map[string]func(string, *Set) error{".safetensors": writeSafetensors, ".npy": writeNPY, ".parquet": writeParquet}
+
+// CheckFormat refuses a file's name that says no format.
+func CheckFormat(path string) error {
+	ext := strings.ToLower(filepath.Ext(path))
+	if writers[ext] == nil {
+		return uierr.New(fmt.Sprintf("%s: embeddings are not written to %q files", path, ext), "name a .safetensors, .npy or .parquet file")
+	}
+	return nil
+}
+
 // Write writes embeddings in the format that the file's name ends with, whole or
 // not at all.
 func Write(path string, s *Set) error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	switch ext := strings.ToLower(filepath.Ext(path)); ext {
-	case ".safetensors":
-		return writeSafetensors(path, s)
-	case ".npy":
-		return writeNPY(path, s)
-	case ".parquet":
-		return writeParquet(path, s)
-	default:
-		return uierr.New(fmt.Sprintf("%s: embeddings are not written to %q files", path, ext), "name a .safetensors, .npy or .parquet file")
+	if err := CheckFormat(path); err != nil {
+		return err
 	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "name a file in a folder that can be written")
+	}
+	return writers[strings.ToLower(filepath.Ext(path))](path, s)
 }
 
 func (s *Set) validate() error {

@@ -12,6 +12,9 @@ func init() {
 	Register("contrastive", func(o Options) (Objective, error) { return NewContrastive(o) })
 }
 
+// LogScale is the name of the temperature's parameter, in a checkpoint too.
+const LogScale = "objective.log_scale"
+
 // maxLogScale bounds the learned temperature to 0.01 and above, as CLIP does
 // (Radford et al. 2021, section 2.5: logits scaled by at most 100).
 var maxLogScale = math.Log(100)
@@ -91,7 +94,7 @@ func NewContrastive(o Options) (*Contrastive, error) {
 	}
 	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: o.Pairing == "image", rows: o.RowsOnly,
 		texts: make([]float64, len(o.Texts)),
-		Temperature: &query.Param{Name: "objective.log_scale", Shape: []int{1},
+		Temperature: &query.Param{Name: LogScale, Shape: []int{1},
 			Data: []float32{float32(-math.Log(o.Temperature))}, Role: "temperature"}}
 	for k := range c.count {
 		t := o.Texts[k*o.Width : (k+1)*o.Width]

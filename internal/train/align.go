@@ -46,7 +46,7 @@ func openAlignment(c config.Objective, train, test data.Dataset) (*Alignment, er
 	if err != nil {
 		return nil, err
 	}
-	a, err := newAlignment(c, set, test)
+	a, err := newAlignment(c, set, embeddingsKey, test)
 	if err != nil {
 		return nil, err
 	}
@@ -57,31 +57,40 @@ func openAlignment(c config.Objective, train, test data.Dataset) (*Alignment, er
 	return a, nil
 }
 
-// OpenTestAlignment reads the embeddings of one split alone, for an evaluation.
-func OpenTestAlignment(c config.Objective, test data.Dataset) (*Alignment, error) {
-	set, err := readTexts(c.Embeddings, embeddingsKey)
+// OpenTestAlignment reads the embeddings of one split, for an evaluation of a
+// network whose projection has their width; its loss is at the temperature that
+// the network was trained to, where it was. key is what mistakes in
+// c.Embeddings are told under.
+func OpenTestAlignment(c config.Objective, key string, l *Local, test data.Dataset) (*Alignment, error) {
+	set, err := readTexts(c.Embeddings, key)
 	if err != nil {
 		return nil, err
 	}
-	return newAlignment(c, set, test)
+	if err := under(key, set.CheckWidth(l.Weights.Arch.Classes)); err != nil {
+		return nil, err
+	}
+	a, err := newAlignment(c, set, key, test)
+	if err == nil && len(l.logScale) == 1 {
+		a.test.Temperature.Data[0] = l.logScale[0]
+		a.test.Bound()
+	}
+	return a, err
 }
 
 // newAlignment pairs a split with its texts: those of the test file where the
-// config names one, else those of set.
-func newAlignment(c config.Objective, set *embed.Set, test data.Dataset) (*Alignment, error) {
+// config names one, else those of set, which key names.
+func newAlignment(c config.Objective, set *embed.Set, key string, test data.Dataset) (*Alignment, error) {
 	a := &Alignment{byImage: c.Pairing == "image", width: set.Width}
-	key := embeddingsKey
 	if a.byImage && c.TestEmbeddings != "" {
-		key = testEmbeddingsKey
-		s, err := readTexts(c.TestEmbeddings, key)
+		s, err := readTexts(c.TestEmbeddings, testEmbeddingsKey)
 		if err != nil {
 			return nil, err
 		}
 		if s.Width != set.Width {
-			return nil, uierr.New(fmt.Sprintf("%s: %s: embeddings of width %d, those of %s have %d", key, s.Path, s.Width, embeddingsKey, set.Width),
+			return nil, uierr.New(fmt.Sprintf("%s: %s: embeddings of width %d, those of %s have %d", testEmbeddingsKey, s.Path, s.Width, key, set.Width),
 				"make both the same width")
 		}
-		set = s
+		set, key = s, testEmbeddingsKey
 	}
 	var err error
 	if a.texts, err = textsOf(set, key, c.Pairing, test); err != nil {
@@ -147,9 +156,6 @@ func classMeans(texts []float32, width int, labels []int32, classes int) []float
 	}
 	return out
 }
-
-// Width is the number of outputs that a network needs.
-func (a *Alignment) Width() int { return a.width }
 
 // digest tells embeddings apart, so that a run is not resumed with others.
 func (a *Alignment) digest() []byte {

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
@@ -12,8 +11,8 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Alignment measures are taken at these numbers of nearest neighbours.
-var recallAt = []int{1, 5, 10}
+// RecallAt are the numbers of nearest neighbours that Retrieval looks at.
+var RecallAt = []int{1, 5, 10}
 
 // Retrieval is how well images and texts find one another by cosine.
 type Retrieval struct {
@@ -22,7 +21,7 @@ type Retrieval struct {
 	// class. With pairing "image" the mean of the unit texts of a class's images
 	// stands for the class.
 	ZeroShot float64 `json:"zero_shot_top1"`
-	// ImageToText and TextToImage are recall at 1, 5 and 10 among the images
+	// ImageToText and TextToImage are recall at RecallAt among the images
 	// evaluated and the distinct texts of them (objective.RecallAt).
 	ImageToText []float64 `json:"image_to_text"`
 	TextToImage []float64 `json:"text_to_image"`
@@ -57,9 +56,6 @@ func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Se
 	var labels []int32
 	var sum float64
 	n, err := passes(ctx, m, batches, limit, l, func(b *query.Batch, c *query.Clean) error {
-		if c.Classes != a.width {
-			return uierr.New(fmt.Sprintf("%s: embeddings of width %d, the model's projection has %d", embeddingsKey, a.width, c.Classes), "give the embeddings that the model was aligned with")
-		}
 		images = append(images, c.Logits...)
 		for i := range b.N {
 			sum += float64(c.Losses[i])
@@ -79,7 +75,7 @@ func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Se
 	if r.ZeroShot, err = objective.ZeroShot(images, a.classes, a.width, labels); err != nil {
 		return nil, err
 	}
-	found, err := objective.RecallAt(images, texts, a.width, recallAt...)
+	found, err := objective.RecallAt(images, texts, a.width, RecallAt...)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -19,6 +20,8 @@ type Local struct {
 	// NewHead says that the classifier is fresh because the data has other
 	// classes than the model.
 	NewHead bool
+
+	logScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty
 }
 
 // ArchOf is the architecture that a config.json describes.
@@ -39,6 +42,9 @@ func LoadLocal(dir string, labels []string, prompts int, seed uint64) (*Local, e
 
 func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (*Local, error) {
 	l := &Local{Config: m.Config, Pre: m.Preprocessor}
+	if t, ok := m.Tensor(objective.LogScale); ok {
+		l.logScale = t.Data
+	}
 	if labels == nil {
 		labels = m.Config.Labels
 	}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/embed"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+	"github.com/spf13/cobra"
+)
+
+// embedFlags are those of 'flops embed'.
+type embedFlags struct {
+	configFlags
+	model, folder, split, layer, output string
+	texts                               bool
+	classes                             []string
+	width, batch                        int
+	seed                                uint64
+}
+
+func embedCmd() *cobra.Command {
+	var f embedFlags
+	c := &cobra.Command{
+		Use: "embed --output FILE", Short: "Write embeddings of images, or texts to align with", Args: cobra.NoArgs,
+		Long: `Writes embeddings with an id each, in the format that the file's name ends with:
+.safetensors, .npy (ids in FILE.ids.txt) or .parquet.
+
+With --model, those of the images of --data or of the experiment's data, under
+the id by which a contrastive run pairs them, such as test/cat/0001.png. --layer
+says what of the model: the cls token after the last norm, or the projection
+that a contrastive run made of the classifier (auto: the projection where there
+is one).
+
+With --texts, stand-ins for the output of a text encoder that the experiment
+needs: with objective.pairing image the words that describe each drawn image
+(data.kind shapes) as ones among zeros; with class, or with --classes and no
+experiment, fixed orthogonal vectors that a seed and the class's name decide.`,
+		Example: `  flops embed --model runs/cifar5/checkpoints/step-75 --data photos --output photos.npy
+  flops embed --texts --config configs/shapes-align.yaml
+  flops embed --texts --classes cat,dog --width 16 --output classes.safetensors`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			s, err := f.make(c.Context())
+			if err != nil {
+				return err
+			}
+			if err := embed.Write(f.output, s); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%d embeddings of width %d in %s\n", s.Len(), s.Width, f.output)
+			return err
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
+	c.Flags().StringVar(&f.folder, "data", "", "folder of images: class folders, or such a folder for each split")
+	c.Flags().StringVar(&f.split, "split", "test", "train, validation or test")
+	c.Flags().StringVar(&f.layer, "layer", "auto", "auto, cls or projection")
+	c.Flags().StringVarP(&f.output, "output", "o", "", "file to write (--texts with an experiment: objective.embeddings)")
+	c.Flags().BoolVar(&f.texts, "texts", false, "write the texts that an experiment aligns images with")
+	c.Flags().StringSliceVar(&f.classes, "classes", nil, "--texts: names of the classes, where there is no experiment")
+	c.Flags().IntVar(&f.width, "width", 16, "--texts: width of the vectors of classes")
+	c.Flags().Uint64Var(&f.seed, "seed", 0, "--texts: seed of the vectors of classes")
+	c.Flags().IntVar(&f.batch, "batch", 64, "images at a time")
+	return c
+}
+
+// make is the embeddings that the flags ask for; a name for the output that no
+// format has is told before they are computed.
+func (f *embedFlags) make(ctx context.Context) (*embed.Set, error) {
+	cfg := config.Default()
+	if f.path != "" {
+		var err error
+		if cfg, err = f.load(); err != nil {
+			return nil, err
+		}
+	}
+	if f.texts && f.output == "" {
+		f.output = cfg.Objective.Embeddings
+	}
+	switch {
+	case f.output == "":
+		return nil, uierr.New("embed has nowhere to write", "give --output FILE.safetensors, .npy or .parquet")
+	case f.texts == (f.model != ""):
+		return nil, uierr.New("embed writes either embeddings of images or texts", "give --model DIR with --data DIR or --config FILE, or give --texts")
+	}
+	if err := embed.CheckFormat(f.output); err != nil {
+		return nil, err
+	}
+	if f.texts {
+		return f.makeTexts(cfg)
+	}
+	return f.images(ctx, cfg)
+}
+
+func (f *embedFlags) makeTexts(cfg config.Config) (*embed.Set, error) {
+	if f.path == "" {
+		if len(f.classes) == 0 {
+			return nil, uierr.New("--texts: of what is not said", "give --config FILE or --classes NAME,NAME")
+		}
+		return embed.OfClasses(f.classes, f.width, f.seed)
+	}
+	if cfg.Objective.Kind != "contrastive" {
+		return nil, uierr.New(fmt.Sprintf("%s: objective.kind %s needs no texts", f.path, cfg.Objective.Kind), "give an experiment of objective.kind: contrastive")
+	}
+	var sets []data.Dataset
+	for _, split := range []string{data.Train, data.Test} {
+		ds, err := data.Open(cfg.Data, split)
+		if err != nil {
+			return nil, err
+		}
+		defer ds.Close()
+		sets = append(sets, ds)
+	}
+	if cfg.Objective.Pairing == "class" {
+		return embed.OfClasses(sets[0].Classes(), f.width, f.seed)
+	}
+	return embed.Captions(sets...)
+}
+
+// images is what a model makes of the images of a split.
+func (f *embedFlags) images(ctx context.Context, cfg config.Config) (*embed.Set, error) {
+	split := f.split
+	switch {
+	case f.folder != "":
+		cfg.Data = config.Default().Data
+		cfg.Data.Path, cfg.Data.Test = splitFolder(f.folder, f.split)
+		split = data.Test
+	case f.path == "":
+		return nil, uierr.New("embed has no images", "give --data DIR or --config FILE")
+	}
+	ds, err := data.Open(cfg.Data, split)
+	if err != nil {
+		return nil, err
+	}
+	defer ds.Close()
+	l, err := train.LoadLocal(f.model, nil, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	projection := f.layer == "projection"
+	switch f.layer {
+	case "cls", "projection":
+	case "auto":
+		projection = l.IsProjection()
+	default:
+		return nil, uierr.New(fmt.Sprintf("--layer: no layer %q", f.layer), "use auto, cls or projection")
+	}
+	cfg.Data.Augment = nil
+	t, err := l.Transform(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	loader, err := data.NewLoader(ds, data.LoaderConfig{BatchSize: 1, Transform: t})
+	if err != nil {
+		return nil, err
+	}
+	defer loader.Close()
+	ce, err := objective.New("cross_entropy")
+	if err != nil {
+		return nil, err
+	}
+	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: cfg.Train.Threads, Loss: ce})
+	defer m.Close()
+	return embedAll(ctx, m, ds, loader.Sequential(f.batch), projection)
+}
+
+// embedAll runs a dataset through a model and keeps one layer's outputs.
+func embedAll(ctx context.Context, m *vit.Model, ds data.Dataset, batches iter.Seq2[*query.Batch, error], projection bool) (*embed.Set, error) {
+	s := &embed.Set{}
+	for b, err := range batches {
+		if err != nil {
+			return nil, err
+		}
+		clear(b.Labels) // no loss is wanted, and the data's classes may be more than the model's
+		c, err := m.Evaluate(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		rows := c.Features
+		if s.Width = c.Dim; projection {
+			rows, s.Width = c.Logits, c.Classes
+		}
+		s.Data = append(s.Data, rows...)
+		for _, i := range b.Index {
+			s.IDs = append(s.IDs, ds.Info(int(i)).ID)
+		}
+	}
+	return s, nil
+}
