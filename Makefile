@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-FUZZTIME ?= 5s
+FUZZTIME ?= 3s
 
 .PHONY: all help build demo test race fuzz bench lint tidy smoke readme reproduce check dist ptx build-gpu gpu-test clean
 
@@ -26,7 +26,7 @@ test: ## every test
 race: ## the tests under the race detector, on the portable kernels
 	scripts/check-race.sh
 
-fuzz: ## every fuzz target for FUZZTIME (5s) each
+fuzz: ## every fuzz target for FUZZTIME (3s) each
 	FUZZTIME=$(FUZZTIME) scripts/check-fuzz.sh
 
 lint: ## gofmt, vet on three systems, staticcheck
@@ -48,7 +48,7 @@ readme: build ## every command of the README, on small stand-ins for its data
 reproduce: build ## the short form of the reproduction, where there is one
 	@if [ -x scripts/reproduce.sh ]; then scripts/reproduce.sh --short; else echo "reproduce: skipped, no scripts/reproduce.sh"; fi
 
-check: lint tidy test race smoke readme reproduce ## all that CI runs
+check: lint tidy test race fuzz gpu-test smoke readme reproduce ## all that CI runs
 
 bench: build ## the engine's speed, beside PyTorch where it is installed
 	$(GO) test -run xxx -bench . -benchtime 3x ./internal/bench
