@@ -27,7 +27,7 @@ func compareCmd() *cobra.Command {
 		Long: `Trains an experiment once per arm and seed, each run in a process of its own and
 at an equal number of queries of training: those of clean passes and of the
 allocator count, evaluations are apart. An arm with match: flops (bp) gets equal
-floating-point operations instead. Prints and saves the mean test accuracy with
+floating-point operations instead, one with match: steps equal steps. Prints and saves the mean test accuracy with
 its 95% interval, the difference to the first arm over the same seeds, and what it
 took. A comparison that was stopped goes on when the same command is given again.
 

@@ -20,13 +20,14 @@ import (
 const (
 	MatchQueries = "queries" // the queries of training, clean passes and the allocator's included
 	MatchFLOPs   = "flops"   // the floating-point operations of training
+	MatchSteps   = "steps"   // the steps, whatever they cost
 )
 
 // Arm is one setting: the experiment with some keys changed.
 type Arm struct {
 	Name  string   `yaml:"name" json:"name"`
 	Set   []string `yaml:"set" json:"set"`     // key=value, as --set takes them
-	Match string   `yaml:"match" json:"match"` // queries (the default) or flops
+	Match string   `yaml:"match" json:"match"` // queries (the default), flops or steps
 }
 
 // maxArmsFile is the largest arms file that is read.
@@ -175,8 +176,8 @@ func check(path string, arms []Arm, lines []int) error {
 			return uierr.New(fmt.Sprintf("%s: %q is no name of an arm", where, a.Name), "a name has letters, digits, '-', '_' and '.', at most 40, and is also the folder of its runs")
 		case seen[strings.ToLower(a.Name)]:
 			return uierr.New(fmt.Sprintf("%s: two arms are called %s", where, a.Name), "give each a name of its own")
-		case a.Match != MatchQueries && a.Match != MatchFLOPs:
-			return uierr.New(fmt.Sprintf("%s: match: %q", where, a.Match), "match is queries or flops")
+		case !slices.Contains([]string{MatchQueries, MatchFLOPs, MatchSteps}, a.Match):
+			return uierr.New(fmt.Sprintf("%s: match: %q", where, a.Match), "match is queries, flops or steps")
 		}
 		seen[strings.ToLower(a.Name)] = true
 	}

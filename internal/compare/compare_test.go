@@ -112,6 +112,7 @@ train: {steps: 5, batch_size: 8}
 	if err != nil {
 		t.Fatal(err)
 	}
+	arms = append(arms, Arm{"bp-steps", arms[4].Set, MatchSteps})
 	p, err := MakePlan(Options{Config: path, Seeds: 2, Points: 3, Device: func(*config.Config) error { return nil }}, arms)
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +126,12 @@ train: {steps: 5, batch_size: 8}
 			t.Fatal(err)
 		}
 		steps := int64(p.Configs[i].Train.Steps)
+		if a.Match == MatchSteps {
+			if steps != 5 {
+				t.Errorf("%s: %d steps, the experiment has 5", a.Name, steps)
+			}
+			continue
+		}
 		if a.Match == MatchFLOPs {
 			if f := steps * k.flops; f > p.FLOPs || f+k.flops <= p.FLOPs {
 				t.Errorf("%s: %d operations of %d", a.Name, f, p.FLOPs)
@@ -135,7 +142,7 @@ train: {steps: 5, batch_size: 8}
 			t.Errorf("%s: %d steps of %d queries for %d", a.Name, steps, k.queries, p.Target)
 		}
 	}
-	if n := len(p.Runs()); n != 10 {
+	if n := len(p.Runs()); n != 12 {
 		t.Errorf("%d runs", n)
 	}
 }

@@ -32,6 +32,7 @@ type Plan struct {
 	Configs []config.Config // parallel to Arms, with the first seed
 	Target  int64           // queries of each run's training, 0 where MaxTotal rules
 	FLOPs   int64           // floating-point operations of the experiment's training
+	Steps   int             // of the experiment's training
 }
 
 // MakePlan resolves the arms and opens each once, so that a mistake in any of
@@ -56,14 +57,14 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 	if base.perturbations == 0 {
 		return nil, uierr.New("estimator.name: bp asks no queries, so nothing can be compared at equal queries", "name an experiment with another estimator, and bp as an arm")
 	}
-	steps := int64(p.Base.Train.Steps)
-	p.Target, p.FLOPs = steps*base.queries, steps*base.flops
+	p.Steps = p.Base.Train.Steps
+	p.Target, p.FLOPs = int64(p.Steps)*base.queries, int64(p.Steps)*base.flops
 	switch {
 	case o.Queries > 0:
 		p.FLOPs = int64(float64(o.Queries) / float64(base.queries) * float64(base.flops))
-		p.Target = o.Queries
+		p.Target, p.Steps = o.Queries, base.steps(o.Queries)
 	case p.Base.Budget.MaxQueries > 0:
-		p.Target = 0
+		p.Target, p.Steps = 0, base.steps(p.Base.Budget.MaxQueries)
 	}
 	for _, a := range arms {
 		c, err := p.arm(a)
@@ -101,6 +102,9 @@ type cost struct {
 	perturbations        int
 }
 
+// steps is how many steps so many queries pay for, the last of them smaller.
+func (c cost) steps(queries int64) int { return int((queries + c.queries - 1) / c.queries) }
+
 // open builds an experiment and closes it again.
 func (p *Plan) open(c config.Config) (cost, error) {
 	x, err := train.Open(c, func(string) {})
@@ -129,16 +133,18 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 			return c, uierr.New("match: flops, and the operations of this model are not known", "use match: queries")
 		}
 		c.Train.Steps, c.Budget.MaxQueries = int(max(1, p.FLOPs/k.flops)), 0
+	case a.Match == MatchSteps:
+		c.Train.Steps, c.Budget.MaxQueries = p.Steps, 0
 	case k.perturbations == 0:
-		return c, uierr.New("estimator.name: bp asks no queries, so it cannot match by queries", "give the arm match: flops")
+		return c, uierr.New("estimator.name: bp asks no queries, so it cannot match by queries", "give the arm match: flops or match: steps")
 	case p.Target == 0:
-		c.Train.Steps = int((c.Budget.MaxQueries + k.queries - 1) / k.queries)
+		c.Train.Steps = k.steps(c.Budget.MaxQueries)
 	default:
 		least := int64(c.Train.BatchSize) * (1 + int64(c.Allocator.MinQueries*k.perturbations))
 		if p.Target < least {
 			return c, uierr.New(fmt.Sprintf("%d queries do not pay for one step", p.Target), fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries for each of them; raise --queries", least, c.Train.BatchSize, c.Allocator.MinQueries*k.perturbations))
 		}
-		c.Train.Steps = int((p.Target + k.queries - 1) / k.queries)
+		c.Train.Steps = k.steps(p.Target)
 	}
 	c.Train.EvalEvery = max(1, (c.Train.Steps+p.Points-1)/p.Points)
 	c.Checkpoint.Every, c.Checkpoint.KeepLast, c.Checkpoint.KeepBest = c.Train.EvalEvery, 1, false
@@ -178,18 +184,19 @@ func (p *Plan) ConfigOf(r Run) config.Config {
 
 // Describe says in one line what is equal between the arms.
 func (p *Plan) Describe() string {
-	var flops []string
+	names := map[string][]string{}
 	for _, a := range p.Arms {
-		if a.Match == MatchFLOPs {
-			flops = append(flops, a.Name)
-		}
+		names[a.Match] = append(names[a.Match], a.Name)
 	}
 	s := fmt.Sprintf("%d queries of training per run, evaluations apart", p.Target)
 	if p.Target == 0 {
 		s = fmt.Sprintf("%d queries per run, evaluations included", p.Base.Budget.MaxQueries)
 	}
-	if len(flops) > 0 {
-		s += fmt.Sprintf("; %s: equal operations", strings.Join(flops, ", "))
+	if n := names[MatchFLOPs]; n != nil {
+		s += fmt.Sprintf("; %s: equal operations", strings.Join(n, ", "))
+	}
+	if n := names[MatchSteps]; n != nil {
+		s += fmt.Sprintf("; %s: %d steps", strings.Join(n, ", "), p.Steps)
 	}
 	return s
 }
