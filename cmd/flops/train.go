@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -120,10 +122,8 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 		return err
 	}
 	printPlan(text, x, dir)
-	if !resume {
-		if err := writeRunFiles(x, dir); err != nil {
-			return err
-		}
+	if err := writeRunFiles(x, dir, resume); err != nil {
+		return err
 	}
 	view := &watcher{p: nil, w: w, format: format, steps: cfg.Train.Steps, warn: warn}
 	log := openLog(dir, warn, view)
@@ -184,8 +184,15 @@ func runFolder(dir, name string, resume bool) (string, error) {
 	return dir, nil
 }
 
-// writeRunFiles writes the resolved experiment and where it runs.
-func writeRunFiles(x *train.Experiment, dir string) error {
+// writeRunFiles writes the resolved experiment and where it runs. A resumed run
+// has both, unless it was killed between the two: then the second is written now.
+func writeRunFiles(x *train.Experiment, dir string, resume bool) error {
+	if resume {
+		if _, err := os.Stat(filepath.Join(dir, "env.json")); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return train.WriteEnv(fsys.OS, dir, x.Describe(versionString(), data.Checksum(x.TrainData)))
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return uierr.Wrap(err, fmt.Sprintf("run folder %s: %v", dir, err), "name a folder that can be written with --output")
 	}
