@@ -47,7 +47,21 @@ func (h *Handler) infer(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(headerLength, fmt.Sprint(len(head)))
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(len(head)+len(tail)))
-	_, _ = w.Write(append(head, tail...)) // a client that is gone needs no answer
+	_, err = w.Write(append(head, tail...))
+	if err = errors.Join(err, http.NewResponseController(w).Flush()); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		h.takeBack(n)
+	}
+}
+
+// takeBack counts an answer as failed that never reached its client, which will
+// ask again. It was counted before it was written, so that a client which has
+// it finds it in the stats.
+func (h *Handler) takeBack(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stats.Requests--
+	h.stats.Images -= int64(n)
+	h.stats.Failed++
 }
 
 // answer reads a request, asks the model and writes the answer's document and,

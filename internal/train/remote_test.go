@@ -36,10 +36,12 @@ func (silent) Evaluated(int, *Eval)          {}
 func (silent) Saved(int, string)             {}
 func (silent) Warned(string)                 {}
 
-func remoteRun(t *testing.T, url, dir string, max int64, resume bool) *Trainer {
+// openRemoteRun is an experiment on shapes with the model sums behind url.
+func openRemoteRun(t *testing.T, url string, max int64) *Experiment {
 	t.Helper()
 	c := config.Default()
 	c.Model.Kind, c.Model.URL, c.Model.Name, c.Model.MaxBatch = "remote", url, "sums", 8
+	c.Model.Retries, c.Model.Timeout = 1, "500ms"
 	c.Data.Kind, c.Data.Size, c.Data.Count, c.Data.TestCount = "shapes", 16, 32, 16
 	c.Prompt.Kind, c.Prompt.Width, c.Prompt.Mapping.Kind, c.Prompt.Mapping.Images = "frame", 2, "learned", 2
 	c.Sites = config.Sites{Blocks: "none"}
@@ -47,13 +49,24 @@ func remoteRun(t *testing.T, url, dir string, max int64, resume bool) *Trainer {
 	c.Budget.QueriesPerImage, c.Budget.MaxQueries = 4, max
 	c.Train.Steps, c.Train.BatchSize, c.Train.EvalEvery, c.Train.Device = 50, 8, 3, "cpu"
 	c.Checkpoint.Every, c.Checkpoint.KeepLast = 2, 0
-	x, err := Open(c, nil)
+	x, err := Open(c, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return x
+}
+
+func tryRemoteRun(t *testing.T, url, dir string, max int64, resume bool) (last *Trainer, err error) {
+	t.Helper()
+	x := openRemoteRun(t, url, max)
 	defer x.Close()
-	var last *Trainer
 	_, err = Run(context.Background(), x, RunOptions{Dir: dir, Resume: resume, Watch: silent{}, Each: func(tr *Trainer) error { last = tr; return nil }})
+	return last, err
+}
+
+func remoteRun(t *testing.T, url, dir string, max int64, resume bool) *Trainer {
+	t.Helper()
+	last, err := tryRemoteRun(t, url, dir, max, resume)
 	if err != nil {
 		t.Fatal(err)
 	}
