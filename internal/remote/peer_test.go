@@ -3,8 +3,11 @@ package remote
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,13 +17,71 @@ import (
 	"github.com/flops-vit/flops/internal/query"
 )
 
-// TestPeer runs against a server that is not ours: any that serves a model
-// named vit over images, at FLOPS_PEER_URL, and answers GET /stats. Requests it
-// fails are asked again, and both ends count the same.
+// startPeer runs the Python server of the shared folder, which fails one request
+// in five, and returns its address.
+func startPeer(t *testing.T) string {
+	shared := os.Getenv("FLOPS_SHARED")
+	if shared == "" {
+		shared = "../../../shared"
+	}
+	shared, err := filepath.Abs(shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(shared, "peer", "serve_oip.py")
+	if _, err := os.Stat(script); err != nil {
+		t.Skip("no peer/serve_oip.py in the shared data (set FLOPS_SHARED), nor a server at FLOPS_PEER_URL")
+	}
+	python := ""
+	for _, p := range []string{os.Getenv("PYTHON"), "python3", "/usr/bin/python3"} {
+		if p != "" && exec.Command(p, "-c", "import torch").Run() == nil {
+			python = p
+			break
+		}
+	}
+	if python == "" {
+		t.Skip("no Python with PyTorch for peer/serve_oip.py (set PYTHON)")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(python, script, filepath.Join(shared, "models", "vit-cifar5"), "--port", port, "--fail", "0.2")
+	c.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait() // killed: its status says nothing
+	})
+	url := "http://127.0.0.1:" + port
+	for range 300 {
+		if r, err := http.Get(url + "/v2/health/ready"); err == nil {
+			_ = r.Body.Close()
+			return url
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Fatal("peer/serve_oip.py does not answer after 30 seconds")
+	return ""
+}
+
+// TestPeer runs against a server that is not ours: one at FLOPS_PEER_URL that
+// serves a model named vit over images and answers GET /stats, or the Python
+// server of the shared folder. Requests it fails are asked again, and both ends
+// count the same.
 func TestPeer(t *testing.T) {
 	url := os.Getenv("FLOPS_PEER_URL")
 	if url == "" {
-		t.Skip("set FLOPS_PEER_URL to the address of an Open Inference Protocol server with a model vit")
+		url = startPeer(t)
 	}
 	p := Policy{InFlight: 4, MaxBatch: 16, Retries: 20, Timeout: 30 * time.Second, Backoff: 10 * time.Millisecond}
 	c := dial(t, Endpoint{URL: url, Name: "vit"}, p)
