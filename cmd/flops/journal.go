@@ -90,7 +90,7 @@ and the weights are those of the run, bit for bit.`,
 			if output == "" {
 				output = filepath.Join(a[0], "replay", fmt.Sprintf("step-%d", to))
 			}
-			if err := checkpoint.SaveModel(fsys.OS, output, x.Local.Model(), checkpoint.F32); err != nil {
+			if err := checkpoint.SaveModel(fsys.OS, output, x.Saved(), checkpoint.F32); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "step %d rebuilt in %s\n", t.Step, output)

@@ -3,8 +3,10 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,6 +64,10 @@ func LoadModel(dir string) (*Model, error) {
 	}
 	defer w.close()
 	c, err := ReadConfig(filepath.Join(dir, configName))
+	if _, called := os.Stat(filepath.Join(dir, stateName)); errors.Is(err, fs.ErrNotExist) && called == nil {
+		return nil, uierr.Wrap(err, dir+": holds a prompt and no network: its run's model was only called",
+			"'flops report' on the run folder shows its accuracy; model.safetensors has the prompt")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -226,6 +227,14 @@ func TestRemoteRunKilled(t *testing.T) {
 	last, err := tryRemoteRun(t, s.URL, dir, 500, true)
 	if err != nil {
 		t.Fatal(err)
+	}
+	again := openRemoteRun(t, s.URL, 500)
+	defer again.Close()
+	if _, err := Replay(context.Background(), again, dir, last.Step); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(again.Model.Params()[0].Data, last.X.Model.Params()[0].Data) {
+		t.Error("the replayed frame is not the run's")
 	}
 	if got, served := last.Ledger.Total().Queries, h.Stats().Images; got != served-1 || got > 500 {
 		t.Errorf("ledger %d, server %d: one answer was torn and asked twice", got, served)

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -27,8 +28,14 @@ func (r *run) record() *checkpoint.StepRecord {
 
 // Replay rebuilds the weights after a number of steps from a run's first
 // checkpoint and its journal. No query is asked: a clean pass gives each step's
-// inputs, the journal its coefficients, and the counter its noise.
-func Replay(ctx context.Context, x *Experiment, dir string, to int) (*Trainer, error) {
+// inputs, the journal its coefficients, and the counter its noise. A model that can
+// only be called must answer its metadata, but the clean passes are found among the
+// answers that the run folder keeps.
+func Replay(ctx context.Context, x *Experiment, dir string, to int) (tr *Trainer, err error) {
+	if err := x.attach(ctx, dir); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, x.closeAnswers()) }()
 	store := &checkpoint.Store{Disk: fsys.OS, Run: dir}
 	first, err := store.Load(0)
 	if err != nil {

@@ -49,7 +49,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	if s.Summary, err = r.summary.sync(); err != nil {
 		return nil, err
 	}
-	c := &checkpoint.Checkpoint{Step: t.Step, Model: r.model(), State: s}
+	c := &checkpoint.Checkpoint{Step: t.Step, Model: t.X.Saved(), State: s}
 	for name, v := range t.X.Optimizer.State() {
 		c.Optimizer = append(c.Optimizer, checkpoint.Tensor{Name: name, Shape: []int{len(v)}, Data: v})
 	}
@@ -57,14 +57,14 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	return c, nil
 }
 
-// model is what a checkpoint holds of the model: all of a network of ours, the
+// Saved is what a checkpoint holds of the model: all of a network of ours, the
 // learned parameters of one that can only be called.
-func (r *run) model() *checkpoint.Model {
-	if l := r.t.X.Local; l != nil {
-		return l.Model()
+func (x *Experiment) Saved() *checkpoint.Model {
+	if x.Local != nil {
+		return x.Local.Model()
 	}
 	m := &checkpoint.Model{}
-	for _, p := range r.t.X.Model.Params() {
+	for _, p := range x.Model.Params() {
 		m.Extra = append(m.Extra, checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
 	}
 	return m
