@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/measure"
@@ -165,8 +166,12 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 	if f.ckpt == "" {
 		return train.NewTrainer(x), nil
 	}
-	run := filepath.Dir(filepath.Dir(filepath.Clean(f.ckpt)))
-	step, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(filepath.Clean(f.ckpt)), "step-"))
+	dir, err := checkpoint.Pointed(filepath.Clean(f.ckpt))
+	if err != nil {
+		return nil, err
+	}
+	run := filepath.Dir(filepath.Dir(dir))
+	step, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), "step-"))
 	if err != nil {
 		return nil, uierr.New(fmt.Sprintf("--checkpoint %s is no checkpoint of a run", f.ckpt), "give RUN/checkpoints/step-N")
 	}

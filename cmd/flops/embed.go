@@ -131,7 +131,10 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config) (*embed.Set,
 	switch {
 	case f.folder != "":
 		cfg.Data = config.Default().Data
-		cfg.Data.Path, cfg.Data.Test = splitFolder(f.folder, f.split)
+		var err error
+		if cfg.Data.Path, cfg.Data.Test, err = splitFolder(f.folder, f.split); err != nil {
+			return nil, err
+		}
 		split = data.Test
 	case f.path == "":
 		return nil, uierr.New("embed has no images", "give --data DIR or --config FILE")

@@ -48,8 +48,9 @@ the names of the classes or the ids of the images, which 'flops embed' writes.`,
 				return uierr.New("eval needs a model and images", "give --model DIR --data DIR, or --config FILE --checkpoint DIR")
 			default:
 				cfg.Model.Path, cfg.Data.Path, cfg.Data.Kind = model, folder, "folder"
-				if cfg.Data.Path, cfg.Data.Test = splitFolder(folder, split); cfg.Data.Test == "" {
-					cfg.Data.Test = "."
+				var err error
+				if cfg.Data.Path, cfg.Data.Test, err = splitFolder(folder, split); err != nil {
+					return err
 				}
 			}
 			if cfg.Model.Path == "" {
@@ -81,11 +82,14 @@ the names of the classes or the ids of the images, which 'flops embed' writes.`,
 }
 
 // splitFolder tells a folder of splits from a folder of classes.
-func splitFolder(dir, split string) (root, name string) {
-	if st, err := os.Stat(filepath.Join(dir, split)); err == nil && st.IsDir() {
-		return dir, split
+func splitFolder(dir, split string) (root, name string, err error) {
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return "", "", uierr.New(fmt.Sprintf("--data %s: no such folder", dir), "name a folder of class folders, or one with such a folder for each split")
 	}
-	return filepath.Dir(filepath.Clean(dir)), filepath.Base(filepath.Clean(dir))
+	if st, err := os.Stat(filepath.Join(dir, split)); err == nil && st.IsDir() {
+		return dir, split, nil
+	}
+	return filepath.Dir(filepath.Clean(dir)), filepath.Base(filepath.Clean(dir)), nil
 }
 
 // textFlags name the embeddings that a model is compared with.

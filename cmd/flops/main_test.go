@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,11 +33,21 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SHARED", shared)
-			return nil
+			e.Setenv("EXAMPLES", examples)
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			e.Setenv("ADDR", l.Addr().String()) // free a moment ago, for a server
+			return l.Close()
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "shared" {
@@ -43,7 +56,7 @@ func TestScripts(t *testing.T) {
 			}
 			return false, nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos, "unwritten": unwritten},
 	})
 }
 
@@ -80,6 +93,30 @@ func photos(ts *testscript.TestScript, neg bool, args []string) {
 	for _, split := range []string{data.Train, data.Test} {
 		_, err := exportSplit(d, split, ts.MkAbs(args[0]))
 		ts.Check(err)
+	}
+}
+
+// unwritten wants a text in no file of a folder, by name or content.
+//
+//	unwritten TEXT DIR
+func unwritten(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unwritten TEXT DIR")
+	}
+	files := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[1]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		files++
+		raw, err := os.ReadFile(path)
+		if err == nil && strings.Contains(path+string(raw), args[0]) {
+			err = fmt.Errorf("%s holds %q", path, args[0])
+		}
+		return err
+	}))
+	if files == 0 {
+		ts.Fatalf("%s has no files", args[1])
 	}
 }
 

@@ -57,7 +57,12 @@ func (m *Model) Classes() int {
 // tensor and both shapes. Query, key and value biases that a config without
 // qkv_bias leaves out are read as zeros, and the config then says that there
 // are some.
+// For dir, the "last" and "best" of a run's checkpoints mean those (Pointed).
 func LoadModel(dir string) (*Model, error) {
+	dir, err := Pointed(dir)
+	if err != nil {
+		return nil, err
+	}
 	w, err := openWeights(dir)
 	if err != nil {
 		return nil, err

@@ -215,6 +215,24 @@ func (s *Store) pointer(name string) (step int, ok bool, err error) {
 	return step, true, nil
 }
 
+// Pointed is the folder that a path means: the checkpoint that a run's "last" or
+// "best" names, else the path itself. A path to another file is an *uierr.Error.
+func Pointed(path string) (string, error) {
+	if st, err := os.Stat(path); err != nil || st.IsDir() {
+		return path, nil // what is wrong with it is told by who reads it
+	}
+	path = filepath.Clean(path)
+	root, name := filepath.Split(path)
+	if name != lastName && name != bestName || filepath.Base(root) != folder {
+		return "", uierr.New(path+": is a file, not a folder", "name a model's folder or a checkpoint, such as RUN/checkpoints/step-100")
+	}
+	step, ok, err := (&Store{Run: filepath.Dir(filepath.Clean(root))}).pointer(name)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s: vanished", path)
+	}
+	return filepath.Join(root, stepName(step)), err
+}
+
 // Steps lists the steps that have a checkpoint, ascending, sound or not.
 func (s *Store) Steps() ([]int, error) {
 	names, err := os.ReadDir(s.root())
