@@ -1,7 +1,35 @@
 package config
 
+import (
+	"slices"
+
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/optim"
+)
+
+func init() {
+	Offer("allocator.name", allocator.Names()...)
+	Offer("estimator.name", lr.Names()...)
+	Offer("objective.kind", objective.Names()...)
+	Offer("optimizer.name", optim.Names()...)
+}
+
+// Offer adds what a registry holds to the values of a key, so that a new
+// allocator, estimator, objective, dataset or optimizer needs its registration
+// alone. Values that are there already keep their place. Call it from init.
+func Offer(key string, names ...string) {
+	for _, n := range names {
+		if !slices.Contains(Enums[key], n) {
+			Enums[key] = append(Enums[key], n)
+		}
+	}
+}
+
 // Enums are the values that a key may have, for validation, the schema and
-// shell completion.
+// shell completion, in the order that a reader wants; what else a registry
+// holds comes after them (Offer).
 var Enums = map[string][]string{
 	"model.kind":          {"local", "remote", "command"},
 	"model.binary":        {"auto", "always", "never"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -169,10 +170,22 @@ func methods(c *Config) error {
 	if e.Schedule == "joint" && len(c.Sites.Params) > 0 {
 		return bad("sites.params", c.Sites.Params, "are perturbed in a pass of their own, which the joint schedule has not", "use schedule per_site, the weight estimator, or leave sites.params out")
 	}
-	if e.Name == "bp" && c.Objective.Kind == "accuracy" {
-		return bad("objective.kind", "accuracy", "has no gradient", "use estimator.name: activation or weight")
+	if e.Name == "bp" && !hasGradient(c.Objective.Kind) {
+		return bad("objective.kind", c.Objective.Kind, "has no gradient", "use estimator.name: activation or weight")
 	}
 	return contrastive(c)
+}
+
+// hasGradient says whether an objective can be trained by backpropagation; of
+// one that needs settings to exist it is believed here and found out when it is
+// opened.
+func hasGradient(kind string) bool {
+	o, err := objective.New(kind)
+	if err != nil {
+		return true
+	}
+	_, ok := o.(objective.Differentiable)
+	return ok
 }
 
 func contrastive(c *Config) error {

@@ -71,6 +71,7 @@ var kinds []kind
 
 func register(k kind) {
 	kinds = append(kinds, k)
+	config.Offer("data.kind", k.name)
 	sort.Slice(kinds, func(i, j int) bool { return kinds[i].name < kinds[j].name })
 }
 
