@@ -90,6 +90,9 @@ func (h *HTTP) transportFault(path string, err error) error {
 	case isTimeout(err):
 		return &fault{kind: again, err: fmt.Errorf("%s: no answer within model.timeout: %w", path, err)}
 	case errors.As(err, &dial) && dial.Op == "dial", errors.Is(err, syscall.ECONNREFUSED):
+		if dial != nil {
+			err = dial // without the method and the URL, which the line has already
+		}
 		return &fault{kind: unreachable, err: fmt.Errorf("nobody answers: %w", err)}
 	}
 	return tryAgain("%s: the connection broke: %w", path, err)
