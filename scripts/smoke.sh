@@ -18,6 +18,11 @@ for c in configs/*.yaml; do
     echo "smoke: $name skipped, not on this machine: $(echo "$absent" | tr '\n' ' ')"
     continue
   fi
-  bin/flops train --config "$c" --smoke --output "$out/$name" >"$out/$name.log" 2>&1 || { cat "$out/$name.log"; echo "smoke: $name failed"; exit 1; }
+  texts=()
+  if grep -q 'kind: *contrastive' "$c"; then
+    texts=(--set "objective.embeddings=$out/$name.safetensors")
+    bin/flops embed --texts --config "$c" --output "$out/$name.safetensors" >/dev/null
+  fi
+  bin/flops train --config "$c" --smoke ${texts[@]+"${texts[@]}"} --output "$out/$name" >"$out/$name.log" 2>&1 || { cat "$out/$name.log"; echo "smoke: $name failed"; exit 1; }
   echo "smoke: $name ok"
 done

@@ -3,7 +3,9 @@ package train
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
@@ -116,6 +118,9 @@ func contrastive(c config.Objective, width int, texts []float32) (*objective.Con
 // key that names it.
 func readTexts(path, key string) (*embed.Set, error) {
 	s, err := embed.Read(path)
+	if e, ok := uierr.As(err); ok && errors.Is(err, fs.ErrNotExist) {
+		err = uierr.Wrap(err, e.What, "check the path; 'flops embed --texts --config FILE' makes stand-ins for a text encoder's output")
+	}
 	return s, under(key, err)
 }
 
