@@ -8,10 +8,8 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
-	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
-	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -30,7 +28,10 @@ folder for each split. Or give the experiment and one of its checkpoints.
 Of a model that a contrastive run aligned with embeddings, prints zero-shot top-1
 and recall at 1, 5 and 10 from images to texts and back. The embeddings are those
 of the run that the checkpoint stands in, or of --embeddings; they are found by
-the names of the classes or the ids of the images, which 'flops embed' writes.`,
+the names of the classes or the ids of the images, which 'flops embed' writes.
+
+A checkpoint of a model that could only be called is measured by calling it, once
+for each image, as its run's config.yaml or --config says.`,
 		Example: `  flops eval --model runs/cifar5/checkpoints/step-75 --data photos/test
   flops eval --config configs/cifar5.yaml --checkpoint runs/cifar5/checkpoints/step-75`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -141,16 +142,20 @@ func evaluate(c *cobra.Command, cfg config.Config, key string, batch, limit int)
 		return nil, err
 	}
 	defer ds.Close()
-	l, err := train.LoadLocal(cfg.Model.Path, nil, 0, 0)
+	m, err := openTrained(c.Context(), c, cfg.Model.Path, cfg)
 	if err != nil {
 		return nil, err
 	}
+	defer m.Close()
 	aligned := cfg.Objective.Kind == "contrastive"
-	if l.IsProjection() && !aligned {
+	if m.Local == nil && aligned {
+		return nil, uierr.New(fmt.Sprintf("%s is a prompt: its model answers logits and no embeddings", cfg.Model.Path), "leave out --embeddings")
+	}
+	if !aligned && m.Local != nil && m.Local.IsProjection() {
 		return nil, uierr.New(fmt.Sprintf("the model %s is aligned with embeddings, and none are named", cfg.Model.Path), "give --embeddings FILE, and --pairing image where it has one per image")
 	}
 	cfg.Data.Augment = nil
-	t, err := l.Transform(cfg.Data)
+	t, err := m.Transform(cfg.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -159,24 +164,18 @@ func evaluate(c *cobra.Command, cfg config.Config, key string, batch, limit int)
 		return nil, err
 	}
 	defer loader.Close()
-	ce, err := objective.New("cross_entropy")
-	if err != nil {
-		return nil, err
-	}
-	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: cfg.Train.Threads, Loss: ce})
-	defer m.Close()
 	if aligned {
-		a, err := train.OpenTestAlignment(cfg.Objective, key, l, ds)
+		a, err := train.OpenTestAlignment(cfg.Objective, key, m.Local, ds)
 		if err != nil {
 			return nil, err
 		}
-		return a.Evaluate(c.Context(), m, loader.Sequential(batch), limit, nil)
+		return a.Evaluate(c.Context(), m.Model, loader.Sequential(batch), limit, nil)
 	}
-	labels, err := matchLabels(ds.Classes(), l.Config.Labels, cfg.Model.Path)
+	labels, err := matchLabels(ds.Classes(), m.Labels, cfg.Model.Path)
 	if err != nil {
 		return nil, err
 	}
-	return train.Evaluate(c.Context(), m, train.Relabel(loader.Sequential(batch), labels), limit, nil)
+	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), limit, nil)
 }
 
 // matchLabels finds the model's number of each class of the data, by name.

@@ -7,11 +7,9 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
-	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
-	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -34,16 +32,17 @@ func predictCmd() *cobra.Command {
 			if model == "" {
 				return uierr.New("predict needs a model", "give --model DIR: a folder in Hugging Face layout, or a checkpoint")
 			}
-			l, err := train.LoadLocal(model, nil, 0, 0)
-			if err != nil {
-				return err
-			}
 			for _, p := range paths { // every mistake is told before anything is printed
 				if _, err := data.ReadImage(p); err != nil {
 					return err
 				}
 			}
-			return predict(c, l, paths, asJSON, top)
+			t, err := openTrained(c.Context(), c, model, config.Default())
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			return predict(c, t, paths, asJSON, top)
 		},
 	}
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
@@ -52,17 +51,11 @@ func predictCmd() *cobra.Command {
 	return c
 }
 
-func predict(c *cobra.Command, l *train.Local, paths []string, asJSON bool, top int) error {
-	t, err := l.Transform(config.Data{})
+func predict(c *cobra.Command, m *train.Trained, paths []string, asJSON bool, top int) error {
+	t, err := m.Transform(config.Data{})
 	if err != nil {
 		return err
 	}
-	ce, err := objective.New("cross_entropy")
-	if err != nil {
-		return err
-	}
-	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Loss: ce})
-	defer m.Close()
 	enc := json.NewEncoder(c.OutOrStdout())
 	for _, path := range paths {
 		im, err := data.ReadImage(path)
@@ -71,21 +64,21 @@ func predict(c *cobra.Command, l *train.Local, paths []string, asJSON bool, top 
 		}
 		b := &query.Batch{N: 1, X: make([]float32, t.Channels*t.Size*t.Size), Labels: make([]int32, 1), Index: make([]int32, 1)}
 		t.Write(b.X, t.Fit(im), nil)
-		out, err := m.Evaluate(c.Context(), b)
+		out, err := m.Model.Evaluate(c.Context(), b)
 		if err != nil {
 			return err
 		}
 		p := softmax(out.Logits)
 		order := train.Ranked(p)
 		if asJSON {
-			if err := enc.Encode(prediction{path, l.Config.Labels[order[0]], float64(p[order[0]]), out.Logits}); err != nil {
+			if err := enc.Encode(prediction{path, m.Labels[order[0]], float64(p[order[0]]), out.Logits}); err != nil {
 				return err
 			}
 			continue
 		}
 		fmt.Fprint(c.OutOrStdout(), path)
 		for _, k := range order[:min(top, len(order))] {
-			fmt.Fprintf(c.OutOrStdout(), "  %s %.3f", l.Config.Labels[k], p[k])
+			fmt.Fprintf(c.OutOrStdout(), "  %s %.3f", m.Labels[k], p[k])
 		}
 		fmt.Fprintln(c.OutOrStdout())
 	}

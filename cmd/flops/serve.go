@@ -8,12 +8,11 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
-	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -24,24 +23,26 @@ func serveCmd() *cobra.Command {
 		Use: "serve --model DIR", Short: "Answer a model by the Open Inference Protocol", Args: cobra.NoArgs,
 		Long: `Serves a model by the Open Inference Protocol (KServe v2), JSON and binary
 tensors, until it is interrupted. GET /stats says how many images it answered.
-Images are sent as the network takes them: resized and normalised.`,
+Images are sent as the network takes them: resized and normalised.
+
+A checkpoint of a model that could only be called is a prompt: every image that
+is sent here is sent on to that model, behind the frame, and the answer is mapped
+to the task's classes.`,
 		Example: "  flops serve --model models/vit --addr 127.0.0.1:8000 --name vit",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if model == "" {
 				return uierr.New("serve needs a model", "give --model DIR: a folder in Hugging Face layout, or a checkpoint")
 			}
-			l, err := train.LoadLocal(model, nil, 0, 0)
-			if err != nil {
-				return err
-			}
-			ce, err := objective.New("cross_entropy")
-			if err != nil {
-				return err
-			}
-			p := &served{name: name, local: l, model: vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: threads, Loss: ce})}
-			defer p.model.Close()
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			cfg := config.Default()
+			cfg.Train.Threads = threads
+			t, err := openTrained(ctx, c, model, cfg)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			p := &served{name: name, trained: t}
 			w := c.OutOrStdout()
 			return remote.Serve(ctx, addr, p, remote.ServeOptions{
 				Listening: func(a net.Addr) { fmt.Fprintf(w, "serving %s at http://%s/v2/models/%s\n", model, a, name) },
@@ -57,22 +58,26 @@ Images are sent as the network takes them: resized and normalised.`,
 	return c
 }
 
-// served is a network of ours as a server's predictor.
-type served struct {
-	name  string
-	local *train.Local
-	model query.Model
+// openTrained opens a model folder, a checkpoint or a prompt by its path.
+func openTrained(ctx context.Context, c *cobra.Command, path string, cfg config.Config) (*train.Trained, error) {
+	return train.OpenTrained(ctx, path, cfg, func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) })
 }
 
-// Spec is the network's.
+// served is a trained model as a server's predictor.
+type served struct {
+	name    string
+	trained *train.Trained
+}
+
+// Spec is the model's.
 func (s *served) Spec() remote.Spec {
-	a := s.local.Weights.Arch
-	return remote.Spec{Name: s.name, Channels: a.Chans, Height: a.Image, Width: a.Image, Classes: a.Classes}
+	t := s.trained
+	return remote.Spec{Name: s.name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels)}
 }
 
 // Logits answers n images.
 func (s *served) Logits(ctx context.Context, images []float32, n int) ([]float32, error) {
-	out, err := s.model.Evaluate(ctx, &query.Batch{N: n, X: images, Labels: make([]int32, n), Index: make([]int32, n)})
+	out, err := s.trained.Model.Evaluate(ctx, &query.Batch{N: n, X: images, Labels: make([]int32, n), Index: make([]int32, n)})
 	if err != nil {
 		return nil, err
 	}

@@ -32,11 +32,18 @@ type Summary struct {
 // Inspect reads and checks what LoadModel would, except for the numbers
 // themselves.
 func Inspect(dir string) (*Summary, error) {
+	dir, err := Pointed(dir)
+	if err != nil {
+		return nil, err
+	}
 	w, err := openWeights(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
+	if err := w.notPrompt(dir); err != nil {
+		return nil, err
+	}
 	c, err := ReadConfig(filepath.Join(dir, configName))
 	if err != nil {
 		return nil, err

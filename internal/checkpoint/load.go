@@ -47,8 +47,7 @@ func LoadDir(dir string) (*Checkpoint, error) {
 	if names[configName] {
 		c.Model, err = LoadModel(dir)
 	} else {
-		c.Model = &Model{}
-		c.Model.Extra, c.Model.Metadata, err = ReadFile(filepath.Join(dir, weightsName))
+		c.Model, err = readPrompt(dir)
 	}
 	if err != nil {
 		return nil, refuse(dir, err)

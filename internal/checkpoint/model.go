@@ -3,10 +3,8 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,7 +55,8 @@ func (m *Model) Classes() int {
 // tensor and both shapes. Query, key and value biases that a config without
 // qkv_bias leaves out are read as zeros, and the config then says that there
 // are some.
-// For dir, the "last" and "best" of a run's checkpoints mean those (Pointed).
+// For dir, the "last" and "best" of a run's checkpoints mean those (Pointed). A
+// prompt (LoadPrompt) is refused with ErrPrompt.
 func LoadModel(dir string) (*Model, error) {
 	dir, err := Pointed(dir)
 	if err != nil {
@@ -68,11 +67,10 @@ func LoadModel(dir string) (*Model, error) {
 		return nil, err
 	}
 	defer w.close()
-	c, err := ReadConfig(filepath.Join(dir, configName))
-	if _, called := os.Stat(filepath.Join(dir, stateName)); errors.Is(err, fs.ErrNotExist) && called == nil {
-		return nil, uierr.Wrap(err, dir+": holds a prompt and no network: its run's model was only called",
-			"'flops report' on the run folder shows its accuracy; model.safetensors has the prompt")
+	if err := w.notPrompt(dir); err != nil {
+		return nil, err
 	}
+	c, err := ReadConfig(filepath.Join(dir, configName))
 	if err != nil {
 		return nil, err
 	}

@@ -155,9 +155,9 @@ type Prompt struct {
 
 // Mapping turns the model's classes into the task's.
 type Mapping struct {
-	Kind   string `yaml:"kind"`   // identity | given | learned
+	Kind   string `yaml:"kind"`   // identity | given | learned (one to one) | linear (learned)
 	Given  []int  `yaml:"given"`  // given: the model's class of each task class
-	Images int    `yaml:"images"` // learned: images per class it looks at
+	Images int    `yaml:"images"` // learned, linear: images per class to look at
 }
 
 // Train says how long and on what.

@@ -51,7 +51,7 @@ var Enums = map[string][]string{
 	"objective.pairing":   {"class", "image"},
 	"prompt.kind":         {"none", "frame", "tokens"},
 	"prompt.mode":         {"over", "around"},
-	"prompt.mapping.kind": {"identity", "given", "learned"},
+	"prompt.mapping.kind": {"identity", "given", "learned", "linear"},
 	"train.precision":     {"fp32", "tf32", "bf16"},
 	"train.on_divergence": {"stop", "rollback"},
 }

@@ -9,18 +9,55 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Mapping says which of the model's classes stands for each class of the task.
-type Mapping struct {
-	Model int   // classes of the model
+// Mapping turns the answers of a model into logits of the task.
+type Mapping interface {
+	Model() int // classes of the model
+	Task() int  // classes of the task
+	// Apply writes the n×Task logits of the task for n×Model answers.
+	Apply(dst, logits []float32, n int)
+	// Matrix is the same mapping as numbers to keep: Task×Model weights of the
+	// answers and Task constants. LinearOf makes a mapping of them again.
+	Matrix() (weights, constants []float32)
+}
+
+// Learner finds a mapping from the model's answers to a few labelled images of
+// the task: n×model logits, n labels of 0 to task-1. The same answers always
+// give the same mapping.
+type Learner func(logits []float32, model int, labels []int32, task int) (Mapping, error)
+
+// Learners are the values of prompt.mapping.kind that need answers.
+var Learners = map[string]Learner{"learned": Frequent, "linear": LearnLinear}
+
+// checkAnswers refuses what no mapping can be learned from.
+func checkAnswers(logits []float32, model int, labels []int32, task int) error {
+	if len(labels) == 0 || model < 1 || len(logits) != len(labels)*model {
+		return fmt.Errorf("prompt: %d logits of %d images and %d classes", len(logits), len(labels), model)
+	}
+	for i, t := range labels {
+		if t < 0 || int(t) >= task {
+			return fmt.Errorf("prompt: label %d of %d", t, task)
+		}
+		for _, v := range logits[i*model : (i+1)*model] {
+			if v != v || math.IsInf(float64(v), 0) {
+				return fmt.Errorf("prompt: the model answers %v to image %d", v, i)
+			}
+		}
+	}
+	return nil
+}
+
+// OneToOne has a class of the model stand for each class of the task.
+type OneToOne struct {
 	To    []int // per class of the task: the model's class; no two alike
+	model int
 }
 
 // Identity maps each class to the one of the same number.
-func Identity(task, model int) (*Mapping, error) {
+func Identity(task, model int) (*OneToOne, error) {
 	if task > model {
-		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes")
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
 	}
-	m := &Mapping{Model: model}
+	m := &OneToOne{model: model}
 	for k := range task {
 		m.To = append(m.To, k)
 	}
@@ -28,7 +65,7 @@ func Identity(task, model int) (*Mapping, error) {
 }
 
 // Given maps task class t to the model's class to[t].
-func Given(to []int, task, model int) (*Mapping, error) {
+func Given(to []int, task, model int) (*OneToOne, error) {
 	if len(to) != task {
 		return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: %d classes for a task of %d", len(to), task), "give the model's class of each task class, in the order of the task's classes")
 	}
@@ -40,32 +77,25 @@ func Given(to []int, task, model int) (*Mapping, error) {
 			return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: class %d stands twice", k), "give each task class a class of its own")
 		}
 	}
-	return &Mapping{Model: model, To: slices.Clone(to)}, nil
+	return &OneToOne{To: slices.Clone(to), model: model}, nil
 }
 
-// Learn finds a mapping from the model's answers to a few labelled images of
-// the task (n×model logits): by greedy one-to-one choice of the pair (task
-// class, model class) with the most images of the one that the model calls the
-// other (frequent label mapping; Chen et al. 2023, arXiv 2211.11635). Equal
-// counts are decided by the summed probability, then by the lower task and the
-// lower model class, so that the same answers always give the same mapping.
-func Learn(logits []float32, model int, labels []int32, task int) (*Mapping, error) {
+// Frequent is a Learner of a OneToOne mapping: by greedy one-to-one choice of
+// the pair (task class, model class) with the most images of the one that the
+// model calls the other (frequent label mapping; Chen et al. 2023, arXiv
+// 2211.11635). Equal counts are decided by the summed probability, then by the
+// lower task and the lower model class.
+func Frequent(logits []float32, model int, labels []int32, task int) (Mapping, error) {
 	if task > model || task < 1 {
-		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes")
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
 	}
-	if len(logits) != len(labels)*model || len(labels) == 0 {
-		return nil, fmt.Errorf("prompt: %d logits of %d images and %d classes", len(logits), len(labels), model)
+	if err := checkAnswers(logits, model, labels, task); err != nil {
+		return nil, err
 	}
 	count, prob := make([]int, task*model), make([]float64, task*model)
 	for i, t := range labels {
-		if t < 0 || int(t) >= task {
-			return nil, fmt.Errorf("prompt: label %d of %d", t, task)
-		}
 		z := logits[i*model : (i+1)*model]
 		best := objective.Argmax(z)
-		if best < 0 {
-			return nil, fmt.Errorf("prompt: the model answers NaN to image %d", i)
-		}
 		count[int(t)*model+best]++
 		var sum float64
 		for _, v := range z {
@@ -75,7 +105,7 @@ func Learn(logits []float32, model int, labels []int32, task int) (*Mapping, err
 			prob[int(t)*model+k] += math.Exp(float64(v-z[best])) / sum
 		}
 	}
-	m := &Mapping{Model: model, To: make([]int, task)}
+	m := &OneToOne{model: model, To: make([]int, task)}
 	for t := range m.To {
 		m.To[t] = -1
 	}
@@ -98,15 +128,27 @@ func Learn(logits []float32, model int, labels []int32, task int) (*Mapping, err
 	return m, nil
 }
 
+// Model is the number of the model's classes.
+func (m *OneToOne) Model() int { return m.model }
+
 // Task is the number of the task's classes.
-func (m *Mapping) Task() int { return len(m.To) }
+func (m *OneToOne) Task() int { return len(m.To) }
+
+// Matrix has a 1 for each pair of classes.
+func (m *OneToOne) Matrix() (weights, constants []float32) {
+	weights = make([]float32, len(m.To)*m.model)
+	for t, k := range m.To {
+		weights[t*m.model+k] = 1
+	}
+	return weights, make([]float32, len(m.To))
+}
 
 // Apply writes the n×Task mapped logits: those of the model's classes that
 // stand for the task's.
-func (m *Mapping) Apply(dst, logits []float32, n int) {
+func (m *OneToOne) Apply(dst, logits []float32, n int) {
 	for i := range n {
 		for t, k := range m.To {
-			dst[i*len(m.To)+t] = logits[i*m.Model+k]
+			dst[i*len(m.To)+t] = logits[i*m.model+k]
 		}
 	}
 }

@@ -124,7 +124,7 @@ func TestMappings(t *testing.T) {
 	}
 }
 
-func TestLearn(t *testing.T) {
+func TestFrequent(t *testing.T) {
 	hot := func(k int, v float32) []float32 { z := make([]float32, 4); z[k] = v; return z }
 	cat := func(rows ...[]float32) []float32 { return slices.Concat(rows...) }
 	for _, c := range []struct {
@@ -140,12 +140,12 @@ func TestLearn(t *testing.T) {
 		{"surer wins a tie", cat(hot(1, 1), hot(1, 5)), []int32{0, 1}, []int{0, 1}},
 		{"all equal", make([]float32, 8), []int32{0, 1}, []int{0, 1}},
 	} {
-		m, err := Learn(c.logits, 4, c.labels, 2)
-		if err != nil || !slices.Equal(m.To, c.want) {
+		m, err := Frequent(c.logits, 4, c.labels, 2)
+		if err != nil || !slices.Equal(m.(*OneToOne).To, c.want) {
 			t.Errorf("%s: %+v, %v; want %v", c.name, m, err, c.want)
 		}
 	}
-	if _, err := Learn(make([]float32, 4), 4, []int32{2}, 2); err == nil {
+	if _, err := Frequent(make([]float32, 4), 4, []int32{2}, 2); err == nil {
 		t.Error("a label out of range was taken")
 	}
 }

@@ -17,7 +17,7 @@ import (
 type Model struct {
 	pool  *Pool
 	frame *prompt.Frame // nil: no prompt, nothing to train
-	mapTo *prompt.Mapping
+	mapTo prompt.Mapping
 	loss  objective.Objective
 	noise noise.Source
 
@@ -29,14 +29,14 @@ type Model struct {
 var _ query.Model = (*Model)(nil)
 
 // NewModel puts a frame (or nil), a mapping and an objective around a pool.
-func NewModel(p *Pool, f *prompt.Frame, m *prompt.Mapping, loss objective.Objective, src noise.Source) (*Model, error) {
+func NewModel(p *Pool, f *prompt.Frame, m prompt.Mapping, loss objective.Objective, src noise.Source) (*Model, error) {
 	s := p.Spec()
 	if f != nil && (f.Channels != s.Channels || f.Height != s.Height || f.Width != s.Width) {
 		return nil, uierr.New(fmt.Sprintf("prompt: a frame for images of %d×%d×%d, and model %s takes %d×%d×%d", f.Channels, f.Height, f.Width, s.Name, s.Channels, s.Height, s.Width),
 			"give the data the model's size")
 	}
-	if m.Model != s.Classes {
-		return nil, uierr.New(fmt.Sprintf("prompt.mapping: is for %d classes, and model %s has %d", m.Model, s.Name, s.Classes), "map to the model's classes")
+	if m.Model() != s.Classes {
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping: is for %d classes, and model %s has %d", m.Model(), s.Name, s.Classes), "map to the model's classes")
 	}
 	if _, coupled := loss.(objective.Coupled); coupled {
 		return nil, uierr.New(fmt.Sprintf("objective.kind: %s needs embeddings, and a model that can only be called gives logits", loss.Name()), "use model.kind: local")
@@ -47,12 +47,12 @@ func NewModel(p *Pool, f *prompt.Frame, m *prompt.Mapping, loss objective.Object
 // Pool is what the model calls through; its Counts are the ledger's queries.
 func (m *Model) Pool() *Pool { return m.pool }
 
-// Mapping is the mapping of the model's classes to the task's.
-func (m *Model) Mapping() *prompt.Mapping { return m.mapTo }
+// Mapping turns the model's answers into logits of the task.
+func (m *Model) Mapping() prompt.Mapping { return m.mapTo }
 
 // LearnMapping asks the model, without the prompt, about labelled images of a
-// task and uses the mapping that its answers suggest.
-func (m *Model) LearnMapping(ctx context.Context, b *query.Batch, task int) error {
+// task and uses the mapping that learn makes of its answers.
+func (m *Model) LearnMapping(ctx context.Context, b *query.Batch, task int, learn prompt.Learner) error {
 	s := m.pool.Spec()
 	if err := m.check(b); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (m *Model) LearnMapping(ctx context.Context, b *query.Batch, task int) erro
 	if err != nil {
 		return err
 	}
-	to, err := prompt.Learn(logits, s.Classes, b.Labels[:b.N], task)
+	to, err := learn(logits, s.Classes, b.Labels[:b.N], task)
 	if err == nil {
 		m.mapTo = to
 	}

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -148,12 +149,12 @@ func TestModelGradient(t *testing.T) {
 
 func TestModelMapping(t *testing.T) {
 	m, _, b, _ := prompted(t, prompt.Over)
-	if err := m.LearnMapping(context.Background(), b, 2); err != nil {
+	if err := m.LearnMapping(context.Background(), b, 2, prompt.Frequent); err != nil {
 		t.Fatal(err)
 	}
 	logits, _ := small().Logits(context.Background(), b.X, b.N)
-	want, err := prompt.Learn(logits, 3, b.Labels, 2)
-	if err != nil || !slices.Equal(m.Mapping().To, want.To) {
+	want, err := prompt.Frequent(logits, 3, b.Labels, 2)
+	if err != nil || !reflect.DeepEqual(m.Mapping(), want) {
 		t.Errorf("mapping %v, want %v (%v)", m.Mapping(), want, err)
 	}
 	if m.Pool().Counts().Images != 5 {

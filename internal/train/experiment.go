@@ -149,12 +149,11 @@ func Threads(c config.Config) int {
 
 func (x *Experiment) openLoader() error {
 	c := x.Config
-	transform := x.remoteTransform
-	if x.Local != nil {
-		transform = func() (*data.Transform, error) { return x.Local.Transform(c.Data) }
-	}
-	t, err := transform()
-	if err != nil {
+	var t *data.Transform
+	var err error
+	if x.Local == nil {
+		t = x.remote.transform
+	} else if t, err = x.Local.Transform(c.Data); err != nil {
 		return err
 	}
 	x.Loader, err = data.NewLoader(x.TrainData, data.LoaderConfig{BatchSize: c.Train.BatchSize, Seed: uint64(c.Train.Seed), Shuffle: true,

@@ -20,11 +20,12 @@ import (
 // callable is a model that can only be called, with what is needed to put its
 // answers into a run folder once there is one.
 type callable struct {
-	caller  remote.Caller
-	policy  remote.Policy
-	frame   *prompt.Frame
-	loss    objective.Objective
-	answers *remote.AnswerFile // nil outside a run folder
+	caller    remote.Caller
+	policy    remote.Policy
+	transform *data.Transform
+	frame     *prompt.Frame
+	loss      objective.Objective
+	answers   *remote.AnswerFile // nil outside a run folder
 }
 
 // policyOf is how a config wants a model called.
@@ -36,27 +37,39 @@ func policyOf(c config.Config, warn func(string)) (remote.Policy, error) {
 	return remote.Policy{InFlight: c.Model.InFlight, MaxBatch: c.Model.MaxBatch, Retries: c.Model.Retries, Timeout: d, Log: warn}, nil
 }
 
-// openRemote calls on the model and checks its shapes; no image is sent.
+// dial calls on a config's model and checks its shapes; no image is sent.
+func dial(ctx context.Context, c config.Config, warn func(string)) (caller remote.Caller, p remote.Policy, err error) {
+	if p, err = policyOf(c, warn); err != nil {
+		return nil, p, err
+	}
+	if c.Model.Kind == "command" {
+		caller, err = remote.StartCommand(ctx, c.Model.Argv, c.Model.Arch.Classes, p)
+	} else {
+		caller, err = remote.Dial(ctx, remote.Endpoint{URL: c.Model.URL, Name: c.Model.Name, Binary: c.Model.Binary, TokenEnv: c.Model.TokenEnv,
+			TokenFile: c.Model.TokenFile, CAFile: c.Model.CAFile, Classes: c.Model.Arch.Classes}, p)
+	}
+	if err != nil {
+		return nil, p, err
+	}
+	if s := caller.Spec(); s.Height != s.Width {
+		caller.Close()
+		return nil, p, uierr.New(fmt.Sprintf("model %s takes images of %d×%d pixels", s.Name, s.Height, s.Width), "only square images can be sent")
+	}
+	return caller, p, nil
+}
+
+// openRemote opens a model that can only be called behind a frame that starts
+// as nothing.
 func (x *Experiment) openRemote() (err error) {
 	c := x.Config
 	r := &callable{}
-	if r.policy, err = policyOf(c, x.Warn); err != nil {
-		return err
-	}
-	ctx := context.Background()
-	if c.Model.Kind == "command" {
-		r.caller, err = remote.StartCommand(ctx, c.Model.Argv, c.Model.Arch.Classes, r.policy)
-	} else {
-		r.caller, err = remote.Dial(ctx, remote.Endpoint{URL: c.Model.URL, Name: c.Model.Name, Binary: c.Model.Binary, TokenEnv: c.Model.TokenEnv,
-			TokenFile: c.Model.TokenFile, CAFile: c.Model.CAFile, Classes: c.Model.Arch.Classes}, r.policy)
-	}
-	if err != nil {
+	if r.caller, r.policy, err = dial(context.Background(), c, x.Warn); err != nil {
 		return err
 	}
 	s := r.caller.Spec()
-	if s.Height != s.Width {
+	if r.transform, err = calledTransform(s, c.Data); err != nil {
 		r.caller.Close()
-		return uierr.New(fmt.Sprintf("model %s takes images of %d×%d pixels", s.Name, s.Height, s.Width), "only square images can be sent")
+		return err
 	}
 	if r.frame, err = prompt.NewFrame(c.Prompt.Mode, c.Prompt.Width, s.Channels, s.Height, s.Width); err == nil {
 		r.loss, err = objective.New(c.Objective.Kind)
@@ -86,11 +99,13 @@ func (x *Experiment) callThrough(answers *remote.AnswerFile) error {
 		return err
 	}
 	task, classes := len(x.TrainData.Classes()), r.caller.Spec().Classes
-	var m *prompt.Mapping
+	var m prompt.Mapping
 	switch c.Prompt.Mapping.Kind {
 	case "given":
 		m, err = prompt.Given(c.Prompt.Mapping.Given, task, classes)
-	default: // a learned mapping starts from the identity and is learned in the run folder
+	case "linear": // what is learned is learned in the run folder
+		m = prompt.NewLinear(classes, task)
+	default:
 		m, err = prompt.Identity(task, classes)
 	}
 	if err != nil {
@@ -120,24 +135,21 @@ func (x *Experiment) attach(ctx context.Context, dir string) (err error) {
 	if err := x.callThrough(x.remote.answers); err != nil {
 		return err
 	}
-	if x.Config.Prompt.Mapping.Kind != "learned" {
+	learn := prompt.Learners[x.Config.Prompt.Mapping.Kind]
+	if learn == nil {
 		return nil
 	}
 	b, err := x.mappingImages()
 	if err != nil {
 		return err
 	}
-	return x.Model.(*called).LearnMapping(ctx, b, len(x.TrainData.Classes()))
+	return x.Model.(*called).LearnMapping(ctx, b, len(x.TrainData.Classes()), learn)
 }
 
 // mappingImages are the first prompt.mapping.images of each class, as the
 // evaluation sees them.
 func (x *Experiment) mappingImages() (*query.Batch, error) {
-	t, err := x.remoteTransform()
-	if err != nil {
-		return nil, err
-	}
-	have := make([]int, len(x.TrainData.Classes()))
+	t, have := x.remote.transform, make([]int, len(x.TrainData.Classes()))
 	b := &query.Batch{}
 	size := t.Channels * t.Size * t.Size
 	for i := range x.TrainData.Len() {
@@ -157,12 +169,11 @@ func (x *Experiment) mappingImages() (*query.Batch, error) {
 	return b, nil
 }
 
-// remoteTransform makes images what the model's metadata asks for.
-func (x *Experiment) remoteTransform() (*data.Transform, error) {
-	s := x.remote.caller.Spec()
-	c := checkpoint.DefaultConfig()
-	c.ImageSize, c.NumChannels = s.Height, s.Channels
-	return (&Local{Config: c, Pre: checkpoint.DefaultPreprocessor(s.Height, s.Channels)}).Transform(x.Config.Data)
+// calledTransform makes images what a model's metadata asks for.
+func calledTransform(s remote.Spec, c config.Data) (*data.Transform, error) {
+	like := checkpoint.DefaultConfig()
+	like.ImageSize, like.NumChannels = s.Height, s.Channels
+	return (&Local{Config: like, Pre: checkpoint.DefaultPreprocessor(s.Height, s.Channels)}).Transform(c)
 }
 
 // syncAnswers puts every answer on the disk, before a checkpoint counts them.

@@ -57,17 +57,13 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	return c, nil
 }
 
-// Saved is what a checkpoint holds of the model: all of a network of ours, the
-// learned parameters of one that can only be called.
+// Saved is what a checkpoint holds of the model: all of a network of ours, what
+// was learned in front of and behind one that can only be called.
 func (x *Experiment) Saved() *checkpoint.Model {
 	if x.Local != nil {
 		return x.Local.Model()
 	}
-	m := &checkpoint.Model{}
-	for _, p := range x.Model.Params() {
-		m.Extra = append(m.Extra, checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
-	}
-	return m
+	return x.savedPrompt(x.Model.(*called))
 }
 
 // restore puts a checkpoint back into the experiment.

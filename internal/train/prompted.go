@@ -1,0 +1,130 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/prompt"
+	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Tensors and metadata of a checkpoint whose model is only called. With the
+// frame they are all that is needed to use what was learned (docs/protocol.md).
+const (
+	mapWeight   = "mapping.weight" // task×model
+	mapBias     = "mapping.bias"   // task
+	metaMode    = "prompt.mode"
+	metaWidth   = "prompt.width"
+	metaClasses = "classes" // of the task, a JSON list
+	metaMean    = "mean"    // of the normalization, a JSON list
+	metaStd     = "std"
+)
+
+// savedPrompt is what a checkpoint holds of a model that can only be called.
+func (x *Experiment) savedPrompt(m *called) *checkpoint.Model {
+	f, to, t := x.remote.frame, m.Mapping(), x.remote.transform
+	w, b := to.Matrix()
+	list := func(v any) string { s, _ := json.Marshal(v); return string(s) } // of names and numbers it cannot fail
+	return checkpoint.NewPrompt([]checkpoint.Tensor{
+		{Name: f.Param.Name, Shape: f.Param.Shape, Data: f.Param.Data},
+		{Name: mapWeight, Shape: []int{to.Task(), to.Model()}, Data: w},
+		{Name: mapBias, Shape: []int{to.Task()}, Data: b},
+	}, map[string]string{metaMode: f.Mode, metaWidth: strconv.Itoa(f.Pixels), metaClasses: list(x.TrainData.Classes()), metaMean: list(t.Mean), metaStd: list(t.Std)})
+}
+
+// openPrompted reads a prompt and calls on its model; no image is sent.
+func openPrompted(ctx context.Context, path string, c config.Config, warn func(string)) (*Trained, error) {
+	saved, err := checkpoint.LoadPrompt(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.Model.Kind == "local" {
+		around := filepath.Join(path, "..", "..", "config.yaml")
+		if _, err := os.Stat(around); err != nil {
+			return nil, uierr.Wrap(err, path+": is a prompt without its run folder, and the model that it was learned for is not known",
+				"give 'eval' --config FILE and --checkpoint, or a checkpoint in its run folder")
+		}
+		r, err := config.Load(around, nil)
+		if err != nil {
+			return nil, err
+		}
+		c = r.Config
+	}
+	caller, policy, err := dial(ctx, c, warn)
+	if err != nil {
+		return nil, err
+	}
+	t, err := behind(saved, caller, policy)
+	if err != nil {
+		caller.Close()
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s does not fit model %s: %v", path, caller.Spec().Name, err), "use the model that the prompt was learned for, and its experiment")
+	}
+	return t, nil
+}
+
+// behind puts a saved prompt in front of a model.
+func behind(saved *checkpoint.Model, caller remote.Caller, policy remote.Policy) (*Trained, error) {
+	s, meta := caller.Spec(), saved.Metadata
+	var labels []string
+	var mean, std []float32
+	for key, v := range map[string]any{metaClasses: &labels, metaMean: &mean, metaStd: &std} {
+		if err := json.Unmarshal([]byte(meta[key]), v); err != nil {
+			return nil, fmt.Errorf("metadata %s: %w", key, err)
+		}
+	}
+	width, err := strconv.Atoi(meta[metaWidth])
+	if err != nil {
+		return nil, fmt.Errorf("metadata %s: %w", metaWidth, err)
+	}
+	f, err := prompt.NewFrame(meta[metaMode], width, s.Channels, s.Height, s.Width)
+	if err != nil {
+		return nil, err
+	}
+	frame, err := saved.Want(f.Param.Name, f.Param.Shape...)
+	if err != nil {
+		return nil, err
+	}
+	copy(f.Param.Data, frame.Data)
+	w, err := saved.Want(mapWeight, len(labels), s.Classes)
+	if err != nil {
+		return nil, err
+	}
+	b, err := saved.Want(mapBias, len(labels))
+	if err != nil {
+		return nil, err
+	}
+	to, err := prompt.LinearOf(w.Data, b.Data)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := remote.NewPool(caller, policy, remote.NewMeter(0, remote.Counts{}), nil)
+	if err != nil {
+		return nil, err
+	}
+	ce, err := objective.New("cross_entropy")
+	if err != nil {
+		return nil, err
+	}
+	m, err := remote.NewModel(pool, f, to, ce, nil) // without noise: nothing is perturbed
+	if err != nil {
+		return nil, err
+	}
+	return &Trained{Model: m, Labels: labels, Size: s.Height, Chans: s.Channels, transform: func(c config.Data) (*data.Transform, error) {
+		if len(c.Mean) == 0 {
+			c.Mean = mean
+		}
+		if len(c.Std) == 0 {
+			c.Std = std
+		}
+		return calledTransform(s, c)
+	}}, nil
+}

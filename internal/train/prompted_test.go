@@ -1,0 +1,139 @@
+package train
+
+import (
+	"context"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// fewer answers like sums, with one class less.
+type fewer struct{ sums }
+
+func (fewer) Spec() remote.Spec {
+	s := sums{}.Spec()
+	s.Classes--
+	return s
+}
+
+// A prompt that was learned in front of a model, and the mapping behind it,
+// answer from their checkpoint as they did in the run.
+func TestPromptedAnswersAsInTheRun(t *testing.T) {
+	for _, mapping := range []string{"learned", "linear"} {
+		h, err := remote.NewHandler(sums{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := httptest.NewServer(h)
+		defer s.Close()
+		x := openRemoteRun(t, s.URL, 400)
+		x.Config.Prompt.Mapping.Kind = mapping
+		dir := t.TempDir()
+		out, err := Run(context.Background(), x, RunOptions{Dir: dir, Watch: silent{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := x.Config
+		x.Close()
+
+		last := filepath.Join(dir, "checkpoints", "last")
+		p, err := OpenTrained(context.Background(), last, cfg, func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		ds, err := data.Open(cfg.Data, data.Test)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := p.Transform(config.Data{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		loader, err := data.NewLoader(ds, data.LoaderConfig{BatchSize: 1, Transform: tr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer loader.Close()
+		before := h.Stats().Images
+		e, err := Evaluate(context.Background(), p.Model, loader.Sequential(64), 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Top1 != out.Eval.Top1 || e.Loss != out.Eval.Loss {
+			t.Errorf("%s: accuracy %v and loss %v, in the run %v and %v", mapping, e.Top1, e.Loss, out.Eval.Top1, out.Eval.Loss)
+		}
+		if n := h.Stats().Images - before; n != int64(e.Images) {
+			t.Errorf("%s: %d images measured, the server answered %d", mapping, e.Images, n)
+		}
+		if len(p.Labels) != 4 || p.Size != 16 || p.Chans != 3 {
+			t.Errorf("%s: classes %v, images of %d×%d", mapping, p.Labels, p.Chans, p.Size)
+		}
+	}
+}
+
+func TestPromptedRefuses(t *testing.T) {
+	h, err := remote.NewHandler(sums{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(h)
+	defer s.Close()
+	dir := t.TempDir()
+	remoteRun(t, s.URL, dir, 200, false)
+	x := openRemoteRun(t, s.URL, 200)
+	cfg := x.Config
+	x.Close()
+	last := filepath.Join(dir, "checkpoints", "last")
+	good, err := checkpoint.LoadPrompt(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := remote.NewHandler(fewer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := httptest.NewServer(other)
+	defer o.Close()
+	elsewhere := cfg
+	elsewhere.Model.URL = o.URL
+	alone := filepath.Join(t.TempDir(), "alone")
+	if err := checkpoint.SaveModel(fsys.OS, alone, good, checkpoint.F32); err != nil {
+		t.Fatal(err)
+	}
+	broken := func(name string, change func(*checkpoint.Model)) string {
+		m := checkpoint.NewPrompt(append([]checkpoint.Tensor(nil), good.Extra...), good.Metadata)
+		change(m)
+		path := filepath.Join(t.TempDir(), name)
+		if err := checkpoint.SaveModel(fsys.OS, path, m, checkpoint.F32); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, c := range []struct {
+		what, path string
+		cfg        config.Config
+		want       string
+	}{
+		{"a model with a class less", last, elsewhere, "mapping.weight"},
+		{"no run folder", alone, config.Default(), "without its run folder"},
+		{"no mode", broken("a", func(m *checkpoint.Model) { delete(m.Metadata, "prompt.mode") }), cfg, "prompt.mode"},
+		{"a width of words", broken("b", func(m *checkpoint.Model) { m.Metadata["prompt.width"] = "two" }), cfg, "prompt.width"},
+		{"no classes", broken("c", func(m *checkpoint.Model) { m.Metadata["classes"] = "[" }), cfg, "classes"},
+		{"a wider frame", broken("d", func(m *checkpoint.Model) { m.Metadata["prompt.width"] = "3" }), cfg, "prompt.frame"},
+		{"no mapping", broken("e", func(m *checkpoint.Model) { m.Extra = m.Extra[:1] }), cfg, "mapping"},
+	} {
+		_, err := OpenTrained(context.Background(), c.path, c.cfg, func(string) {})
+		if u, ok := uierr.As(err); !ok || !strings.Contains(u.Error(), c.want) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+}
