@@ -82,7 +82,8 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 }
 
 // curve reads the evaluations along a run; the ledger's queries of a line hold
-// the evaluations up to it, which are taken off.
+// the evaluations up to it, which are taken off. A budget that ends a run leaves
+// no line of the evaluation after its last step.
 func curve(path string, end *Result) ([]Point, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -90,7 +91,8 @@ func curve(path string, end *Result) ([]Point, error) {
 	}
 	defer f.Close()
 	var out []Point
-	var evals, all int64
+	var evals int64
+	last := 0 // the step of the last evaluation
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -102,10 +104,10 @@ func curve(path string, end *Result) ([]Point, error) {
 			continue
 		}
 		evals += int64(m.Eval.Images)
-		all++
+		last = m.Step
 		out = append(out, Point{m.Queries - evals, m.Eval.Top1})
 	}
-	if n := len(out); n == 0 || out[n-1].Queries < end.Queries && out[n-1].Accuracy != end.Accuracy {
+	if last < end.Steps {
 		out = append(out, Point{end.Queries, end.Accuracy})
 	}
 	return out, lines.Err()

@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -43,6 +44,13 @@ func TestPromptedAnswersAsInTheRun(t *testing.T) {
 		}
 		cfg := x.Config
 		x.Close()
+		s0, _, err := LastState(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := s0.Ledger.Of(lr.Evaluation).Queries; n%int64(out.Eval.Images) != 0 {
+			t.Errorf("%s: %d queries of evaluation: those of the mapping are of training", mapping, n)
+		}
 
 		last := filepath.Join(dir, "checkpoints", "last")
 		p, err := OpenTrained(context.Background(), last, cfg, func(string) {})

@@ -87,8 +87,8 @@ func (r *run) open(ctx context.Context) error {
 	if r.o.Resume {
 		r.t.X.owe(r.t.Ledger)
 	}
-	if n := spend(r.t.X.Model, r.t.Ledger, 0); n > 0 { // asked to learn the label mapping
-		r.t.Ledger.Spend(lr.Evaluation, n, 0, time.Now())
+	if n := spend(r.t.X.Model, r.t.Ledger, 0); n > 0 { // asked, of training images, to learn the label mapping
+		r.t.Ledger.Spend(lr.CleanPass, n, 0, time.Now())
 	}
 	if r.saved < 0 {
 		return r.save(false)
