@@ -3,17 +3,25 @@
 # work, in turn in one run, and prints ratios. An absolute time means little on a
 # shared machine; a ratio of neighbours means more.
 #
-# usage: scripts/bench.sh [RUNS]        FLOPS_SHARED: folder with peer/flops_torch.py
-#                                       PYTHON: interpreter that has torch
+# usage: scripts/bench.sh [RUNS [ROWS]]   ROWS: regular expression of the rows' names
+#        FLOPS_SHARED: folder with peer/flops_torch.py    PYTHON: interpreter that has torch
 set -eu
 cd "$(dirname "$0")/.."
-runs=${1:-5}
+runs=${1:-5} rows=${2:-.}
 peer=${FLOPS_SHARED:-../shared}/peer/flops_torch.py
 python=${PYTHON:-/usr/bin/python3}
 [ -x bin/flops ] || make build
 torch=no
 if [ -f "$peer" ] && "$python" -c 'import torch' 2>/dev/null; then torch=yes; else
   echo "PyTorch or $peer is not here: our own numbers only"
+fi
+# a PyTorch that takes the system's BLAS may find the reference one, which is slow
+plain='import re, torch
+torch.ones(2, 2) @ torch.ones(2, 2)
+own = "BLAS_INFO=generic" not in torch.__config__.show()
+exit(own or bool(re.search("openblas|libmkl|blis", open("/proc/self/maps").read())))'
+if [ $torch = yes ] && "$python" -c "$plain" 2>/dev/null; then
+  echo "PyTorch runs on a plain BLAS here, many times slower than it can be: install one (Debian: libopenblas0-pthread)"
 fi
 vitb="--dim 768 --depth 12 --heads 12 --mlp 3072 --image 224 --patch 16 --classes 1000"
 field() { sed -n "s/.*\"$1\": *\([0-9.]*\).*/\1/p"; }
@@ -22,6 +30,7 @@ median() { sort -n | awk '{v[NR]=$1} END {print v[int((NR+1)/2)]}'; }
 # row NAME MODE ARGS...: medians over the runs, best thread setting of the peer
 row() {
   name=$1 mode=$2; shift 2
+  if ! grep -qE -- "$rows" <<<"$name"; then return; fi
   ours="" theirs="" share="" mem="" pmem=""
   for _ in $(seq "$runs"); do
     line=$(bin/flops bench --json --mode "$mode" "$@")
