@@ -1,6 +1,8 @@
 package cuda
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,9 +11,34 @@ import (
 	"testing"
 )
 
+// TestPTXSources: the checked-in PTX was made of the sources as they are.
+// scripts/ptx.sh --check compiles them again, where that clang is installed.
+func TestPTXSources(t *testing.T) {
+	sum := sha256.New()
+	for _, pattern := range []string{"kernels/*.cu", "kernels/*.h"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no sources: %v", err)
+		}
+		for _, f := range files {
+			src, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum.Write(src)
+		}
+	}
+	text, err := os.ReadFile("kernels/kernels.ptx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("\n// sources: SHA-256 %x\n", sum.Sum(nil)); !strings.HasSuffix(string(text), want) {
+		t.Error("kernels.ptx was made of other sources: run make ptx (it needs clang-19)")
+	}
+}
+
 // TestPTX finds every kernel of the sources, and no other, in the checked-in
-// PTX, none of which spills to local memory. That the PTX is what the sources
-// give is scripts/ptx.sh --check's to say, where that clang is installed.
+// PTX, none of which spills to local memory.
 func TestPTX(t *testing.T) {
 	files, err := filepath.Glob("kernels/*.cu")
 	if err != nil || len(files) == 0 {
