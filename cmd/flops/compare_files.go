@@ -117,11 +117,14 @@ func plusMinus(format string, m compare.Mean) string {
 func compareTable(arms []compare.ArmResult) *ui.Table {
 	t := &ui.Table{Head: []string{"arm", "accuracy", "vs " + arms[0].Name, "queries", "FLOPs", "s", "MiB"}}
 	for _, a := range arms {
-		mib := "-"
+		mib, flops := "-", "-"
 		if !math.IsNaN(a.PeakMiB) {
 			mib = fmt.Sprintf("%.0f", a.PeakMiB)
 		}
-		t.Add(a.Name, plusMinus("%.3f", a.Accuracy), plusMinus("%+.3f", a.Difference), ui.Count(int64(a.Queries)), ui.Count(int64(a.FLOPs)),
+		if a.FLOPs > 0 { // those of a model that is only called are not known
+			flops = ui.Count(int64(a.FLOPs))
+		}
+		t.Add(a.Name, plusMinus("%.3f", a.Accuracy), plusMinus("%+.3f", a.Difference), ui.Count(int64(a.Queries)), flops,
 			fmt.Sprintf("%.1f", a.Seconds), mib)
 	}
 	return t

@@ -105,18 +105,24 @@ func lead(c config.Config) string {
 // fill puts the numbers of a run on its page.
 func fill(p *report.RunReport, r *train.RunData) {
 	var best, last *train.Eval
+	evaluated := func(step int, queries int64, e *train.Eval) {
+		p.Evals = append(p.Evals, report.EvalPoint{Step: step, Queries: queries, Accuracy: e.Top1, Loss: e.Loss})
+		last = e
+		if best == nil || e.Top1 > best.Top1 {
+			best = e
+		}
+	}
 	for _, m := range r.Metrics {
 		p.Steps = append(p.Steps, report.StepPoint{Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, Queries: m.Queries, GradNorm: m.GradNorm, LR: m.LR, Ratio: m.Ratio})
 		if m.Eval != nil {
-			p.Evals = append(p.Evals, report.EvalPoint{Step: m.Step, Queries: m.Queries, Accuracy: m.Eval.Top1, Loss: m.Eval.Loss})
-			last = m.Eval
-			if best == nil || last.Top1 > best.Top1 {
-				best = last
-			}
+			evaluated(m.Step, m.Queries, m.Eval)
 		}
 		if len(m.Alloc) > 0 {
 			p.Params = append(p.Params, report.ParamPoint{Step: m.Step, W: m.Alloc})
 		}
+	}
+	if n := len(p.Evals); r.Last != nil && r.Ledger != nil && (n == 0 || p.Evals[n-1].Step < r.LastStep) {
+		evaluated(r.LastStep, r.Ledger.Total().Queries, r.Last)
 	}
 	for _, s := range r.Shares {
 		p.Allocation = append(p.Allocation, report.SpreadOf(s.Step, s.Counts))

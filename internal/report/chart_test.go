@@ -36,7 +36,7 @@ func TestFormats(t *testing.T) {
 	for got, want := range map[string]string{
 		Count(268800): "268\u2009800", Count(-1234567): "−1\u2009234\u2009567", Count(12): "12",
 		Short(278100): "278k", Short(999.9): "1k", Short(1.5): "1.5", Short(nan): Missing,
-		Operations(1.39e12): "1.39 TFLOP", Operations(math.Inf(1)): Missing,
+		Operations(1.39e12): "1.39 TFLOP", Operations(math.Inf(1)): Missing, Operations(0): Missing,
 		Duration(9.1e-4): "910 µs", Duration(0.067): "67.0 ms", Duration(14.2): "14.2 s", Duration(300): "5.0 min", Duration(9000): "2.5 h", Duration(0): "0 s",
 		Percent(0.534): "53.4%", Percent(nan): Missing, Interval(0.5, nan, 2): Missing, Interval(0.5, 0.25, 2): "0.50 to 0.25",
 	} {

@@ -5,6 +5,7 @@ import (
 	"image"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -41,12 +42,22 @@ type CurvePoint struct{ Queries, Accuracy, Lo, Hi float64 }
 func (r CompareReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
 		{Title: "Results", Note: "Mean test accuracy over the seeds with its 95% interval.", Blocks: []Block{r.forest(), r.Table()}},
-		{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query of training counts: clean passes, perturbed ones and the allocator's. Backpropagation asks clean passes alone, so it is to be read by operations.",
-			Blocks: []Block{r.Curves(), r.operations()}},
+		r.along(),
 		{Title: "Arms", Note: "What each changes in the experiment.", Blocks: []Block{r.arms()}},
 	}}
 	p.Sections = append(p.Sections, origin(r.Config, r.Env)...)
 	return p.Write(w)
+}
+
+// along is the accuracy by what was spent, in operations where they are known.
+func (r CompareReport) along() Section {
+	s := Section{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query of training counts: clean passes, perturbed ones and the allocator's.",
+		Blocks: []Block{r.Curves()}}
+	if slices.ContainsFunc(r.Arms, func(a Arm) bool { return a.FLOPs > 0 }) {
+		s.Note += " Backpropagation asks clean passes alone, so it is to be read by operations."
+		s.Blocks = append(s.Blocks, r.operations())
+	}
+	return s
 }
 
 func (r CompareReport) forest() Forest {

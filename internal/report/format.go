@@ -53,9 +53,9 @@ func Short(v float64) string {
 }
 
 // Operations writes a number of floating-point operations, such as 1.39 TFLOP,
-// or Missing.
+// or Missing where there are none: nobody counts those of a model that is called.
 func Operations(v float64) string {
-	if !finite(v) {
+	if !finite(v) || v == 0 {
 		return Missing
 	}
 	digits, prefix := shorten(v)

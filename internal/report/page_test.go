@@ -185,3 +185,29 @@ func TestSpread(t *testing.T) {
 		t.Errorf("nothing: %v", got)
 	}
 }
+
+// A model that is only called has queries and seconds, and no operations that
+// anybody counts: its pages do not draw them as zero.
+func TestWithoutOperations(t *testing.T) {
+	run, cmp := sampleRun(), sampleCompare()
+	for i := range run.Ledger {
+		run.Ledger[i].FLOPs = 0
+	}
+	for i := range cmp.Arms {
+		cmp.Arms[i].FLOPs = 0
+	}
+	if rows := run.bars().Rows; len(rows) != 2 || rows[0].Name != "queries" || rows[1].Name != "time" {
+		t.Errorf("bars of %d rows", len(rows))
+	}
+	for name, write := range map[string]func(io.Writer) error{"run": run.Write, "compare": cmp.Write} {
+		var page strings.Builder
+		if err := write(&page); err != nil {
+			t.Fatal(err)
+		}
+		for _, bad := range []string{"0 FLOP", "against operations", "read by operations"} {
+			if strings.Contains(page.String(), bad) {
+				t.Errorf("%s: the page says %q", name, bad)
+			}
+		}
+	}
+}

@@ -156,6 +156,9 @@ func (r RunReport) bars() Bars {
 		b.Rows[2].Labels = append(b.Rows[2].Labels, Duration(s.Seconds))
 	}
 	b.Rows[0].Total, b.Rows[1].Total, b.Rows[2].Total = Short(float64(queries)), Operations(float64(flops)), Duration(seconds)
+	if flops == 0 {
+		b.Rows = slices.Delete(b.Rows, 1, 2)
+	}
 	return b
 }
 

@@ -23,7 +23,12 @@ type RunData struct {
 	Metrics []StepMetrics // the logged steps
 	Ledger  *lr.Ledger    // nil where ledger.json is not there
 	Shares  []Shares      // of every step of the journal
-	Notes   []string      // what is missing or ends early, a line each
+	// Last is the evaluation that the last checkpoint knows, after LastStep
+	// updates; nil where there is none. Where a budget ended the run, no line of
+	// Metrics has it.
+	Last     *Eval
+	LastStep int
+	Notes    []string // what is missing or ends early, a line each
 }
 
 // Shares are the queries that each image of one step got.
@@ -49,6 +54,9 @@ func ReadRun(dir string) (*RunData, error) {
 	}
 	if err := r.readJSON(filepath.Join(dir, "ledger.json"), &r.Ledger); err != nil {
 		return nil, err
+	}
+	if s, _, err := LastState(dir); err == nil { // a page needs no checkpoint
+		r.Last, r.LastStep = s.LastEval, s.EvalStep
 	}
 	return r, r.readJournal(filepath.Join(dir, "journal.bin"))
 }
