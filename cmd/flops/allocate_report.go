@@ -90,7 +90,7 @@ func (f *allocFlags) run(c *cobra.Command) error {
 	if err := f.check(cfg); err != nil {
 		return err
 	}
-	warn := func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
+	warn := warner(c)
 	x, err := train.Open(cfg, warn)
 	if err != nil {
 		return err

@@ -101,7 +101,7 @@ func (f *compareFlags) run(c *cobra.Command) error {
 		text = io.Discard
 	}
 	fmt.Fprintf(text, "%s, %s; %s\n", plural(len(arms), "arm"), plural(p.Seeds, "seed"), p.Describe())
-	l := newLauncher(func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) })
+	l := newLauncher(warner(c))
 	defer l.close()
 	runs, err := p.Do(c.Context(), l.launch, func(n, of int, r compare.Run, res *compare.Result, had bool) {
 		what := fmt.Sprintf("%*d/%d  %s seed %d", len(fmt.Sprint(of)), n, of, arms[r.Arm].Name, r.Seed)

@@ -114,7 +114,7 @@ func (f *textFlags) key() string {
 // or failing that the one of the run folder around the checkpoint, with what the
 // flags say instead.
 func (f *textFlags) apply(cfg *config.Config) error {
-	if around := filepath.Join(cfg.Model.Path, "..", "..", "config.yaml"); cfg.Objective.Kind != "contrastive" {
+	if around := train.ConfigAround(cfg.Model.Path); cfg.Objective.Kind != "contrastive" {
 		if _, err := os.Stat(around); err == nil {
 			r, err := config.Load(around, nil)
 			if err != nil {
@@ -142,7 +142,7 @@ func evaluate(c *cobra.Command, cfg config.Config, key string, batch, limit int)
 		return nil, err
 	}
 	defer ds.Close()
-	m, err := openTrained(c.Context(), c, cfg.Model.Path, cfg)
+	m, err := train.OpenTrained(c.Context(), cfg.Model.Path, cfg, warner(c))
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,11 @@ func crashFile(r any) string {
 	return f.Name()
 }
 
+// warner prints the warnings of a command, a line each.
+func warner(c *cobra.Command) func(string) {
+	return func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
+}
+
 func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "flops",

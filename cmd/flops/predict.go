@@ -37,7 +37,7 @@ func predictCmd() *cobra.Command {
 					return err
 				}
 			}
-			t, err := openTrained(c.Context(), c, model, config.Default())
+			t, err := train.OpenTrained(c.Context(), model, config.Default(), warner(c))
 			if err != nil {
 				return err
 			}

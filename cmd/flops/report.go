@@ -38,7 +38,7 @@ called is not asked for them.`,
 			if output == "" {
 				output = filepath.Join(a[0], "report.html")
 			}
-			warn := func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
+			warn := warner(c)
 			page, err := runPage(c.Context(), a[0], images, warn)
 			if err != nil {
 				return err

@@ -37,7 +37,7 @@ to the task's classes.`,
 			defer stop()
 			cfg := config.Default()
 			cfg.Train.Threads = threads
-			t, err := openTrained(ctx, c, model, cfg)
+			t, err := train.OpenTrained(ctx, model, cfg, warner(c))
 			if err != nil {
 				return err
 			}
@@ -56,11 +56,6 @@ to the task's classes.`,
 	c.Flags().StringVar(&name, "name", "vit", "the model's name on the server")
 	c.Flags().IntVar(&threads, "threads", 0, "workers, 0: every core")
 	return c
-}
-
-// openTrained opens a model folder, a checkpoint or a prompt by its path.
-func openTrained(ctx context.Context, c *cobra.Command, path string, cfg config.Config) (*train.Trained, error) {
-	return train.OpenTrained(ctx, path, cfg, func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) })
 }
 
 // served is a trained model as a server's predictor.

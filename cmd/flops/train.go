@@ -112,7 +112,7 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 	if format == "json" {
 		text = io.Discard
 	}
-	warn := func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
+	warn := warner(c)
 	x, err := train.Open(cfg, warn)
 	if err != nil {
 		return err

@@ -32,36 +32,17 @@ type Summary struct {
 // Inspect reads and checks what LoadModel would, except for the numbers
 // themselves.
 func Inspect(dir string) (*Summary, error) {
-	dir, err := Pointed(dir)
+	f, err := openFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	w, err := openWeights(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer w.close()
-	if err := w.notPrompt(dir); err != nil {
-		return nil, err
-	}
-	c, err := ReadConfig(filepath.Join(dir, configName))
-	if err != nil {
-		return nil, err
-	}
-	pre, err := ReadPreprocessor(filepath.Join(dir, preprocessorName), c)
-	if err != nil {
-		return nil, err
-	}
-	infos := w.infos()
-	p, err := match(dir, c, infos)
-	if err != nil {
-		return nil, err
-	}
+	defer f.w.close()
+	c, pre, p, w, infos := f.c, f.pre, f.p, f.w, f.w.infos()
 	size, err := w.bytes()
 	if err != nil {
 		return nil, err
 	}
-	s := &Summary{Path: dir, Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize, Channels: c.NumChannels,
+	s := &Summary{Path: f.dir, Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize, Channels: c.NumChannels,
 		Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Tokens: 1 + c.Patches(),
 		Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra, Ignored: p.ignored, Tensors: infos}
 	s.Labels = p.labels(c)

@@ -58,31 +58,13 @@ func (m *Model) Classes() int {
 // For dir, the "last" and "best" of a run's checkpoints mean those (Pointed). A
 // prompt (LoadPrompt) is refused with ErrPrompt.
 func LoadModel(dir string) (*Model, error) {
-	dir, err := Pointed(dir)
+	f, err := openFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	w, err := openWeights(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer w.close()
-	if err := w.notPrompt(dir); err != nil {
-		return nil, err
-	}
-	c, err := ReadConfig(filepath.Join(dir, configName))
-	if err != nil {
-		return nil, err
-	}
-	pre, err := ReadPreprocessor(filepath.Join(dir, preprocessorName), c)
-	if err != nil {
-		return nil, err
-	}
-	p, err := match(dir, c, w.infos())
-	if err != nil {
-		return nil, err
-	}
-	m := &Model{Config: c, Preprocessor: pre, Ignored: p.ignored, Metadata: w.files[0].Metadata()}
+	defer f.w.close()
+	c, p, w := f.c, f.p, f.w
+	m := &Model{Config: c, Preprocessor: f.pre, Ignored: p.ignored, Metadata: w.files[0].Metadata()}
 	names := make([]string, len(p.specs))
 	shapes := map[string][]int{}
 	for i, s := range p.specs {
@@ -104,6 +86,46 @@ func LoadModel(dir string) (*Model, error) {
 	m.Extra, err = readMany(p.extra, func(name string) (Tensor, error) { return w.holder[name].Read(name) })
 	c.Labels = p.labels(c)
 	return m, err
+}
+
+// modelFolder is a model's folder that is open and compared, before a tensor is
+// read. Who opens it closes w.
+type modelFolder struct {
+	dir string // after Pointed
+	w   *weights
+	c   *Config
+	pre *Preprocessor
+	p   *plan
+}
+
+func openFolder(dir string) (f *modelFolder, err error) {
+	f = &modelFolder{}
+	if f.dir, err = Pointed(dir); err != nil {
+		return nil, err
+	}
+	if f.w, err = openWeights(f.dir); err != nil {
+		return nil, err
+	}
+	if err = f.compare(); err != nil {
+		f.w.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// compare reads what stands beside the weights and holds them against it.
+func (f *modelFolder) compare() (err error) {
+	if err = f.w.notPrompt(f.dir); err != nil {
+		return err
+	}
+	if f.c, err = ReadConfig(filepath.Join(f.dir, configName)); err != nil {
+		return err
+	}
+	if f.pre, err = ReadPreprocessor(filepath.Join(f.dir, preprocessorName), f.c); err != nil {
+		return err
+	}
+	f.p, err = match(f.dir, f.c, f.w.infos())
+	return err
 }
 
 func zeros(name string, shape []int) Tensor {

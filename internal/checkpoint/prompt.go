@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// ErrPrompt is the cause of the error that LoadModel gives for a folder
-// that holds NewPrompt's.
+// ErrPrompt is the cause of the error that LoadModel gives for a folder that
+// holds a prompt (NewPrompt).
 var ErrPrompt = errors.New("holds a prompt and no network")
 
 // The metadata of model.safetensors that tells a prompt from a network.
@@ -22,12 +23,10 @@ const (
 // NewPrompt is what a run has learned in front of a model that it could only call,
 // as a Model of extra tensors alone. The metadata says how they are meant.
 func NewPrompt(tensors []Tensor, meta map[string]string) *Model {
-	meta = maps.Clone(meta)
-	if meta == nil {
-		meta = map[string]string{}
-	}
-	meta[holds] = promptAlone
-	return &Model{Extra: tensors, Metadata: meta}
+	m := &Model{Extra: tensors, Metadata: map[string]string{}}
+	maps.Copy(m.Metadata, meta)
+	m.Metadata[holds] = promptAlone
+	return m
 }
 
 // notPrompt refuses the weights of a prompt where a network is needed.
@@ -66,17 +65,13 @@ func readPrompt(dir string) (m *Model, err error) {
 	return m, err
 }
 
-// Want is the extra tensor of a name, of a shape of which -1 is any size.
+// Want is the tensor of a name and shape.
 func (m *Model) Want(name string, shape ...int) (Tensor, error) {
 	t, ok := m.Tensor(name)
 	if !ok {
 		return Tensor{}, fmt.Errorf("no tensor %s", name)
 	}
-	fits := len(t.Shape) == len(shape)
-	for i := 0; fits && i < len(shape); i++ {
-		fits = shape[i] < 0 || t.Shape[i] == shape[i]
-	}
-	if !fits {
+	if !slices.Equal(t.Shape, shape) {
 		return Tensor{}, fmt.Errorf("tensor %s is %v, not %v", name, t.Shape, shape)
 	}
 	return t, nil

@@ -137,5 +137,8 @@ func TestLearnersRefuse(t *testing.T) {
 				t.Errorf("%s: %s was taken", name, c.what)
 			}
 		}
+		if _, err := learn([]float32{1, 1}, 2, []int32{0}, 0); err == nil {
+			t.Errorf("%s: a task of no classes was taken", name)
+		}
 	}
 }

@@ -52,10 +52,15 @@ type OneToOne struct {
 	model int
 }
 
+// tooFew refuses to find a class of the model for each of more classes.
+func tooFew(task, model int) error {
+	return uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
+}
+
 // Identity maps each class to the one of the same number.
 func Identity(task, model int) (*OneToOne, error) {
 	if task > model {
-		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
+		return nil, tooFew(task, model)
 	}
 	m := &OneToOne{model: model}
 	for k := range task {
@@ -86,8 +91,8 @@ func Given(to []int, task, model int) (*OneToOne, error) {
 // 2211.11635). Equal counts are decided by the summed probability, then by the
 // lower task and the lower model class.
 func Frequent(logits []float32, model int, labels []int32, task int) (Mapping, error) {
-	if task > model || task < 1 {
-		return nil, uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
+	if task > model {
+		return nil, tooFew(task, model)
 	}
 	if err := checkAnswers(logits, model, labels, task); err != nil {
 		return nil, err

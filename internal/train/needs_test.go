@@ -1,31 +1,24 @@
 package train
 
 import (
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // An allocator that looks at features is refused for a model that shows none,
 // before a query is asked; with the loss as its feature it is not.
 func TestAllocatorThatCannotSee(t *testing.T) {
-	h, err := remote.NewHandler(sums{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(h)
-	defer s.Close()
+	h, url := serveModel(t, sums{})
 	c := config.Default()
-	c.Model.Kind, c.Model.URL, c.Model.Name = "remote", s.URL, "sums"
+	c.Model.Kind, c.Model.URL, c.Model.Name = "remote", url, "sums"
 	c.Data.Kind, c.Data.Size, c.Data.Count, c.Data.TestCount = "shapes", 16, 32, 16
 	c.Prompt.Kind, c.Prompt.Width = "frame", 2
 	c.Sites = config.Sites{Blocks: "none"}
 	c.Estimator.Name, c.Allocator.Name, c.Allocator.Features, c.Train.BatchSize = "weight", "gaussian", "cls", 8
-	_, err = Open(c, nil)
+	_, err := Open(c, nil)
 	if e, ok := uierr.As(err); !ok || !strings.Contains(e.What, "allocator.features: cls") || e.Hint != "set allocator.features: loss" {
 		t.Errorf("%v", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
@@ -48,7 +47,7 @@ func openPrompted(ctx context.Context, path string, c config.Config, warn func(s
 		return nil, err
 	}
 	if c.Model.Kind == "local" {
-		around := filepath.Join(path, "..", "..", "config.yaml")
+		around := ConfigAround(path)
 		if _, err := os.Stat(around); err != nil {
 			return nil, uierr.Wrap(err, path+": is a prompt without its run folder, and the model that it was learned for is not known",
 				"give 'eval' --config FILE and --checkpoint, or a checkpoint in its run folder")
@@ -110,11 +109,7 @@ func behind(saved *checkpoint.Model, caller remote.Caller, policy remote.Policy)
 	if err != nil {
 		return nil, err
 	}
-	ce, err := objective.New("cross_entropy")
-	if err != nil {
-		return nil, err
-	}
-	m, err := remote.NewModel(pool, f, to, ce, nil) // without noise: nothing is perturbed
+	m, err := remote.NewModel(pool, f, to, objective.CE{}, nil) // without noise: nothing is perturbed
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,13 +28,8 @@ func (fewer) Spec() remote.Spec {
 // answer from their checkpoint as they did in the run.
 func TestPromptedAnswersAsInTheRun(t *testing.T) {
 	for _, mapping := range []string{"learned", "linear"} {
-		h, err := remote.NewHandler(sums{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := httptest.NewServer(h)
-		defer s.Close()
-		x := openRemoteRun(t, s.URL, 400)
+		h, url := serveModel(t, sums{})
+		x := openRemoteRun(t, url, 400)
 		x.Config.Prompt.Mapping.Kind = mapping
 		dir := t.TempDir()
 		out, err := Run(context.Background(), x, RunOptions{Dir: dir, Watch: silent{}})
@@ -89,15 +83,10 @@ func TestPromptedAnswersAsInTheRun(t *testing.T) {
 }
 
 func TestPromptedRefuses(t *testing.T) {
-	h, err := remote.NewHandler(sums{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(h)
-	defer s.Close()
+	_, url := serveModel(t, sums{})
 	dir := t.TempDir()
-	remoteRun(t, s.URL, dir, 200, false)
-	x := openRemoteRun(t, s.URL, 200)
+	remoteRun(t, url, dir, 200, false)
+	x := openRemoteRun(t, url, 200)
 	cfg := x.Config
 	x.Close()
 	last := filepath.Join(dir, "checkpoints", "last")
@@ -105,14 +94,9 @@ func TestPromptedRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := remote.NewHandler(fewer{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := httptest.NewServer(other)
-	defer o.Close()
+	_, other := serveModel(t, fewer{})
 	elsewhere := cfg
-	elsewhere.Model.URL = o.URL
+	elsewhere.Model.URL = other
 	alone := filepath.Join(t.TempDir(), "alone")
 	if err := checkpoint.SaveModel(fsys.OS, alone, good, checkpoint.F32); err != nil {
 		t.Fatal(err)

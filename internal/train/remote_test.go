@@ -36,6 +36,18 @@ func (silent) Evaluated(int, *Eval)          {}
 func (silent) Saved(int, string)             {}
 func (silent) Warned(string)                 {}
 
+// serveModel answers a model until the test ends.
+func serveModel(t *testing.T, p remote.Predictor) (h *remote.Handler, url string) {
+	t.Helper()
+	h, err := remote.NewHandler(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return h, s.URL
+}
+
 // openRemoteRun is an experiment on shapes with the model sums behind url.
 func openRemoteRun(t *testing.T, url string, max int64) *Experiment {
 	t.Helper()
@@ -76,14 +88,9 @@ func remoteRun(t *testing.T, url, dir string, max int64, resume bool) *Trainer {
 // The ledger is the server's own count, at or below the ceiling; a run that is
 // resumed from an early checkpoint asks nothing again and ends the same.
 func TestRemoteRunCountsWhatTheServerCounts(t *testing.T) {
-	h, err := remote.NewHandler(sums{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(h)
-	defer s.Close()
+	h, url := serveModel(t, sums{})
 	dir := t.TempDir()
-	first := remoteRun(t, s.URL, dir, 500, false)
+	first := remoteRun(t, url, dir, 500, false)
 	asked := h.Stats().Images
 	if got := first.Ledger.Total().Queries; got != asked || got > 500 || got < 440 {
 		t.Fatalf("ledger %d, server %d, ceiling 500", got, asked)
@@ -103,7 +110,7 @@ func TestRemoteRunCountsWhatTheServerCounts(t *testing.T) {
 			}
 		}
 	}
-	again := remoteRun(t, s.URL, dir, 500, true)
+	again := remoteRun(t, url, dir, 500, true)
 	if n := h.Stats().Images; n != asked {
 		t.Errorf("the resumed run asked about %d images again", n-asked)
 	}

@@ -96,13 +96,8 @@ func TestServerRestartedInMidRun(t *testing.T) {
 		t.Errorf("ledger %d, server %d, ceiling 500", got, served)
 	}
 	// The same run with a server that never was away ends with the same weights.
-	quiet, err := remote.NewHandler(sums{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(quiet)
-	defer s.Close()
-	want := remoteRun(t, s.URL, t.TempDir(), 500, false)
+	_, url := serveModel(t, sums{})
+	want := remoteRun(t, url, t.TempDir(), 500, false)
 	for i, v := range want.X.Model.Params()[0].Data {
 		if last.X.Model.Params()[0].Data[i] != v {
 			t.Fatalf("value %d of the frame is %v, without the restarts %v", i, last.X.Model.Params()[0].Data[i], v)
@@ -194,18 +189,13 @@ func saved(t *testing.T, dir string) []string {
 // by a kill before they were written, asks nothing again and ends the same. The
 // answers that the kill tore in half are asked again, and only they.
 func TestRemoteRunKilled(t *testing.T) {
-	h, err := remote.NewHandler(sums{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewServer(h)
-	defer s.Close()
+	h, url := serveModel(t, sums{})
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	asked := int64(0)
-	x := openRemoteRun(t, s.URL, 500)
-	_, err = Run(ctx, x, RunOptions{Dir: dir, Watch: silent{}, Each: func(tr *Trainer) error {
+	x := openRemoteRun(t, url, 500)
+	_, err := Run(ctx, x, RunOptions{Dir: dir, Watch: silent{}, Each: func(tr *Trainer) error {
 		if tr.Step == 5 {
 			asked = h.Stats().Images
 			return context.Canceled // nothing of this step is saved
@@ -224,11 +214,11 @@ func TestRemoteRunKilled(t *testing.T) {
 	if err := os.Truncate(answers, info.Size()-5); err != nil {
 		t.Fatal(err)
 	}
-	last, err := tryRemoteRun(t, s.URL, dir, 500, true)
+	last, err := tryRemoteRun(t, url, dir, 500, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := openRemoteRun(t, s.URL, 500)
+	again := openRemoteRun(t, url, 500)
 	defer again.Close()
 	if _, err := Replay(context.Background(), again, dir, last.Step); err != nil {
 		t.Fatal(err)

@@ -24,11 +24,13 @@ type RunData struct {
 	Ledger  *lr.Ledger    // nil where ledger.json is not there
 	Shares  []Shares      // of every step of the journal
 	// Last is the evaluation that the last checkpoint knows, after LastStep
-	// updates; nil where there is none. Where a budget ended the run, no line of
-	// Metrics has it.
+	// updates: where a budget ended the run, no line of Metrics has it. It is nil
+	// where there is none, and where the journal's last step has its own.
 	Last     *Eval
 	LastStep int
 	Notes    []string // what is missing or ends early, a line each
+
+	taken int // steps of the journal
 }
 
 // Shares are the queries that each image of one step got.
@@ -55,10 +57,28 @@ func ReadRun(dir string) (*RunData, error) {
 	if err := r.readJSON(filepath.Join(dir, "ledger.json"), &r.Ledger); err != nil {
 		return nil, err
 	}
-	if s, _, err := LastState(dir); err == nil { // a page needs no checkpoint
+	if err := r.readJournal(filepath.Join(dir, "journal.bin")); err != nil {
+		return nil, err
+	}
+	r.readLast(dir)
+	return r, nil
+}
+
+// readLast looks into the last checkpoint, which means reading and verifying
+// all of it, only where its evaluation can be news. A page needs no checkpoint.
+func (r *RunData) readLast(dir string) {
+	evaluated := 0
+	for _, m := range r.Metrics {
+		if m.Eval != nil {
+			evaluated = m.Step
+		}
+	}
+	if r.taken > 0 && evaluated == r.taken {
+		return
+	}
+	if s, _, err := LastState(dir); err == nil {
 		r.Last, r.LastStep = s.LastEval, s.EvalStep
 	}
-	return r, r.readJournal(filepath.Join(dir, "journal.bin"))
 }
 
 func (r *RunData) note(format string, args ...any) {
@@ -131,7 +151,8 @@ func (r *RunData) readJournal(path string) error {
 		case err != nil:
 			return err
 		}
-		one := Shares{Step: int(s.Step) + 1}
+		r.taken = int(s.Step) + 1
+		one := Shares{Step: r.taken}
 		for _, n := range s.Counts {
 			one.Counts = append(one.Counts, int(n))
 		}

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
@@ -36,12 +37,14 @@ func OpenTrained(ctx context.Context, path string, c config.Config, warn func(st
 	if err != nil {
 		return nil, err
 	}
-	ce, err := objective.New("cross_entropy")
-	if err != nil {
-		return nil, err
-	}
-	return &Trained{Model: vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: c.Train.Threads, Loss: ce}), Labels: l.Config.Labels,
+	return &Trained{Model: vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: c.Train.Threads, Loss: objective.CE{}}), Labels: l.Config.Labels,
 		Size: l.Config.ImageSize, Chans: l.Config.NumChannels, Local: l, transform: l.Transform}, nil
+}
+
+// ConfigAround is where the config.yaml of the run folder stands that a
+// checkpoint is in.
+func ConfigAround(checkpoint string) string {
+	return filepath.Join(checkpoint, "..", "..", "config.yaml")
 }
 
 // Transform makes images what the model takes, as trained; c may override the
