@@ -23,7 +23,8 @@ func serveCmd() *cobra.Command {
 		Use: "serve --model DIR", Short: "Answer a model by the Open Inference Protocol", Args: cobra.NoArgs,
 		Long: `Serves a model by the Open Inference Protocol (KServe v2), JSON and binary
 tensors, until it is interrupted. GET /stats says how many images it answered.
-Images are sent as the network takes them: resized and normalised.
+Images are sent as the network takes them, resized and normalised; the metadata
+(GET /v2/models/NAME) say the mean, the standard deviation and the classes.
 
 A checkpoint of a model that could only be called is a prompt: every image that
 is sent here is sent on to that model, behind the frame, and the answer is mapped
@@ -42,7 +43,10 @@ to the task's classes.`,
 				return err
 			}
 			defer t.Close()
-			p := &served{name: name, trained: t}
+			p, err := newServed(name, t)
+			if err != nil {
+				return err
+			}
 			w := c.OutOrStdout()
 			return remote.Serve(ctx, addr, p, remote.ServeOptions{
 				Listening: func(a net.Addr) { fmt.Fprintf(w, "serving %s at http://%s/v2/models/%s\n", model, a, name) },
@@ -60,15 +64,24 @@ to the task's classes.`,
 
 // served is a trained model as a server's predictor.
 type served struct {
-	name    string
+	spec    remote.Spec
 	trained *train.Trained
 }
 
-// Spec is the model's.
-func (s *served) Spec() remote.Spec {
-	t := s.trained
-	return remote.Spec{Name: s.name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels)}
+// newServed describes a model to clients, its normalisation and its classes
+// included.
+func newServed(name string, t *train.Trained) (*served, error) {
+	tr, err := t.Transform(config.Data{})
+	if err != nil {
+		return nil, err
+	}
+	mean, std := tr.Normalization()
+	return &served{trained: t, spec: remote.Spec{Name: name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels),
+		Labels: t.Labels, Preprocessing: &remote.Preprocessing{Mean: mean, Std: std}}}, nil
 }
+
+// Spec is the model's.
+func (s *served) Spec() remote.Spec { return s.spec }
 
 // Logits answers n images.
 func (s *served) Logits(ctx context.Context, images []float32, n int) ([]float32, error) {

@@ -31,6 +31,9 @@ type Model struct {
 
 	URL       string   `yaml:"url"`        // remote: scheme://host:port
 	Name      string   `yaml:"name"`       // remote: the model's name on the server
+	Input     string   `yaml:"input"`      // remote: the input tensor, where the metadata name none
+	Output    string   `yaml:"output"`     // remote: the output tensor, where the metadata name none
+	Shape     []int    `yaml:"shape"`      // remote: channels, height and width, where the metadata name none
 	Argv      []string `yaml:"argv"`       // command: program and arguments
 	Binary    string   `yaml:"binary"`     // remote: auto | always | never (Triton's binary tensors)
 	InFlight  int      `yaml:"in_flight"`  // requests under way at once

@@ -128,6 +128,9 @@ func models(c *Config) error {
 		if m.URL == "" || m.Name == "" {
 			return uierr.New("model.kind: remote needs model.url and model.name", "for example --set model.url=http://localhost:8000 --set model.name=vit")
 		}
+		if n := len(m.Shape); n != 0 && (n != 3 || slices.Min(m.Shape) < 1) {
+			return bad("model.shape", m.Shape, "is no shape of an image", "give channels, height and width, as in [3, 224, 224]")
+		}
 	case "command":
 		if len(m.Argv) == 0 {
 			return uierr.New("model.kind: command needs model.argv", "for example argv: [python3, examples/command_model.py]")

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/noise"
@@ -91,6 +92,22 @@ func (t *Transform) Prepare() error {
 		}
 	}
 	return nil
+}
+
+// Normalization are the mean and the standard deviation of each channel, in
+// levels of 0 to 1, that give a prepared transform's values: (level/255 − mean)/std.
+func (t *Transform) Normalization() (mean, std []float32) {
+	scale := 1.0
+	if t.Rescale != 0 && float32(t.Rescale) != float32(1.0/255) {
+		scale = 255 * t.Rescale
+	}
+	mean, _ = perChannel("data.mean", t.Mean, t.Channels) // Prepare has checked both
+	std, _ = perChannel("data.std", t.Std, t.Channels)
+	mean, std = slices.Clone(mean), slices.Clone(std)
+	for c := range mean {
+		mean[c], std[c] = float32(float64(mean[c])/scale), float32(float64(std[c])/scale)
+	}
+	return mean, std
 }
 
 func perChannel(key string, v []float32, channels int) ([]float32, error) {

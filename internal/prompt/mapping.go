@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -55,6 +56,14 @@ type OneToOne struct {
 // tooFew refuses to find a class of the model for each of more classes.
 func tooFew(task, model int) error {
 	return uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
+}
+
+// SomeNames refuses to pair classes of which the model knows some by name and
+// not the missing ones.
+func SomeNames(task, model, missing []string) error {
+	return uierr.New(fmt.Sprintf("prompt.mapping: the model has no class %s; the task's classes are %s, the model's %s",
+		strings.Join(missing, ", "), strings.Join(task, ", "), strings.Join(model, ", ")),
+		"keep classes that both have with data.classes, or set prompt.mapping.kind: given, learned or linear")
 }
 
 // Identity maps each class to the one of the same number.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,7 +145,7 @@ func (c *Command) describe(p *process) error {
 	if err != nil {
 		return c.wrong("describe: %w", err)
 	}
-	if c.spec.Name != "" && s != c.spec {
+	if c.spec.Name != "" && !reflect.DeepEqual(s, c.spec) {
 		return c.wrong("describe: the program started again describes another model")
 	}
 	p.spec = s
@@ -153,8 +154,8 @@ func (c *Command) describe(p *process) error {
 
 func (c *Command) infer(p *process, images []float32, n int, out []float32) error {
 	s, id := p.spec, c.id.Add(1)
-	req := frameHeader{Type: "infer", ID: id, Shape: []int64{int64(n), int64(s.Channels), int64(s.Height), int64(s.Width)}}
-	h, v, err := p.exchange(req, images, int64(4*n*s.Classes))
+	req := frameHeader{Type: "infer", ID: id, Shape: s.shape(int64(n))}
+	h, v, err := p.exchange(req, s.arranged(images, n), int64(4*n*s.Classes))
 	switch {
 	case err != nil:
 		return err

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -197,7 +198,8 @@ func TestPythonExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if s := c.Spec(); s != (Spec{Name: "linear", Input: "pixel_values", Output: "logits", Channels: 1, Height: 4, Width: 3, Classes: 3}) {
+	want := Spec{Name: "linear", Input: "pixel_values", Output: "logits", Channels: 1, Height: 4, Width: 3, Classes: 3}
+	if s := c.Spec(); !reflect.DeepEqual(s, want) {
 		t.Errorf("spec %+v", s)
 	}
 	// The model is linear: logits of a sum are sums of logits, to float32

@@ -28,6 +28,19 @@ type Spec struct {
 	Channels, Height, Width int    // of an image
 	Classes                 int    // outputs per image
 	MaxBatch                int    // images of one request, 0: any number
+
+	// Last says that the channels of a pixel stand together (NHWC), not the
+	// planes of an image one after the other. Calls take planes all the same.
+	Last bool
+	// Preprocessing is what the model wants done to pictures; nil: its metadata do not say.
+	Preprocessing *Preprocessing
+	Labels        []string // names of the classes; empty: the metadata do not say
+}
+
+// Preprocessing is how the pixels that a model takes are made of a picture's
+// levels, (level/255 − Mean)/Std in each channel.
+type Preprocessing struct {
+	Mean, Std []float32 // one number per channel
 }
 
 // Pixels is the number of values of one image.

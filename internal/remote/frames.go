@@ -18,8 +18,8 @@ type frameHeader struct {
 	Shape   []int64      `json:"shape,omitempty"`
 	Bytes   int64        `json:"bytes,omitempty"`
 	Name    string       `json:"name,omitempty"`
-	Inputs  []wireTensor `json:"inputs,omitempty"`
-	Outputs []wireTensor `json:"outputs,omitempty"`
+	Inputs  []metaTensor `json:"inputs,omitempty"`
+	Outputs []metaTensor `json:"outputs,omitempty"`
 	Error   string       `json:"error,omitempty"`
 	Retry   bool         `json:"retry,omitempty"`
 }

@@ -26,6 +26,7 @@ type Endpoint struct {
 	TokenFile string // file that holds a bearer token
 	CAFile    string // PEM certificates to trust beside the system's
 	Classes   int    // outputs of a model whose metadata leaves them open; else 0
+	Given     Given  // tensors of a model whose metadata names none
 }
 
 // HTTP calls a model by the Open Inference Protocol.
@@ -58,8 +59,12 @@ func Dial(ctx context.Context, e Endpoint, p Policy) (*HTTP, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.spec, err = meta.spec(e.Classes); err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: model %s: %v", h.at, e.Name, err), "this tool calls models that take images and give one number per class, float32 both")
+	if h.spec, err = meta.completed(e.Given, p.Log).spec(e.Classes); err != nil {
+		hint := "this tool calls models that take images and give one number per class, float32 both"
+		if len(meta.Inputs) == 0 || len(meta.Outputs) == 0 {
+			hint = "write inputs and outputs into the server's model-settings.json, or set model.input, model.output, model.shape and model.arch.classes"
+		}
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: model %s: %v", h.at, e.Name, err), hint)
 	}
 	return h, h.chooseBinary(ctx, e.Binary, r)
 }
@@ -188,7 +193,8 @@ func (h *HTTP) chooseBinary(ctx context.Context, mode string, r *retrier) error 
 
 // Call asks for the logits of n images in one request.
 func (h *HTTP) Call(ctx context.Context, images []float32, n int, out []float32) error {
-	in := wireTensor{Name: h.spec.Input, Datatype: fp32, Shape: []int64{int64(n), int64(h.spec.Channels), int64(h.spec.Height), int64(h.spec.Width)}}
+	images = h.spec.arranged(images, n)
+	in := wireTensor{Name: h.spec.Input, Datatype: fp32, Shape: h.spec.shape(int64(n))}
 	req := inferRequest{Inputs: []wireTensor{in}, Outputs: []wireOutput{{Name: h.spec.Output}}}
 	header := http.Header{"Content-Type": {"application/json"}}
 	if h.binary {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 )
@@ -67,13 +66,9 @@ func (h *Handler) takeBack(n int) {
 // answer reads a request, asks the model and writes the answer's document and,
 // for a binary output, its bytes.
 func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (head, tail []byte, n int, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.limit))
+	body, err := readBody(w, r, h.limit)
 	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return nil, nil, 0, &refusal{http.StatusRequestEntityTooLarge, fmt.Errorf("the request is longer than %d bytes", h.limit)}
-		}
-		return nil, nil, 0, bad("the request broke off: %w", err)
+		return nil, nil, 0, err
 	}
 	req, images, n, err := h.decode(body, r.Header.Get(headerLength))
 	if err != nil {
@@ -123,6 +118,17 @@ func (h *Handler) decode(body []byte, length string) (*inferRequest, []float32, 
 	}
 	if len(req.Outputs) > 1 || (len(req.Outputs) == 1 && req.Outputs[0].Name != h.spec.Output) {
 		return nil, nil, 0, bad("outputs: the only tensor is named %s", h.spec.Output)
+	}
+	if p := req.Parameters.foreign(); p != "" {
+		return nil, nil, 0, bad("parameters.%s is not done here", p)
+	}
+	if p := req.Inputs[0].Parameters.foreign(); p != "" {
+		return nil, nil, 0, bad("inputs[0].parameters.%s is not done here", p)
+	}
+	if len(req.Outputs) == 1 {
+		if p := req.Outputs[0].Parameters.foreign(); p != "" {
+			return nil, nil, 0, bad("outputs[0].parameters.%s is not done here; ask for the logits", p)
+		}
 	}
 	in := req.Inputs[0]
 	if in.Datatype != fp32 {

@@ -25,6 +25,16 @@ func (m *modelMetadata) spec(classes int) (Spec, error) {
 		}
 	}
 	s.Input, s.Channels, s.Height, s.Width = in.Name, int(in.Shape[1]), int(in.Shape[2]), int(in.Shape[3])
+	p, err := in.meaning()
+	if err != nil {
+		return s, fmt.Errorf("inputs[0].parameters of %q: %w", in.Name, err)
+	}
+	if s.Last = p.last(in.Shape); s.Last {
+		s.Height, s.Width, s.Channels = s.Channels, s.Height, s.Width
+	}
+	if s.Preprocessing, err = p.preprocessing(s.Channels); err != nil {
+		return s, fmt.Errorf("inputs[0].parameters of %q: %w", in.Name, err)
+	}
 	if s.Channels > 64 || s.Pixels() > 1<<28 {
 		return s, fmt.Errorf("inputs[0].shape of %q is %v: too large", in.Name, in.Shape)
 	}
@@ -54,6 +64,9 @@ func (m *modelMetadata) spec(classes int) (Spec, error) {
 	default:
 		s.Classes = int(k)
 	}
+	if q, err := o.meaning(); err == nil && len(q.Labels) == s.Classes { // names are a help: without them the classes have numbers
+		s.Labels = q.Labels
+	}
 	return s, nil
 }
 
@@ -62,7 +75,7 @@ func (m *modelMetadata) output() (int, error) {
 		return 0, nil
 	}
 	for i, o := range m.Outputs {
-		if o.Name == "logits" {
+		if o.Name == usualOutput {
 			return i, nil
 		}
 	}
@@ -75,9 +88,9 @@ func (s Spec) metadata() modelMetadata {
 	if s.MaxBatch == 1 {
 		n = 1
 	}
-	return modelMetadata{Name: s.Name, Versions: []string{"1"}, Platform: "flops",
-		Inputs:  []wireTensor{{Name: s.Input, Datatype: fp32, Shape: []int64{n, int64(s.Channels), int64(s.Height), int64(s.Width)}}},
-		Outputs: []wireTensor{{Name: s.Output, Datatype: fp32, Shape: []int64{n, int64(s.Classes)}}}}
+	return modelMetadata{Name: s.Name, Versions: []string{theVersion}, Platform: "flops",
+		Inputs:  []metaTensor{{Name: s.Input, Datatype: fp32, Shape: s.shape(n), Parameters: s.inputMeaning()}},
+		Outputs: []metaTensor{{Name: s.Output, Datatype: fp32, Shape: []int64{n, int64(s.Classes)}, Parameters: s.outputMeaning()}}}
 }
 
 // checkLogits refuses an output tensor that is not n×Classes of FP32. field

@@ -32,12 +32,21 @@ type ServerStats struct {
 // says otherwise.
 const DefaultServerBatch = 1024
 
+// The names of the tensors of a model that does not name them.
+const (
+	usualInput  = "pixel_values"
+	usualOutput = "logits"
+)
+
+// theVersion is the only version of a served model, which a path may name.
+const theVersion = "1"
+
 // maxBody bounds the memory of one request.
 const maxBody = 1 << 29
 
 // Handler serves one model by the Open Inference Protocol: /v2, /v2/health/live
-// and ready, /v2/models/NAME with ready and infer (JSON and binary tensors),
-// and /stats. Requests wait for their turn at the predictor.
+// and ready, /v2/models/NAME with ready and infer (JSON and binary tensors, plain
+// or compressed), the same below /versions/1, and /stats. Requests wait for their turn at the predictor.
 type Handler struct {
 	model Predictor
 	spec  Spec
@@ -57,10 +66,10 @@ func NewHandler(p Predictor) (*Handler, error) {
 		return nil, fmt.Errorf("remote: cannot serve model %q of %d×%d×%d and %d classes", s.Name, s.Channels, s.Height, s.Width, s.Classes)
 	}
 	if s.Input == "" {
-		s.Input = "pixel_values"
+		s.Input = usualInput
 	}
 	if s.Output == "" {
-		s.Output = "logits"
+		s.Output = usualOutput
 	}
 	if s.MaxBatch == 0 {
 		s.MaxBatch = DefaultServerBatch
@@ -72,9 +81,11 @@ func NewHandler(p Predictor) (*Handler, error) {
 	})
 	h.route("GET /v2/health/live", says("live"))
 	h.route("GET /v2/health/ready", says("ready"))
-	h.route("GET /v2/models/{model}", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, http.StatusOK, h.meta) })
-	h.route("GET /v2/models/{model}/ready", says("ready"))
-	h.route("POST /v2/models/{model}/infer", h.infer)
+	for _, at := range []string{"/v2/models/{model}", "/v2/models/{model}/versions/{version}"} {
+		h.route("GET "+at, func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, http.StatusOK, h.meta) })
+		h.route("GET "+at+"/ready", says("ready"))
+		h.route("POST "+at+"/infer", h.infer)
+	}
 	h.route("GET /stats", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, http.StatusOK, h.Stats()) })
 	h.mux.HandleFunc("/", h.unknown)
 	return h, nil
@@ -85,6 +96,10 @@ func (h *Handler) route(pattern string, f http.HandlerFunc) {
 	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		if m := r.PathValue("model"); m != "" && m != h.spec.Name {
 			h.unknown(w, r)
+			return
+		}
+		if v := r.PathValue("version"); v != "" && v != theVersion {
+			answerError(w, http.StatusNotFound, fmt.Errorf("no version %s of %s here; it has version %s", v, h.spec.Name, theVersion))
 			return
 		}
 		f(w, r)

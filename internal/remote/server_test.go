@@ -32,7 +32,9 @@ func input(fields string) []byte {
 const twelve = `"data":[1,0,0,0,0,0,0,0,0,0,0,0]`
 
 func TestServerAnswers(t *testing.T) {
-	h, err := NewHandler(small())
+	m := small()
+	m.spec.Labels, m.spec.Preprocessing = []string{"a", "b", "c"}, &Preprocessing{Mean: []float32{0.485}, Std: []float32{0.1}}
+	h, err := NewHandler(m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,9 +60,11 @@ func TestServerAnswers(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/v2/health/live": `{"live":true}`, "/v2/health/ready": `{"ready":true}`, "/v2/models/lin/ready": `{"ready":true}`,
-		"/v2":            `{"name":"flops","version":"2","extensions":["binary_tensor_data"]}`,
-		"/v2/models/lin": `{"name":"lin","versions":["1"],"platform":"flops","inputs":[{"name":"pixel_values","shape":[-1,1,4,3],"datatype":"FP32"}],"outputs":[{"name":"logits","shape":[-1,3],"datatype":"FP32"}]}`,
-		"/stats":         `{"requests":4,"images":4,"failed":0}`,
+		"/v2": `{"name":"flops","version":"2","extensions":["binary_tensor_data"]}`,
+		"/v2/models/lin": `{"name":"lin","versions":["1"],"platform":"flops","inputs":[{"name":"pixel_values","shape":[-1,1,4,3],"datatype":"FP32","parameters":{"layout":"NCHW","mean":[0.485],"std":[0.1]}}],` +
+			`"outputs":[{"name":"logits","shape":[-1,3],"datatype":"FP32","parameters":{"labels":["a","b","c"]}}]}`,
+		"/v2/models/lin/versions/1/ready": `{"ready":true}`,
+		"/stats":                          `{"requests":4,"images":4,"failed":0}`,
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -95,6 +99,8 @@ func TestServerRefuses(t *testing.T) {
 		{input(`"datatype":"FP32","shape":[1,1,4,3],"data":[1,2,{"a":3}]`), "", "inputs[0].data"},
 		{input(`"datatype":"FP32","shape":[1,1,4,3],"data":[1e60]`), "", "no float32"},
 		{input(`"datatype":"FP32","shape":[1,1,4,3],"parameters":{"binary_data_size":48}`), "", "0 bytes follow"},
+		{input(`"datatype":"FP32","shape":[1,1,4,3],"parameters":{"shared_memory_region":"r","shared_memory_byte_size":48}`), "", "inputs[0].parameters.shared_memory_region"},
+		{[]byte(strings.Replace(string(input(`"datatype":"FP32","shape":[1,1,4,3],`+twelve)), `"id"`, `"outputs":[{"name":"logits","parameters":{"classification":2}}],"id"`, 1)), "", "outputs[0].parameters.classification"},
 		{[]byte("{}"), "3", headerLength},
 		{[]byte("{}"), "x", headerLength},
 		{appendFloats([]byte(nan), x), fmt.Sprint(len(nan)), "inputs[0].data holds NaN at 5"},

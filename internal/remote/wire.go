@@ -31,6 +31,23 @@ type wireParameters struct {
 	BinaryDataSize   *int64 `json:"binary_data_size,omitempty"`
 	BinaryData       *bool  `json:"binary_data,omitempty"`
 	BinaryDataOutput *bool  `json:"binary_data_output,omitempty"`
+
+	// Triton's extensions that would change the answer. They are not spoken
+	// here, and a request that asks for one is refused.
+	Classification *json.RawMessage `json:"classification,omitempty"`
+	SharedMemory   *json.RawMessage `json:"shared_memory_region,omitempty"`
+}
+
+// foreign names the first parameter that asks for what is not done here.
+func (p *wireParameters) foreign() string {
+	switch {
+	case p == nil:
+	case p.Classification != nil:
+		return "classification"
+	case p.SharedMemory != nil:
+		return "shared_memory_region"
+	}
+	return ""
 }
 
 type wireOutput struct {
@@ -61,8 +78,8 @@ type modelMetadata struct {
 	Name     string       `json:"name"`
 	Versions []string     `json:"versions,omitempty"`
 	Platform string       `json:"platform"`
-	Inputs   []wireTensor `json:"inputs"`
-	Outputs  []wireTensor `json:"outputs"`
+	Inputs   []metaTensor `json:"inputs"`
+	Outputs  []metaTensor `json:"outputs"`
 }
 
 // bytesPerNumber bounds one number in JSON with its comma and some white space:

@@ -46,7 +46,8 @@ func dial(ctx context.Context, c config.Config, warn func(string)) (caller remot
 		caller, err = remote.StartCommand(ctx, c.Model.Argv, c.Model.Arch.Classes, p)
 	} else {
 		caller, err = remote.Dial(ctx, remote.Endpoint{URL: c.Model.URL, Name: c.Model.Name, Binary: c.Model.Binary, TokenEnv: c.Model.TokenEnv,
-			TokenFile: c.Model.TokenFile, CAFile: c.Model.CAFile, Classes: c.Model.Arch.Classes}, p)
+			TokenFile: c.Model.TokenFile, CAFile: c.Model.CAFile, Classes: c.Model.Arch.Classes,
+			Given: remote.Given{Input: c.Model.Input, Output: c.Model.Output, Shape: c.Model.Shape}}, p)
 	}
 	if err != nil {
 		return nil, p, err
@@ -70,6 +71,9 @@ func (x *Experiment) openRemote() (err error) {
 	if r.transform, err = calledTransform(s, c.Data); err != nil {
 		r.caller.Close()
 		return err
+	}
+	if s.Preprocessing == nil && len(c.Data.Mean) == 0 && len(c.Data.Std) == 0 && x.Warn != nil {
+		x.Warn(fmt.Sprintf("model %s does not say how its pixels are normalised: taken as (level/255 - 0.5)/0.5; data.mean and data.std say otherwise", s.Name))
 	}
 	if r.frame, err = prompt.NewFrame(c.Prompt.Mode, c.Prompt.Width, s.Channels, s.Height, s.Width); err == nil {
 		r.loss, err = objective.New(c.Objective.Kind)
@@ -106,7 +110,7 @@ func (x *Experiment) callThrough(answers *remote.AnswerFile) error {
 	case "linear": // what is learned is learned in the run folder
 		m = prompt.NewLinear(classes, task)
 	default:
-		m, err = prompt.Identity(task, classes)
+		m, err = x.sameNames(r.caller.Spec())
 	}
 	if err != nil {
 		return err
@@ -169,8 +173,17 @@ func (x *Experiment) mappingImages() (*query.Batch, error) {
 	return b, nil
 }
 
-// calledTransform makes images what a model's metadata asks for.
+// calledTransform makes images what a model's metadata ask for, where the
+// config does not say otherwise.
 func calledTransform(s remote.Spec, c config.Data) (*data.Transform, error) {
+	if p := s.Preprocessing; p != nil {
+		if len(c.Mean) == 0 {
+			c.Mean = p.Mean
+		}
+		if len(c.Std) == 0 {
+			c.Std = p.Std
+		}
+	}
 	like := checkpoint.DefaultConfig()
 	like.ImageSize, like.NumChannels = s.Height, s.Channels
 	return (&Local{Config: like, Pre: checkpoint.DefaultPreprocessor(s.Height, s.Channels)}).Transform(c)
