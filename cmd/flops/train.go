@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -12,11 +10,9 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
-	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
@@ -92,6 +88,13 @@ func trainCmd() *cobra.Command {
 					return uierr.Wrap(err, fmt.Sprintf("%s is no run folder: it has no config.yaml", resume), "give --resume a folder that 'flops train' wrote")
 				}
 			}
+			if resume != "" { // before the config is read, which its holder may be about to change
+				lock, err := fsys.LockDir(resume, warner(c))
+				if err != nil {
+					return err
+				}
+				defer lock.Unlock()
+			}
 			cfg, err := f.load()
 			if err != nil {
 				return err
@@ -118,8 +121,12 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 		return err
 	}
 	defer x.Close()
-	if dir, err = runFolder(dir, cfg.Name, resume); err != nil {
-		return err
+	if !resume {
+		var lock *fsys.Lock
+		if dir, lock, err = newRunFolder(dir, cfg.Name, warn); err != nil {
+			return err
+		}
+		defer lock.Unlock()
 	}
 	printPlan(text, x, dir)
 	if err := writeRunFiles(x, dir, resume); err != nil {
@@ -156,54 +163,6 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 	}
 	fmt.Fprintf(text, "checkpoint %s\n", out.Dir)
 	return nil
-}
-
-// runFolder is where the run goes: the folder given, or runs/NAME with a number
-// where that is taken. A new run never writes into an old one.
-func runFolder(dir, name string, resume bool) (string, error) {
-	if resume {
-		return dir, nil
-	}
-	taken := func(d string) bool {
-		e, err := os.ReadDir(d)
-		return err == nil && len(e) > 0
-	}
-	if dir != "" {
-		if taken(dir) {
-			return "", uierr.New(fmt.Sprintf("--output %s: the folder is not empty", dir), "name another folder, or go on with that run by --resume "+dir)
-		}
-		return dir, nil
-	}
-	if name == "" {
-		name = "run"
-	}
-	dir = filepath.Join("runs", name)
-	for i := 2; taken(dir); i++ {
-		dir = filepath.Join("runs", fmt.Sprintf("%s-%d", name, i))
-	}
-	return dir, nil
-}
-
-// writeRunFiles writes the resolved experiment and where it runs. A resumed run
-// has both, unless it was killed between the two: then the second is written now.
-func writeRunFiles(x *train.Experiment, dir string, resume bool) error {
-	if resume {
-		if _, err := os.Stat(filepath.Join(dir, "env.json")); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return train.WriteEnv(fsys.OS, dir, x.Describe(versionString(), data.Checksum(x.TrainData)))
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("run folder %s: %v", dir, err), "name a folder that can be written with --output")
-	}
-	b, err := config.Marshal(x.Config)
-	if err != nil {
-		return err
-	}
-	if err := checkpoint.WriteFileAtomic(fsys.OS, filepath.Join(dir, "config.yaml"), b); err != nil {
-		return err
-	}
-	return train.WriteEnv(fsys.OS, dir, x.Describe(versionString(), data.Checksum(x.TrainData)))
 }
 
 // printPlan says what the run is about to do.
