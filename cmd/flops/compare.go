@@ -85,7 +85,7 @@ func (f *compareFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	f.o.Config, f.o.Sets, f.o.Smoke, f.o.Device = f.path, f.sets, f.smoke, checkDevice
+	f.o.Config, f.o.Sets, f.o.Smoke, f.o.Device, f.o.Warn = f.path, f.sets, f.smoke, checkDevice, f.warn
 	if f.device != "" {
 		f.o.Sets = append(f.o.Sets, "train.device="+f.device)
 	}

@@ -26,9 +26,11 @@ type configFlags struct {
 	sets   []string
 	device string
 	smoke  bool
+	warn   func(string)
 }
 
 func (f *configFlags) add(c *cobra.Command) {
+	f.warn = warner(c)
 	c.Flags().StringVarP(&f.path, "config", "c", "", "YAML experiment")
 	c.Flags().StringArrayVar(&f.sets, "set", nil, "override a key, such as train.steps=10; may be repeated")
 	c.Flags().StringVar(&f.device, "device", "", "auto, cpu, cuda or cuda:1")
@@ -48,6 +50,9 @@ func (f *configFlags) load() (config.Config, error) {
 	r, err := config.Load(f.path, sets)
 	if err != nil {
 		return config.Config{}, err
+	}
+	for _, w := range r.Warnings {
+		f.warn(w)
 	}
 	if f.smoke {
 		config.Smoke(&r.Config)

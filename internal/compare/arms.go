@@ -98,6 +98,9 @@ func parse(path string, raw []byte) ([]Arm, error) {
 	var file struct {
 		Arms []yaml.Node `yaml:"arms"`
 	}
+	if _, err := config.Document(path, raw); err != nil {
+		return nil, err
+	}
 	if err := strict(path, 0, raw, &file); err != nil {
 		return nil, err
 	}
@@ -105,7 +108,12 @@ func parse(path string, raw []byte) ([]Arm, error) {
 	var lines []int
 	for i := range file.Arms {
 		n := &file.Arms[i]
-		one, err := yaml.Marshal(n)
+		room := maxArmNodes
+		flat, ok := inline(n, &room)
+		if !ok {
+			return nil, uierr.New(fmt.Sprintf("%s:%d: aliases of aliases make this arm endless", path, n.Line), "write its keys out")
+		}
+		one, err := yaml.Marshal(flat)
 		if err != nil {
 			return nil, fmt.Errorf("arms: %w", err)
 		}
@@ -119,6 +127,30 @@ func parse(path string, raw []byte) ([]Arm, error) {
 		arms, lines = append(arms, a), append(lines, n.Line)
 	}
 	return arms, check(path, arms, lines)
+}
+
+// maxArmNodes bounds an arm with its aliases written out.
+const maxArmNodes = 10000
+
+// inline is a copy of n with its aliases written out, so that it can be read
+// without the rest of its file; false where that takes more nodes than room.
+func inline(n *yaml.Node, room *int) (*yaml.Node, bool) {
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if *room--; *room < 0 {
+		return nil, false
+	}
+	out := *n
+	out.Anchor, out.Content = "", nil
+	for _, c := range n.Content {
+		x, ok := inline(c, room)
+		if !ok {
+			return nil, false
+		}
+		out.Content = append(out.Content, x)
+	}
+	return &out, true
 }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/config"
@@ -113,7 +114,7 @@ train: {steps: 5, batch_size: 8}
 		t.Fatal(err)
 	}
 	arms = append(arms, Arm{"bp-steps", arms[4].Set, MatchSteps})
-	p, err := MakePlan(Options{Config: path, Seeds: 2, Points: 3, Device: func(*config.Config) error { return nil }}, arms)
+	p, err := MakePlan(Options{Config: path, Seeds: 2, Points: 3, Warn: func(string) {}, Device: func(*config.Config) error { return nil }}, arms)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,5 +145,26 @@ train: {steps: 5, batch_size: 8}
 	}
 	if n := len(p.Runs()); n != 12 {
 		t.Errorf("%d runs", n)
+	}
+}
+
+// TestArmsMistakes: what an arms file may not be.
+func TestArmsMistakes(t *testing.T) {
+	for text, want := range map[string]string{
+		"arms: [{name: a}]\n---\narms: [{name: b}]": "a second document",
+		"arms: [{name: ../a}]":                      "no name of an arm",
+		"arms: [{name: a, sets: []}]":               "unknown key sets",
+		"arms: [{name: a, match: queris}]":          "match",
+		"arms: []":                                  "no arms",
+		"arms: [&a {<<: *a}]":                       "endless",
+	} {
+		_, err := parse("arms.yaml", []byte(text))
+		if e, ok := uierr.As(err); !ok || e.Hint == "" || !strings.Contains(e.What, want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	arms, err := parse("arms.yaml", []byte("arms:\n- &a {name: a, set: [train.seed=1]}\n- {<<: *a, name: b}\n"))
+	if err != nil || len(arms) != 2 || arms[1].Name != "b" || len(arms[1].Set) != 1 {
+		t.Errorf("a merge: %+v, %v", arms, err)
 	}
 }

@@ -13,14 +13,14 @@ import (
 
 // Options are what a comparison is asked for.
 type Options struct {
-	Config  string   // the experiment's file
-	Sets    []string // changes to every arm
-	Smoke   bool     // shrink every arm to seconds
-	Seeds   int      // runs per arm: train.seed, train.seed+1, ...
-	Queries int64    // of each run's training; 0: what the experiment itself takes
-	Points  int      // evaluations along each run
-	Dir     string   // where everything is written
-	Warn    func(string)
+	Config  string                     // the experiment's file
+	Sets    []string                   // changes to every arm
+	Smoke   bool                       // shrink every arm to seconds
+	Seeds   int                        // runs per arm: train.seed, train.seed+1, ...
+	Queries int64                      // of each run's training; 0: what the experiment itself takes
+	Points  int                        // evaluations along each run
+	Dir     string                     // where everything is written
+	Warn    func(string)               // gets a line for each thing in the experiment that is likely a slip
 	Device  func(*config.Config) error // settles and checks the device
 }
 
@@ -47,7 +47,7 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 	}
 	p := &Plan{Options: o, Arms: arms}
 	var err error
-	if p.Base, err = p.resolve(nil); err != nil {
+	if p.Base, err = p.resolve(nil, p.Warn); err != nil {
 		return nil, err
 	}
 	base, err := p.open(p.Base)
@@ -85,10 +85,13 @@ func inArm(a Arm, err error) error {
 }
 
 // resolve is the experiment with an arm's changes.
-func (p *Plan) resolve(sets []string) (config.Config, error) {
+func (p *Plan) resolve(sets []string, warn func(string)) (config.Config, error) {
 	r, err := config.Load(p.Config, append(slices.Clone(p.Sets), sets...))
 	if err != nil {
 		return config.Config{}, err
+	}
+	for _, w := range r.Warnings {
+		warn(w)
 	}
 	if p.Smoke {
 		config.Smoke(&r.Config)
@@ -118,7 +121,7 @@ func (p *Plan) open(c config.Config) (cost, error) {
 
 // arm resolves one arm and gives it its steps.
 func (p *Plan) arm(a Arm) (config.Config, error) {
-	c, err := p.resolve(a.Set)
+	c, err := p.resolve(a.Set, func(string) {})
 	if err != nil {
 		return c, err
 	}

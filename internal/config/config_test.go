@@ -162,18 +162,3 @@ func TestSmoke(t *testing.T) {
 		}
 	}
 }
-
-func FuzzLoad(f *testing.F) {
-	for _, s := range []string{"train: {steps: 1}", "data: {kind: shapes}\nsites: {kinds: [query]}", "a: &x [*x]", "train: {steps: 1e400}", "{", "extends: x", "- 1\n- 2"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if m, err := parse("f.yaml", []byte(text)); err == nil {
-			for k := range m {
-				if _, ok := find(k); !ok && !section(k) {
-					t.Fatalf("took unknown key %q", k)
-				}
-			}
-		}
-	})
-}

@@ -19,18 +19,20 @@ const maxFile = 1 << 20
 // Resolved is a config with every layer applied, and where each came from.
 type Resolved struct {
 	Config
-	Files []string // the file and what it extends, outermost first
+	Files    []string // the file and what it extends, outermost first
+	Warnings []string // environment variables that look like keys and are none
+	*reader
 }
 
 // Load reads an experiment. Layers, each over the one before: the defaults,
 // what the file extends, the file, environment variables (FLOPS_TRAIN_STEPS for
-// train.steps), and sets, each "key=value" with a YAML value. Every layer is
-// checked strictly before viper merges them, because viper itself ignores
-// unknown keys. Relative paths in values are relative to the current folder;
+// train.steps), and sets, each "key=value", a text as it stands or a list. Every
+// layer is checked strictly before viper merges them, because viper itself
+// ignores unknown keys. Relative paths in values are relative to the current folder;
 // extends is relative to the file that says it. The result is validated.
 func Load(path string, sets []string) (*Resolved, error) {
 	v := viper.New()
-	r := &Resolved{}
+	r := &Resolved{reader: newReader()}
 	base, err := toMap(Default())
 	if err != nil {
 		return nil, err
@@ -43,11 +45,11 @@ func Load(path string, sets []string) (*Resolved, error) {
 			return nil, err
 		}
 	}
-	if err := fromEnv(v, os.Environ()); err != nil {
+	if err := r.fromEnv(v, os.Environ()); err != nil {
 		return nil, err
 	}
 	for _, s := range sets {
-		if err := set(v, s); err != nil {
+		if err := r.set(v, s); err != nil {
 			return nil, err
 		}
 	}
@@ -59,9 +61,10 @@ func Load(path string, sets []string) (*Resolved, error) {
 		return nil, fmt.Errorf("config: %w", err)
 	}
 	if path != "" && r.Name == "" {
-		r.Name = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		r.Name = nameOf(path)
 	}
 	r.Extends = ""
+	r.Warnings = r.strays(os.Environ())
 	return r, Validate(&r.Config)
 }
 
@@ -80,7 +83,7 @@ func (r *Resolved) file(v *viper.Viper, path string, above []string) error {
 	if err != nil {
 		return err
 	}
-	layer, err := parse(path, raw)
+	layer, err := r.parse(path, raw)
 	if err != nil {
 		return err
 	}
@@ -138,45 +141,8 @@ func Marshal(c Config) ([]byte, error) {
 	return b, nil
 }
 
-// fromEnv applies FLOPS_SECTION_KEY variables. Names that are not a key's are
-// left alone: FLOPS_SHARED and FLOPS_KERNEL mean other things.
-func fromEnv(v *viper.Viper, environ []string) error {
-	for _, e := range environ {
-		name, value, _ := strings.Cut(e, "=")
-		if f, ok := keyOf(name); ok {
-			if err := assign(v, f, value, name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// keyOf is the key that an environment variable sets.
-func keyOf(name string) (field, bool) {
-	for _, f := range fields {
-		if strings.Contains(f.key, ".") && name == "FLOPS_"+strings.ToUpper(strings.ReplaceAll(f.key, ".", "_")) {
-			return f, true
-		}
-	}
-	return field{}, false
-}
-
-// WithoutKeys is an environment less the variables that set a key: what a
-// process gets whose config is resolved already.
-func WithoutKeys(environ []string) []string {
-	var out []string
-	for _, e := range environ {
-		name, _, _ := strings.Cut(e, "=")
-		if _, ok := keyOf(name); !ok {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
 // set applies one key=value.
-func set(v *viper.Viper, s string) error {
+func (r *Resolved) set(v *viper.Viper, s string) error {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok {
 		return uierr.New(fmt.Sprintf("--set %s: no '='", s), "write --set section.key=value, for example --set train.steps=10")
@@ -186,19 +152,12 @@ func set(v *viper.Viper, s string) error {
 	if !ok {
 		return unknown("--set "+s, key)
 	}
-	return assign(v, f, value, "--set "+key)
+	return r.assign(v, f, value, "--set "+key)
 }
 
-// assign checks a YAML value against its key and merges it.
-func assign(v *viper.Viper, f field, value, where string) error {
-	var n yaml.Node
-	if err := yaml.Unmarshal([]byte(value), &n); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("%s: %q is not YAML", where, value), "give "+describe(f.typ))
-	}
-	if len(n.Content) == 0 { // an empty text
-		n.Content = []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str"}}
-	}
-	x, err := scalar(where, f, n.Content[0])
+// assign checks a text against its key and merges it.
+func (r *Resolved) assign(v *viper.Viper, f field, value, where string) error {
+	x, err := r.text(where, f, value)
 	if err != nil {
 		return err
 	}

@@ -1,63 +1,97 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"reflect"
-	"regexp"
+	"io"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/uierr"
 	"gopkg.in/yaml.v3"
 )
 
-// parse reads a file strictly: every key known and given once, every value of
-// its key's type, every ${NAME} expanded.
-func parse(path string, raw []byte) (map[string]any, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(raw, &doc); err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")), "mend the YAML; lists are [a, b], maps {key: value}, and tabs do not indent")
+// reader turns YAML and texts into values of their keys. It remembers which
+// environment variables the values named, and how much it has merged.
+type reader struct {
+	named  map[string]bool
+	merges int
+}
+
+func newReader() *reader { return &reader{named: map[string]bool{}} }
+
+// Document parses YAML that must be one document and returns its root, nil of an
+// empty one. path is for messages. An error is a user's mistake.
+func Document(path string, raw []byte) (*yaml.Node, error) {
+	d := yaml.NewDecoder(bytes.NewReader(raw))
+	var doc, more yaml.Node
+	switch err := d.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, broken(path, raw, err)
 	}
-	if len(doc.Content) == 0 {
-		return map[string]any{}, nil
+	switch err := d.Decode(&more); {
+	case errors.Is(err, io.EOF):
+		return doc.Content[0], nil
+	case err != nil:
+		return nil, broken(path, raw, err)
 	}
-	return mapping(path, "", doc.Content[0])
+	return nil, uierr.New(fmt.Sprintf("%s:%d: a second document begins after ---", path, more.Line),
+		"keep one document per file; 'extends: other.yaml' builds one on another")
+}
+
+// broken is the error for text that is no YAML.
+func broken(path string, raw []byte, err error) error {
+	hint := "mend the YAML; lists are [a, b], maps {key: value}, and tabs do not indent"
+	if bytes.Contains(raw, []byte("${")) {
+		hint += `; inside braces write "${NAME:-default}" with quotes`
+	}
+	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")), hint)
+}
+
+// parse reads a file strictly: one document, every key known and given once,
+// every value of its key's type, every ${NAME} expanded.
+func (r *reader) parse(path string, raw []byte) (map[string]any, error) {
+	root, err := Document(path, raw)
+	if err != nil || root == nil {
+		return map[string]any{}, err
+	}
+	return r.mapping(path, "", root)
 }
 
 // mapping reads one section.
-func mapping(path, prefix string, n *yaml.Node) (map[string]any, error) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
-		return map[string]any{}, nil
+func (r *reader) mapping(path, prefix string, n *yaml.Node) (map[string]any, error) {
+	n = deref(n)
+	out := map[string]any{}
+	if isNull(n) {
+		return out, nil
 	}
 	if n.Kind != yaml.MappingNode {
-		return nil, uierr.New(fmt.Sprintf("%s:%d: %s is a section and holds no value of its own", path, n.Line, name(prefix)), "write key: value pairs under it")
+		return nil, uierr.New(fmt.Sprintf("%s:%d: %s is a section and holds no value of its own", path, n.Line, name(prefix)),
+			"write key: value pairs under it")
 	}
-	out := map[string]any{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
-		key := prefix + k.Value
-		where := fmt.Sprintf("%s:%d", path, k.Line)
-		if _, twice := out[k.Value]; twice {
-			return nil, uierr.New(fmt.Sprintf("%s: %s is given twice", where, key), "remove one of the two")
-		}
+	all, err := r.pairs(path, prefix, n)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		key := prefix + p.key.Value
+		where := fmt.Sprintf("%s:%d", path, p.key.Line)
 		f, ok := find(key)
 		switch {
 		case ok:
-			x, err := scalar(where+": "+key, f, v)
+			x, err := r.value(where+": "+key, f, p.value)
 			if err != nil {
 				return nil, err
 			}
-			out[k.Value] = x
+			out[p.key.Value] = x
 		case section(key):
-			m, err := mapping(path, key+".", v)
+			m, err := r.mapping(path, key+".", p.value)
 			if err != nil {
 				return nil, err
 			}
-			out[k.Value] = m
+			out[p.key.Value] = m
 		default:
 			return nil, unknown(where, key)
 		}
@@ -70,73 +104,4 @@ func name(prefix string) string {
 		return "the file"
 	}
 	return strings.TrimSuffix(prefix, ".")
-}
-
-// scalar reads the value of one key.
-func scalar(where string, f field, n *yaml.Node) (any, error) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if err := expandAll(where, n); err != nil {
-		return nil, err
-	}
-	wrong := func() error {
-		return uierr.New(fmt.Sprintf("%s: %s is not %s", where, show(n), describe(f.typ)), fmt.Sprintf("%s takes %s", f.key, describe(f.typ)))
-	}
-	if f.typ.Kind() != reflect.Slice && n.Kind != yaml.ScalarNode {
-		return nil, wrong()
-	}
-	if f.typ.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && n.Tag != "!!null" { // one value is a list of one
-		n = &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Content: []*yaml.Node{n}}
-	}
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" && f.typ.Kind() != reflect.Slice {
-		return nil, wrong()
-	}
-	if n.Kind == yaml.ScalarNode && f.typ.Kind() != reflect.String && n.Tag == "!!str" && n.Style == 0 {
-		n.Tag = "" // after an expansion, a number may have come out
-	}
-	if (f.typ.Kind() == reflect.Int || f.typ.Kind() == reflect.Int64) && n.ShortTag() != "!!int" {
-		return nil, wrong() // the decoder would cut a fraction off
-	}
-	v := reflect.New(f.typ)
-	if err := n.Decode(v.Interface()); err != nil {
-		return nil, wrong()
-	}
-	return v.Elem().Interface(), nil
-}
-
-func show(n *yaml.Node) string {
-	if n.Kind == yaml.ScalarNode {
-		return fmt.Sprintf("%q", n.Value)
-	}
-	if n.Kind == yaml.SequenceNode {
-		return "a list"
-	}
-	return "a map"
-}
-
-var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}`)
-
-// expandAll replaces ${NAME} and ${NAME:-default} in every text under n.
-func expandAll(where string, n *yaml.Node) error {
-	for _, c := range n.Content {
-		if err := expandAll(where, c); err != nil {
-			return err
-		}
-	}
-	if n.Kind != yaml.ScalarNode || !strings.Contains(n.Value, "${") {
-		return nil
-	}
-	var missing error
-	n.Value = variable.ReplaceAllStringFunc(n.Value, func(m string) string {
-		g := variable.FindStringSubmatch(m)
-		if v := os.Getenv(g[1]); v != "" {
-			return v
-		}
-		if g[2] == "" {
-			missing = errors.Join(missing, uierr.New(fmt.Sprintf("%s: the environment has no %s", where, g[1]), fmt.Sprintf("set %s, or write ${%s:-default}", g[1], g[1])))
-		}
-		return g[3]
-	})
-	return missing
 }
