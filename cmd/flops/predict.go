@@ -63,7 +63,11 @@ func predict(c *cobra.Command, m *train.Trained, paths []string, asJSON bool, to
 			return err
 		}
 		b := &query.Batch{N: 1, X: make([]float32, t.Channels*t.Size*t.Size), Labels: make([]int32, 1), Index: make([]int32, 1)}
-		t.Write(b.X, t.Fit(im), nil)
+		fit, err := t.Fit(im, path)
+		if err != nil {
+			return err
+		}
+		t.Write(b.X, fit, nil)
 		out, err := m.Model.Evaluate(c.Context(), b)
 		if err != nil {
 			return err

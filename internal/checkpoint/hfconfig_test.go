@@ -94,7 +94,7 @@ func TestPreprocessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if old.Size != 224 || old.Resample != 2 || old.ShortestEdge != 0 || old.RescaleFactor != 1.0/255 {
+	if old.Width != 224 || old.Side() != 224 || old.Resample != 2 || old.Crop || old.RescaleFactor != 1.0/255 {
 		t.Errorf("%+v", old)
 	}
 	b, err := json.Marshal(old)
@@ -105,31 +105,47 @@ func TestPreprocessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if crop.Size != 224 || crop.ShortestEdge != 256 || crop.Resample != 3 || crop.Mean[0] != 0.485 {
+	if crop.Side() != 224 || crop.Shortest != 256 || crop.Resample != 3 || crop.Mean[0] != 0.485 {
 		t.Errorf("%+v", crop)
 	}
-	if b, err = json.Marshal(crop); err != nil || !strings.Contains(string(b), `"mine":[1]`) {
+	if b, err = json.Marshal(crop); err != nil || !strings.Contains(string(b), `"mine":[1]`) ||
+		!strings.Contains(string(b), `"image_processor_type":"CLIPImageProcessor"`) { // a ViT's may not read an edge
 		t.Errorf("%s %v", b, err)
 	}
 	again, err := parsePreprocessor(b, c)
-	if err != nil || again.Size != 224 || again.ShortestEdge != 256 {
+	if err != nil || again.Side() != 224 || again.Shortest != 256 {
 		t.Errorf("%+v %v", again, err)
 	}
-	if p, err := ReadPreprocessor(filepath.Join(t.TempDir(), "absent"), c); err != nil || p.Size != 224 || len(p.Mean) != 3 {
+	if p, err := ReadPreprocessor(filepath.Join(t.TempDir(), "absent"), c); err != nil || p.Side() != 224 || len(p.Mean) != 3 {
 		t.Errorf("%+v %v", p, err)
 	}
 	for in, says := range map[string]string{
-		`{"image_mean":[0.5]}`:                       "image_mean",
-		`{"image_std":[1,0,1]}`:                      "channel 1",
-		`{"size":{"height":1,"width":2}}`:            "square",
-		`{"size":{"shortest_edge":256}}`:             "shortest_edge",
-		`{"size":-4}`:                                "size",
-		`{"resample":9}`:                             "resample",
-		`{"rescale_factor":0}`:                       "rescale_factor",
-		`{"size":[1,2,3]}`:                           "square",
-		`{"do_resize":"yes"}`:                        "do_resize",
-		`{"image_mean":[1e300,1,1]}`:                 "image_mean",
-		`{"size":{"height":4,"height":4,"width":4}}`: "twice",
+		`{"image_mean":[0.5]}`:                        "image_mean",
+		`{"image_std":[1,0,1]}`:                       "channel 1",
+		`{"size":{"height":1,"width":2}}`:             "square",
+		`{"size":{"shortest_edge":256}}`:              "shortest_edge",
+		`{"size":-4}`:                                 "size",
+		`{"resample":9}`:                              "resample",
+		`{"rescale_factor":0}`:                        "rescale_factor",
+		`{"size":[1,2,3]}`:                            "3 numbers",
+		`{"size":{"longest_edge":256}}`:               "longest_edge",
+		`{"size":{"height":224,"shortest_edge":224}}`: "shortest_edge",
+		`{"size":{"height":224}}`:                     "height",
+		`{"size":0}`:                                  "size",
+		`{"do_center_crop":true}`:                     "crop_size",
+		`{"do_center_crop":true,"crop_size":{"height":224,"width":200}}`: "square",
+		`{"size":{"height":32,"width":32}}`:                              "32×32",
+		`{"do_center_crop":true,"crop_size":32}`:                         "image_size in config.json is 224",
+		`{"do_pad":true}`:                                                "do_pad",
+		`{"do_flip_channel_order":true}`:                                 "do_flip_channel_order",
+		`{"rescale_offset":true}`:                                        "rescale_offset",
+		`{"do_thumbnail":true,"do_convert_rgb":true}`:                    "do_thumbnail",
+		`{"image_processor_type":"LevitImageProcessor"}`:                 "LevitImageProcessor",
+		`{"feature_extractor_type":"BeitFeatureExtractor"}`:              "BeitFeatureExtractor",
+		`{"image_processor_type":7}`:                                     "image_processor_type",
+		`{"do_resize":"yes"}`:                                            "do_resize",
+		`{"image_mean":[1e300,1,1]}`:                                     "image_mean",
+		`{"size":{"height":4,"height":4,"width":4}}`:                     "twice",
 	} {
 		path := filepath.Join(t.TempDir(), preprocessorName)
 		write(t, path, []byte(in))
@@ -138,22 +154,32 @@ func TestPreprocessor(t *testing.T) {
 	}
 }
 
-// TestNormalization: whatever the rescale factor, a pixel comes out the same.
-func TestNormalization(t *testing.T) {
-	for _, in := range []string{`{}`, `{"do_rescale":false}`, `{"rescale_factor":0.00784313725490196}`, `{"do_normalize":false}`} {
+// TestLevels: the factor and the normalisation are each applied once.
+func TestLevels(t *testing.T) {
+	for in, want := range map[string]float64{
+		`{}`:                                     (200/255.0 - 0.5) / 0.5,
+		`{"do_rescale":false}`:                   (200 - 0.5) / 0.5,
+		`{"do_rescale":null}`:                    (200 - 0.5) / 0.5,
+		`{"rescale_factor":0.00784313725490196}`: (200/127.5 - 0.5) / 0.5,
+		`{"do_normalize":false}`:                 200 / 255.0,
+		`{"image_mean":0.25,"image_std":2}`:      (200/255.0 - 0.25) / 2,
+	} {
 		p, err := parsePreprocessor([]byte(in), DefaultConfig())
 		if err != nil {
 			t.Fatal(err)
 		}
-		mean, std := p.Normalization()
-		const pixel = 200.0
-		want := pixel * p.RescaleFactor
-		if p.Normalize {
-			want = (want - 0.5) / 0.5
-		}
-		got := (pixel/255 - float64(mean[1])) / float64(std[1])
-		if math.Abs(got-want) > 1e-5*math.Abs(want) {
+		factor, mean, std := p.Levels()
+		if got := (200*factor - float64(mean[2])) / float64(std[2]); math.Abs(got-want) > 1e-6*math.Abs(want) {
 			t.Errorf("%s: %v, want %v", in, got, want)
 		}
+	}
+}
+
+// TestStepsThatChangeNothing are accepted.
+func TestStepsThatChangeNothing(t *testing.T) {
+	in := `{"do_pad":false,"do_thumbnail":null,"do_convert_rgb":true,"do_reduce_labels":true,"do_center_crop":null,"crop_size":null,"pad_size":null}`
+	p, err := parsePreprocessor([]byte(in), DefaultConfig())
+	if err != nil || p.Crop {
+		t.Errorf("%+v %v", p, err)
 	}
 }

@@ -236,7 +236,7 @@ func TestResize(t *testing.T) {
 		t.Fatal(err)
 	}
 	p, _ := m.Tensor(positionName)
-	if !reflect.DeepEqual(p.Shape, []int{1, 17, 4}) || m.Config.ImageSize != 8 || m.Preprocessor.Size != 8 {
+	if !reflect.DeepEqual(p.Shape, []int{1, 17, 4}) || m.Config.ImageSize != 8 || m.Preprocessor.Side() != 8 {
 		t.Errorf("%v %+v", p.Shape, m.Preprocessor)
 	}
 	save(t, t.TempDir(), m, F32)

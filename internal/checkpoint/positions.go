@@ -93,14 +93,9 @@ func (m *Model) Resize(imageSize int) error {
 		}
 		m.Tensors[i] = Tensor{t.Name, []int{1, 1 + to*to, c.HiddenSize}, data}
 	}
-	*m.Config = c
 	if m.Preprocessor != nil {
-		p := *m.Preprocessor
-		if p.ShortestEdge > 0 {
-			p.ShortestEdge = p.ShortestEdge * imageSize / p.Size
-		}
-		p.Size = imageSize
-		m.Preprocessor = &p
+		m.Preprocessor = m.Preprocessor.scaled(m.Config.ImageSize, imageSize)
 	}
+	*m.Config = c
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"math"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -14,15 +16,25 @@ import (
 const preprocessorName = "preprocessor_config.json"
 
 // Preprocessor is the preprocessor_config.json of a model: how an image
-// becomes the model's input. Keys it does not know are kept and written back.
+// becomes the model's input, in the order of the fields. Keys it does not know are
+// kept and written back.
 type Preprocessor struct {
+	Class string // of transformers, such as ViTImageProcessor
+
 	Resize        bool
-	Size          int // pixels of a side of the model's input
-	ShortestEdge  int // with a centre crop: the shorter side is first resized to this; 0: the image is stretched to Size
-	Resample      int // Pillow's number: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic
-	Normalize     bool
-	Mean, Std     []float32 // per channel
-	RescaleFactor float64   // what a pixel of 0..255 is multiplied by before mean and deviation
+	Width, Height int // pixels that an image is stretched to; 0: its edges count
+	Shortest      int // pixels of the shorter side
+	Longest       int // with Shortest: at most so many on the longer side; 0: no limit
+	Resample      int // Pillow's number: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box, 5 Hamming
+
+	Crop     bool // cut CropSide×CropSide out of the middle, black where the image is smaller
+	CropSide int
+
+	Rescale       bool
+	RescaleFactor float64 // what a level of 0 to 255 is multiplied by
+
+	Normalize bool
+	Mean, Std []float32 // per channel
 
 	extra map[string]json.RawMessage
 }
@@ -30,11 +42,21 @@ type Preprocessor struct {
 // DefaultPreprocessor is that of google/vit-base-patch16-224 at the given size:
 // stretch, bilinear, (x/255 − 0.5)/0.5.
 func DefaultPreprocessor(size, channels int) *Preprocessor {
-	p := &Preprocessor{Resize: true, Size: size, Resample: 2, Normalize: true, RescaleFactor: 1.0 / 255}
-	for range channels {
-		p.Mean, p.Std = append(p.Mean, 0.5), append(p.Std, 0.5)
-	}
+	p := processors[defaultProcessor].preprocessor(defaultProcessor, channels)
+	p.Width, p.Height = size, size
 	return p
+}
+
+// Side is the pixels of a side of what comes out, 0 where that depends on the
+// image.
+func (p *Preprocessor) Side() int {
+	switch {
+	case p.Crop:
+		return p.CropSide
+	case p.Resize:
+		return p.Width
+	}
+	return 0
 }
 
 // ReadPreprocessor reads a preprocessor_config.json in its present layout or
@@ -60,87 +82,105 @@ func parsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := DefaultPreprocessor(c.ImageSize, c.NumChannels)
+	class, err := takeClass(m)
+	if err != nil {
+		return nil, err
+	}
+	kind := processors[class]
+	p := kind.preprocessor(class, c.NumChannels)
 	p.extra = m
-	rescale := true
-	for _, k := range []struct {
-		key string
-		dst any
-	}{{"do_resize", &p.Resize}, {"resample", &p.Resample}, {"do_normalize", &p.Normalize}, {"image_mean", &p.Mean},
-		{"image_std", &p.Std}, {"do_rescale", &rescale}, {"rescale_factor", &p.RescaleFactor}} {
-		if err := take(m, k.key, k.dst); err != nil {
+	for key, dst := range map[string]*bool{"do_resize": &p.Resize, "do_center_crop": &p.Crop, "do_rescale": &p.Rescale, "do_normalize": &p.Normalize} {
+		if string(m[key]) == "null" { // which transformers takes for false
+			*dst = false
+		}
+		if err := take(m, key, dst); err != nil {
 			return nil, err
 		}
 	}
-	if !rescale {
-		p.RescaleFactor = 1
+	for key, dst := range map[string]any{"resample": &p.Resample, "rescale_factor": &p.RescaleFactor} {
+		if err := take(m, key, dst); err != nil {
+			return nil, err
+		}
 	}
-	if err := p.readSize(); err != nil {
+	for key, dst := range map[string]*[]float32{"image_mean": &p.Mean, "image_std": &p.Std} {
+		if err := takeChannels(m, key, c.NumChannels, dst); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.readSizes(kind.square); err != nil {
 		return nil, err
 	}
-	return p, p.check(c.NumChannels)
+	if err := unknownSteps(m); err != nil {
+		return nil, err
+	}
+	return p, p.check(c)
 }
 
-// readSize reads size, which is a number in the old layout, {height, width} in
-// the new one, or {shortest_edge} before a centre crop.
-func (p *Preprocessor) readSize() error {
-	var crop bool
-	if err := take(p.extra, "do_center_crop", &crop); err != nil {
-		return err
+// takeClass is the class that a file names. Without any it is that of a ViT.
+func takeClass(m map[string]json.RawMessage) (string, error) {
+	var class, former string
+	if err := take(m, "image_processor_type", &class); err != nil {
+		return "", err
 	}
-	edge, err := takeSize(p.extra, "size", &p.Size)
-	if err != nil {
-		return err
+	if err := take(m, "feature_extractor_type", &former); err != nil {
+		return "", err
 	}
-	if !edge && !crop {
-		delete(p.extra, "crop_size")
-		return nil
-	}
-	p.ShortestEdge = p.Size
-	if !crop {
-		return errors.New("size: shortest_edge without do_center_crop makes images of different shapes")
-	}
-	_, err = takeSize(p.extra, "crop_size", &p.Size)
-	return err
-}
-
-func takeSize(m map[string]json.RawMessage, key string, dst *int) (edge bool, err error) {
-	raw := m[key]
-	if len(raw) == 0 || raw[0] != '{' {
-		return false, takeSquare(m, key, dst)
-	}
-	delete(m, key)
-	parts, err := rawMembers(raw)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", key, err)
-	}
-	if _, edge = parts["shortest_edge"]; edge {
-		return true, take(parts, "shortest_edge", dst)
-	}
-	var h, w int
-	if err := take(parts, "height", &h); err != nil {
-		return false, err
-	}
-	if err := take(parts, "width", &w); err != nil {
-		return false, err
-	}
-	if h != w {
-		return false, fmt.Errorf("%s: %d by %d is not square", key, h, w)
-	}
-	*dst = h
-	return false, nil
-}
-
-func (p *Preprocessor) check(channels int) error {
+	named := class
 	switch {
-	case p.Size < 1 || p.Size > maxSize || p.ShortestEdge < 0 || p.ShortestEdge > maxSize:
-		return fmt.Errorf("size is %d", max(p.Size, p.ShortestEdge))
+	case class == "" && former == "":
+		return defaultProcessor, nil
+	case class == "":
+		named, class = former, strings.TrimSuffix(former, "FeatureExtractor")+"ImageProcessor"
+	}
+	class = strings.TrimSuffix(strings.TrimSuffix(class, "Fast"), "Pil")
+	if other, ok := sameProcessor[class]; ok {
+		class = other
+	}
+	if _, ok := processors[class]; !ok {
+		return "", fmt.Errorf("%q is no image processor that is known; known are %s", clip(named), strings.Join(slices.Sorted(maps.Keys(processors)), ", "))
+	}
+	return class, nil
+}
+
+// takeChannels is take for a number per channel, which may also be one number.
+func takeChannels(m map[string]json.RawMessage, key string, channels int, dst *[]float32) error {
+	if raw := m[key]; len(raw) == 0 || raw[0] == '[' || string(raw) == "null" {
+		return take(m, key, dst)
+	}
+	var one float32
+	if err := take(m, key, &one); err != nil {
+		return err
+	}
+	*dst = slices.Repeat([]float32{one}, channels)
+	return nil
+}
+
+// unknownSteps refuses what would change pixels in a way that is not known here.
+func unknownSteps(m map[string]json.RawMessage) error {
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if on := string(m[key]); on == "false" || on == "null" || harmless[key] {
+			continue
+		}
+		if strings.HasPrefix(key, "do_") || slices.Contains([]string{"rescale_offset", "use_square_size"}, key) {
+			return fmt.Errorf("%s: a step that is not known", clip(key))
+		}
+	}
+	return nil
+}
+
+// harmless are steps that change no pixel of an RGB image.
+var harmless = map[string]bool{"do_convert_rgb": true, "do_reduce_labels": true}
+
+func (p *Preprocessor) check(c *Config) error {
+	switch {
 	case p.Resample < 0 || p.Resample > 5:
 		return fmt.Errorf("resample is %d; Pillow knows 0 to 5", p.Resample)
-	case len(p.Mean) != channels || len(p.Std) != channels:
-		return fmt.Errorf("image_mean has %d and image_std %d numbers for %d channels", len(p.Mean), len(p.Std), channels)
+	case len(p.Mean) != c.NumChannels || len(p.Std) != c.NumChannels:
+		return fmt.Errorf("image_mean has %d and image_std %d numbers for %d channels", len(p.Mean), len(p.Std), c.NumChannels)
 	case !(p.RescaleFactor > 0) || math.IsInf(p.RescaleFactor, 0):
 		return errors.New("rescale_factor is not above 0")
+	case p.Side() != 0 && p.Side() != c.ImageSize:
+		return fmt.Errorf("makes images of %d×%d pixels, image_size in %s is %d", p.Side(), p.Side(), configName, c.ImageSize)
 	}
 	for i := range p.Mean {
 		if m, s := float64(p.Mean[i]), float64(p.Std[i]); math.IsNaN(m) || math.IsInf(m, 0) || !(s > 0) || math.IsInf(s, 0) {
@@ -150,32 +190,29 @@ func (p *Preprocessor) check(channels int) error {
 	return nil
 }
 
-// Normalization is what a pixel between 0 and 1 is normalised with,
-// (x − mean)/std, whatever the rescale factor and with Normalize false too.
-func (p *Preprocessor) Normalization() (mean, std []float32) {
-	f := 255 * p.RescaleFactor
-	for i := range p.Mean {
-		m, s := 0.0, 1.0
-		if p.Normalize {
-			m, s = float64(p.Mean[i]), float64(p.Std[i])
-		}
-		mean, std = append(mean, float32(m/f)), append(std, float32(s/f))
+// Levels is how a level v of 0 to 255 becomes a number: (v·factor − mean)/std,
+// per channel.
+func (p *Preprocessor) Levels() (factor float64, mean, std []float32) {
+	factor, mean, std = 1, p.Mean, p.Std
+	if p.Rescale {
+		factor = p.RescaleFactor
 	}
-	return mean, std
+	if !p.Normalize {
+		mean, std = make([]float32, len(p.Mean)), slices.Repeat([]float32{1}, len(p.Std))
+	}
+	return factor, mean, std
 }
 
-// MarshalJSON writes the present layout of transformers.
-func (p *Preprocessor) MarshalJSON() ([]byte, error) {
-	m := map[string]any{"image_processor_type": "ViTImageProcessor"}
-	for k, v := range p.extra {
-		m[k] = v
+// scaled is the preprocessor of a model whose images have another size.
+func (p *Preprocessor) scaled(from, to int) *Preprocessor {
+	q := *p
+	if !p.Crop {
+		q.Width, q.Height = to, to
+		return &q
 	}
-	delete(m, "feature_extractor_type")
-	square := map[string]int{"height": p.Size, "width": p.Size}
-	maps.Copy(m, map[string]any{"do_resize": p.Resize, "size": square, "resample": p.Resample, "do_normalize": p.Normalize,
-		"image_mean": p.Mean, "image_std": p.Std, "do_rescale": p.RescaleFactor != 1, "rescale_factor": p.RescaleFactor})
-	if p.ShortestEdge > 0 {
-		maps.Copy(m, map[string]any{"do_center_crop": true, "size": map[string]int{"shortest_edge": p.ShortestEdge}, "crop_size": square})
+	q.CropSide = to
+	for _, n := range []*int{&q.Width, &q.Height, &q.Shortest, &q.Longest} {
+		*n = *n * to / from
 	}
-	return json.Marshal(m)
+	return &q
 }

@@ -203,7 +203,7 @@ func (l *Loader) fill(s *slot, at int) error {
 		if err != nil {
 			return nil, err
 		}
-		return l.cfg.Transform.Fit(im), nil
+		return l.cfg.Transform.Fit(im, l.ds.Info(i).Path)
 	})
 	if err != nil {
 		return err

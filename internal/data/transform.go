@@ -9,21 +9,20 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Transform makes an image the input of a model: resize to Size×Size, then
-// (training only) pad, crop and flip, then (v·Rescale − Mean)/Std per channel
-// into planes C×Size×Size. An image that has the model's size is not resampled:
-// its exact pixels are what the project's parity figures rest on.
+// Transform makes an image the input of a model: resize to Scale and cut the
+// centre, then (training only) pad, crop and flip, then (v·Rescale − Mean)/Std per
+// channel into planes C×Size×Size.
 type Transform struct {
-	Size         int
-	Channels     int     // 3, or 1: luminance (ITU-R 601-2, as Pillow's "L")
-	ShortestEdge int     // resize the shorter side to this and cut the centre; 0: stretch to Size
-	Filter       Filter  // of the resize; NewTransform sets Bilinear
-	Rescale      float64 // of a level of 0 to 255; 0: 1/255
-	Mean, Std    []float32
-	Flip         bool // mirror half of the images
-	Crop         bool // pad by Pad on every side and cut at a random place
-	Pad          int  // pixels; 0: an eighth of Size, 4 for CIFAR
-	Reflect      bool // pad with the mirror image, not with black
+	Size      int
+	Channels  int     // 3, or 1: luminance (ITU-R 601-2, as Pillow's "L")
+	Scale     Scale   // NewTransform sets Size×Size, Bilinear
+	Cut       bool    // cut Size×Size out of the middle, with black around what is smaller
+	Rescale   float64 // of a level of 0 to 255; 0: 1/255
+	Mean, Std []float32
+	Flip      bool // mirror half of the images
+	Crop      bool // pad by Pad on every side and cut at a random place
+	Pad       int  // pixels; 0: an eighth of Size, 4 for CIFAR
+	Reflect   bool // pad with the mirror image, not with black
 
 	table [][256]float32 // of each channel, the value of a level
 }
@@ -35,7 +34,7 @@ func Augmentations() []string { return []string{"flip", "crop", "crop_reflect"} 
 // the given channels. Empty mean and std are 0.5, one number serves every
 // channel.
 func NewTransform(size, channels int, mean, std []float32, augment []string) (*Transform, error) {
-	t := &Transform{Size: size, Channels: channels, Filter: Bilinear, Mean: mean, Std: std}
+	t := &Transform{Size: size, Channels: channels, Scale: Scale{W: size, H: size, Filter: Bilinear}, Mean: mean, Std: std}
 	for _, a := range augment {
 		switch a {
 		case "flip":
@@ -61,11 +60,8 @@ func (t *Transform) Prepare() error {
 	if t.Channels != 1 && t.Channels != 3 {
 		return uierr.New(fmt.Sprintf("the model takes %d channels", t.Channels), "use a model of 1 or 3 channels")
 	}
-	if t.ShortestEdge != 0 && t.ShortestEdge < t.Size {
-		return uierr.New(fmt.Sprintf("the shorter edge %d is less than the image size %d", t.ShortestEdge, t.Size), "correct preprocessor_config.json")
-	}
-	if t.Filter < Nearest || t.Filter > Bicubic {
-		return uierr.New(fmt.Sprintf("there is no resampling filter %d", t.Filter), "use 0 nearest, 1 Lanczos, 2 bilinear or 3 bicubic")
+	if err := t.Scale.check(); err != nil {
+		return err
 	}
 	if t.Pad < 0 || t.Pad >= t.Size && t.Reflect {
 		return uierr.New(fmt.Sprintf("padding of %d pixels around %d", t.Pad, t.Size), "pad by less than the image size")
@@ -125,33 +121,6 @@ func perChannel(key string, v []float32, channels int) ([]float32, error) {
 		}
 	}
 	return out, nil
-}
-
-// Fit is the deterministic part in 8 bits: the image at Size×Size.
-func (t *Transform) Fit(im *Image) *Image {
-	if im.W == t.Size && im.H == t.Size {
-		return im
-	}
-	if t.ShortestEdge == 0 {
-		return Resize(im, t.Size, t.Size, t.Filter)
-	}
-	w, h := t.ShortestEdge, t.ShortestEdge
-	if im.W < im.H {
-		h = int(int64(t.ShortestEdge) * int64(im.H) / int64(im.W))
-	} else {
-		w = int(int64(t.ShortestEdge) * int64(im.W) / int64(im.H))
-	}
-	if int64(w)*int64(h) > MaxPixels { // a strip: what the cut would throw away is never made
-		return Resize(centre(im), t.Size, t.Size, t.Filter)
-	}
-	im = Resize(im, w, h, t.Filter)
-	return crop(im, (w-t.Size)/2, (h-t.Size)/2, t.Size, t.Size)
-}
-
-// centre is the largest square in the middle of an image.
-func centre(im *Image) *Image {
-	n := min(im.W, im.H)
-	return crop(im, (im.W-n)/2, (im.H-n)/2, n, n)
 }
 
 // Write fills dst, Channels×Size×Size, from a fitted image. g makes the random

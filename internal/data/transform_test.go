@@ -79,11 +79,11 @@ func TestStripsNeedNoHugeImageBetween(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := allocated(func() { tr.Fit(strip) }); n > 1<<24 {
+	if n := allocated(func() { tr.Fit(strip, "") }); n > 1<<24 {
 		t.Errorf("stretched: %d bytes", n)
 	}
-	tr.ShortestEdge = 256
-	if n := allocated(func() { tr.Fit(strip) }); n > 1<<24 {
+	tr.Scale, tr.Cut = Scale{Shortest: 256, Filter: Bilinear}, true
+	if n := allocated(func() { tr.Fit(strip, "") }); n > 1<<24 {
 		t.Errorf("cut: %d bytes", n)
 	}
 }
@@ -94,8 +94,8 @@ func TestTransformIsExactAtTheModelsSize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tr.Fit(im) != im {
-		t.Error("an image of the right size was resampled")
+	if fit, err := tr.Fit(im, ""); fit != im || err != nil {
+		t.Error("an image of the right size was resampled", err)
 	}
 	dst := make([]float32, 3*64)
 	tr.Write(dst, im, nil)
@@ -109,14 +109,39 @@ func TestTransformIsExactAtTheModelsSize(t *testing.T) {
 	}
 }
 
-func TestCentreCrop(t *testing.T) {
-	tr := &Transform{Size: 4, Channels: 3, ShortestEdge: 8, Filter: Nearest}
-	if err := tr.Prepare(); err != nil {
-		t.Fatal(err)
-	}
-	im := scene(12, 8) // the shorter edge is 8 already: only the cut is left
-	if got, want := tr.Fit(im), crop(im, 4, 2, 4, 4); !bytes.Equal(got.Pix, want.Pix) {
-		t.Error("the cut is not the centre")
+// TestMiddle: what is cut out of the middle is that part of the whole resized
+// image, and black lies around what is smaller, one pixel more before it than
+// after it.
+func TestMiddle(t *testing.T) {
+	for f := Nearest; f <= Hamming; f++ {
+		for _, in := range [][2]int{{1, 1}, {3, 50}, {50, 3}, {13, 13}, {40, 31}} {
+			for _, size := range []Scale{{Shortest: 13}, {W: 19, H: 9}, {W: 8, H: 13}, {}, {Shortest: 20, Longest: 25}} {
+				size.Filter = f
+				im := scene(in[0], in[1])
+				tr := &Transform{Size: 13, Channels: 3, Scale: size, Cut: true}
+				if err := tr.Prepare(); err != nil {
+					t.Fatal(err)
+				}
+				got, err := tr.Fit(im, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				w, h := size.of(im.W, im.H)
+				whole := Resize(im, w, h, f)
+				for y := range 13 {
+					for x := range 13 {
+						var want [3]uint8
+						sx, sy := x+int(math.Floor(float64(w-13)/2)), y+int(math.Floor(float64(h-13)/2))
+						if sx >= 0 && sx < w && sy >= 0 && sy < h {
+							copy(want[:], whole.Pix[3*(sy*w+sx):])
+						}
+						if !bytes.Equal(got.Pix[3*(13*y+x):][:3], want[:]) {
+							t.Fatalf("%v by %+v: pixel %d, %d is %v, not %v", in, size, x, y, got.Pix[3*(13*y+x):][:3], want)
+						}
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -178,8 +203,14 @@ func TestTransformMistakes(t *testing.T) {
 	refused(t, err, "data.mean")
 	_, err = NewTransform(8, 3, nil, []float32{0}, nil)
 	refused(t, err, "data.std")
-	tr := &Transform{Size: 8, Channels: 3, ShortestEdge: 4}
-	refused(t, tr.Prepare(), "shorter edge")
+	tr := &Transform{Size: 8, Channels: 3, Scale: Scale{Filter: 6}}
+	refused(t, tr.Prepare(), "filter 6")
+	tr.Scale.Filter = Box
+	if err := tr.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = tr.Fit(scene(8, 9), "tall.png")
+	refused(t, err, "tall.png", "8×9", "8×8")
 }
 
 func BenchmarkResize(b *testing.B) {

@@ -91,7 +91,7 @@ func NewLocal(a config.Arch, labels []string, prompts int, seed uint64) (*Local,
 // Transform makes images the network's input, as its preprocessor says and the
 // config overrides.
 func (l *Local) Transform(c config.Data) (*data.Transform, error) {
-	mean, std := l.Pre.Normalization()
+	factor, mean, std := l.Pre.Levels()
 	if len(c.Mean) > 0 {
 		mean = c.Mean
 	}
@@ -102,7 +102,10 @@ func (l *Local) Transform(c config.Data) (*data.Transform, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.ShortestEdge, t.Rescale, t.Filter = l.Pre.ShortestEdge, l.Pre.RescaleFactor, data.Filter(l.Pre.Resample)
+	t.Cut, t.Rescale, t.Scale = l.Pre.Crop, factor, data.Scale{Filter: data.Filter(l.Pre.Resample)}
+	if l.Pre.Resize {
+		t.Scale.W, t.Scale.H, t.Scale.Shortest, t.Scale.Longest = l.Pre.Width, l.Pre.Height, l.Pre.Shortest, l.Pre.Longest
+	}
 	return t, t.Prepare()
 }
 

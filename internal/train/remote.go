@@ -162,12 +162,15 @@ func (x *Experiment) mappingImages() (*query.Batch, error) {
 			continue
 		}
 		im, err := x.TrainData.Image(i)
+		if err == nil {
+			im, err = t.Fit(im, x.TrainData.Info(i).Path)
+		}
 		if err != nil {
 			return nil, err
 		}
 		have[l]++
 		b.X = append(b.X, make([]float32, size)...)
-		t.Write(b.X[b.N*size:], t.Fit(im), nil)
+		t.Write(b.X[b.N*size:], im, nil)
 		b.Labels, b.Index, b.N = append(b.Labels, int32(l)), append(b.Index, int32(i)), b.N+1
 	}
 	return b, nil

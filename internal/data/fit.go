@@ -1,0 +1,91 @@
+package data
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Scale says to what size an image is brought: W×H; or, with W 0, so that its
+// shorter side has Shortest pixels; or, with that 0 too, to none: the image keeps
+// the size that it has.
+type Scale struct {
+	W, H     int
+	Shortest int
+	Longest  int // at most so many pixels on the longer side, 0: no limit
+	Filter   Filter
+}
+
+func (s Scale) check() error {
+	for _, n := range []int{s.W, s.H, s.Shortest, s.Longest} {
+		if n < 0 || n > 1<<16 {
+			return uierr.New(fmt.Sprintf("images resized to %d pixels", n), "correct size in preprocessor_config.json: from 1 to 65536 pixels")
+		}
+	}
+	if s.Filter < Nearest || s.Filter > Hamming {
+		return uierr.New(fmt.Sprintf("there is no resampling filter %d", s.Filter),
+			"use 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box or 5 Hamming")
+	}
+	return nil
+}
+
+// of is the size that an image of w×h pixels gets, rounded as transformers does
+// (get_resize_output_image_size, get_size_with_aspect_ratio).
+func (s Scale) of(w, h int) (int, int) {
+	switch {
+	case s.W > 0:
+		return s.W, s.H
+	case s.Shortest == 0:
+		return w, h
+	}
+	short, size := float64(min(w, h)), float64(s.Shortest)
+	edge := s.Shortest
+	if long := float64(max(w, h)); s.Longest > 0 && long/short*size > float64(s.Longest) {
+		size = float64(s.Longest) * short / long
+		edge = max(1, int(math.RoundToEven(size)))
+	}
+	// The longer side follows the size before it was rounded.
+	longer := func(n int) int { return max(1, int(size*float64(n)/short)) }
+	switch {
+	case min(w, h) == edge && s.Longest > 0:
+		return w, h
+	case w < h:
+		return edge, longer(h)
+	}
+	return longer(w), edge
+}
+
+// Fit is the deterministic part in 8 bits: the image at Size×Size. The error is
+// a *uierr.Error that gives the image this name: it has another size, and nothing
+// changes it.
+func (t *Transform) Fit(im *Image, name string) (*Image, error) {
+	w, h := t.Scale.of(im.W, im.H)
+	if t.Cut {
+		return cutMiddle(im, w, h, t.Scale.Filter, t.Size), nil
+	}
+	if w != t.Size || h != t.Size {
+		return nil, uierr.New(fmt.Sprintf("%s: %d×%d pixels; the model takes %d×%d, and its preprocessor does not resize", name, im.W, im.H, t.Size, t.Size),
+			"give images of that size, or set do_resize in preprocessor_config.json")
+	}
+	return Resize(im, w, h, t.Scale.Filter), nil
+}
+
+// cutMiddle cuts n×n pixels out of the middle of Resize(im, w, h, f), with black
+// around what is smaller. What is cut away is never made.
+func cutMiddle(im *Image, w, h int, f Filter, n int) *Image {
+	x, y := floorHalf(w-n), floorHalf(h-n)
+	r := rect{max(x, 0), max(y, 0), min(x+n, w), min(y+n, h)}
+	part := resizePart(im, w, h, f, r)
+	if part.W == n && part.H == n {
+		return part
+	}
+	out := &Image{n, n, make([]uint8, 3*n*n)}
+	for row := range part.H {
+		copy(out.Pix[3*((r.y0-y+row)*n+r.x0-x):], part.Pix[3*row*part.W:][:3*part.W])
+	}
+	return out
+}
+
+// floorHalf is n/2, rounded down below 0 too.
+func floorHalf(n int) int { return (n - n&1) / 2 }
