@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/compare"
 	"github.com/flops-vit/flops/internal/config"
@@ -29,6 +30,8 @@ type armJSON struct {
 	compare.Arm
 	Accuracy       float64          `json:"accuracy"`
 	CI95           []float64        `json:"ci95"`
+	Validation     *float64         `json:"validation_accuracy,omitempty"`
+	ValidationCI95 []float64        `json:"validation_ci95,omitempty"`
 	Difference     *float64         `json:"difference"` // to the first arm, paired by seed
 	DifferenceCI95 []float64        `json:"difference_ci95"`
 	Queries        float64          `json:"queries"`
@@ -56,7 +59,8 @@ func orNull(v float64) *float64 {
 func (f *compareFlags) write(w io.Writer, p *compare.Plan, arms []compare.ArmResult) error {
 	j := compareJSON{Experiment: p.Base.Name, Equal: p.Describe(), Seeds: p.Seeds}
 	for _, a := range arms {
-		j.Arms = append(j.Arms, armJSON{Arm: a.Arm, Accuracy: a.Accuracy.Value, CI95: interval(a.Accuracy), Difference: orNull(a.Difference.Value),
+		j.Arms = append(j.Arms, armJSON{Arm: a.Arm, Accuracy: a.Accuracy.Value, CI95: interval(a.Accuracy),
+			Validation: orNull(a.Validation.Value), ValidationCI95: interval(a.Validation), Difference: orNull(a.Difference.Value),
 			DifferenceCI95: interval(a.Difference), Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: orNull(a.PeakMiB), Runs: a.Runs})
 	}
 	page, err := comparePage(p, arms)
@@ -87,7 +91,11 @@ func (f *compareFlags) write(w io.Writer, p *compare.Plan, arms []compare.ArmRes
 	if err := compareTable(arms).Print(w); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "\n± is a 95%% interval over the seeds; vs %s is paired by seed\nreport %s\n", arms[0].Name, filepath.Join(p.Dir, "report.html"))
+	note := ""
+	if compare.SplitsOf(arms).Both() {
+		note = "accuracy is that of the test split\n"
+	}
+	_, err = fmt.Fprintf(w, "\n%s± is a 95%% interval over the seeds; vs %s is paired by seed\nreport %s\n", note, arms[0].Name, filepath.Join(p.Dir, "report.html"))
 	return err
 }
 
@@ -115,7 +123,14 @@ func plusMinus(format string, m compare.Mean) string {
 }
 
 func compareTable(arms []compare.ArmResult) *ui.Table {
+	s := compare.SplitsOf(arms)
 	t := &ui.Table{Head: []string{"arm", "accuracy", "vs " + arms[0].Name, "queries", "FLOPs", "s", "MiB"}}
+	if s.Untested {
+		t.Head[1] = "validation"
+	}
+	if s.Both() {
+		t.Head = slices.Insert(t.Head, 2, "validation")
+	}
 	for _, a := range arms {
 		mib, flops := "-", "-"
 		if !math.IsNaN(a.PeakMiB) {
@@ -124,19 +139,39 @@ func compareTable(arms []compare.ArmResult) *ui.Table {
 		if a.FLOPs > 0 { // those of a model that is only called are not known
 			flops = ui.Count(int64(a.FLOPs))
 		}
-		t.Add(a.Name, plusMinus("%.3f", a.Accuracy), plusMinus("%+.3f", a.Difference), ui.Count(int64(a.Queries)), flops,
-			fmt.Sprintf("%.1f", a.Seconds), mib)
+		row := []any{a.Name, plusMinus("%.3f", a.Accuracy), plusMinus("%+.3f", a.Difference), ui.Count(int64(a.Queries)), flops,
+			fmt.Sprintf("%.1f", a.Seconds), mib}
+		if s.Both() {
+			row = slices.Insert(row, 2, any(plusMinus("%.3f", a.Validation)))
+		}
+		t.Add(row...)
 	}
 	return t
 }
 
+// orEmpty is a cell of a number that may not be there.
+func orEmpty(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.6f", *v)
+}
+
 func compareCSV(w io.Writer, arms []compare.ArmResult) error {
 	head := []string{"arm", "seed", "accuracy", "loss", "steps", "queries", "evaluation_queries", "flops", "seconds", "peak_mib"}
+	s := compare.SplitsOf(arms)
+	if s.Validation {
+		head = append(head, "split", "validation_accuracy", "validation_loss")
+	}
 	var rows [][]string
 	for _, a := range arms {
 		for _, r := range a.Runs {
-			rows = append(rows, []string{a.Name, fmt.Sprint(r.Seed), fmt.Sprintf("%.6f", r.Accuracy), fmt.Sprintf("%.6f", r.Loss), fmt.Sprint(r.Steps), fmt.Sprint(r.Queries),
-				fmt.Sprint(r.Evaluation), fmt.Sprint(r.FLOPs), fmt.Sprintf("%.3f", r.Seconds), fmt.Sprintf("%.1f", r.PeakMiB)})
+			row := []string{a.Name, fmt.Sprint(r.Seed), fmt.Sprintf("%.6f", r.Accuracy), fmt.Sprintf("%.6f", r.Loss), fmt.Sprint(r.Steps), fmt.Sprint(r.Queries),
+				fmt.Sprint(r.Evaluation), fmt.Sprint(r.FLOPs), fmt.Sprintf("%.3f", r.Seconds), fmt.Sprintf("%.1f", r.PeakMiB)}
+			if s.Validation {
+				row = append(row, r.Split, orEmpty(r.Validation), orEmpty(r.ValidationLoss))
+			}
+			rows = append(rows, row)
 		}
 	}
 	return report.CSV(w, head, rows)
@@ -147,12 +182,13 @@ func comparePage(p *compare.Plan, arms []compare.ArmResult) (*report.CompareRepo
 	if err != nil {
 		return nil, err
 	}
-	r := &report.CompareReport{Title: "Comparison: " + p.Base.Name, Lead: p.Describe() + ".", Config: string(raw),
+	s := compare.SplitsOf(arms)
+	r := &report.CompareReport{Validation: s.Validation, Untested: s.Untested, Title: "Comparison: " + p.Base.Name, Lead: p.Describe() + ".", Config: string(raw),
 		Facts: report.Facts{{Name: "arms", Value: fmt.Sprint(len(arms))}, {Name: "seeds", Value: fmt.Sprint(p.Seeds)}},
 		Env: report.Facts{{Name: "version", Value: versionString()}, {Name: "system", Value: runtime.GOOS + "/" + runtime.GOARCH},
 			{Name: "kernel", Value: kernel.Describe()}, {Name: "cores", Value: fmt.Sprint(runtime.NumCPU())}}}
 	for _, a := range arms {
-		one := report.Arm{Name: a.Name, Accuracy: a.Accuracy.Value, Lo: a.Accuracy.Value - a.Accuracy.Half, Hi: a.Accuracy.Value + a.Accuracy.Half,
+		one := report.Arm{Validation: a.Validation.Value, Name: a.Name, Accuracy: a.Accuracy.Value, Lo: a.Accuracy.Value - a.Accuracy.Half, Hi: a.Accuracy.Value + a.Accuracy.Half,
 			Difference: a.Difference.Value, DifferenceLo: a.Difference.Value - a.Difference.Half, DifferenceHi: a.Difference.Value + a.Difference.Half,
 			Seeds: len(a.Runs), Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: a.PeakMiB, Set: a.Set}
 		for _, c := range a.Curve {

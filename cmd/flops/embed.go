@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -110,9 +111,16 @@ func (f *embedFlags) makeTexts(cfg config.Config) (*embed.Set, error) {
 	if cfg.Objective.Kind != "contrastive" {
 		return nil, uierr.New(fmt.Sprintf("%s: objective.kind %s needs no texts", f.path, cfg.Objective.Kind), "give an experiment of objective.kind: contrastive")
 	}
+	splits := []string{data.Train, data.Test}
+	if cfg.Data.HasValidation() {
+		splits = []string{data.Train, data.Validation, data.Test}
+	}
 	var sets []data.Dataset
-	for _, split := range []string{data.Train, data.Test} {
+	for _, split := range splits {
 		ds, err := data.Open(cfg.Data, split)
+		if split == data.Test && len(splits) == 3 && errors.Is(err, data.ErrNoSplit) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
@@ -23,7 +25,9 @@ func evalCmd() *cobra.Command {
 		Use: "eval --model DIR --data DIR", Short: "Measure a model on images", Args: cobra.NoArgs,
 		Long: `Prints top-1 accuracy, top-5 where there are more than five classes, loss and
 images per second. --data is a folder of class folders, or one that holds such a
-folder for each split. Or give the experiment and one of its checkpoints.
+folder for each split. Or give the experiment and one of its checkpoints, or a
+checkpoint in its run folder alone: --split is then test, or validation for the
+images that the run held out, or train for those that it trained on.
 
 Of a model that a contrastive run aligned with embeddings, prints zero-shot top-1
 and recall at 1, 5 and 10 from images to texts and back. The embeddings are those
@@ -33,11 +37,18 @@ the names of the classes or the ids of the images, which 'flops embed' writes.
 A checkpoint of a model that could only be called is measured by calling it, once
 for each image, as its run's config.yaml or --config says.`,
 		Example: `  flops eval --model runs/cifar5/checkpoints/step-75 --data photos/test
-  flops eval --config configs/cifar5.yaml --checkpoint runs/cifar5/checkpoints/step-75`,
+  flops eval --config configs/cifar5.yaml --checkpoint runs/cifar5/checkpoints/step-75
+  flops eval --checkpoint runs/cifar5/checkpoints/best --split validation`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg := config.Default()
+			cfg, part := config.Default(), data.Test
+			if f.path == "" && model == "" && folder == "" && ckpt != "" {
+				f.path = train.ConfigAround(ckpt)
+			}
 			switch {
 			case f.path != "":
+				if part = split; !slices.Contains(parts, part) {
+					return uierr.New(fmt.Sprintf("--split: an experiment has no split %q", split), "use "+strings.Join(parts, ", "))
+				}
 				var err error
 				if cfg, err = f.load(); err != nil {
 					return err
@@ -60,7 +71,7 @@ for each image, as its run's config.yaml or --config says.`,
 			if err := texts.apply(&cfg); err != nil {
 				return err
 			}
-			e, err := evaluate(c, cfg, texts.key(), batch, limit)
+			e, err := evaluate(c, cfg, part, texts.key(), batch, limit)
 			if err != nil {
 				return err
 			}
@@ -74,8 +85,8 @@ for each image, as its run's config.yaml or --config says.`,
 	texts.add(c)
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&folder, "data", "", "folder of images")
-	c.Flags().StringVar(&split, "split", "test", "split of --data, where it has splits")
-	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config")
+	c.Flags().StringVar(&split, "split", "test", "split of --data, where it has splits; of an experiment: test, validation or train")
+	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
 	c.Flags().IntVar(&batch, "batch", 64, "images at a time")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many images, 0: all")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON line")
@@ -136,8 +147,14 @@ func (f *textFlags) apply(cfg *config.Config) error {
 	return nil
 }
 
-func evaluate(c *cobra.Command, cfg config.Config, key string, batch, limit int) (*train.Eval, error) {
-	ds, err := data.Open(cfg.Data, data.Test)
+// parts are the splits that an experiment may have.
+var parts = []string{data.Test, data.Validation, data.Train}
+
+func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limit int) (*train.Eval, error) {
+	if part != data.Test {
+		cfg.Objective.TestEmbeddings = "" // the others' stand in objective.embeddings
+	}
+	ds, err := data.Open(cfg.Data, part)
 	if err != nil {
 		return nil, err
 	}

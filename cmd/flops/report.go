@@ -25,15 +25,15 @@ func reportCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "report DIR", Short: "Write a run as one HTML page", Args: cobra.ExactArgs(1),
 		Long: `Reads a run folder and writes one HTML page that needs no network: the curves,
-where the queries went, the allocation over time, the hardest images of the test
-split, the resolved config and the environment. The images are found with the last
-checkpoint, which costs forwards of the test split; a model that can only be
-called is not asked for them.`,
+where the queries went, the allocation over time, the hardest images of the
+validation split or, where there is none, of the test split, the resolved config
+and the environment. The images are found with the last checkpoint, which costs
+forwards of that split; a model that can only be called is not asked for them.`,
 		Example: `  flops report runs/cifar5
   flops report runs/cifar5 --output page.html --images 0`,
 		RunE: func(c *cobra.Command, a []string) error {
 			if images < 0 {
-				return uierr.New(fmt.Sprintf("--images %d", images), "give the number of test images to look at, 0 for none")
+				return uierr.New(fmt.Sprintf("--images %d", images), "give the number of images to look at, 0 for none")
 			}
 			if output == "" {
 				output = filepath.Join(a[0], "report.html")
@@ -51,7 +51,7 @@ called is not asked for them.`,
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "", "file to write (default DIR/report.html)")
-	c.Flags().IntVar(&images, "images", 2000, "test images to look for the hardest among, 0: none")
+	c.Flags().IntVar(&images, "images", 2000, "images to look for the hardest among, 0: none")
 	return c
 }
 
@@ -104,35 +104,27 @@ func lead(c config.Config) string {
 
 // fill puts the numbers of a run on its page.
 func fill(p *report.RunReport, r *train.RunData) {
-	var best, last *train.Eval
-	evaluated := func(step int, queries int64, e *train.Eval) {
-		p.Evals = append(p.Evals, report.EvalPoint{Step: step, Queries: queries, Accuracy: e.Top1, Loss: e.Loss})
-		last = e
-		if best == nil || e.Top1 > best.Top1 {
-			best = e
-		}
-	}
+	var test, validation followed
 	for _, m := range r.Metrics {
 		p.Steps = append(p.Steps, report.StepPoint{Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, Queries: m.Queries, GradNorm: m.GradNorm, LR: m.LR, Ratio: m.Ratio})
-		if m.Eval != nil {
-			evaluated(m.Step, m.Queries, m.Eval)
-		}
+		test.add(m.Step, m.Queries, m.Eval)
+		validation.add(m.Step, m.Queries, m.Validation)
 		if len(m.Alloc) > 0 {
 			p.Params = append(p.Params, report.ParamPoint{Step: m.Step, W: m.Alloc})
 		}
 	}
-	if n := len(p.Evals); r.Last != nil && r.Ledger != nil && (n == 0 || p.Evals[n-1].Step < r.LastStep) {
-		evaluated(r.LastStep, r.Ledger.Total().Queries, r.Last)
+	if r.Ledger != nil {
+		test.news(r.LastStep, r.Ledger.Total().Queries, r.Last)
+		validation.news(r.ValidationStep, r.Ledger.Total().Queries, r.LastValidation)
 	}
+	p.Evals, p.Validations = test.points, validation.points
 	for _, s := range r.Shares {
 		p.Allocation = append(p.Allocation, report.SpreadOf(s.Step, s.Counts))
 	}
 	if n := len(r.Metrics); n > 0 {
 		p.Facts = append(p.Facts, report.Fact{Name: "steps", Value: fmt.Sprint(r.Metrics[n-1].Step)})
 	}
-	if last != nil {
-		p.Facts = append(p.Facts, report.Fact{Name: "test accuracy", Value: report.Percent(last.Top1)}, report.Fact{Name: "best", Value: report.Percent(best.Top1)})
-	}
+	p.Facts = append(p.Facts, outcome(r, &validation, &test)...)
 	if r.Ledger == nil {
 		return
 	}
@@ -145,7 +137,51 @@ func fill(p *report.RunReport, r *train.RunData) {
 	}
 }
 
-// hardest are the images of the test split with the highest loss.
+// followed is a split along a run.
+type followed struct {
+	points     []report.EvalPoint
+	last, best *train.Eval
+}
+
+func (f *followed) add(step int, queries int64, e *train.Eval) {
+	if e == nil {
+		return
+	}
+	f.points = append(f.points, report.EvalPoint{Step: step, Queries: queries, Accuracy: e.Top1, Loss: e.Loss})
+	f.last = e
+	if f.best == nil || e.Top1 > f.best.Top1 {
+		f.best = e
+	}
+}
+
+// news adds what only the last checkpoint knows.
+func (f *followed) news(step int, queries int64, e *train.Eval) {
+	if n := len(f.points); n == 0 || f.points[n-1].Step < step {
+		f.add(step, queries, e)
+	}
+}
+
+// outcome are the accuracies of a run; the best is of the split that it was
+// followed by.
+func outcome(r *train.RunData, validation, test *followed) (out report.Facts) {
+	accuracy := func(name string, e *train.Eval) {
+		if e != nil {
+			out = append(out, report.Fact{Name: name, Value: report.Percent(e.Top1)})
+		}
+	}
+	accuracy("validation accuracy", validation.last)
+	accuracy("best", validation.best)
+	accuracy("test accuracy", test.last)
+	if validation.last == nil {
+		accuracy("best", test.best)
+	} else if b := r.BestTest; b != nil {
+		accuracy(fmt.Sprintf("test accuracy of step %d, the best", b.Step), &b.Eval)
+	}
+	return out
+}
+
+// hardest are the images of the validation split, or without one of the test
+// split, with the highest loss.
 func hardest(ctx context.Context, c config.Config, dir string, limit int) ([]report.Tile, error) {
 	if c.Model.Kind != "local" {
 		return nil, fmt.Errorf("a %s model is not asked for a page", c.Model.Kind)
@@ -162,14 +198,15 @@ func hardest(ctx context.Context, c config.Config, dir string, limit int) ([]rep
 	if err != nil {
 		return nil, err
 	}
+	shown := x.Followed().Data
 	var out []report.Tile
 	for _, h := range hard {
-		pic, err := x.TestData.Image(h.Index)
+		pic, err := shown.Image(h.Index)
 		if err != nil {
 			return nil, err
 		}
-		info := x.TestData.Info(h.Index)
-		out = append(out, report.Tile{Image: toImage(pic), Label: x.TestData.Classes()[info.Label], Path: info.Path, Loss: h.Loss})
+		info := shown.Info(h.Index)
+		out = append(out, report.Tile{Image: toImage(pic), Label: shown.Classes()[info.Label], Path: info.Path, Loss: h.Loss})
 	}
 	return out, nil
 }

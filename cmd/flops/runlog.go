@@ -60,9 +60,9 @@ func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {
 	l.next.Stepped(m, rate)
 }
 
-func (l *runLog) Evaluated(step int, e *train.Eval) {
-	l.line("step %d: %s %.4f, loss %.4f on %d images", step, e.Measure(), e.Top1, e.Loss, e.Images)
-	l.next.Evaluated(step, e)
+func (l *runLog) Evaluated(step int, split string, e *train.Eval) {
+	l.line("step %d: %s %.4f, loss %.4f on %d images", step, e.Measure(split), e.Top1, e.Loss, e.Images)
+	l.next.Evaluated(step, split, e)
 }
 
 func (l *runLog) Saved(step int, dir string) {

@@ -84,13 +84,13 @@ func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
 		all = append(all, scalar{fmt.Sprintf("allocation/w%d", i), w})
 	}
 	b.scalars(m.Step, all)
-	b.images = b.images || m.Eval != nil
+	b.images = b.images || m.Evaluated()
 	b.next.Stepped(m, rate)
 }
 
-func (b *tensorBoard) Evaluated(step int, e *train.Eval) {
-	b.scalars(step, []scalar{{"test/accuracy", e.Top1}, {"test/loss", e.Loss}})
-	b.next.Evaluated(step, e)
+func (b *tensorBoard) Evaluated(step int, split string, e *train.Eval) {
+	b.scalars(step, []scalar{{split + "/accuracy", e.Top1}, {split + "/loss", e.Loss}})
+	b.next.Evaluated(step, split, e)
 }
 
 func (b *tensorBoard) Saved(step int, dir string) { b.next.Saved(step, dir) }

@@ -14,7 +14,7 @@ import (
 type deaf struct{}
 
 func (deaf) Stepped(*train.StepMetrics, float64) {}
-func (deaf) Evaluated(int, *train.Eval)          {}
+func (deaf) Evaluated(int, string, *train.Eval)  {}
 func (deaf) Saved(int, string)                   {}
 func (deaf) Warned(string)                       {}
 
@@ -27,7 +27,7 @@ func TestTensorBoardFails(t *testing.T) {
 	said := 0
 	b := openTensorBoard(dir, true, func(string) { said++ }, deaf{})
 	b.Stepped(&train.StepMetrics{Step: 1}, 1)
-	b.Evaluated(1, &train.Eval{})
+	b.Evaluated(1, "test", &train.Eval{})
 	b.close()
 	if said != 1 {
 		t.Errorf("%d warnings, want 1", said)
@@ -39,7 +39,7 @@ func TestTensorBoardRecords(t *testing.T) {
 	dir := t.TempDir()
 	b := openTensorBoard(dir, true, func(s string) { t.Error(s) }, deaf{})
 	b.Stepped(&train.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
-	b.Evaluated(3, &train.Eval{Top1: 0.5})
+	b.Evaluated(3, "test", &train.Eval{Top1: 0.5})
 	b.close()
 	files, err := filepath.Glob(filepath.Join(dir, "tb", "events.out.tfevents.*"))
 	if err != nil || len(files) != 1 {

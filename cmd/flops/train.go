@@ -13,6 +13,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
@@ -163,11 +164,31 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 	if out.Stopped != "" {
 		fmt.Fprintf(text, "stopped after step %d: %s\n", out.Step, out.Stopped)
 	}
-	if out.Eval != nil {
-		fmt.Fprintf(text, "%s %.4f (best %.4f), loss %.4f on %d images\n", out.Eval.Measure(), out.Eval.Top1, out.Best.Top1, out.Eval.Loss, out.Eval.Images)
-	}
+	printOutcome(text, out)
 	fmt.Fprintf(text, "checkpoint %s\n", out.Dir)
 	return nil
+}
+
+// printOutcome says what the run came to: the split that it was followed by with
+// the best of it, then the test split where that is another one.
+func printOutcome(w io.Writer, out *train.Outcome) {
+	line := func(split string, e *train.Eval, note string) {
+		fmt.Fprintf(w, "%s %.4f%s, loss %.4f on %d images\n", e.Measure(split), e.Top1, note, e.Loss, e.Images)
+	}
+	best := ""
+	if out.Best != nil {
+		best = fmt.Sprintf(" (best %.4f)", out.Best.Top1)
+	}
+	if out.Validation != nil {
+		line(data.Validation, out.Validation, best)
+		best = ""
+	}
+	if out.Eval != nil {
+		line(data.Test, out.Eval, best)
+	}
+	if b := out.BestTest; b != nil {
+		line(train.BestOnTest, &b.Eval, fmt.Sprintf(" (step %d)", b.Step))
+	}
 }
 
 // printPlan says what the run is about to do.
@@ -197,7 +218,11 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	fmt.Fprintf(w, "sites      %s\n", siteNames(x))
 	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
 	fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)), c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
-	fmt.Fprintf(w, "data       %d training, %d test images, %d classes\n", x.TrainData.Len(), x.TestData.Len(), len(x.TrainData.Classes()))
+	fmt.Fprintf(w, "data       %d training", x.TrainData.Len())
+	for _, s := range x.Splits() {
+		fmt.Fprintf(w, ", %d %s", s.Data.Len(), s.Name)
+	}
+	fmt.Fprintf(w, " images, %d classes\n", len(x.TrainData.Classes()))
 	if c.Objective.Kind == "contrastive" {
 		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", c.Objective.Pairing, x.Local.Weights.Arch.Classes, c.Objective.Embeddings)
 	} else if x.Local != nil && x.Local.NewHead && c.Model.Path != "" {
@@ -274,12 +299,12 @@ func (v *watcher) Stepped(m *train.StepMetrics, rate float64) {
 	v.p.Step(ui.Update{Step: m.Step, Steps: v.steps, Loss: m.Loss, Accuracy: m.Accuracy, Rate: rate, Queries: m.Queries})
 }
 
-func (v *watcher) Evaluated(step int, e *train.Eval) {
+func (v *watcher) Evaluated(step int, split string, e *train.Eval) {
 	if v.p == nil {
 		v.p = ui.NewProgress(v.w, v.format, step, v.steps)
 	}
-	v.p.Line("eval", fmt.Sprintf("step %d: %s %.4f, loss %.4f (%d images, %.0f images/s)", step, e.Measure(), e.Top1, e.Loss, e.Images, e.PerSecond),
-		map[string]any{"step": step, "top1": e.Top1, "loss": e.Loss, "images": e.Images})
+	v.p.Line("eval", fmt.Sprintf("step %d: %s %.4f, loss %.4f (%d images, %.0f images/s)", step, e.Measure(split), e.Top1, e.Loss, e.Images, e.PerSecond),
+		map[string]any{"step": step, "split": split, "top1": e.Top1, "loss": e.Loss, "images": e.Images})
 }
 
 func (v *watcher) Saved(step int, dir string) {

@@ -101,8 +101,9 @@ func (p *Plan) resolve(sets []string, warn func(string)) (config.Config, error) 
 
 // cost is what an opened experiment says of its steps.
 type cost struct {
-	queries, flops, eval int64
-	perturbations        int
+	queries, flops int64
+	eval, end      int64 // queries of an evaluation along the run and of that at its end
+	perturbations  int
 }
 
 // steps is how many steps so many queries pay for, the last of them smaller.
@@ -116,7 +117,7 @@ func (p *Plan) open(c config.Config) (cost, error) {
 	}
 	defer x.Close()
 	s := x.StepCost(0)
-	return cost{s.Queries, s.FLOPs, x.EvalCost(), len(x.Estimator.Plan(0))}, nil
+	return cost{s.Queries, s.FLOPs, x.EvalCost(), x.EndCost(), len(x.Estimator.Plan(0))}, nil
 }
 
 // arm resolves one arm and gives it its steps.
@@ -125,7 +126,7 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	c.Name = a.Name
+	c.Name, c.Checkpoint.KeepBest = a.Name, false
 	k, err := p.open(c)
 	if err != nil {
 		return c, err
@@ -150,10 +151,10 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 		c.Train.Steps = k.steps(p.Target)
 	}
 	c.Train.EvalEvery = max(1, (c.Train.Steps+p.Points-1)/p.Points)
-	c.Checkpoint.Every, c.Checkpoint.KeepLast, c.Checkpoint.KeepBest = c.Train.EvalEvery, 1, false
+	c.Checkpoint.Every, c.Checkpoint.KeepLast = c.Train.EvalEvery, 1
 	if a.Match == MatchQueries && p.Target > 0 {
 		evals := int64((c.Train.Steps + c.Train.EvalEvery - 1) / c.Train.EvalEvery)
-		c.Budget.MaxQueries = p.Target + evals*k.eval
+		c.Budget.MaxQueries = p.Target + (evals-1)*k.eval + k.end
 	}
 	return c, config.Validate(&c)
 }

@@ -10,11 +10,13 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/train"
 )
 
-// Point is the test accuracy along a run.
+// Point is the accuracy along a run, on the validation split where there is one,
+// else on the test split.
 type Point struct {
 	Queries  int64   `json:"queries"` // of training so far
 	Accuracy float64 `json:"accuracy"`
@@ -24,14 +26,19 @@ type Point struct {
 type Result struct {
 	Seed       int64   `json:"seed"`
 	Steps      int     `json:"steps"`
-	Accuracy   float64 `json:"accuracy"`           // on the test split, at the end
-	Loss       float64 `json:"loss"`               // on the test split, at the end
+	Accuracy   float64 `json:"accuracy"`           // on the test split, at the end; without one on the validation split
+	Loss       float64 `json:"loss"`               // the same
 	Queries    int64   `json:"queries"`            // of training: clean, perturbed and the allocator's
 	Evaluation int64   `json:"evaluation_queries"` // counted apart
 	FLOPs      int64   `json:"flops"`              // of training
 	Seconds    float64 `json:"seconds"`            // of training
 	PeakMiB    float64 `json:"peak_mib"`           // of the process; 0 where the system does not say
 	Curve      []Point `json:"curve"`
+
+	// Only where there is a validation split.
+	Split          string   `json:"split,omitempty"`               // that Accuracy is of
+	Validation     *float64 `json:"validation_accuracy,omitempty"` // at the end
+	ValidationLoss *float64 `json:"validation_loss,omitempty"`
 }
 
 // resultName is where the result of a run is kept, beside its folder.
@@ -60,11 +67,21 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.LastEval == nil {
+	end := s.LastEval
+	if end == nil {
+		end = s.LastValidation
+	}
+	if end == nil {
 		return nil, fmt.Errorf("compare: %s was never evaluated", folder)
 	}
-	res := &Result{Seed: r.Seed, Steps: step, Accuracy: s.LastEval.Top1, Loss: s.LastEval.Loss, PeakMiB: peak,
+	res := &Result{Seed: r.Seed, Steps: step, Accuracy: end.Top1, Loss: end.Loss, PeakMiB: peak,
 		Evaluation: s.Ledger.Of(lr.Evaluation).Queries}
+	if v := s.LastValidation; v != nil {
+		res.Split, res.Validation, res.ValidationLoss = data.Test, &v.Top1, &v.Loss
+		if end == v {
+			res.Split = data.Validation
+		}
+	}
 	for _, p := range lr.Purposes() {
 		if p != lr.Evaluation {
 			e := s.Ledger.Of(p)
@@ -100,15 +117,27 @@ func curve(path string, end *Result) ([]Point, error) {
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			return nil, fmt.Errorf("compare: %s: %w", path, err)
 		}
-		if m.Eval == nil {
+		if !m.Evaluated() {
 			continue
 		}
-		evals += int64(m.Eval.Images)
+		for _, e := range []*train.Eval{m.Validation, m.Eval} {
+			if e != nil {
+				evals += int64(e.Images)
+			}
+		}
 		last = m.Step
-		out = append(out, Point{m.Queries - evals, m.Eval.Top1})
+		shown := m.Eval
+		if m.Validation != nil {
+			shown = m.Validation
+		}
+		out = append(out, Point{m.Queries - evals, shown.Top1})
 	}
 	if last < end.Steps {
-		out = append(out, Point{end.Queries, end.Accuracy})
+		accuracy := end.Accuracy
+		if end.Validation != nil {
+			accuracy = *end.Validation
+		}
+		out = append(out, Point{end.Queries, accuracy})
 	}
 	return out, lines.Err()
 }

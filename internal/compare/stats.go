@@ -3,6 +3,7 @@ package compare
 import (
 	"math"
 
+	"github.com/flops-vit/flops/internal/data"
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -31,6 +32,7 @@ type ArmResult struct {
 	Arm
 	Runs       []Result
 	Accuracy   Mean
+	Validation Mean // NaN without a validation split
 	Difference Mean // accuracy less the first arm's with the same seed; of the first arm NaN
 	Queries    float64
 	FLOPs      float64
@@ -58,9 +60,15 @@ func Summarise(arms []Arm, runs [][]Result) []ArmResult {
 		return v
 	}
 	accuracy := func(r Result) float64 { return r.Accuracy }
+	validation := func(r Result) float64 {
+		if r.Validation == nil {
+			return math.NaN()
+		}
+		return *r.Validation
+	}
 	for i, a := range arms {
 		r := runs[i]
-		s := ArmResult{Arm: a, Runs: r, Accuracy: MeanOf(of(r, accuracy)), Difference: Mean{math.NaN(), math.NaN()},
+		s := ArmResult{Arm: a, Runs: r, Accuracy: MeanOf(of(r, accuracy)), Validation: MeanOf(of(r, validation)), Difference: Mean{math.NaN(), math.NaN()},
 			Queries: stat.Mean(of(r, func(r Result) float64 { return float64(r.Queries) }), nil),
 			FLOPs:   stat.Mean(of(r, func(r Result) float64 { return float64(r.FLOPs) }), nil),
 			Seconds: stat.Mean(of(r, func(r Result) float64 { return r.Seconds }), nil), PeakMiB: math.NaN()}
@@ -99,4 +107,26 @@ func curveOf(r []Result) []CurvePoint {
 		}
 		out = append(out, CurvePoint{stat.Mean(q, nil), MeanOf(a)})
 	}
+}
+
+// Splits say what the accuracies of a comparison are of.
+type Splits struct {
+	Validation bool // some run had a validation split, and its curve is of that
+	Untested   bool // no run had a test split: Accuracy is of validation
+}
+
+// Both says whether there are accuracies of either split.
+func (s Splits) Both() bool { return s.Validation && !s.Untested }
+
+// SplitsOf looks at what the runs measured.
+func SplitsOf(arms []ArmResult) Splits {
+	s := Splits{Untested: true}
+	for _, a := range arms {
+		for _, r := range a.Runs {
+			s.Validation = s.Validation || r.Validation != nil
+			s.Untested = s.Untested && r.Split == data.Validation
+		}
+	}
+	s.Untested = s.Untested && s.Validation
+	return s
 }

@@ -59,24 +59,25 @@ type Arch struct {
 
 // Data says where the images come from and what is done to them.
 type Data struct {
-	Kind       string    `yaml:"kind"`       // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
-	Path       string    `yaml:"path"`       // all but shapes
-	Train      string    `yaml:"train"`      // name of the training split
-	Test       string    `yaml:"test"`       // name of the test split
-	Augment    []string  `yaml:"augment"`    // of flip, crop, crop_reflect: what is done to training images
-	OnBad      string    `yaml:"on_bad"`     // refuse | skip: what a corrupt image does
-	Classes    []string  `yaml:"classes"`    // keep these classes only, in this order
-	FewShot    int       `yaml:"few_shot"`   // images per class, 0: all
-	Validation float64   `yaml:"validation"` // share of the training images held out, 0: none
-	SplitSeed  int64     `yaml:"split_seed"` // decides which images are held out and which few_shot keeps
-	Count      int       `yaml:"count"`      // shapes: training images
-	TestCount  int       `yaml:"test_count"` // shapes: test images
-	Size       int       `yaml:"size"`       // shapes: pixels
-	Mean       []float32 `yaml:"mean"`       // per channel; empty: the model's preprocessor, else 0.5
-	Std        []float32 `yaml:"std"`        // per channel; empty: the model's preprocessor, else 0.5
-	Workers    int       `yaml:"workers"`    // decoding goroutines, 0: every core
-	ImageKey   string    `yaml:"image_key"`  // parquet: the image column
-	LabelKey   string    `yaml:"label_key"`  // parquet: the label column
+	Kind            string    `yaml:"kind"`             // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
+	Path            string    `yaml:"path"`             // all but shapes
+	Train           string    `yaml:"train"`            // name of the training split
+	Test            string    `yaml:"test"`             // name of the test split
+	Augment         []string  `yaml:"augment"`          // of flip, crop, crop_reflect: what is done to training images
+	OnBad           string    `yaml:"on_bad"`           // refuse | skip: what a corrupt image does
+	Classes         []string  `yaml:"classes"`          // keep these classes only, in this order
+	FewShot         int       `yaml:"few_shot"`         // images per class, 0: all
+	Validation      float64   `yaml:"validation"`       // share of the training images held out as the validation split, 0: none
+	ValidationSplit string    `yaml:"validation_split"` // name of a validation split in the data, such as val, instead of data.validation
+	SplitSeed       int64     `yaml:"split_seed"`       // decides which images are held out and which few_shot keeps
+	Count           int       `yaml:"count"`            // shapes: training images
+	TestCount       int       `yaml:"test_count"`       // shapes: test images
+	Size            int       `yaml:"size"`             // shapes: pixels
+	Mean            []float32 `yaml:"mean"`             // per channel; empty: the model's preprocessor, else 0.5
+	Std             []float32 `yaml:"std"`              // per channel; empty: the model's preprocessor, else 0.5
+	Workers         int       `yaml:"workers"`          // decoding goroutines, 0: every core
+	ImageKey        string    `yaml:"image_key"`        // parquet: the image column
+	LabelKey        string    `yaml:"label_key"`        // parquet: the label column
 }
 
 // Sites says what is trained.
@@ -169,7 +170,7 @@ type Train struct {
 	BatchSize      int     `yaml:"batch_size"`      // images of a step
 	Seed           int64   `yaml:"seed"`            // decides every random number of the run
 	EvalEvery      int     `yaml:"eval_every"`      // 0: at the end only
-	EvalImages     int     `yaml:"eval_images"`     // test images to look at, as many of each class, chosen by data.split_seed; 0: the whole test split
+	EvalImages     int     `yaml:"eval_images"`     // images of the test and of the validation split to look at, as many of each class, chosen by data.split_seed; 0: all
 	LogEvery       int     `yaml:"log_every"`       // steps between two lines of metrics.jsonl
 	TensorBoard    bool    `yaml:"tensorboard"`     // write event files into the run folder's tb/
 	Threads        int     `yaml:"threads"`         // 0: every core
@@ -182,9 +183,10 @@ type Train struct {
 
 // Checkpoint says what is saved and kept.
 type Checkpoint struct {
-	Every    int  `yaml:"every"`     // steps; 0: at the end only
-	KeepLast int  `yaml:"keep_last"` // newest checkpoints that stay, 0: all
-	KeepBest bool `yaml:"keep_best"` // the checkpoint with the best test accuracy stays too
+	Every    int    `yaml:"every"`     // steps; 0: at the end only
+	KeepLast int    `yaml:"keep_last"` // newest checkpoints that stay, 0: all
+	KeepBest bool   `yaml:"keep_best"` // the checkpoint that measured best stays too; false: as best: none
+	Best     string `yaml:"best"`      // auto | validation | test | none: the split that the best checkpoint is chosen by; auto: validation where there is one, else test
 }
 
 // Default is the experiment that an empty file describes, less its data.
@@ -206,6 +208,6 @@ func Default() Config {
 		Prompt:    Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Mapping: Mapping{Kind: "identity", Images: 16}},
 		Train: Train{Steps: 100, BatchSize: 64, LogEvery: 1, TensorBoard: true, Device: "auto", Precision: "fp32",
 			OnDivergence: "stop", RollbackFactor: 0.5, MaxRollbacks: 3},
-		Checkpoint: Checkpoint{KeepLast: 2, KeepBest: true},
+		Checkpoint: Checkpoint{KeepLast: 2, KeepBest: true, Best: "auto"},
 	}
 }

@@ -52,6 +52,7 @@ var Enums = map[string][]string{
 	"prompt.kind":         {"none", "frame", "tokens"},
 	"prompt.mode":         {"over", "around"},
 	"prompt.mapping.kind": {"identity", "given", "learned", "linear"},
+	"checkpoint.best":     {"auto", "validation", "test", "none"},
 	"train.precision":     {"fp32", "tf32", "bf16"},
 	"train.on_divergence": {"stop", "rollback"},
 }

@@ -15,7 +15,7 @@ import (
 // Validate checks every rule that needs neither data nor model; the first
 // broken one is the error, with its key and what to do.
 func Validate(c *Config) error {
-	for _, check := range []func(*Config) error{names, enums, ranges, models, methods, budgets, schedules, prompts} {
+	for _, check := range []func(*Config) error{names, enums, ranges, splits, models, methods, budgets, schedules, prompts} {
 		if err := check(c); err != nil {
 			return err
 		}

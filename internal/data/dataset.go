@@ -1,6 +1,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -94,11 +95,20 @@ func lookup(name string) (*kind, error) {
 		"use one of "+strings.Join(Kinds(), ", "))
 }
 
+// ErrNoSplit is the cause of the errors that say that a dataset has no such
+// split, which where there is a validation split is no trouble.
+var ErrNoSplit = errors.New("no such split")
+
+// bySplit is a source whose splits have names on the disk, so that there can be
+// others than the training and the test split.
+type bySplit interface{ namesSplits() }
+
 // Open opens the split Train, Validation or Test of a dataset. With on_bad:
 // skip every image is decoded once, here, and the broken ones are left out
 // (Skipped lists them); with refuse the headers are checked here and the first
-// broken one is the error. The validation split is cut from the training
-// images, so it exists only where data.validation is above 0.
+// broken one is the error. The validation split is cut from the training images
+// where data.validation is above 0, and is the part of the data that
+// data.validation_split names where it names one.
 func Open(cfg config.Data, split string) (Dataset, error) {
 	k, err := lookup(cfg.Kind)
 	if err != nil {
@@ -110,10 +120,17 @@ func Open(cfg config.Data, split string) (Dataset, error) {
 	part := split
 	if split == Validation {
 		part = Train
+		if cfg.ValidationSplit != "" {
+			part, cfg.Test = Test, cfg.ValidationSplit
+		}
 	}
 	src, err := k.open(cfg, part)
 	if err != nil {
-		return nil, err
+		return nil, asValidation(err, cfg, split)
+	}
+	if _, ok := src.(bySplit); !ok && cfg.ValidationSplit != "" {
+		src.Close()
+		return nil, uierr.New(fmt.Sprintf("data.validation_split: data of kind %s has no splits of other names", cfg.Kind), "hold a share of the training images out: data.validation: 0.1")
 	}
 	ds, err := choose(src, cfg, split)
 	if err != nil {
@@ -123,13 +140,24 @@ func Open(cfg config.Data, split string) (Dataset, error) {
 	return ds, nil
 }
 
+// asValidation tells that there is no split of the name that
+// data.validation_split gives; other errors stay.
+func asValidation(err error, cfg config.Data, split string) error {
+	if split != Validation || cfg.ValidationSplit == "" || !errors.Is(err, ErrNoSplit) {
+		return err
+	}
+	return uierr.Wrap(err, fmt.Sprintf("data.validation_split: %s has no split %q", where(cfg), cfg.ValidationSplit),
+		"name one that is there, or hold a share of the training images out: data.validation: 0.1")
+}
+
 // checkConfig refuses settings that mean nothing, before any file is opened.
 func checkConfig(cfg config.Data, split string) error {
 	switch split {
 	case Train, Test:
 	case Validation:
-		if cfg.Validation == 0 {
-			return uierr.New("data.validation is 0, so there is no validation split", "set data.validation to the share of the training images to hold out, for example 0.1")
+		if !cfg.HasValidation() {
+			return uierr.New("data.validation is 0, so there is no validation split",
+				"set data.validation to the share of the training images to hold out, for example 0.1, or data.validation_split to the name of a split")
 		}
 	default:
 		return uierr.New(fmt.Sprintf("there is no split %q", split), "use train, validation or test")

@@ -101,7 +101,7 @@ func splitFolder(cfg config.Data, part string) (string, error) {
 	if part == Test && !isDir(filepath.Join(cfg.Path, partDefault(cfg.Train, Train))) && !isDir(filepath.Join(cfg.Path, Test)) {
 		return cfg.Path, nil
 	}
-	return "", uierr.New(fmt.Sprintf("%s: there is no such folder", dir),
+	return "", uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: there is no such folder", dir),
 		fmt.Sprintf("make it, or set data.%s to the name of the split's folder (\".\" for data.path itself)", part))
 }
 
@@ -151,6 +151,7 @@ func subfolders(dir string) ([]string, error) {
 func (f *folder) Image(i int) (*Image, error) { return ReadImage(f.items[i].Path) }
 func (f *folder) check(i int) error           { return checkFile(f.items[i].Path) }
 func (f *folder) Close() error                { return nil }
+func (f *folder) namesSplits()                {}
 
 func (f *folder) encoded(i int) (string, []byte, error) {
 	data, err := readFile(f.items[i].Path)

@@ -116,7 +116,7 @@ func idxOne(cfg config.Data, part, what string) (string, error) {
 		return "", uierr.New(fmt.Sprintf("%s: %d files could be the %s %s: %s", cfg.Path, len(found), part, what, list(found)), "keep one set of files per folder")
 	}
 	want := map[string]string{Train: "train", Test: "t10k"}[part] + "-" + what + "-idx?-ubyte"
-	return "", uierr.New(fmt.Sprintf("%s: no file %s, packed or not", cfg.Path, want), "give the folder that holds the idx files")
+	return "", uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: no file %s, packed or not", cfg.Path, want), "give the folder that holds the idx files")
 }
 
 // readIDX reads a whole file and checks its header against what is there.

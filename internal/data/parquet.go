@@ -335,6 +335,8 @@ func (p *parquetFiles) Image(i int) (*Image, error) { return decodeOf(p, i) }
 func (p *parquetFiles) check(int) error { return nil }
 
 // Close closes the files.
+func (p *parquetFiles) namesSplits() {}
+
 func (p *parquetFiles) Close() error {
 	var all error
 	for _, s := range p.shards {

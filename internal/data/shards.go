@@ -46,7 +46,7 @@ func shardFiles(cfg config.Data, part, ext string) ([]string, error) {
 		}
 	}
 	if len(mine) == 0 {
-		return nil, uierr.New(fmt.Sprintf("%s: no files %s*%s among %d %s files", cfg.Path, name, ext, len(all), ext),
+		return nil, uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: no files %s*%s among %d %s files", cfg.Path, name, ext, len(all), ext),
 			fmt.Sprintf("name them so, or set data.%s to what their names begin with (\".\" for all at data.path)", part))
 	}
 	slices.Sort(mine)

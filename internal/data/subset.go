@@ -150,7 +150,7 @@ func (s *subset) verify(skip bool, workers int) error {
 
 // pick returns the members of one class that belong to the split.
 func pick(members []int, class string, cfg config.Data, split string) []int {
-	if split == Test || cfg.Validation == 0 && cfg.FewShot == 0 {
+	if split == Test || split == Validation && cfg.ValidationSplit != "" || cfg.Validation == 0 && cfg.FewShot == 0 {
 		return members
 	}
 	h := fnv.New32a()

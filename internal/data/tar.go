@@ -228,6 +228,8 @@ func (t *tarShards) check(i int) error {
 }
 
 // Close closes the shards.
+func (t *tarShards) namesSplits() {}
+
 func (t *tarShards) Close() error {
 	var all error
 	for _, f := range t.files {

@@ -18,12 +18,16 @@ type CompareReport struct {
 	Arms   []Arm
 	Config string
 	Env    Facts
+
+	Validation bool // there is a validation split, along which the curves are drawn
+	Untested   bool // there is no test split: the accuracies are of validation
 }
 
 // Arm is one setting over its seeds. A number that was not measured is NaN.
 type Arm struct {
 	Name             string
-	Accuracy, Lo, Hi float64 // mean test accuracy and its 95% interval
+	Accuracy, Lo, Hi float64 // mean test accuracy (CompareReport.Untested) and its 95% interval
+	Validation       float64 // mean validation accuracy
 	// Difference is the mean accuracy less the first arm's over the same seeds,
 	// with its 95% interval; NaN for the first arm.
 	Difference, DifferenceLo, DifferenceHi float64
@@ -34,14 +38,14 @@ type Arm struct {
 	Curve                                  []CurvePoint // by queries, ascending
 }
 
-// CurvePoint is the test accuracy after so many queries, over the seeds. Lo and
-// Hi are NaN where there is no interval.
+// CurvePoint is the accuracy after so many queries, over the seeds. Lo and Hi are
+// NaN where there is no interval.
 type CurvePoint struct{ Queries, Accuracy, Lo, Hi float64 }
 
 // Write writes the page.
 func (r CompareReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
-		{Title: "Results", Note: "Mean test accuracy over the seeds with its 95% interval.", Blocks: []Block{r.forest(), r.Table()}},
+		{Title: "Results", Note: "Mean " + r.result() + " over the seeds with its 95% interval.", Blocks: []Block{r.forest(), r.Table()}},
 		r.along(),
 		{Title: "Arms", Note: "What each changes in the experiment.", Blocks: []Block{r.arms()}},
 	}}
@@ -60,8 +64,24 @@ func (r CompareReport) along() Section {
 	return s
 }
 
+// result is what the arms are compared by.
+func (r CompareReport) result() string {
+	if r.Untested {
+		return "validation accuracy"
+	}
+	return "test accuracy"
+}
+
+// followed is what the curves are of.
+func (r CompareReport) followed() string {
+	if r.Validation {
+		return "validation accuracy"
+	}
+	return "test accuracy"
+}
+
 func (r CompareReport) forest() Forest {
-	f := Forest{Title: "Test accuracy", X: "test accuracy", Percent: true, Level: math.NaN()}
+	f := Forest{Title: title(r.result()), X: r.result(), Percent: true, Level: math.NaN()}
 	for _, a := range r.Arms {
 		f.Rows = append(f.Rows, Estimate{Name: a.Name, Value: a.Accuracy, Lo: a.Lo, Hi: a.Hi, Also: math.NaN()})
 	}
@@ -71,6 +91,10 @@ func (r CompareReport) forest() Forest {
 // Table is the comparison as a table, the most accurate arm stressed.
 func (r CompareReport) Table() Table {
 	t := Table{Head: []string{"arm", "accuracy", "95% interval", r.against(), "95% interval", "seeds", "queries", "operations", "time", "peak MiB"}, Text: 1}
+	both := r.Validation && !r.Untested
+	if both {
+		t.Head = slices.Insert(t.Head, 3, "validation")
+	}
 	best := math.Inf(-1)
 	for i, a := range r.Arms {
 		interval, against := Missing, Missing
@@ -84,7 +108,11 @@ func (r CompareReport) Table() Table {
 		if i > 0 && finite(a.Difference) {
 			difference = signed(a.Difference)
 		}
-		t.Add(a.Name, Percent(a.Accuracy), interval, difference, against, Count(int64(a.Seeds)), Short(a.Queries), Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0))
+		row := []string{a.Name, Percent(a.Accuracy), interval, difference, against, Count(int64(a.Seeds)), Short(a.Queries), Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0)}
+		if both {
+			row = slices.Insert(row, 3, Percent(a.Validation))
+		}
+		t.Add(row...)
 		if a.Accuracy > best {
 			best, t.Strong = a.Accuracy, i+1
 		}
@@ -114,7 +142,7 @@ func (r CompareReport) arms() Table {
 
 // Curves is the chart of accuracy against queries.
 func (r CompareReport) Curves() Chart {
-	c := Chart{Title: "Test accuracy against queries", X: "queries", Y: "test accuracy", Percent: true}
+	c := Chart{Title: title(r.followed()) + " against queries", X: "queries", Y: r.followed(), Percent: true}
 	for _, a := range r.Arms {
 		s := Series{Name: a.Name}
 		for _, p := range a.Curve {
@@ -130,7 +158,7 @@ func (r CompareReport) Curves() Chart {
 // a run spends evenly.
 func (r CompareReport) operations() Chart {
 	c := r.Curves()
-	c.Title, c.X = "Test accuracy against operations", "floating-point operations"
+	c.Title, c.X = title(r.followed())+" against operations", "floating-point operations"
 	for i, a := range r.Arms {
 		for k := range c.Series[i].X {
 			c.Series[i].X[k] *= a.FLOPs / a.Queries

@@ -3,21 +3,23 @@ package report
 import (
 	"io"
 	"slices"
+	"strings"
 )
 
 // RunReport is the page of `flops report`: one training run.
 type RunReport struct {
-	Title      string
-	Lead       string
-	Facts      Facts
-	Steps      []StepPoint
-	Evals      []EvalPoint
-	Ledger     []Spent
-	Allocation []Spread     // queries per image over the steps; may be empty
-	Params     []ParamPoint // of the Gaussian allocator; may be empty
-	Hardest    []Tile       // images with the highest loss, hardest first; may be empty
-	Config     string
-	Env        Facts
+	Title       string
+	Lead        string
+	Facts       Facts
+	Steps       []StepPoint
+	Evals       []EvalPoint // of the test split
+	Validations []EvalPoint // of the validation split; empty where there is none
+	Ledger      []Spent
+	Allocation  []Spread     // queries per image over the steps; may be empty
+	Params      []ParamPoint // of the Gaussian allocator; may be empty
+	Hardest     []Tile       // images with the highest loss, hardest first; may be empty
+	Config      string
+	Env         Facts
 }
 
 // StepPoint is one logged step. Ratio is 0 where there is none.
@@ -29,7 +31,7 @@ type StepPoint struct {
 	Ratio          float64 // Σ V̂_i/n_i against equal shares
 }
 
-// EvalPoint is one evaluation on the test split.
+// EvalPoint is one evaluation on a split.
 type EvalPoint struct {
 	Step           int
 	Queries        int64
@@ -72,7 +74,7 @@ func SpreadOf(step int, counts []int) Spread {
 // Write writes the page.
 func (r RunReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts}
-	p.Sections = append(p.Sections, Section{Title: "Learning", Note: "Batch values before each update with their moving average, and the test split at every evaluation.", Blocks: r.curves()})
+	p.Sections = append(p.Sections, Section{Title: "Learning", Note: "Batch values before each update with their moving average, and " + r.followed() + " at every evaluation.", Blocks: r.curves()})
 	if len(r.Ledger) > 0 {
 		p.Sections = append(p.Sections, Section{Title: "Where the queries went",
 			Note:   "Every forward evaluation of one image's loss, by purpose, with the operations and the time it took.",
@@ -100,13 +102,37 @@ func (r RunReport) column(f func(StepPoint) float64) (x, y []float64) {
 	return x, y
 }
 
-// evals is a series of one number of every evaluation.
-func (r RunReport) evals(by func(EvalPoint) float64, f func(EvalPoint) float64) Series {
-	s := Series{Name: "test"}
-	for _, e := range r.Evals {
-		s.X, s.Y = append(s.X, by(e)), append(s.Y, f(e))
+// title begins a word with a capital.
+func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
+// followed says in words what the evaluations measured.
+func (r RunReport) followed() string {
+	switch {
+	case len(r.Validations) == 0:
+		return "the test split"
+	case len(r.Evals) > 1:
+		return "the validation and the test split"
 	}
-	return s
+	return "the validation split"
+}
+
+// evals are the series of one number of every evaluation, validation before
+// test where it is there.
+func (r RunReport) evals(by func(EvalPoint) float64, f func(EvalPoint) float64) (out []Series) {
+	add := func(name string, points []EvalPoint) {
+		s := Series{Name: name}
+		for _, e := range points {
+			s.X, s.Y = append(s.X, by(e)), append(s.Y, f(e))
+		}
+		out = append(out, s)
+	}
+	if len(r.Validations) > 0 {
+		add("validation", r.Validations)
+	}
+	if len(r.Evals) > 0 || len(out) == 0 {
+		add("test", r.Evals)
+	}
+	return out
 }
 
 func (r RunReport) curves() []Block {
@@ -115,14 +141,14 @@ func (r RunReport) curves() []Block {
 	loss.X, loss.Y = r.column(func(s StepPoint) float64 { return s.Loss })
 	acc.X, acc.Y = r.column(func(s StepPoint) float64 { return s.Accuracy })
 	out := []Block{
-		Chart{Title: "Loss", X: "step", Series: []Series{loss, r.evals(step, func(e EvalPoint) float64 { return e.Loss })}},
-		Chart{Title: "Accuracy", X: "step", Percent: true, Series: []Series{acc, r.evals(step, func(e EvalPoint) float64 { return e.Accuracy })}},
+		Chart{Title: "Loss", X: "step", Series: append([]Series{loss}, r.evals(step, func(e EvalPoint) float64 { return e.Loss })...)},
+		Chart{Title: "Accuracy", X: "step", Percent: true, Series: append([]Series{acc}, r.evals(step, func(e EvalPoint) float64 { return e.Accuracy })...)},
 	}
 	small := Charts{}
-	if len(r.Evals) > 1 {
-		s := r.evals(func(e EvalPoint) float64 { return float64(e.Queries) }, func(e EvalPoint) float64 { return e.Accuracy })
+	if len(r.Evals) > 1 || len(r.Validations) > 1 {
+		s := r.evals(func(e EvalPoint) float64 { return float64(e.Queries) }, func(e EvalPoint) float64 { return e.Accuracy })[0]
 		s.Color = 2
-		small = append(small, Chart{Title: "Test accuracy by queries", X: "queries of the run", Percent: true, Series: []Series{s}, Small: true})
+		small = append(small, Chart{Title: title(s.Name) + " accuracy by queries", X: "queries of the run", Percent: true, Series: []Series{s}, Small: true})
 	}
 	for i, c := range []struct {
 		title string

@@ -24,12 +24,12 @@ import (
 // file can hold both.
 type Alignment struct {
 	loss    *objective.Contrastive // over the training texts; nil in an Alignment for tests alone
-	test    *objective.Contrastive // over the test texts, at the same temperature
+	test    *objective.Contrastive // over the texts of a split that is measured, at the same temperature
 	byImage bool
 	width   int
-	texts   []float32 // test texts, one row per image or per class
+	texts   []float32 // of that split, one row per image or per class
 	classes []float32 // one row per class: its text, or the mean direction of its images' texts
-	labels  []int32   // per test image: its class
+	labels  []int32   // per image of the split: its class
 }
 
 // Keys that a mistake in the embeddings is told under.
@@ -38,8 +38,9 @@ const (
 	testEmbeddingsKey = "objective.test_embeddings"
 )
 
-// openAlignment reads the embeddings that a config names for both splits.
-func openAlignment(c config.Objective, train, test data.Dataset) (*Alignment, error) {
+// openAlignment reads the embeddings that a config names for the training split
+// and the others. The validation images' are those of the training images' file.
+func openAlignment(c config.Objective, train data.Dataset, others []*Split) (*Alignment, error) {
 	set, err := readTexts(c.Embeddings, embeddingsKey)
 	if err != nil {
 		return nil, err
@@ -48,14 +49,20 @@ func openAlignment(c config.Objective, train, test data.Dataset) (*Alignment, er
 	if err != nil {
 		return nil, err
 	}
-	a, err := newAlignment(c, set, embeddingsKey, test)
-	if err != nil {
-		return nil, err
-	}
+	a := &Alignment{width: set.Width}
 	if a.loss, err = contrastive(c, set.Width, texts); err != nil {
 		return nil, err
 	}
-	a.test.Temperature = a.loss.Temperature
+	for _, s := range others {
+		of := c
+		if s.Name == data.Validation {
+			of.TestEmbeddings = ""
+		}
+		if s.texts, err = newAlignment(of, set, embeddingsKey, s.Data); err != nil {
+			return nil, err
+		}
+		s.texts.loss, s.texts.test.Temperature = a.loss, a.loss.Temperature
+	}
 	return a, nil
 }
 
@@ -163,9 +170,15 @@ func classMeans(texts []float32, width int, labels []int32, classes int) []float
 }
 
 // digest tells embeddings apart, so that a run is not resumed with others.
-func (a *Alignment) digest() []byte {
+func (x *Experiment) digest() []byte {
 	h := sha256.New()
-	for _, t := range [][]float32{a.loss.Texts(), a.texts} {
+	all := [][]float32{x.align.loss.Texts()}
+	for _, s := range []*Split{x.Test, x.Validation} {
+		if s != nil {
+			all = append(all, s.texts.texts)
+		}
+	}
+	for _, t := range all {
 		if err := binary.Write(h, binary.LittleEndian, t); err != nil {
 			panic(err) // a hash never fails
 		}
@@ -209,7 +222,7 @@ func (l *Local) IsProjection() bool {
 // temperature is learned, adds that to the network's parameters.
 func (x *Experiment) openProjection() (err error) {
 	c := x.Config
-	if x.align, err = openAlignment(c.Objective, x.TrainData, x.TestData); err != nil {
+	if x.align, err = openAlignment(c.Objective, x.TrainData, x.Splits()); err != nil {
 		return err
 	}
 	if c.Model.Path != "" {

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
@@ -27,15 +28,25 @@ type Retrieval struct {
 	TextToImage []float64 `json:"text_to_image"`
 }
 
-// Measure is what Top1 is, in words.
-func (e *Eval) Measure() string {
+// Measure is what Top1 is, in words. split is data.Validation, data.Test or
+// BestOnTest.
+func (e *Eval) Measure(split string) string {
+	name := "test accuracy"
 	switch {
-	case e.Retrieval == nil:
-		return "test accuracy"
-	case e.Retrieval.Pairing == "image":
-		return "recall@1"
+	case e.Retrieval == nil && split == data.Validation:
+		return "validation accuracy"
+	case e.Retrieval != nil && e.Retrieval.Pairing == "image":
+		name = "recall@1"
+	case e.Retrieval != nil:
+		name = "zero-shot top-1"
 	}
-	return "zero-shot top-1"
+	switch split {
+	case data.Validation:
+		return "validation " + name
+	case BestOnTest:
+		return name + " of the best checkpoint"
+	}
+	return name
 }
 
 // Evaluate is the package's Evaluate for a network that is aligned with texts.

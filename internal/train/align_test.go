@@ -114,7 +114,7 @@ func TestAlignedLearns(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := out.Eval.Retrieval
-	if r == nil || out.Eval.Top1 != r.ImageToText[0] || out.Eval.Measure() != "recall@1" {
+	if r == nil || out.Eval.Top1 != r.ImageToText[0] || out.Eval.Measure("test") != "recall@1" {
 		t.Fatalf("%+v", out.Eval)
 	}
 	// 60 images have at least 50 distinct captions: chance is 0.1 at 5.
@@ -186,13 +186,13 @@ func TestAlignedEval(t *testing.T) {
 		c := short()
 		texts(t, &c, pairing, 0)
 		x := open(t, c)
-		e, err := NewTrainer(x).Evaluate(context.Background())
+		e, err := NewTrainer(x).Evaluate(context.Background(), x.Test)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var out []float32
 		var labels []int32
-		for b, err := range x.Tests.Sequential(5) {
+		for b, err := range x.Test.Loader.Sequential(5) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,15 +5,6 @@ import (
 	"github.com/flops-vit/flops/internal/query"
 )
 
-// EvalCost is the queries of one evaluation.
-func (x *Experiment) EvalCost() int64 {
-	n := int64(x.TestData.Len())
-	if l := int64(x.Config.Train.EvalImages); l > 0 && l < n {
-		return l
-	}
-	return n
-}
-
 // StepCost is what a whole step of the config's budget takes: the queries of
 // its clean pass and its perturbations, and the floating-point operations of
 // these and, for bp, of the backward pass. The time is not predicted.

@@ -18,22 +18,22 @@ import (
 
 // Experiment is a config with everything that it names built and checked.
 type Experiment struct {
-	Config    config.Config
-	TrainData data.Dataset
-	TestData  data.Dataset
-	Loader    *data.Loader // of the training split
-	Tests     *data.Loader // of the test split
-	Model     query.Model
-	Local     *Local     // nil where the model can only be called
-	remote    *callable  // nil where it is a network of ours
-	align     *Alignment // nil where the objective is not contrastive
-	Selection Selection
-	Trained   []*query.Param
-	Estimator lr.Estimator
-	Allocator allocator.Allocator
-	Optimizer optim.Optimizer
-	Schedule  optim.Schedule
-	Warn      func(string) // one line, at most once per cause
+	Config     config.Config
+	TrainData  data.Dataset
+	Validation *Split       // nil where there is none
+	Test       *Split       // nil where there is none, which there may be beside a validation split
+	Loader     *data.Loader // of the training split
+	Model      query.Model
+	Local      *Local     // nil where the model can only be called
+	remote     *callable  // nil where it is a network of ours
+	align      *Alignment // nil where the objective is not contrastive
+	Selection  Selection
+	Trained    []*query.Param
+	Estimator  lr.Estimator
+	Allocator  allocator.Allocator
+	Optimizer  optim.Optimizer
+	Schedule   optim.Schedule
+	Warn       func(string) // one line, at most once per cause
 }
 
 // Open builds an experiment. A config's mistakes that only the data or the
@@ -52,18 +52,17 @@ func Open(c config.Config, warn func(string)) (*Experiment, error) {
 
 // Close frees the model and closes the data.
 func (x *Experiment) Close() {
-	for _, l := range []*data.Loader{x.Loader, x.Tests} {
-		if l != nil {
-			l.Close()
-		}
+	if x.Loader != nil {
+		x.Loader.Close()
+	}
+	for _, s := range x.Splits() {
+		s.close()
 	}
 	if x.Model != nil {
 		x.Model.Close()
 	}
-	for _, d := range []data.Dataset{x.TrainData, x.TestData} {
-		if d != nil {
-			d.Close()
-		}
+	if x.TrainData != nil {
+		x.TrainData.Close()
 	}
 }
 
@@ -71,18 +70,18 @@ func (x *Experiment) openData() (err error) {
 	if x.TrainData, err = data.Open(x.Config.Data, data.Train); err != nil {
 		return err
 	}
-	if x.TestData, err = data.Open(x.Config.Data, data.Test); err != nil {
+	if err = x.openSplits(); err != nil {
 		return err
-	}
-	x.TestData = data.Balanced(x.TestData, x.Config.Train.EvalImages, x.Config.Data.SplitSeed)
-	if got, want := x.TestData.Classes(), x.TrainData.Classes(); len(got) != len(want) {
-		return uierr.New(fmt.Sprintf("data.path: %d classes to train on and %d to test on", len(want), len(got)), "both splits need the same classes")
 	}
 	n, b := x.TrainData.Len(), x.Config.Train.BatchSize
 	if n < b {
 		return uierr.New(fmt.Sprintf("train.batch_size: %d images in a batch, the training split has %d", b, n), fmt.Sprintf("set train.batch_size to at most %d", n))
 	}
-	for _, s := range []data.Dataset{x.TrainData, x.TestData} {
+	all := []data.Dataset{x.TrainData}
+	for _, s := range x.Splits() {
+		all = append(all, s.Data)
+	}
+	for _, s := range all {
 		if bad := data.Skipped(s); len(bad) > 0 && x.Warn != nil {
 			x.Warn(fmt.Sprintf("left out %d unreadable images, the first is %s (%s)", len(bad), bad[0].Path, bad[0].Reason))
 		}
@@ -161,7 +160,11 @@ func (x *Experiment) openLoader() error {
 	if err != nil {
 		return err
 	}
-	x.Tests, err = data.NewLoader(x.TestData, data.LoaderConfig{BatchSize: 1, Transform: t, Workers: c.Data.Workers})
+	for _, s := range x.Splits() {
+		if err == nil {
+			s.Loader, err = data.NewLoader(s.Data, data.LoaderConfig{BatchSize: 1, Transform: t, Workers: c.Data.Workers})
+		}
+	}
 	return err
 }
 

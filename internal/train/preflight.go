@@ -59,17 +59,15 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 		return nil, err
 	}
 	f := &Forecast{Step: step + update}
-	f.Evaluate = scale(time.Since(began), x.EvalCost(), int64(b.N))
+	evaluating := time.Since(began)
+	f.Evaluate = scale(evaluating, x.EvalCost(), int64(b.N))
 	c := x.Config.Train
 	left := max(0, c.Steps-from)
-	evals := 1
+	evals := 0
 	if c.EvalEvery > 0 {
-		evals = left / c.EvalEvery
-		if c.Steps%c.EvalEvery != 0 {
-			evals++
-		}
+		evals = max(0, left-1) / c.EvalEvery
 	}
-	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate
+	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate + scale(evaluating, x.EndCost(), int64(b.N))
 	// The optimizer's tensors are made at the first step, and the loaders keep
 	// the images they have decoded.
 	f.Memory = held() + 2*x.trainedBytes() + x.cached(left)
@@ -81,7 +79,7 @@ func (x *Experiment) cached(steps int) int64 {
 	if x.Local == nil {
 		return 0
 	}
-	images := min(int64(x.TrainData.Len()), int64(steps)*int64(x.Config.Train.BatchSize)) + x.EvalCost()
+	images := min(int64(x.TrainData.Len()), int64(steps)*int64(x.Config.Train.BatchSize)) + x.evalCost(true)
 	side := int64(x.Local.Config.ImageSize)
 	return min(data.DefaultCacheBytes, images*3*side*side)
 }

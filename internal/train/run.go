@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 // Watcher is told how a run goes; a terminal, a log and TensorBoard are.
 type Watcher interface {
 	Stepped(m *StepMetrics, queriesPerSecond float64)
-	Evaluated(step int, e *Eval)
+	Evaluated(step int, split string, e *Eval) // split: data.Validation, data.Test or BestOnTest
 	Saved(step int, dir string)
 	Warned(line string)
 }
@@ -34,11 +33,13 @@ type RunOptions struct {
 
 // Outcome is how a run ended.
 type Outcome struct {
-	Step    int
-	Eval    *Eval
-	Best    *Eval
-	Stopped string // why it ended before its last step; empty: it did not
-	Dir     string // the last checkpoint
+	Step       int
+	Eval       *Eval     // of the test split; nil where there is none
+	Validation *Eval     // nil where there is no such split
+	Best       *Eval     // the best so far of the split that config.BestBy names
+	BestTest   *BestEval // the best checkpoint on the test split, where it is another one
+	Stopped    string    // why it ended before its last step; empty: it did not
+	Dir        string    // the last checkpoint
 }
 
 type run struct {
@@ -60,7 +61,7 @@ func Run(ctx context.Context, x *Experiment, o RunOptions) (*Outcome, error) {
 	}
 	c := x.Config.Checkpoint
 	r := &run{o: o, t: NewTrainer(x), saved: -1, store: &checkpoint.Store{Disk: o.Disk, Run: o.Dir,
-		Retain: checkpoint.Retention{KeepLast: c.KeepLast, KeepBest: c.KeepBest, KeepFirst: true}}}
+		Retain: checkpoint.Retention{KeepLast: c.KeepLast, KeepBest: x.Config.BestBy() != "none", KeepFirst: true}}}
 	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(err, r.close())
 	}
@@ -107,7 +108,7 @@ func (r *run) files() error {
 	if r.metrics, err = checkpoint.OpenLines(r.o.Disk, path("metrics.jsonl"), r.state.Metrics); err != nil {
 		return err
 	}
-	if r.summary, err = openSummary(r.o.Disk, path("summary.csv"), r.state.Summary); err != nil {
+	if r.summary, err = openSummary(r.o.Disk, path("summary.csv"), r.state.Summary, summaryHead(r.t.X.Validation != nil)); err != nil {
 		return err
 	}
 	if r.state.Journal > 0 {
@@ -182,8 +183,8 @@ func (r *run) loop(ctx context.Context) (*Outcome, error) {
 	if out.Stopped == "interrupted" {
 		return r.finish(out)
 	}
-	if r.state.LastEval == nil || !r.evaluatedNow() {
-		if err := r.evaluate(ctx, nil); err != nil {
+	if !r.measuredAll() {
+		if err := r.evaluate(ctx, nil, true); err != nil {
 			return nil, err
 		}
 	}
@@ -198,7 +199,7 @@ func (r *run) budget() (int, string) {
 	if c.Budget.MaxQueries == 0 {
 		return full, ""
 	}
-	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.EvalCost()
+	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.EndCost()
 	if r.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
 		left -= r.t.X.EvalCost()
 	}
@@ -227,15 +228,15 @@ func (r *run) step(ctx context.Context, budget int) error {
 		return err
 	}
 	r.state.Epoch.add(m)
-	if r.evalDue(m.Step) || m.Step == r.t.X.Config.Train.Steps {
-		if err := r.evaluate(ctx, m); err != nil {
+	if end := m.Step == r.t.X.Config.Train.Steps; end || r.evalDue(m.Step) {
+		if err := r.evaluate(ctx, m, end); err != nil {
 			return err
 		}
 	}
 	if err := r.endEpoch(m); err != nil {
 		return err
 	}
-	if n := max(1, r.t.X.Config.Train.LogEvery); m.Step%n == 0 || m.Eval != nil {
+	if n := max(1, r.t.X.Config.Train.LogEvery); m.Step%n == 0 || m.Evaluated() {
 		if err := r.metrics.Append(m); err != nil {
 			return err
 		}
@@ -254,35 +255,6 @@ func (r *run) step(ctx context.Context, budget int) error {
 	}
 	if n := r.t.X.Config.Checkpoint.Every; n > 0 && m.Step%n == 0 && r.saved != m.Step {
 		return r.save(false)
-	}
-	return nil
-}
-
-func (r *run) evalDue(step int) bool {
-	n := r.t.X.Config.Train.EvalEvery
-	return n > 0 && step%n == 0
-}
-
-func (r *run) evaluatedNow() bool { return r.state.EvalStep == r.t.Step }
-
-// evaluate runs the test split, into the step's metrics where there is a step.
-func (r *run) evaluate(ctx context.Context, m *StepMetrics) error {
-	e, err := r.t.Evaluate(ctx)
-	if err != nil {
-		return err
-	}
-	r.o.Watch.Evaluated(r.t.Step, e)
-	if math.IsNaN(e.Loss) || math.IsInf(e.Loss, 0) {
-		return &errDiverged{fmt.Sprintf("the loss on the test split is %v", e.Loss)}
-	}
-	e.PerSecond = 0 // what is written must not depend on the clock
-	r.state.LastEval, r.state.EvalStep = e, r.t.Step
-	if m != nil {
-		m.Eval, m.Queries = e, r.t.Ledger.Total().Queries
-	}
-	if r.state.Best == nil || e.Top1 > r.state.Best.Top1 {
-		r.state.Best = e
-		r.bestNow = r.t.X.Config.Checkpoint.KeepBest
 	}
 	return nil
 }
@@ -308,6 +280,8 @@ func (r *run) finish(out *Outcome) (*Outcome, error) {
 			return nil, err
 		}
 	}
-	out.Step, out.Eval, out.Best, out.Dir = r.t.Step, r.state.LastEval, r.state.Best, r.store.Dir(r.t.Step)
+	s := r.state
+	out.Step, out.Dir, out.Best = r.t.Step, r.store.Dir(r.t.Step), s.Best
+	out.Eval, out.Validation, out.BestTest = s.LastEval, s.LastValidation, s.BestTest
 	return out, writeJSON(r.o.Disk, filepath.Join(r.o.Dir, "ledger.json"), r.t.Ledger)
 }

@@ -28,7 +28,11 @@ type RunData struct {
 	// where there is none, and where the journal's last step has its own.
 	Last     *Eval
 	LastStep int
-	Notes    []string // what is missing or ends early, a line each
+	// The same of the validation split, and of the best checkpoint on the test split.
+	LastValidation *Eval
+	ValidationStep int
+	BestTest       *BestEval
+	Notes          []string // what is missing or ends early, a line each
 
 	taken int // steps of the journal
 }
@@ -78,6 +82,7 @@ func (r *RunData) readLast(dir string) {
 	}
 	if s, _, err := LastState(dir); err == nil {
 		r.Last, r.LastStep = s.LastEval, s.EvalStep
+		r.LastValidation, r.ValidationStep, r.BestTest = s.LastValidation, s.ValidationStep, s.BestTest
 	}
 }
 
@@ -107,6 +112,9 @@ func (r *RunData) readMetrics(path string) error {
 			return nil
 		}
 		r.Metrics = append(r.Metrics, m)
+		if m.Best != nil {
+			r.BestTest = m.Best
+		}
 	}
 	if err := lines.Err(); err != nil {
 		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "this is no metrics.jsonl of a run")
@@ -164,13 +172,13 @@ func (r *RunData) readJournal(path string) error {
 
 // Hard is an image with its loss.
 type Hard struct {
-	Index int // in the test split
+	Index int // in the split
 	Loss  float64
 }
 
 // Hardest puts the last sound checkpoint of a run into its experiment and finds
-// the images of the test split with the highest loss, among at most limit of
-// them.
+// the images of the split that it is followed by with the highest loss, among at
+// most limit of them.
 func Hardest(ctx context.Context, x *Experiment, dir string, limit, most int) ([]Hard, error) {
 	c, _, err := (&checkpoint.Store{Disk: fsys.OS, Run: dir}).Latest()
 	if err != nil {
@@ -180,7 +188,7 @@ func Hardest(ctx context.Context, x *Experiment, dir string, limit, most int) ([
 		return nil, err
 	}
 	var all []Hard
-	for b, err := range x.Tests.Sequential(x.Config.Train.BatchSize) {
+	for b, err := range x.Followed().Loader.Sequential(x.Config.Train.BatchSize) {
 		if err != nil {
 			return nil, err
 		}

@@ -65,17 +65,24 @@ type summary struct {
 	offset int64
 }
 
-const summaryHead = "epoch,step,train_loss,train_accuracy,test_top1,test_loss,queries\n"
+// summaryHead names the columns; those of a validation split are there where it
+// is.
+func summaryHead(validation bool) string {
+	if validation {
+		return "epoch,step,train_loss,train_accuracy,validation_top1,validation_loss,test_top1,test_loss,queries\n"
+	}
+	return "epoch,step,train_loss,train_accuracy,test_top1,test_loss,queries\n"
+}
 
 // openSummary opens the file and keeps its first bytes.
-func openSummary(disk fsys.FS, path string, keep int64) (*summary, error) {
+func openSummary(disk fsys.FS, path string, keep int64, head string) (*summary, error) {
 	f, err := disk.OpenAt(path, keep)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	s := &summary{path: path, f: f, offset: keep}
 	if keep == 0 {
-		err = s.write(summaryHead)
+		err = s.write(head)
 	}
 	return s, err
 }
@@ -102,9 +109,17 @@ func (r *run) endEpoch(m *StepMetrics) error {
 	}
 	e, n := r.state.Epoch, float64(r.state.Epoch.Steps)
 	r.state.Epoch = epochSums{}
-	test := ","
-	if v := r.state.LastEval; v != nil {
-		test = fmt.Sprintf("%.4f,%.6f", v.Top1, v.Loss)
+	measured := evalColumns(r.state.LastEval)
+	if r.t.X.Validation != nil {
+		measured = evalColumns(r.state.LastValidation) + "," + measured
 	}
-	return r.summary.write(fmt.Sprintf("%d,%d,%.6f,%.4f,%s,%d\n", m.Epoch, m.Step, e.Loss/n, e.Accuracy/n, test, m.Queries))
+	return r.summary.write(fmt.Sprintf("%d,%d,%.6f,%.4f,%s,%d\n", m.Epoch, m.Step, e.Loss/n, e.Accuracy/n, measured, m.Queries))
+}
+
+// evalColumns are the two columns of a split, empty before it was measured.
+func evalColumns(e *Eval) string {
+	if e == nil {
+		return ","
+	}
+	return fmt.Sprintf("%.4f,%.6f", e.Top1, e.Loss)
 }

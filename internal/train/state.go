@@ -26,6 +26,11 @@ type State struct {
 	Summary   int64      `json:"summary_bytes"`
 	Journal   int64      `json:"journal_bytes"`
 	EvalStep  int        `json:"eval_step"`
+
+	// Only where there is a validation split.
+	LastValidation *Eval     `json:"last_validation,omitempty"`
+	ValidationStep int       `json:"validation_step,omitempty"`
+	BestTest       *BestEval `json:"best_test,omitempty"`
 }
 
 // checkpoint collects the run's state after a step.
@@ -92,15 +97,8 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 
 // load puts a checkpoint's weights and optimizer into the experiment.
 func (t *Trainer) load(c *checkpoint.Checkpoint) error {
-	for _, p := range t.X.Model.Params() {
-		v, ok := c.Model.Tensor(p.Name)
-		if !ok || len(v.Data) != len(p.Data) {
-			return fmt.Errorf("train: checkpoint of step %d has no tensor %s of %d values", c.Step, p.Name, len(p.Data))
-		}
-		copy(p.Data, v.Data)
-	}
-	if m, ok := t.X.Model.(interface{ Reload() }); ok {
-		m.Reload()
+	if err := t.weights(c); err != nil {
+		return err
 	}
 	opt := map[string][]float32{}
 	for _, v := range c.Optimizer {
@@ -113,6 +111,26 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 	return nil
 }
 
+// weights puts a checkpoint's weights into the model.
+func (t *Trainer) weights(c *checkpoint.Checkpoint) error {
+	for _, p := range t.X.Model.Params() {
+		v, ok := c.Model.Tensor(p.Name)
+		if !ok || len(v.Data) != len(p.Data) {
+			return fmt.Errorf("train: checkpoint of step %d has no tensor %s of %d values", c.Step, p.Name, len(p.Data))
+		}
+		copy(p.Data, v.Data)
+	}
+	t.reload()
+	return nil
+}
+
+// reload tells the model that weights were written behind its back.
+func (t *Trainer) reload() {
+	if m, ok := t.X.Model.(interface{ Reload() }); ok {
+		m.Reload()
+	}
+}
+
 // fingerprint names an experiment: two runs of one fingerprint take the same
 // steps. It is taken of the YAML, in which a list that is empty and one that is
 // absent look the same, as they must after a resume has read config.yaml.
@@ -122,7 +140,7 @@ func (x *Experiment) fingerprint() ([]byte, error) {
 	c.Train.TensorBoard = false
 	b, err := config.Marshal(c)
 	if err == nil && x.align != nil {
-		b = append(b, x.align.digest()...)
+		b = append(b, x.digest()...)
 	}
 	return b, err
 }

@@ -23,7 +23,7 @@ const childDir = "FLOPS_TEST_RUN" // run folder of the trainer in a child proces
 type quiet struct{ warned []string }
 
 func (q *quiet) Stepped(*StepMetrics, float64) {}
-func (q *quiet) Evaluated(int, *Eval)          {}
+func (q *quiet) Evaluated(int, string, *Eval)  {}
 func (q *quiet) Saved(int, string)             {}
 func (q *quiet) Warned(s string)               { q.warned = append(q.warned, s) }
 

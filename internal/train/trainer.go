@@ -26,8 +26,14 @@ type StepMetrics struct {
 	MaxShare int       `json:"queries_max"`
 	Ratio    float64   `json:"variance_ratio,omitempty"` // Σ V̂_i/n_i over the same at equal shares
 	Alloc    []float64 `json:"allocator,omitempty"`      // learned parameters
-	Eval     *Eval     `json:"eval,omitempty"`
+
+	Validation *Eval     `json:"validation,omitempty"` // of the validation split
+	Eval       *Eval     `json:"eval,omitempty"`       // of the test split
+	Best       *BestEval `json:"best,omitempty"`       // the best checkpoint on the test split, at the run's end
 }
+
+// Evaluated says whether a split was measured after the step.
+func (m *StepMetrics) Evaluated() bool { return m.Validation != nil || m.Eval != nil }
 
 // Trainer takes the steps of one run.
 type Trainer struct {
@@ -204,16 +210,6 @@ func finite(with []*query.Param) error {
 		}
 	}
 	return nil
-}
-
-// Evaluate runs the test split and counts it.
-func (t *Trainer) Evaluate(ctx context.Context) (*Eval, error) {
-	c := t.X.Config.Train
-	evaluate := Evaluate
-	if t.X.align != nil {
-		evaluate = t.X.align.Evaluate
-	}
-	return evaluate(ctx, t.X.Model, t.X.Tests.Sequential(c.BatchSize), c.EvalImages, t.Ledger)
 }
 
 func mean(v []float32) float64 {
