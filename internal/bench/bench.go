@@ -176,7 +176,9 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 	}
 	trained := map[int]bool{}
 	for _, s := range lo.Sites {
-		trained[r.m.Sites()[s].Weight], trained[r.m.Sites()[s].Bias] = true, true
+		for _, p := range r.m.Sites()[s].Params() {
+			trained[p] = true
+		}
 	}
 	for _, p := range lo.Params {
 		trained[p] = true

@@ -28,7 +28,9 @@ func (c *Config) Layout(classes int) []Spec {
 	add := func(name string, shape ...int) { l = append(l, Spec{name, shape}) }
 	linear := func(name string, out, in int) {
 		add(name+".weight", out, in)
-		add(name+".bias", out)
+		if bias := name + ".bias"; c.QKVBias || !isQKVBias(bias) {
+			add(bias, out)
+		}
 	}
 	norm := func(name string) {
 		add(name+".weight", D)
@@ -60,7 +62,7 @@ func (c *Config) Layout(classes int) []Spec {
 type plan struct {
 	classes int
 	specs   []Spec
-	source  map[string]string // name in the file, by Hugging Face name; absent: zeros
+	source  map[string]string // name in the file, by Hugging Face name
 	extra   []string          // tensors of no ViT, by name in the file
 	ignored []string          // tensors of a ViT that a forward does not read
 }
@@ -95,7 +97,6 @@ func match(dir string, c *Config, infos []Info) (*plan, error) {
 		known[s.Name] = true
 		i, ok := byName[s.Name]
 		switch {
-		case !ok && !c.QKVBias && isQKVBias(s.Name): // zeros
 		case !ok:
 			lack = append(lack, s.Name)
 		case !slices.Equal(i.Shape, s.Shape):
@@ -166,7 +167,7 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[
 	for name, i := range byName {
 		switch {
 		case known[name]:
-		case isIgnored(name):
+		case isIgnored(name), isQKVBias(name) && !c.QKVBias:
 			p.ignored = append(p.ignored, i.Name)
 		case strings.HasPrefix(name, "vit.") || strings.HasPrefix(name, "classifier."):
 			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the ViT of %d layers that config.json describes", dir, clip(name), c.NumLayers),
@@ -195,6 +196,8 @@ func isIgnored(name string) bool {
 	return strings.HasPrefix(name, "vit.pooler.") || name == "vit.embeddings.mask_token" || strings.HasPrefix(name, "decoder.")
 }
 
+// isQKVBias: the biases that a config without qkv_bias leaves out; transformers
+// reads none of them then, and neither is one read here.
 func isQKVBias(name string) bool {
 	return strings.Contains(name, ".attention.attention.") && strings.HasSuffix(name, ".bias")
 }

@@ -52,9 +52,8 @@ func (m *Model) Classes() int {
 // LoadModel reads a model folder: config.json, preprocessor_config.json (which
 // may be absent) and model.safetensors or its shards. Everything is compared
 // before a tensor is read; what does not fit is an *uierr.Error that names the
-// tensor and both shapes. Query, key and value biases that a config without
-// qkv_bias leaves out are read as zeros, and the config then says that there
-// are some.
+// tensor and both shapes. Query, key and value have no biases where the config
+// has no qkv_bias.
 // For dir, the "last" and "best" of a run's checkpoints mean those (Pointed). A
 // prompt (LoadPrompt) is refused with ErrPrompt.
 func LoadModel(dir string) (*Model, error) {
@@ -66,15 +65,11 @@ func LoadModel(dir string) (*Model, error) {
 	c, p, w := f.c, f.p, f.w
 	m := &Model{Config: c, Preprocessor: f.pre, Ignored: p.ignored, Metadata: w.files[0].Metadata()}
 	names := make([]string, len(p.specs))
-	shapes := map[string][]int{}
 	for i, s := range p.specs {
-		names[i], shapes[s.Name] = s.Name, s.Shape
+		names[i] = s.Name
 	}
 	m.Tensors, err = readMany(names, func(name string) (Tensor, error) {
-		from, ok := p.source[name]
-		if !ok {
-			return zeros(name, shapes[name]), nil
-		}
+		from := p.source[name]
 		t, err := w.holder[from].Read(from)
 		t.Name = name
 		return t, err
@@ -82,7 +77,6 @@ func LoadModel(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.QKVBias = true
 	m.Extra, err = readMany(p.extra, func(name string) (Tensor, error) { return w.holder[name].Read(name) })
 	c.Labels = p.labels(c)
 	return m, err
@@ -126,14 +120,6 @@ func (f *modelFolder) compare() (err error) {
 	}
 	f.p, err = match(f.dir, f.c, f.w.infos())
 	return err
-}
-
-func zeros(name string, shape []int) Tensor {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return Tensor{Name: name, Shape: shape, Data: make([]float32, n)}
 }
 
 // SaveModel writes a model folder that LoadModel and transformers'

@@ -94,20 +94,33 @@ func TestLayouts(t *testing.T) {
 		t.Error("with a pooler:", err)
 	}
 
-	m = build(tinyConfig(), 2, 1)
-	m.Config.QKVBias = false
-	got, err = LoadModel(relabel(t, m, func(n string) string {
-		if isQKVBias(n) {
-			return ""
+}
+
+// TestNoQKVBias: a model without query, key and value biases stays one through
+// reading and writing, and biases that its file has all the same are not read.
+func TestNoQKVBias(t *testing.T) {
+	for _, has := range []bool{false, true} {
+		c := tinyConfig()
+		c.QKVBias = false
+		m := build(c, 2, 1)
+		if has {
+			m.Extra = []Tensor{{"vit.encoder.layer.1.attention.attention.key.bias", []int{4}, fill(4, 3)}}
 		}
-		return n
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, _ := got.Tensor("vit.encoder.layer.1.attention.attention.key.bias")
-	if !slices.Equal(b.Data, make([]float32, 4)) || !got.Config.QKVBias {
-		t.Error("biases that are not there are not read as zeros:", b)
+		got, err := LoadModel(relabel(t, m, func(n string) string { return n }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := got.Tensor("vit.encoder.layer.1.attention.attention.key.bias"); ok || got.Config.QKVBias || len(got.Ignored) != len(m.Extra) {
+			t.Errorf("biases in the file %v: ignored %v, qkv_bias %v, a key bias %v", has, got.Ignored, got.Config.QKVBias, ok)
+		}
+		if want := len(build(tinyConfig(), 2, 1).Tensors) - 3*c.NumLayers; len(got.Tensors) != want || !sameTensors(got.Tensors, m.Tensors) {
+			t.Errorf("%d tensors, want %d", len(got.Tensors), want)
+		}
+		again := t.TempDir()
+		save(t, again, got, F32)
+		if back, err := LoadModel(again); err != nil || back.Config.QKVBias || !sameTensors(back.Tensors, got.Tensors) {
+			t.Error("written and read again:", err)
+		}
 	}
 }
 

@@ -213,7 +213,11 @@ func TestViTBaseLoads(t *testing.T) {
 	dir := t.TempDir()
 	m := &Model{Config: DefaultConfig()}
 	for _, s := range m.Config.Layout(10) {
-		m.Tensors = append(m.Tensors, zeros(s.Name, s.Shape))
+		n := 1
+		for _, d := range s.Shape {
+			n *= d
+		}
+		m.Tensors = append(m.Tensors, Tensor{s.Name, s.Shape, make([]float32, n)})
 	}
 	m.Config.Labels = NumberedLabels(10)
 	save(t, dir, m, F32)

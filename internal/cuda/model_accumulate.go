@@ -42,13 +42,17 @@ func (m *Model) Accumulate(ctx context.Context, t *query.Perturbation, terms []q
 type siteSum struct {
 	query.Site
 	rows  int
-	w, b  Ptr // 0 where not trained
+	w, b  Ptr // 0 where not trained, or not there
 	begun bool
 }
 
 func (m *Model) siteSum(site int) siteSum {
 	s := m.net.Sites()[site]
-	return siteSum{Site: s, rows: m.net.SiteInput(site, m.opt.Mask).Rows, w: m.l.grads[s.Weight], b: m.l.grads[s.Bias]}
+	g := siteSum{Site: s, rows: m.net.SiteInput(site, m.opt.Mask).Rows, w: m.l.grads[s.Weight]}
+	if s.Bias >= 0 {
+		g.b = m.l.grads[s.Bias]
+	}
+	return g
 }
 
 // add adds eᵀx and the column sums of e, over so many rows.
@@ -74,10 +78,12 @@ func (g *siteSum) finish(m *Model) error {
 	if !g.begun {
 		return nil
 	}
-	if err := m.download(g.Weight); err != nil {
-		return err
+	for _, i := range g.Params() {
+		if err := m.download(i); err != nil {
+			return err
+		}
 	}
-	return m.download(g.Bias)
+	return nil
 }
 
 // download adds the device's sum of a parameter's gradient to the host's.

@@ -18,6 +18,9 @@ var (
 	tokens65 = vit.Arch{Image: 16, Patch: 2, Chans: 3, Hidden: 24, Layers: 2, Heads: 3, MLP: 40, Classes: 5, Eps: 1e-12}
 )
 
+// noBias is tiny with linear maps that have no bias.
+var noBias = func() vit.Arch { a := tiny; a.NoQKVBias = true; return a }()
+
 const seed = 17
 
 // network makes a net and a batch; train says which parameters have gradients.
@@ -169,7 +172,8 @@ func TestModelIsTheCPUs(t *testing.T) {
 		images, pair int
 		mask         bool
 		slots        int
-	}{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0}, {"65 tokens", tokens65, 2, 2, true, 0}} {
+	}{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0}, {"65 tokens", tokens65, 2, 2, true, 0},
+		{"without q, k and v biases", noBias, 3, 2, true, 2}} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.arch == tokens65 {
 				t.Skip("long")
@@ -213,7 +217,10 @@ func (w *twins) losses(p *query.Perturbation, q []query.Query, what string) {
 
 // TestJoint has every site noisy in one forward, whose inputs then depend on
 // the noise.
-func TestJoint(t *testing.T) { jointCase(newTwins(t, tiny, 4, true, Options{})) }
+func TestJoint(t *testing.T) {
+	jointCase(newTwins(t, tiny, 4, true, Options{}))
+	jointCase(newTwins(t, noBias, 2, true, Options{}))
+}
 
 func jointCase(w *twins) {
 	sites := all(len(w.cpu.Sites()))
@@ -257,7 +264,10 @@ func weightsCase(w *twins) {
 	equal(w.t, "restored losses", second.Losses, first.Losses)
 }
 
-func TestBackward(t *testing.T) { backwardCase(newTwins(t, tiny, 5, true, Options{Slots: 2})) }
+func TestBackward(t *testing.T) {
+	backwardCase(newTwins(t, tiny, 5, true, Options{Slots: 2}))
+	backwardCase(newTwins(t, noBias, 3, true, Options{Slots: 2}))
+}
 
 func backwardCase(w *twins) {
 	c1, err := w.cpu.Backward(w.ctx, w.b)

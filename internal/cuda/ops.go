@@ -82,11 +82,18 @@ func buildEmbed(o *op) (step, int64) {
 func buildLinear(o *op) (step, int64) {
 	n := o.spec.Width
 	k := int(o.sizes[1]) / n
+	residual := 2 // the input that it is, where there is one
+	if o.spec.Bias {
+		residual++
+	}
 	return func(r *Run) error {
 		g := Gemm{Form: NT, M: r.N * o.spec.Rows, N: n, K: k, Alpha: 1, C: Operand{Ptr: o.ptr(r), Ld: n},
-			A: Operand{Ptr: o.arg(0, r), Ld: k}, B: Operand{Ptr: o.arg(1, r), Ld: k}, Bias: o.arg(2, r), GELU: o.spec.GELU, Rows: o.spec.Rows}
-		if len(o.in) > 3 {
-			g.Residual, g.Index = o.arg(3, r), o.index(3, r)
+			A: Operand{Ptr: o.arg(0, r), Ld: k}, B: Operand{Ptr: o.arg(1, r), Ld: k}, GELU: o.spec.GELU, Rows: o.spec.Rows}
+		if o.spec.Bias {
+			g.Bias = o.arg(2, r)
+		}
+		if len(o.in) > residual {
+			g.Residual, g.Index = o.arg(residual, r), o.index(residual, r)
 		}
 		return o.dev.Gemm(g)
 	}, 0

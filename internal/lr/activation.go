@@ -93,7 +93,7 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
 		}
 		for _, site := range p.Sites {
-			r.Params = append(r.Params, a.sites[site].Weight, a.sites[site].Bias)
+			r.Params = append(r.Params, a.sites[site].Params()...)
 		}
 		r.Records = append(r.Records, rec)
 	}

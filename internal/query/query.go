@@ -78,6 +78,15 @@ type Site struct {
 	FLOPs  int64  // floating-point operations of one suffix from this site
 }
 
+// Params are the indices in Model.Params of what the site's linear map is made
+// of: its weight, and its bias where there is one.
+func (s Site) Params() []int {
+	if s.Bias < 0 {
+		return []int{s.Weight}
+	}
+	return []int{s.Weight, s.Bias}
+}
+
 // Param is one named tensor of a model. Data and Grad are row-major and shared
 // with the model: an optimizer writes Data and then calls Model.Touch.
 type Param struct {

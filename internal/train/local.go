@@ -27,7 +27,8 @@ type Local struct {
 // ArchOf is the architecture that a config.json describes.
 func ArchOf(c *checkpoint.Config, classes, prompts int) vit.Arch {
 	return vit.Arch{Image: c.ImageSize, Patch: c.PatchSize, Chans: c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers,
-		Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: classes, Prompts: prompts, Eps: c.LayerNormEps}
+		Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: classes, Prompts: prompts, Eps: c.LayerNormEps,
+		NoQKVBias: !c.QKVBias}
 }
 
 // LoadLocal reads a model folder. Where labels differ from the model's (nil:

@@ -132,7 +132,7 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 func (x *Experiment) paramsOf(r lr.Record) []int {
 	out := append([]int(nil), r.P.Params...)
 	for _, s := range r.P.Sites {
-		out = append(out, x.Model.Sites()[s].Weight, x.Model.Sites()[s].Bias)
+		out = append(out, x.Model.Sites()[s].Params()...)
 	}
 	return out
 }

@@ -49,10 +49,7 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 		}
 		if in {
 			sel.Sites = append(sel.Sites, i)
-			sel.Linear = append(sel.Linear, s.Weight)
-			if s.Bias >= 0 {
-				sel.Linear = append(sel.Linear, s.Bias)
-			}
+			sel.Linear = append(sel.Linear, s.Params()...)
 		}
 	}
 	for i, p := range m.Params() {

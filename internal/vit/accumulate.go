@@ -47,11 +47,7 @@ func (m *Model) Accumulate(ctx context.Context, t *query.Perturbation, terms []q
 // together.
 func (m *Model) accumulateSite(ctx context.Context, step uint32, site int, terms []query.Term) error {
 	s := m.net.sites[site]
-	w, b := m.net.params[s.Weight], m.net.params[s.Bias]
-	if w.Grad == nil && b.Grad == nil {
-		return nil
-	}
-	if len(terms) == 0 {
+	if gw, gb := m.net.siteGrads(s); gw == nil && gb == nil || len(terms) == 0 {
 		return nil
 	}
 	name, rows := m.net.inputName(site, m.opt.Mask)
@@ -96,21 +92,21 @@ func (m *Model) makeE(terms []query.Term, n int) ([]float32, int) {
 // siteGradient adds eᵀx to the weight's gradient and e's column sums to the
 // bias's; pieces of dW are independent, so that workers never share a sum.
 func (m *Model) siteGradient(ctx context.Context, s query.Site, x, e []float32, rows int) error {
-	w, b := m.net.params[s.Weight], m.net.params[s.Bias]
+	gw, gb := m.net.siteGrads(s)
 	pieces := (s.Out + gradRows - 1) / gradRows
 	return m.each(ctx, pieces+1, func(k *worker, i int) error {
 		if i == pieces {
-			if b.Grad != nil {
-				biasRows(b.Grad, e, rows)
+			if gb != nil {
+				biasRows(gb, e, rows)
 			}
 			return nil
 		}
-		if w.Grad == nil {
+		if gw == nil {
 			return nil
 		}
 		lo := i * gradRows
 		n := min(gradRows, s.Out-lo)
-		kernel.GemmTN(w.Grad[lo*s.In:], s.In, e[lo:], s.Out, x, s.In, n, s.In, rows, true, &k.gemm)
+		kernel.GemmTN(gw[lo*s.In:], s.In, e[lo:], s.Out, x, s.In, n, s.In, rows, true, &k.gemm)
 		return nil
 	})
 }
@@ -167,7 +163,7 @@ func (m *Model) tappedSuffix(w *worker, sites []int) (*program, error) {
 // query in their order.
 func (m *Model) addQueries(w *worker, p *program, site int, scale float32, terms []query.Term) {
 	s := m.net.sites[site]
-	gw, gb := m.net.params[s.Weight].Grad, m.net.params[s.Bias].Grad
+	gw, gb := m.net.siteGrads(s)
 	name, rows := m.net.inputName(site, m.opt.Mask)
 	n := rows * s.Out
 	e := w.buf(0, len(terms)*n)

@@ -18,6 +18,8 @@ type Arch struct {
 	Classes int     // outputs of the classifier
 	Prompts int     // learned prompt tokens after the cls token
 	Eps     float64 // of every layer norm
+
+	NoQKVBias bool // query, key and value are linear maps without a bias (qkv_bias: false)
 }
 
 // Patches is the number of patches of one image.
@@ -75,7 +77,7 @@ var blockKinds = []string{Query, Key, Value, AttnOut, MLPIn, MLPOut}
 func siteIndex(block, kind int) int { return 1 + len(blockKinds)*block + kind }
 
 // buildSites lists every site of the architecture. weight finds a parameter's
-// index by its name.
+// index by its name, -1 where there is none.
 func (a Arch) buildSites(weight func(name string) int) []query.Site {
 	T, D := a.Tokens(), a.Hidden
 	sites := []query.Site{{Name: PatchEmbed, Kind: PatchEmbed, Block: -1, Rows: a.Patches(), Live: a.Patches(),

@@ -1,6 +1,9 @@
 package vit
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Costs are counted as multiplications and additions of the matrix products
 // that a pass really computes, two per multiply-add: the last block counts its
@@ -74,7 +77,7 @@ func (a Arch) suffixFLOPs(l int, kind string) int64 {
 // and one per map, two per attention, that lies between a trained parameter and
 // the loss.
 func (n *Net) BackwardFLOPs() int64 {
-	trained := func(i int) bool { return i >= 0 && n.params[i].Grad != nil }
+	trained := func(i int) bool { return n.params[i].Grad != nil }
 	feeds := func(names ...string) bool {
 		for _, p := range n.params {
 			for _, s := range names {
@@ -115,7 +118,7 @@ func (n *Net) BackwardFLOPs() int64 {
 		if trained(s.Weight) {
 			total += cost
 		}
-		below = below || trained(s.Weight) || trained(s.Bias)
+		below = below || slices.ContainsFunc(s.Params(), trained)
 	}
 	return total
 }

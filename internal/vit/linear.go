@@ -7,10 +7,10 @@ import (
 	"github.com/flops-vit/flops/internal/query"
 )
 
-// linear is a linear map z = x Wᵀ + b with its weight packed for the GEMM. It
+// linear is a linear map z = x Wᵀ + b, or z = x Wᵀ, with its weight packed for the GEMM. It
 // is packed once after every change and shared by all graphs and workers.
 type linear struct {
-	w, b    *query.Param
+	w, b    *query.Param // b is nil where there is none
 	out, in int
 
 	mu         sync.Mutex

@@ -18,7 +18,7 @@ func NewNet(w *Weights) *Net {
 	n := &Net{Weights: w, store: &store{tensors: map[string]*stored{}}}
 	n.sites = w.Arch.buildSites(w.Index)
 	for _, s := range n.sites {
-		n.linears = append(n.linears, newLinear(w.params[s.Weight], w.params[s.Bias]))
+		n.linears = append(n.linears, newLinear(w.ofSite(s)))
 	}
 	return n
 }
@@ -26,6 +26,24 @@ func NewNet(w *Weights) *Net {
 // Sites lists the linear maps whose output can be perturbed: patch_embed, the
 // six of every block, classifier.
 func (n *Net) Sites() []query.Site { return n.sites }
+
+// ofSite are the parameters of a site's linear map; b is nil where it has no bias.
+func (w *Weights) ofSite(s query.Site) (weight, b *query.Param) {
+	if s.Bias >= 0 {
+		b = w.params[s.Bias]
+	}
+	return w.params[s.Weight], b
+}
+
+// siteGrads are the gradients of a site's weight and bias, each nil where it is
+// not trained or not there.
+func (n *Net) siteGrads(s query.Site) (weight, bias []float32) {
+	w, b := n.ofSite(s)
+	if b != nil {
+		bias = b.Grad
+	}
+	return w.Grad, bias
+}
 
 // touch forgets the packed form of the weights that changed; all says that
 // frozen ones did too.

@@ -22,6 +22,7 @@ type Spec struct {
 	Heads   int     // attention
 	Keys    int     // attention: rows of the keys and values of one slot
 	Eps     float32 // norm
+	Bias    bool    // linear: the third input is a bias
 	GELU    bool    // linear, perturb: exact GELU at the end
 	Site    int     // perturb: index into Sites
 	Offset  int     // perturb: rows of a slot before the first noisy one

@@ -6,29 +6,35 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// linear is z = x Wᵀ + b, with GELU(z) in place of z where gelu, and res added
+// linear is z = x Wᵀ + b (without b where the map has none), with GELU(z) in place of z where gelu, and res added
 // at the end where it is not nil. x is (slots·rows)×in. A residual that is a
 // clean activation is read at each slot's image; x never is, because a linear
 // map of a clean activation is one itself.
 func (g *graph) linear(name string, l *linear, x act, rows int, gelu bool, res *act) *gorgonia.Node {
 	f, n := g.feed, l.out
-	in := []*gorgonia.Node{x.node, g.param(l.w), g.param(l.b)}
-	idx := []bool{false, false, false}
+	in := []*gorgonia.Node{x.node, g.param(l.w)}
+	if l.b != nil {
+		in = append(in, g.param(l.b))
+	}
+	idx, at := make([]bool, len(in)), len(in) // at: where the residual stands among the inputs
 	if res != nil {
 		in, idx = append(in, res.node), append(idx, res.clean)
 	}
-	o := g.op(Spec{Kind: OpLinear, Name: name, Rows: rows, Width: n, GELU: gelu, Indexed: idx})
+	o := g.op(Spec{Kind: OpLinear, Name: name, Rows: rows, Width: n, Bias: l.b != nil, GELU: gelu, Indexed: idx})
 	var ep kernel.Epilogue
 	o.run = func(out []float32, v [][]float32) {
-		ep = kernel.Epilogue{Bias: v[2], GELU: gelu}
+		ep = kernel.Epilogue{GELU: gelu}
+		if l.b != nil {
+			ep.Bias = v[2]
+		}
 		if res != nil && !res.clean {
-			ep.Residual, ep.LdRes = v[3], n
+			ep.Residual, ep.LdRes = v[at], n
 		}
 		kernel.Gemm(out, n, v[0], l.in, f.N*rows, l.nt(), &ep, &f.gemm)
 		if res != nil && res.clean {
 			for s := 0; s < f.N; s++ {
 				i := int(f.Image[s])
-				kernel.AddTo(out[s*rows*n:(s+1)*rows*n], v[3][i*rows*n:(i+1)*rows*n])
+				kernel.AddTo(out[s*rows*n:(s+1)*rows*n], v[at][i*rows*n:(i+1)*rows*n])
 			}
 		}
 	}
@@ -51,9 +57,11 @@ func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgon
 	dw.run = func(out []float32, v [][]float32) {
 		kernel.GemmTN(out, l.in, v[0], l.out, v[1], l.in, l.out, l.in, f.N*rows, false, &f.gemm)
 	}
-	db := g.colSum(name+".db", rows, l.out)
-	out := gorgonia.Nodes{g.apply(dx, dy, in[1]), g.apply(dw, dy, in[0]), g.apply(db, dy)}
-	if len(in) == 4 {
+	out := gorgonia.Nodes{g.apply(dx, dy, in[1]), g.apply(dw, dy, in[0])}
+	if l.b != nil {
+		out = append(out, g.apply(g.colSum(name+".db", rows, l.out), dy))
+	}
+	if len(in) > len(out) {
 		out = append(out, dy)
 	}
 	return out, g.err

@@ -135,7 +135,7 @@ func (n *Net) firstBlock(params []int) int {
 func (m *Model) start(sites []int) int {
 	var direct []int
 	for i, p := range m.net.params {
-		if p.Grad != nil && !slices.ContainsFunc(sites, func(s int) bool { return m.net.sites[s].Weight == i || m.net.sites[s].Bias == i }) {
+		if p.Grad != nil && !slices.ContainsFunc(sites, func(s int) bool { return slices.Contains(m.net.sites[s].Params(), i) }) {
 			direct = append(direct, i)
 		}
 	}

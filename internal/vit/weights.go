@@ -54,7 +54,9 @@ func NewWeights(a Arch) (*Weights, error) {
 				in = a.MLP
 			}
 			w.add(p+name+".weight", "linear", true, out, in)
-			w.add(p+name+".bias", "linear", false, out)
+			if !(a.NoQKVBias && isQKV(blockKinds[i])) {
+				w.add(p+name+".bias", "linear", false, out)
+			}
 		}
 		for _, name := range []string{"layernorm_before", "layernorm_after"} {
 			w.add(p+name+".weight", "norm", false, D)
@@ -67,6 +69,8 @@ func NewWeights(a Arch) (*Weights, error) {
 	w.add("classifier.bias", "linear", false, a.Classes)
 	return w, nil
 }
+
+func isQKV(kind string) bool { return kind == Query || kind == Key || kind == Value }
 
 func (w *Weights) add(name, role string, decay bool, shape ...int) {
 	n := 1
