@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 3s
 
-.PHONY: all help build demo test race fuzz bench lint tidy smoke readme reproduce check dist ptx build-gpu gpu-test clean
+.PHONY: all help build demo test race fuzz bench lint tidy smoke readme reproduce check dist ptx build-gpu gpu-test fresh quick clean
 
 all: build
 
@@ -22,6 +22,9 @@ demo: build ## train a tiny ViT by forward passes, then show one batch's allocat
 
 test: ## every test
 	$(GO) test ./...
+
+quick: ## the short tests, within a minute on two cores
+	$(GO) test -short ./...
 
 race: ## the tests under the race detector, on the portable kernels
 	scripts/check-race.sh
@@ -48,7 +51,7 @@ readme: build ## every command of the README, on small stand-ins for its data
 reproduce: build ## the short form of the reproduction, where there is one
 	@if [ -x scripts/reproduce.sh ]; then scripts/reproduce.sh --short; else echo "reproduce: skipped, no scripts/reproduce.sh"; fi
 
-check: lint tidy test race fuzz gpu-test smoke readme reproduce ## all that CI runs
+check: lint tidy test race fuzz gpu-test fresh smoke readme reproduce ## all that CI runs
 
 bench: build ## the engine's speed, beside PyTorch where it is installed
 	$(GO) test -run xxx -bench . -benchtime 3x ./internal/bench
@@ -62,6 +65,9 @@ build-gpu: ## bin/flops-gpu (C compiler)
 
 gpu-test: ## CI's checks of the tag gpu
 	scripts/gpu-test.sh
+
+fresh: ## build-gpu, demo, bench and the tests' modules, each from an empty module cache
+	scripts/check-fresh.sh
 
 dist: ## archives for linux, macOS and Windows on amd64 and arm64, without cgo
 	scripts/dist.sh $(VERSION)

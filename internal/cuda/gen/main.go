@@ -12,6 +12,7 @@
 package main
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -31,11 +32,11 @@ func main() {
 }
 
 func generate(out string) error {
-	dir, err := output("go", "list", "-m", "-f", "{{.Dir}}", "gorgonia.org/cu")
+	dir, err := moduleDir("gorgonia.org/cu")
 	if err != nil {
-		return fmt.Errorf("find gorgonia.org/cu: %w", err)
+		return err
 	}
-	src, err := os.ReadFile(filepath.Join(strings.TrimSpace(dir), "cmd", "genlib", "cuda.h"))
+	src, err := os.ReadFile(filepath.Join(dir, "cmd", "genlib", "cuda.h"))
 	if err != nil {
 		return err
 	}
@@ -57,6 +58,24 @@ func generate(out string) error {
 		}
 	}
 	return archive(out)
+}
+
+// moduleDir is where the source of a module that go.mod names stands. It is
+// downloaded first: a build without the tag gpu never reads it, so that a new
+// machine has it nowhere.
+func moduleDir(path string) (string, error) {
+	b, err := output("go", "mod", "download", "-json", path)
+	var m struct{ Dir, Error string }
+	if e := json.Unmarshal([]byte(b), &m); e == nil && m.Error != "" {
+		return "", fmt.Errorf("download %s: %s", path, m.Error)
+	}
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", path, err)
+	}
+	if m.Dir == "" {
+		return "", fmt.Errorf("find %s: 'go mod download' named no folder", path)
+	}
+	return m.Dir, nil
 }
 
 // archive compiles the stub with the C compiler that cgo will use.
@@ -85,9 +104,9 @@ func output(name string, args ...string) (string, error) {
 	cmd.Stderr = os.Stderr
 	b, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
+		err = fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
 	}
-	return string(b), nil
+	return string(b), err
 }
 
 // jumps are the instructions of one stub: to the address kept at symbol_ptr.
