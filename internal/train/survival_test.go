@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -163,6 +166,23 @@ func life(t *testing.T, dir string, within time.Duration, rng *rand.Rand) (kille
 	return err != nil
 }
 
+const seedKey = "FLOPS_TEST_SEED" // gives a test's random instants back
+
+// killSeed is the seed of the instants of a test that kills: the clock's, or the
+// one that FLOPS_TEST_SEED names. It is printed, so that a failure can be had again.
+func killSeed(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv(seedKey); s != "" {
+		var err error
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("%s: %v", seedKey, err)
+		}
+	}
+	t.Logf("seed %d; %s=%d draws the same instants again", seed, seedKey, seed)
+	return seed
+}
+
 // TestKilled kills the trainer at random instants and resumes it until it is
 // done, over and over, and wants what an uninterrupted run leaves. 200 kills
 // over the four kinds of state; with -short 16.
@@ -171,12 +191,9 @@ func TestKilled(t *testing.T) {
 	if testing.Short() {
 		kills = 4
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	i := uint64(0)
-	for name, c := range methods() {
-		rng := rand.New(rand.NewPCG(seed, i))
-		i++
+	seed := killSeed(t)
+	for i, name := range slices.Sorted(maps.Keys(methods())) {
+		c, rng := methods()[name], rand.New(rand.NewPCG(seed, uint64(i)))
 		t.Run(name, func(t *testing.T) {
 			whole(t, c) // warms up
 			began := time.Now()
