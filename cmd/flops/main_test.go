@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 			return false, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos, "unwritten": unwritten,
-			"measured": measured, "spentUnder": spentUnder},
+			"measured": measured, "spentUnder": spentUnder, "events": events},
 	})
 }
 

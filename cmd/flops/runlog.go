@@ -52,6 +52,11 @@ func (l *runLog) close() {
 	}
 }
 
+func (l *runLog) Resumed(step int) {
+	l.line("going on after step %d", step)
+	l.next.Resumed(step)
+}
+
 func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {
 	if time.Since(l.last) >= stepsEvery {
 		l.last = time.Now()

@@ -74,6 +74,11 @@ func (b *tensorBoard) scalars(step int, all []scalar) {
 	})
 }
 
+func (b *tensorBoard) Resumed(step int) {
+	b.try(func() error { return b.e.Start(step + 1) })
+	b.next.Resumed(step)
+}
+
 func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
 	all := []scalar{{"train/loss", m.Loss}, {"train/accuracy", m.Accuracy}, {"train/gradient_norm", m.GradNorm}, {"train/learning_rate", m.LR},
 		{"queries/total", float64(m.Queries)}, {"queries/per_second", rate}}
@@ -134,7 +139,7 @@ func (b *tensorBoard) extremes(t *train.Trainer) error {
 		if err != nil {
 			return err
 		}
-		if err := b.e.Image("allocation/"+part.name, t.Step, im); err != nil {
+		if err := b.e.Image("allocation/"+part.name+"_image", t.Step, im); err != nil { // a tag has one kind, and the bare one is a number's
 			return err
 		}
 	}

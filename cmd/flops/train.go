@@ -292,6 +292,8 @@ type watcher struct {
 	warn   func(string)
 }
 
+func (v *watcher) Resumed(int) {}
+
 func (v *watcher) Stepped(m *train.StepMetrics, rate float64) {
 	if v.p == nil {
 		v.p = ui.NewProgress(v.w, v.format, m.Step-1, v.steps)

@@ -11,6 +11,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -31,13 +33,19 @@ func NewEvents(w io.Writer, now func() time.Time) (*Events, error) {
 
 // OpenEvents begins an event file in a folder, which it makes. The file's name
 // holds the time and the process, so that a resumed run adds a file and
-// overwrites none; TensorBoard reads them as one run. The caller closes it.
+// overwrites none; TensorBoard reads them as one run, in the order of their
+// names, so that of a new file comes after those that are there, whatever the
+// clock says. The caller closes it.
 func OpenEvents(dir string) (*Events, io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, nil, fmt.Errorf("report: %w", err)
 	}
 	t := time.Now()
-	name := fmt.Sprintf("events.out.tfevents.%d.flops.%d.%d", t.Unix(), os.Getpid(), t.Nanosecond())
+	second, err := after(dir, t.Unix())
+	if err != nil {
+		return nil, nil, err
+	}
+	name := fmt.Sprintf("%s%d.flops.%d.%d", eventsPrefix, second, os.Getpid(), t.Nanosecond())
 	f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, nil, fmt.Errorf("report: %w", err)
@@ -48,6 +56,40 @@ func OpenEvents(dir string) (*Events, io.Closer, error) {
 		return nil, nil, err
 	}
 	return e, f, nil
+}
+
+// eventsPrefix begins the name of every event file; the second in which it was
+// begun follows.
+const eventsPrefix = "events.out.tfevents."
+
+// after is a second after those of the event files in a folder, now or later.
+func after(dir string, now int64) (int64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, fmt.Errorf("report: %w", err)
+	}
+	for _, e := range entries {
+		rest, _ := strings.CutPrefix(e.Name(), eventsPrefix)
+		text, _, _ := strings.Cut(rest, ".")
+		if s, err := strconv.ParseInt(text, 10, 64); err == nil && s < math.MaxInt64 {
+			now = max(now, s+1)
+		}
+	}
+	return now, nil
+}
+
+// Start says that the steps from this one on are written anew, after a resume or
+// a return to a checkpoint: readers drop what they had of them. It is said twice,
+// because some readers take the first such event of a run for its beginning and
+// drop nothing.
+func (e *Events) Start(step int) error {
+	const start = 1 // SessionLog.SessionStatus
+	for range 2 {
+		if err := e.record(message(nil).bytes(7, message(nil).number(1, start)), step); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Scalar writes one number.

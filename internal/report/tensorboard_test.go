@@ -93,14 +93,21 @@ func TestEvents(t *testing.T) {
 		e.Histogram("queries", 300, []float64{2, 4, 4, 62, math.NaN()}),
 		e.Histogram("none", 300, []float64{math.NaN()}),
 		e.Image("most queried", 9, pic),
+		e.Start(12),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	r := records(t, buf.Bytes())
-	if len(r) != 4 {
-		t.Fatalf("%d records, want 4", len(r))
+	if len(r) != 6 {
+		t.Fatalf("%d records, want 6", len(r))
+	}
+	for _, b := range r[4:] { // readers drop nothing at the first one of a run
+		start := fields(t, b)
+		if start[2][0].(uint64) != 12 || fields(t, start[7][0].([]byte))[1][0].(uint64) != 1 {
+			t.Errorf("session log %v", start)
+		}
 	}
 	first := fields(t, r[0])
 	if string(first[3][0].([]byte)) != "brain.Event:2" || first[1][0].(float64) != 1700000000.5 {
@@ -187,6 +194,18 @@ func TestOpenEvents(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
 	if err != nil || len(files) != 2 {
 		t.Fatalf("%v, %v", files, err)
+	}
+	// a file from after a leap of the clock, and one begun before it was set back
+	if err := os.WriteFile(filepath.Join(dir, eventsPrefix+"19999999999.flops.1.1"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, c, err := OpenEvents(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if later, err := filepath.Glob(filepath.Join(dir, eventsPrefix+"20000000000.*")); err != nil || len(later) != 1 {
+		t.Errorf("%v, %v", later, err)
 	}
 	b, err := os.ReadFile(files[0])
 	if err != nil || len(records(t, b)) != 2 {

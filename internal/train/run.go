@@ -15,6 +15,7 @@ import (
 
 // Watcher is told how a run goes; a terminal, a log and TensorBoard are.
 type Watcher interface {
+	Resumed(step int) // the steps after this one come now, and are void where they had come before
 	Stepped(m *StepMetrics, queriesPerSecond float64)
 	Evaluated(step int, split string, e *Eval) // split: data.Validation, data.Test or BestOnTest
 	Saved(step int, dir string)
@@ -87,6 +88,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 	if r.o.Resume {
 		r.t.X.owe(r.t.Ledger)
+		r.o.Watch.Resumed(r.t.Step)
 	}
 	if n := spend(r.t.X.Model, r.t.Ledger, 0); n > 0 { // asked, of training images, to learn the label mapping
 		r.t.Ledger.Spend(lr.CleanPass, n, 0, time.Now())
