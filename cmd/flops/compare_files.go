@@ -6,11 +6,12 @@ import (
 	"image/png"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/compare"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/kernel"
@@ -99,17 +100,9 @@ func (f *compareFlags) write(w io.Writer, p *compare.Plan, arms []compare.ArmRes
 	return err
 }
 
-// createFile writes a file whole or says why not.
+// createFile writes a file whole or leaves what was there, and says why not.
 func createFile(path string, fill func(io.Writer) error) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := fill(file); err != nil {
-		file.Close()
-		return err
-	}
-	return file.Close()
+	return checkpoint.WriteOutput(fsys.OS, path, fill)
 }
 
 func plusMinus(format string, m compare.Mean) string {

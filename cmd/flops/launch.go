@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/flops-vit/flops/internal/bench"
 	"github.com/flops-vit/flops/internal/ui"
@@ -19,7 +18,7 @@ import (
 )
 
 // launcher runs this program again for each run of a comparison, and passes
-// SIGINT and SIGTERM on, so that the run saves before the comparison ends.
+// signals on, so that the run saves before the comparison ends.
 type launcher struct {
 	warn  func(string)
 	ch    chan os.Signal
@@ -30,11 +29,11 @@ type launcher struct {
 
 func newLauncher(warn func(string)) *launcher {
 	l := &launcher{warn: warn, ch: make(chan os.Signal, 2)}
-	signal.Notify(l.ch, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(l.ch, stopSignals()...)
 	go func() {
 		for s := range l.ch {
 			l.mu.Lock()
-			if l.child != nil && (l.stop || s == syscall.SIGTERM) { // a terminal sends the first SIGINT to the run itself
+			if l.child != nil && (l.stop || s != os.Interrupt) { // a terminal sends the first SIGINT to the run itself
 				_ = l.child.Signal(s)
 			}
 			l.stop = true
@@ -100,7 +99,7 @@ func (l *launcher) failure(err error, said *bytes.Buffer) error {
 	case errors.As(err, &e) && e.ExitCode() == ui.StatusMistake && what != "":
 		return uierr.New(what, hint)
 	case what != "":
-		return errors.New(what)
+		return uierr.Failed(err, what, hint)
 	}
 	return fmt.Errorf("the run ended: %w", err)
 }

@@ -33,7 +33,10 @@ func run() (status int) {
 	// The steady state of every command allocates next to nothing, so a small
 	// margin costs no time and keeps the resident set near what is in use.
 	debug.SetGCPercent(20)
-	if err := root().Execute(); err != nil {
+	out := ui.NewOutput(os.Stdout)
+	c := root()
+	c.SetOut(out)
+	if err := out.Failed(c.Execute()); err != nil {
 		return ui.Fail(os.Stderr, err)
 	}
 	return 0

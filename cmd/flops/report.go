@@ -43,8 +43,10 @@ forwards of that split; a model that can only be called is not asked for them.`,
 			if err != nil {
 				return err
 			}
-			if err := createFile(output, page.Write); err != nil {
-				return uierr.Wrap(err, fmt.Sprintf("--output %s: %v", output, err), "name a file that can be written")
+			if err := createFile(output, page.Write); errors.Is(err, os.ErrNotExist) {
+				return uierr.Wrap(err, fmt.Sprintf("--output %s: there is no such folder", output), "name a file that can be written")
+			} else if err != nil {
+				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "report %s\n", output)
 			return err

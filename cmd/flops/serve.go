@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"os/signal"
-	"syscall"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/query"
@@ -34,7 +32,7 @@ to the task's classes.`,
 			if model == "" {
 				return uierr.New("serve needs a model", "give --model DIR: a folder in Hugging Face layout, or a checkpoint")
 			}
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := signal.NotifyContext(c.Context(), stopSignals()...)
 			defer stop()
 			cfg := config.Default()
 			cfg.Train.Threads = threads

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"syscall"
 
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
@@ -264,23 +261,6 @@ func siteNames(x *train.Experiment) string {
 		text = fmt.Sprintf("%d sites, %s to %s", len(x.Selection.Sites), x.Model.Sites()[x.Selection.Sites[0]].Name, x.Model.Sites()[x.Selection.Sites[len(x.Selection.Sites)-1]].Name)
 	}
 	return text
-}
-
-// catchSignals ends the run after the step on SIGINT or SIGTERM, and at once on
-// the second one.
-func catchSignals(warn func(string)) (*atomic.Bool, func()) {
-	var stop atomic.Bool
-	ch := make(chan os.Signal, 2)
-	signal.Notify(ch, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		for range ch {
-			if stop.Swap(true) {
-				os.Exit(ui.StatusInterrupt)
-			}
-			warn("finishing this step, then saving; once more to leave at once")
-		}
-	}()
-	return &stop, func() { signal.Stop(ch); close(ch) }
 }
 
 // watcher shows a run on the terminal.

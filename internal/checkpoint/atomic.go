@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -22,6 +23,19 @@ func WriteFileAtomic(disk fsys.FS, path string, data []byte) error {
 	})
 }
 
+// WriteOutput writes a file that a user has named, whole or not at all. A device
+// or a pipe is written to as it is, and what a link leads to is replaced, not the
+// link.
+func WriteOutput(disk fsys.FS, path string, write func(io.Writer) error) error {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return writeError(writeDevice(path, write), path)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return writeAtomic(disk, path, write)
+}
+
 func writeAtomic(disk fsys.FS, path string, write func(io.Writer) error) error {
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
 	err := writeSynced(disk, tmp, write)
@@ -33,6 +47,16 @@ func writeAtomic(disk fsys.FS, path string, write func(io.Writer) error) error {
 		return writeError(err, path)
 	}
 	return writeError(disk.SyncDir(filepath.Dir(path)), path)
+}
+
+// writeDevice writes to what cannot be replaced; a folder is refused here.
+func writeDevice(path string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	return errors.Join(err, f.Close())
 }
 
 // writeSynced writes a new file and returns when it is on the disk.

@@ -211,6 +211,12 @@ func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) err
 	})
 	if err == nil {
 		p.meter.answered(n)
+		return nil
+	}
+	// The model was looked at before the first request: what it does wrong now
+	// is no mistake of the user's.
+	if e, ok := uierr.As(err); ok {
+		return uierr.Failed(err, err.Error(), e.Hint)
 	}
 	return err
 }

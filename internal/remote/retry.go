@@ -78,19 +78,19 @@ func (r *retrier) do(ctx context.Context, f func(context.Context) error) error {
 		case !errors.As(err, &bad):
 			return err
 		case bad.kind == permanent:
-			return final(err, err.Error())
+			return final(uierr.Wrap, err, err.Error())
 		}
 		if bad.kind == again {
 			tries++
 		}
 		if bad.kind == unreachable && waited >= r.p.Patience() {
-			return final(err, fmt.Sprintf("%v (waited %v)", err, waited.Round(time.Millisecond)))
+			return final(uierr.Failed, err, fmt.Sprintf("%v (waited %v)", err, waited.Round(time.Millisecond)))
 		}
 		if tries > r.p.Retries {
-			return final(err, fmt.Sprintf("%v (gave up after %d tries)", err, tries))
+			return final(uierr.Failed, err, fmt.Sprintf("%v (gave up after %d tries)", err, tries))
 		}
 		if bad.after > r.p.Patience() {
-			return final(err, fmt.Sprintf("%v (asks to wait %v, longer than model.retries times model.timeout)", err, bad.after))
+			return final(uierr.Failed, err, fmt.Sprintf("%v (asks to wait %v, longer than model.retries times model.timeout)", err, bad.after))
 		}
 		// Half to all of the wait, so that requests that failed together do not
 		// come back together.
@@ -111,12 +111,13 @@ func (r *retrier) do(ctx context.Context, f func(context.Context) error) error {
 	}
 }
 
-// final is the error for the user, once.
-func final(err error, what string) error {
+// final is the error for the user, once. A server that does not answer is a
+// failure; one that answers for good that it will not is named wrong.
+func final(kind func(error, string, string) *uierr.Error, err error, what string) error {
 	if _, ok := uierr.As(err); ok {
 		return err
 	}
-	return uierr.Wrap(err, what, "check that the model is up and answers; model.timeout, model.retries and model.in_flight say how long and how hard it is tried")
+	return kind(err, what, "check that the model is up and answers; model.timeout, model.retries and model.in_flight say how long and how hard it is tried")
 }
 
 // once is one try within the timeout. When the run is asked to stop, a request

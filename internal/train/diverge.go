@@ -33,11 +33,11 @@ func (r *run) exploded(m *StepMetrics) error {
 func (r *run) diverged(d *errDiverged, step int) error {
 	c := r.t.X.Config.Train
 	if c.OnDivergence != "rollback" || r.state.Rollbacks >= c.MaxRollbacks {
-		hint := "lower optimizer.lr, or set train.on_divergence: rollback; the last checkpoint is " + r.store.Dir(r.saved)
+		hint := "start anew with a lower optimizer.lr, or go on from " + r.store.Dir(r.saved) + " by --resume with --set train.on_divergence=rollback"
 		if c.OnDivergence == "rollback" {
 			hint = fmt.Sprintf("the rate was lowered %d times already; lower optimizer.lr", r.state.Rollbacks)
 		}
-		return uierr.New(fmt.Sprintf("step %d: %s", step+1, d.why), hint)
+		return uierr.Failed(d, fmt.Sprintf("step %d: %s", step+1, d.why), hint)
 	}
 	rollbacks, ledger, factor := r.state.Rollbacks+1, r.t.Ledger, r.t.Factor*c.RollbackFactor
 	if step == r.saved && step > 0 {

@@ -15,8 +15,8 @@ import (
 
 // Exit statuses.
 const (
-	StatusFailure   = 1   // something went wrong that the user did not do
-	StatusMistake   = 2   // the user can mend it
+	StatusFailure   = 1   // something went wrong that the command did not ask for; it may do another time
+	StatusMistake   = 2   // the command, or a file that it names, is wrong; the user can mend it
 	StatusInterrupt = 130 // stopped by a signal
 )
 
@@ -30,14 +30,13 @@ func Fail(w io.Writer, err error) int {
 		return StatusInterrupt
 	}
 	fmt.Fprintf(w, "flops: error: %s\n", oneLine(err.Error()))
-	e, ok := uierr.As(err)
-	if !ok {
-		return StatusFailure
-	}
-	if e.Hint != "" {
+	if e, ok := uierr.As(err); ok && e.Hint != "" {
 		fmt.Fprintf(w, "flops: hint: %s\n", oneLine(e.Hint))
 	}
-	return StatusMistake
+	if uierr.IsMistake(err) {
+		return StatusMistake
+	}
+	return StatusFailure
 }
 
 // oneLine folds line breaks, so that an error is one line whatever it quotes.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -21,6 +23,11 @@ func TestFail(t *testing.T) {
 		{uierr.New("a.yaml:3: no key x", "did you mean y?"), 2, "flops: error: a.yaml:3: no key x\nflops: hint: did you mean y?\n"},
 		{fmt.Errorf("step 4: %w", uierr.New("what\nis wrong", "")), 2, "flops: error: step 4: what; is wrong\n"},
 		{errors.New("disk"), 1, "flops: error: disk\n"},
+		{uierr.Failed(nil, "step 9: the loss is NaN", "lower it"), 1, "flops: error: step 9: the loss is NaN\nflops: hint: lower it\n"},
+		{uierr.Wrap(uierr.Failed(nil, "gone", "wait"), "model: gone", "wait"), 1, "flops: error: model: gone\nflops: hint: wait\n"},
+		{uierr.Wrap(&os.PathError{Op: "write", Path: "a", Err: syscall.ENOSPC}, "--output a: full", "make room"), 1, "flops: error: --output a: full\nflops: hint: make room\n"},
+		{uierr.Wrap(errors.Join(errors.New("a"), syscall.EIO), "a: input/output error", ""), 1, "flops: error: a: input/output error\n"},
+		{uierr.Wrap(&os.PathError{Op: "open", Path: "a", Err: syscall.EACCES}, "a: permission denied", ""), 2, "flops: error: a: permission denied\n"},
 		{ErrInterrupted, 130, ""},
 	} {
 		var b bytes.Buffer

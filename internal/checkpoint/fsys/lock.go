@@ -32,8 +32,9 @@ type Lock struct {
 }
 
 // LockDir locks a folder that exists. Where another process holds it the error is
-// an *uierr.Error that names that process. A file system without locks, as some
-// network ones are, is told to warn and is not locked.
+// an *uierr.Error that names that process, with ErrLocked as its cause. On a file
+// system without locks, as some network ones are, warn gets a line, and nothing
+// is locked.
 func LockDir(dir string, warn func(string)) (*Lock, error) {
 	f := flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o644))
 	ok, err := f.TryLock()
