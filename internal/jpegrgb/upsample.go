@@ -1,96 +1,111 @@
 package jpegrgb
 
-import "image"
-
-// convert writes a decoded JPEG as RGB triples (3·W·H bytes) the way libjpeg
-// does it by default, so that pixels are those that PIL, OpenCV and every
-// Python pipeline see: subsampled chroma is interpolated with a triangle filter
-// ("fancy upsampling", libjpeg jdsample.c), where Go's own colour model repeats
-// the nearest sample. Go's At differs from libjpeg by up to tens of levels at
-// colour edges, which moves a ViT's logits by tenths.
-func convert(dst []uint8, im *image.YCbCr) {
-	b := im.Rect
-	w, h := b.Dx(), b.Dy()
-	var cb, cr []uint8
-	switch im.SubsampleRatio {
-	case image.YCbCrSubsampleRatio420, image.YCbCrSubsampleRatio422:
-		if w <= 4 { // libjpeg repeats samples where there are two columns or fewer
-			break
-		}
-		tall := im.SubsampleRatio == image.YCbCrSubsampleRatio420
-		cb = triangle(im.Cb, im.CStride, (w+1)/2, h, tall)
-		cr = triangle(im.Cr, im.CStride, (w+1)/2, h, tall)
-	}
-	stride := 2 * ((w + 1) / 2)
-	for y := 0; y < h; y++ {
-		for x := 0; x < w; x++ {
-			var u, v uint8
-			if cb != nil {
-				u, v = cb[y*stride+x], cr[y*stride+x]
-			} else {
-				o := im.COffset(b.Min.X+x, b.Min.Y+y)
-				u, v = im.Cb[o], im.Cr[o]
-			}
-			rgb(dst[3*(y*w+x):], im.Y[im.YOffset(b.Min.X+x, b.Min.Y+y)], u, v)
-		}
-	}
+// upsampler brings one component to the picture's size, a row at a time. The
+// common ratios are interpolated with a triangle filter ("fancy upsampling",
+// libjpeg's jdsample.c), where Go's own colour model repeats the nearest sample;
+// others are repeated by libjpeg too.
+type upsampler struct {
+	c    *component
+	h, v int // pixels a sample is wide and high
+	row  []uint8
+	sum  []int32
+	fill func(u *upsampler, y int) []uint8
 }
 
-// triangle doubles a chroma plane of cw columns in width, and in height where
-// tall, to h rows: each sample weighs 3/4 and its neighbour on the other side
-// 1/4, with libjpeg's alternating rounding.
-func triangle(src []uint8, stride, cw, h int, tall bool) []uint8 {
-	out := make([]uint8, 2*cw*h)
-	sum := make([]int, cw)
-	scale, bias := 4, 1
-	rows := h
-	if tall {
-		scale, bias, rows = 16, 7, (h+1)/2
+// newUpsampler chooses as libjpeg does: a component of two columns or fewer is
+// not interpolated across.
+func newUpsampler(f *frame, c *component) *upsampler {
+	u := &upsampler{c: c, h: f.hmax / c.h, v: f.vmax / c.v}
+	across := c.w > 2
+	switch {
+	case u.h == 1 && u.v == 1:
+		u.fill = (*upsampler).whole
+		return u
+	case u.h == 2 && u.v == 1 && across:
+		u.fill = (*upsampler).wide
+	case u.h == 1 && u.v == 2:
+		u.fill = (*upsampler).tall
+	case u.h == 2 && u.v == 2 && across:
+		u.fill = (*upsampler).both
+		u.sum = make([]int32, c.w)
+	default:
+		u.fill = (*upsampler).repeat
 	}
-	for y := 0; y < h; y++ {
-		near, far := y, y
-		if tall {
-			near = y / 2
-			far = min(rows-1, near+1)
-			if y%2 == 0 {
-				far = max(0, near-1)
-			}
-		}
-		for x := range sum {
-			sum[x] = int(src[near*stride+x])
-			if tall {
-				sum[x] = 3*sum[x] + int(src[far*stride+x])
-			}
-		}
-		row := out[y*2*cw : (y+1)*2*cw]
-		for x, s := range sum {
-			left, right := sum[max(0, x-1)], sum[min(cw-1, x+1)]
-			// 420 rounds by 8 on the left and 7 on the right, 422 by 1 and 2.
-			lo, hi := bias, 2
-			if tall {
-				lo, hi = 8, bias
-			}
-			row[2*x] = uint8((3*s + left + lo) / scale)
-			row[2*x+1] = uint8((3*s + right + hi) / scale)
-			if !tall && x == 0 {
-				row[0] = uint8(s)
-			}
-			if !tall && x == cw-1 {
-				row[2*x+1] = uint8(s)
-			}
-		}
-	}
-	return out
+	u.row = make([]uint8, c.w*u.h)
+	return u
 }
 
-// rgb is libjpeg's fixed-point conversion (jdcolor.c, 16 fractional bits).
-func rgb(dst []uint8, y, cb, cr uint8) {
-	const half = 1 << 15
-	u, v := int(cb)-128, int(cr)-128
-	r := int(y) + (91881*v+half)>>16
-	g := int(y) + (-22554*u-46802*v+half)>>16
-	b := int(y) + (116130*u+half)>>16
-	dst[0], dst[1], dst[2] = clamp8(r), clamp8(g), clamp8(b)
+// samples returns a row of the component without its padding.
+func (u *upsampler) samples(y int) []uint8 {
+	at := y * 8 * u.c.bw
+	return u.c.plane[at : at+u.c.w]
 }
 
-func clamp8(v int) uint8 { return uint8(max(0, min(255, v))) }
+// far is the sample row on the other side of pixel row y, where a sample is two
+// pixels high.
+func (u *upsampler) far(y int) []uint8 {
+	if y%2 == 0 {
+		return u.samples(max(0, y/2-1))
+	}
+	return u.samples(min(u.c.rows-1, y/2+1))
+}
+
+func (u *upsampler) whole(y int) []uint8 { return u.samples(y) }
+
+func (u *upsampler) repeat(y int) []uint8 {
+	at := 0
+	for _, v := range u.samples(y / u.v) {
+		for range u.h {
+			u.row[at] = v
+			at++
+		}
+	}
+	return u.row
+}
+
+// wide weighs each sample 3/4 and its neighbour on the pixel's side 1/4. Halves
+// are rounded up and down by turns, as in the others.
+func (u *upsampler) wide(y int) []uint8 {
+	in := u.samples(y)
+	last := len(in) - 1
+	row := u.row[:2*len(in)]
+	row[0], row[1] = in[0], uint8((3*int32(in[0])+int32(in[1])+2)>>2)
+	for x := 1; x < last; x++ {
+		s := 3 * int32(in[x])
+		row[2*x] = uint8((s + int32(in[x-1]) + 1) >> 2)
+		row[2*x+1] = uint8((s + int32(in[x+1]) + 2) >> 2)
+	}
+	row[2*last], row[2*last+1] = uint8((3*int32(in[last])+int32(in[last-1])+1)>>2), in[last]
+	return row
+}
+
+func (u *upsampler) tall(y int) []uint8 {
+	near, far := u.samples(y/2), u.far(y)
+	bias := int32(1 + y%2)
+	row := u.row[:len(near)]
+	far = far[:len(near)]
+	for x, v := range near {
+		row[x] = uint8((3*int32(v) + int32(far[x]) + bias) >> 2)
+	}
+	return row
+}
+
+// both weighs 9/16, 3/16, 3/16 and 1/16.
+func (u *upsampler) both(y int) []uint8 {
+	near, far := u.samples(y/2), u.far(y)
+	sum := u.sum[:len(near)]
+	far = far[:len(near)]
+	for x, v := range near {
+		sum[x] = 3*int32(v) + int32(far[x])
+	}
+	last := len(sum) - 1
+	row := u.row[:2*len(sum)]
+	row[0], row[1] = uint8((4*sum[0]+8)>>4), uint8((3*sum[0]+sum[1]+7)>>4)
+	for x := 1; x < last; x++ {
+		s := 3 * sum[x]
+		row[2*x] = uint8((s + sum[x-1] + 8) >> 4)
+		row[2*x+1] = uint8((s + sum[x+1] + 7) >> 4)
+	}
+	row[2*last], row[2*last+1] = uint8((3*sum[last]+sum[last-1]+8)>>4), uint8((4*sum[last]+7)>>4)
+	return row
+}
