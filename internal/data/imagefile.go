@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
@@ -25,11 +24,18 @@ const (
 // inflate is the largest ratio that DEFLATE reaches (zlib's technical notes).
 const inflate = 1032
 
-const badHint = "replace or remove it, or set data.on_bad: skip"
+const (
+	badHint     = "replace or remove it, or set data.on_bad: skip"
+	convertHint = "convert it to a baseline or progressive JPEG or to PNG, or set data.on_bad: skip"
+)
 
 // unreadable is the error of one image.
 func unreadable(path string, err error) error {
-	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), badHint)
+	hint := badHint
+	if errors.Is(err, jpegrgb.ErrUnsupported) {
+		hint = convertHint
+	}
+	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), hint)
 }
 
 // reason is an error without the names of the packages and files it passed.
@@ -66,9 +72,9 @@ func header(head []byte, size int64) error {
 	var err error
 	switch format(head) {
 	case "jpg":
-		c, err = jpeg.DecodeConfig(bytes.NewReader(head))
-		if err != nil && int64(len(head)) < size { // metadata longer than the head: the decoder will say
-			return nil
+		c.Width, c.Height, err = jpegrgb.Config(head)
+		if errors.Is(err, io.ErrUnexpectedEOF) && int64(len(head)) < size {
+			return nil // metadata longer than the head: the decoder will say
 		}
 	case "png":
 		c, err = png.DecodeConfig(bytes.NewReader(head))

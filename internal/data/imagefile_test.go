@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // patchPNG sets the size in a PNG's header, with a right checksum.
@@ -97,6 +100,30 @@ func TestReadImageRefusesWhatIsNoFile(t *testing.T) {
 	}
 	_, err = ReadImage(big)
 	refused(t, err, "sparse.png", "limit")
+}
+
+// TestReadImageNamesTheKind tells a JPEG that another program can convert from
+// one that is damaged.
+func TestReadImageNamesTheKind(t *testing.T) {
+	jpg := jpegOf(t, picture(40, 40, 1).RGBA())
+	sof := bytes.Index(jpg, []byte{0xff, 0xc0})
+	lossless := bytes.Clone(jpg)
+	lossless[sof+1] = 0xc3
+	deep := bytes.Clone(jpg)
+	deep[sof+4] = 12
+	for words, b := range map[string][]byte{
+		"lossless kind (SOF3)":                lossless,
+		"12 bits a sample":                    deep,
+		"the file ends before its image does": jpg[:len(jpg)-20],
+	} {
+		path := write(t, b, t.TempDir(), "x.jpg")
+		_, err := ReadImage(path)
+		refused(t, err, path, words)
+		var user *uierr.Error
+		if want := words[0] != 't'; errors.As(err, &user) && (user.Hint == convertHint) != want {
+			t.Errorf("%s: the hint is %q", words, user.Hint)
+		}
+	}
 }
 
 func FuzzImage(f *testing.F) {

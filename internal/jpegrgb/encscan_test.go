@@ -71,9 +71,8 @@ func (s *encScan) band(i int, coef *[64]int) {
 	symbol := func(v byte, n int, value uint32) {
 		body = append(body, token{class: 1, table: s.ac[i], symbol: v, n: n, value: value})
 	}
-	last, zeros := s.low-1, 0 // last is where the last new coefficient is
 	low := max(1, s.low)
-	last = low - 1
+	last, zeros := low-1, 0 // last is where the last new coefficient is
 	for k := low; k <= s.high; k++ {
 		if v := at(coef[k], s.shift); v != 0 && (s.before == 0 || v == 1 || v == -1) {
 			last = k
