@@ -14,17 +14,22 @@ const (
 	I64  DType = "I64"
 )
 
-// dtypeSize has every format of the safetensors specification with whole
-// bytes, also those that no ViT has: their sizes are needed to check a header.
-var dtypeSize = map[DType]int64{
-	"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1,
-	"I16": 2, "U16": 2, F16: 2, BF16: 2,
-	"I32": 4, "U32": 4, F32: 4,
-	I64: 8, "U64": 8, F64: 8, "C64": 8,
+// dtypeBits has every format of the safetensors specification, also those that
+// no ViT has: their sizes are needed to check a header.
+var dtypeBits = map[DType]int64{
+	"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+	"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8,
+	"I16": 16, "U16": 16, F16: 16, BF16: 16,
+	"I32": 32, "U32": 32, F32: 32,
+	I64: 64, "U64": 64, F64: 64, "C64": 64,
 }
 
-// Size is the number of bytes of one value, 0 for an unknown format.
-func (d DType) Size() int64 { return dtypeSize[d] }
+// Size is the number of bytes of one value, 0 for an unknown format and for
+// those of less than a byte.
+func (d DType) Size() int64 { return dtypeBits[d] / 8 }
+
+// weight says whether the format is one that the weights of a ViT come in.
+func (d DType) weight() bool { return d == F32 || d == F16 || d == BF16 || d == F64 }
 
 // torch is the name that a config.json gives the format.
 func (d DType) torch() string {

@@ -29,7 +29,7 @@ type Info struct {
 }
 
 // Count is the number of values.
-func (i Info) Count() int64 { return (i.End - i.Begin) / i.DType.Size() }
+func (i Info) Count() int64 { return 8 * (i.End - i.Begin) / dtypeBits[i.DType] }
 
 // header is a checked header: the tensors tile the data exactly, in order.
 type header struct {
@@ -162,18 +162,21 @@ func number(d *json.Decoder) (int64, error) {
 
 // check compares the range of a tensor with its format and shape.
 func (i Info) check() error {
-	size := uint64(i.DType.Size())
-	if size == 0 {
+	n := uint64(dtypeBits[i.DType])
+	if n == 0 {
 		return fmt.Errorf("unknown dtype %q", clip(string(i.DType)))
 	}
-	n := size
 	for _, d := range i.Shape {
 		hi, lo := bits.Mul64(n, uint64(d))
-		if hi != 0 || lo > math.MaxInt64 {
+		if hi != 0 {
 			return fmt.Errorf("shape %v overflows", i.Shape)
 		}
 		n = lo
 	}
+	if n%8 != 0 {
+		return fmt.Errorf("shape %v of %s ends inside of a byte", i.Shape, i.DType)
+	}
+	n /= 8
 	switch {
 	case i.End < i.Begin:
 		return fmt.Errorf("data_offsets [%d,%d] run backwards", i.Begin, i.End)

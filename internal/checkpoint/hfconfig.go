@@ -7,12 +7,17 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
 const configName = "config.json"
+
+// MultiLabel is the ProblemType of a model whose classes do not exclude one
+// another.
+const MultiLabel = "multi_label_classification"
 
 // Config is the config.json of a ViTForImageClassification. Keys it does not
 // know are kept and written back.
@@ -27,8 +32,13 @@ type Config struct {
 	LayerNormEps     float64
 	QKVBias          bool
 	Labels           []string // name of each class; nil where the model has no classifier
+	// ProblemType is what the logits mean: single_label_classification (or empty),
+	// multi_label_classification or regression.
+	ProblemType string
 
 	extra map[string]json.RawMessage
+	names naming        // of the tensors in the folder that it was read from
+	input *Preprocessor // where the config itself says how images are prepared
 }
 
 // DefaultConfig is what transformers.ViTConfig assumes of keys that a
@@ -62,29 +72,57 @@ func parseConfig(raw []byte) (*Config, error) {
 	}
 	c := DefaultConfig()
 	c.extra = m
+	for _, k := range folderKinds {
+		if k.is(m) {
+			c.names = k.names
+			return c, k.read(c)
+		}
+	}
+	return nil, errors.New("the config of no model that is known") // the last kind takes what is left
+}
+
+// folderKinds are the layouts of a model's folder, told apart by config.json.
+var folderKinds = []struct {
+	is    func(keys map[string]json.RawMessage) bool
+	read  func(c *Config) error // what c.extra says into c
+	names naming
+}{
+	{isTimm, (*Config).readTimm, timmNames},
+	{func(map[string]json.RawMessage) bool { return true }, (*Config).readHF, hfNames},
+}
+
+// readHF reads the keys of transformers.
+func (c *Config) readHF() error {
+	m := c.extra
 	if err := c.readKind(); err != nil {
-		return nil, err
+		return err
 	}
 	for key, dst := range c.sizes() {
 		if err := take(m, key, dst); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for key, dst := range map[string]*int{"image_size": &c.ImageSize, "patch_size": &c.PatchSize} {
 		if err := takeSquare(m, key, dst); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := take(m, "layer_norm_eps", &c.LayerNormEps); err != nil {
-		return nil, err
+		return err
 	}
 	if err := take(m, "qkv_bias", &c.QKVBias); err != nil {
-		return nil, err
+		return err
+	}
+	if err := take(m, "problem_type", &c.ProblemType); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"", "single_label_classification", MultiLabel, "regression"}, c.ProblemType) {
+		return fmt.Errorf("problem_type is %q; single_label_classification, %s and regression are known", clip(c.ProblemType), MultiLabel)
 	}
 	if err := c.readLabels(); err != nil {
-		return nil, err
+		return err
 	}
-	return c, c.Check()
+	return c.Check()
 }
 
 // sizes are the whole numbers of the config by key.
@@ -235,6 +273,9 @@ func (c *Config) MarshalJSON() ([]byte, error) {
 		"image_size": c.ImageSize, "patch_size": c.PatchSize})
 	for key, n := range c.sizes() {
 		m[key] = *n
+	}
+	if c.ProblemType != "" {
+		m["problem_type"] = c.ProblemType
 	}
 	if len(c.Labels) > 0 {
 		ids, names := map[string]string{}, map[string]int{}

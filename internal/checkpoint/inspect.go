@@ -50,15 +50,11 @@ func Inspect(dir string) (*Summary, error) {
 		s.Files = append(s.Files, filepath.Base(f.path))
 	}
 	sort.Strings(s.Files)
-	used := map[string]bool{}
 	for _, from := range p.source {
-		used[from] = true
+		s.Parameters += from.Count()
 	}
 	for _, i := range infos {
 		s.DTypes[string(i.DType)] += i.Count()
-		if used[i.Name] {
-			s.Parameters += i.Count()
-		}
 	}
 	return s, nil
 }

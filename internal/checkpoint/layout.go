@@ -62,30 +62,23 @@ func (c *Config) Layout(classes int) []Spec {
 type plan struct {
 	classes int
 	specs   []Spec
-	source  map[string]string // name in the file, by Hugging Face name
-	extra   []string          // tensors of no ViT, by name in the file
-	ignored []string          // tensors of a ViT that a forward does not read
+	source  map[string]Info // in the file, by Hugging Face name
+	extra   []string        // tensors of no ViT, by name in the file
+	ignored []string        // tensors that are not read: a forward does not need them, or their format is none of a weight
 }
 
 // match compares the tensors of a folder with its config, before any is read.
 func match(dir string, c *Config, infos []Info) (*plan, error) {
-	found := map[string]Info{}
-	for _, i := range infos {
-		found[i.Name] = i
-	}
-	// A ViTModel is saved without the prefix that it has inside a classifier.
-	_, bare := found["embeddings.cls_token"]
-	p := &plan{source: map[string]string{}}
+	p := &plan{source: map[string]Info{}}
 	byName := map[string]Info{}
 	for _, i := range infos {
-		name := i.Name
-		if bare && !strings.HasPrefix(name, "vit.") && !strings.HasPrefix(name, "classifier.") && isBase(name) {
-			name = "vit." + name
+		for name, part := range c.names.pieces(i) {
+			if other, twice := byName[name]; twice {
+				return nil, uierr.New(fmt.Sprintf("%s: tensors %s and %s are the same one under two names", dir, clip(other.Name), clip(i.Name)),
+					"the folder holds two models; keep one")
+			}
+			byName[name] = part
 		}
-		if _, twice := byName[name]; twice {
-			return nil, uierr.New(fmt.Sprintf("%s: tensor %s is there with and without its prefix", dir, clip(name)), "the folder holds two models; keep one")
-		}
-		byName[name] = i
 	}
 	if err := p.classify(dir, c, byName); err != nil {
 		return nil, err
@@ -102,7 +95,7 @@ func match(dir string, c *Config, infos []Info) (*plan, error) {
 		case !slices.Equal(i.Shape, s.Shape):
 			return nil, shapeError(dir, s, i.Shape)
 		default:
-			p.source[s.Name] = i.Name
+			p.source[s.Name] = i
 		}
 	}
 	if len(lack) > 0 {
@@ -167,7 +160,7 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[
 	for name, i := range byName {
 		switch {
 		case known[name]:
-		case isIgnored(name), isQKVBias(name) && !c.QKVBias:
+		case isIgnored(name), isQKVBias(name) && !c.QKVBias, !i.DType.weight():
 			p.ignored = append(p.ignored, i.Name)
 		case strings.HasPrefix(name, "vit.") || strings.HasPrefix(name, "classifier."):
 			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the ViT of %d layers that config.json describes", dir, clip(name), c.NumLayers),
@@ -179,15 +172,6 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[
 	sort.Strings(p.ignored)
 	sort.Strings(p.extra)
 	return nil
-}
-
-func isBase(name string) bool {
-	for _, p := range []string{"embeddings.", "encoder.", "layernorm.", "pooler."} {
-		if strings.HasPrefix(name, p) {
-			return true
-		}
-	}
-	return false
 }
 
 // isIgnored: the pooler is read by nothing after it in a classifier; mask

@@ -70,8 +70,11 @@ func LoadModel(dir string) (*Model, error) {
 	}
 	m.Tensors, err = readMany(names, func(name string) (Tensor, error) {
 		from := p.source[name]
-		t, err := w.holder[from].Read(from)
+		t, err := w.holder[from.Name].readInfo(from)
 		t.Name = name
+		if err == nil {
+			err = finite(f.dir, from.Name, t.Data)
+		}
 		return t, err
 	})
 	if err != nil {
@@ -120,6 +123,21 @@ func (f *modelFolder) compare() (err error) {
 	}
 	f.p, err = match(f.dir, f.c, f.w.infos())
 	return err
+}
+
+// finite refuses weights that no network can compute with.
+func finite(dir, name string, data []float32) error {
+	bad := 0
+	for _, v := range data {
+		if v-v != 0 { // NaN for both
+			bad++
+		}
+	}
+	if bad == 0 {
+		return nil
+	}
+	return uierr.New(fmt.Sprintf("%s: tensor %s: %d of %d values are NaN or infinite", dir, name, bad, len(data)),
+		"the file was saved by a training that diverged, or is damaged; take an earlier one")
 }
 
 // SaveModel writes a model folder that LoadModel and transformers'

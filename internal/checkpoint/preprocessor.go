@@ -65,6 +65,9 @@ func (p *Preprocessor) Side() int {
 func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
 	raw, err := readSmall(path, maxJSON)
 	if errors.Is(err, os.ErrNotExist) {
+		if c.input != nil {
+			return c.input, nil
+		}
 		return DefaultPreprocessor(c.ImageSize, c.NumChannels), nil
 	}
 	if err != nil {

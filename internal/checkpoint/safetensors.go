@@ -96,6 +96,11 @@ func (f *File) Read(name string) (Tensor, error) {
 	if !ok {
 		return Tensor{}, uierr.New(fmt.Sprintf("%s: no tensor %q", f.path, name), "the file belongs to another kind of model")
 	}
+	return f.readInfo(i)
+}
+
+// readInfo reads what an Info of the file says, or a part of it.
+func (f *File) readInfo(i Info) (Tensor, error) {
 	t := Tensor{Name: i.Name, Shape: append([]int{}, i.Shape...)}
 	err := f.check(i)
 	if err == nil {

@@ -1,0 +1,171 @@
+package checkpoint
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// five turns a name of transformers 4 into that of version 5.
+var five = strings.NewReplacer("encoder.layer.", "layers.", "attention.attention.query", "attention.q_proj", "attention.attention.key", "attention.k_proj",
+	"attention.attention.value", "attention.v_proj", "attention.output.dense", "attention.o_proj", "intermediate.dense", "mlp.fc1", "output.dense", "mlp.fc2").Replace
+
+// TestNamesOfTransformers5: with and without the prefix, tensor for tensor.
+func TestNamesOfTransformers5(t *testing.T) {
+	for _, classes := range []int{0, 3} {
+		for _, bare := range []bool{false, true} {
+			m := build(tinyConfig(), classes, 1)
+			m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, fill(4, 3)}}
+			dir := relabel(t, m, func(n string) string {
+				if n = five(n); bare {
+					n = strings.TrimPrefix(n, "vit.")
+				}
+				return n
+			})
+			got, err := LoadModel(dir)
+			if err != nil {
+				t.Fatalf("%d classes, bare %v: %v", classes, bare, err)
+			}
+			if !sameTensors(got.Tensors, m.Tensors) || !slices.Equal(got.Ignored, []string{"vit.pooler.dense.bias"}) {
+				t.Errorf("%d classes, bare %v: ignored %v", classes, bare, got.Ignored)
+			}
+		}
+	}
+	m := build(tinyConfig(), 3, 1)
+	dir := relabel(t, m, func(n string) string { return n })
+	m.Extra = []Tensor{{"vit.layers.1.attention.q_proj.bias", []int{4}, fill(4, 3)}}
+	if err := WriteFile(quick(), filepath.Join(dir, weightsName), slices.Concat(m.Tensors, m.Extra), F32, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := LoadModel(dir)
+	wantMistake(t, err, "vit.layers.1.attention.q_proj.bias", "two names")
+}
+
+// timmFolder writes a model as timm does, with these keys in model_args.
+func timmFolder(t *testing.T, m *Model, args string) string {
+	t.Helper()
+	to := strings.NewReplacer("vit.encoder.layer.", "blocks.", "attention.output.dense", "attn.proj", "intermediate.dense", "mlp.fc1", "output.dense", "mlp.fc2",
+		"layernorm_before", "norm1", "layernorm_after", "norm2", "vit.layernorm", "norm", "classifier", "head", "vit.embeddings.cls_token", "cls_token",
+		positionName, "pos_embed", "vit.embeddings.patch_embeddings.projection", "patch_embed.proj").Replace
+	dir := t.TempDir()
+	var tensors []Tensor
+	for _, x := range m.Tensors {
+		before, kind, _ := strings.Cut(x.Name, "attention.attention.")
+		switch kind, _, _ = strings.Cut(kind, "."); kind {
+		case "query":
+			q := Tensor{to(before) + "attn.qkv" + x.Name[strings.LastIndexByte(x.Name, '.'):], append([]int{3 * x.Shape[0]}, x.Shape[1:]...), nil}
+			for _, part := range []string{"query", "key", "value"} {
+				p, _ := m.Tensor(strings.Replace(x.Name, "query", part, 1))
+				q.Data = append(q.Data, p.Data...)
+			}
+			tensors = append(tensors, q)
+		case "key", "value":
+		default:
+			tensors = append(tensors, Tensor{to(x.Name), x.Shape, x.Data})
+		}
+	}
+	if err := WriteFile(quick(), filepath.Join(dir, weightsName), tensors, F32, nil); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, configName), fmt.Appendf(nil, `{"architecture":"vit_tiny_patch16_224","num_classes":%d,"global_pool":"token","label_names":["a","b","c"],
+		"model_args":{"img_size":[4,4],"patch_size":2,"depth":2,"embed_dim":4,"num_heads":2,"mlp_ratio":2%s},
+		"pretrained_cfg":{"input_size":[3,4,4],"interpolation":"bilinear","crop_pct":0.5,"mean":[0.1,0.2,0.3],"std":[1,2,3]}}`, m.Classes(), args))
+	return dir
+}
+
+func TestTimmFolder(t *testing.T) {
+	m := build(tinyConfig(), 3, 1)
+	dir := timmFolder(t, m, "")
+	got, err := LoadModel(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := got.Preprocessor
+	if !sameTensors(got.Tensors, m.Tensors) || !slices.Equal(got.Config.Labels, []string{"a", "b", "c"}) || got.Config.LayerNormEps != 1e-6 {
+		t.Errorf("%+v", got.Config)
+	}
+	if !p.Crop || p.Side() != 4 || p.Shortest != 8 || p.Resample != 2 || !slices.Equal(p.Std, []float32{1, 2, 3}) {
+		t.Errorf("%+v", p)
+	}
+	out := t.TempDir()
+	save(t, out, got, F32)
+	again, err := LoadModel(out)
+	if err != nil || !sameTensors(again.Tensors, m.Tensors) || again.Preprocessor.Shortest != 8 || again.Config.LayerNormEps != 1e-6 {
+		t.Errorf("exported: %+v %v", again, err)
+	}
+	if s, err := Inspect(dir); err != nil || s.Classes != 3 || s.Parameters != 443 {
+		t.Errorf("%+v %v", s, err)
+	}
+	for args, says := range map[string]string{`,"qk_norm":true`: "qk_norm", `,"reg_tokens":4`: "reg_tokens", `,"global_pool":"avg"`: "global_pool",
+		`,"act_layer":"quick_gelu"`: "act_layer", `,"mlp_ratio":-1`: "twice", `,"novel":1`: "novel"} {
+		_, err := LoadModel(timmFolder(t, m, args))
+		wantMistake(t, err, says)
+	}
+	if _, err := LoadModel(timmFolder(t, m, `,"drop_path_rate":0.1,"class_token":true,"num_classes":3`)); err != nil {
+		t.Error(err)
+	}
+	for in, says := range map[string]string{
+		`{"architecture":"vit_small_patch14_reg4_dinov2"}`:                                    "vit_small_patch14_reg4_dinov2",
+		`{"architecture":"resnet50"}`:                                                         "timm folder",
+		`{"architecture":"vit_tiny_patch16_224","global_pool":"avg"}`:                         "global_pool",
+		`{"architecture":"vit_tiny_patch16_224","pretrained_cfg":{"input_size":[3,32,48]}}`:   "square",
+		`{"architecture":"vit_tiny_patch16_224","pretrained_cfg":{"crop_mode":"border"}}`:     "border",
+		`{"architecture":"vit_tiny_patch16_224","pretrained_cfg":{"crop_pct":0}}`:             "crop_pct",
+		`{"architecture":"vit_tiny_patch16_224","pretrained_cfg":{"interpolation":"random"}}`: "random",
+		`{"architecture":"vit_tiny_patch99999999999999999999_224"}`:                           "patch_size",
+	} {
+		path := filepath.Join(t.TempDir(), configName)
+		write(t, path, []byte(in))
+		_, err := ReadConfig(path)
+		wantMistake(t, err, path, says)
+	}
+}
+
+// TestForeignFormats: tensors of formats that no weights come in are left
+// unread where the network does not need them, and told of.
+func TestForeignFormats(t *testing.T) {
+	formats := map[string]string{"BOOL": `[8]`, "I64": `[1]`, "U8": `[2,4]`, "F8_E4M3": `[8]`, "F8_E8M0": `[8]`, "F4": `[16]`, "C64": `[1]`, "I32": `[2]`}
+	for dtype, shape := range formats {
+		m := build(tinyConfig(), 3, 1)
+		dir := relabel(t, m, func(n string) string { return n })
+		head, err := encodeHeader(m.Tensors, F32, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for _, x := range m.Tensors {
+			size += 4 * len(x.Data)
+		}
+		text := strings.TrimRight(string(head[8:]), " ")
+		text = strings.TrimSuffix(text, "}") + fmt.Sprintf(`,"scale.foreign":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, size, size+8)
+		write(t, filepath.Join(dir, weightsName), raw(text, size+8))
+		got, err := LoadModel(dir)
+		if err != nil || !slices.Equal(got.Ignored, []string{"scale.foreign"}) {
+			t.Fatalf("%s: %v", dtype, err)
+		}
+		if s, err := Inspect(dir); err != nil || !slices.Equal(s.Ignored, got.Ignored) || s.DTypes[dtype] == 0 {
+			t.Errorf("%s: %+v %v", dtype, s, err)
+		}
+		// The same as a weight of the network is not read as numbers.
+		write(t, filepath.Join(dir, weightsName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
+		_, err = LoadModel(dir)
+		wantMistake(t, err, "classifier.bias", "U32")
+	}
+}
+
+// TestNotANumber: weights that are no numbers are refused by name.
+func TestNotANumber(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		for _, d := range []DType{F32, F16, BF16} {
+			m := build(tinyConfig(), 3, 1)
+			m.Tensors[7].Data[2] = float32(bad)
+			dir := t.TempDir()
+			save(t, dir, m, d)
+			_, err := LoadModel(dir)
+			wantMistake(t, err, m.Tensors[7].Name, fmt.Sprintf("1 of %d values", len(m.Tensors[7].Data)))
+		}
+	}
+}
