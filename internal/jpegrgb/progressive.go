@@ -26,9 +26,9 @@ func (s *scan) startProgressive(before int) error {
 	case dc:
 		s.block = (*scan).firstDC
 	case s.refine:
-		s.block = (*scan).refineAC
+		s.block, s.ended = (*scan).refineAC, (*scan).refineEnded
 	default:
-		s.block = (*scan).firstAC
+		s.block, s.ended = (*scan).firstAC, func(*scan, int, int) {}
 	}
 	return nil
 }
@@ -67,14 +67,10 @@ func (s *scan) refineDC(i, x, y int) error {
 	return nil
 }
 
-// endRun reads how many blocks the band is over for, with this one.
-func (s *scan) endRun(r int) { s.run = 1<<r + int(s.bits.take(r)) }
+// endRun reads for how many blocks behind this one the band is over too.
+func (s *scan) endRun(r int) { s.run = 1<<r + int(s.bits.take(r)) - 1 }
 
 func (s *scan) firstAC(_, x, y int) error {
-	if s.run > 0 {
-		s.run--
-		return nil
-	}
 	c := s.comps[0]
 	at := c.at(x, y)
 	coef, set := (*[64]int16)(c.coef[64*at:]), c.set[at]
@@ -87,7 +83,6 @@ func (s *scan) firstAC(_, x, y int) error {
 		if n == 0 {
 			if r < 15 {
 				s.endRun(r)
-				s.run--
 				break
 			}
 			k += 15
@@ -111,47 +106,57 @@ func (s *scan) refineAC(_, x, y int) error {
 	c := s.comps[0]
 	at := c.at(x, y)
 	coef := (*[64]int16)(c.coef[64*at:])
-	k := s.low
-	if s.run == 0 {
-		for ; k <= s.high; k++ {
-			rs := s.bits.symbol(s.ac[0])
-			if rs < 0 || rs&15 > 1 {
-				return errData
+	for k := s.low; k <= s.high; k++ {
+		rs := s.bits.symbol(s.ac[0])
+		if rs < 0 || rs&15 > 1 {
+			return errData
+		}
+		zeros, v := rs>>4, int16(0)
+		if rs&15 == 1 {
+			v = -1 << s.shift
+			if s.bits.bit() {
+				v = 1 << s.shift
 			}
-			zeros, v := rs>>4, int16(0)
-			if rs&15 == 1 {
-				v = -1 << s.shift
-				if s.bits.bit() {
-					v = 1 << s.shift
-				}
-			} else if zeros < 15 {
-				s.endRun(zeros)
+		} else if zeros < 15 {
+			s.endRun(zeros)
+			s.correctFrom(at, k)
+			return nil
+		}
+		for ; k <= s.high; k++ {
+			if c.set[at]>>k&1 != 0 {
+				s.correct(&coef[zigzag[k]])
+			} else if zeros--; zeros < 0 {
 				break
 			}
-			for ; k <= s.high; k++ {
-				if c.set[at]>>k&1 != 0 {
-					s.correct(&coef[zigzag[k]])
-				} else if zeros--; zeros < 0 {
-					break
-				}
-			}
-			if v != 0 {
-				if k > s.high {
-					return errData
-				}
-				coef[zigzag[k]] = v
-				c.set[at] |= 1 << k
-			}
 		}
-	}
-	if s.run > 0 {
-		s.run--
-		band := c.set[at] >> k << k & (1<<(s.high+1) - 1)
-		for ; band != 0; band &= band - 1 {
-			s.correct(&coef[zigzag[bits.TrailingZeros64(band)]])
+		if v != 0 {
+			if k > s.high {
+				return errData
+			}
+			coef[zigzag[k]] = v
+			c.set[at] |= 1 << k
 		}
 	}
 	return nil
+}
+
+// refineEnded corrects what blocks without new coefficients had before.
+func (s *scan) refineEnded(from, n int) {
+	band := uint64(1<<(s.high+1)-1) >> s.low << s.low
+	for i, set := range s.comps[0].set[from : from+n] {
+		if set&band != 0 {
+			s.correctFrom(from+i, s.low)
+		}
+	}
+}
+
+// correctFrom corrects the coefficients of a block from zigzag index k.
+func (s *scan) correctFrom(at, k int) {
+	c := s.comps[0]
+	band := c.set[at] >> k << k & (1<<(s.high+1) - 1)
+	for ; band != 0; band &= band - 1 {
+		s.correct(&c.coef[64*at+int(zigzag[bits.TrailingZeros64(band)])])
+	}
 }
 
 // correct reads a bit of a coefficient that is not 0.

@@ -22,11 +22,14 @@ type scan struct {
 	low, high int  // band of coefficients, by zigzag index
 	refine    bool // adds a bit to what other scans gave
 	shift     uint // low bits left for later scans
-	run       int  // blocks that the band is over for (EOBRUN)
+	run       int  // next blocks that have nothing new in the band (EOBRUN)
 
 	// block decodes the block at column x and row y of the component at place i
 	// of the scan. It may lie outside the picture, in the padding of a unit.
 	block func(s *scan, i, x, y int) error
+	// ended does what there is to do for n blocks of such a run, from the block
+	// at an index.
+	ended func(s *scan, from, n int)
 	coef  [64]int16
 }
 
@@ -151,27 +154,32 @@ func (s *scan) decode() error {
 	if len(s.comps) == 1 {
 		across, down = s.comps[0].bw, s.comps[0].bh
 	}
-	left, number := s.restart, 0
-	for y := range down {
-		for x := range across {
-			if s.restart > 0 {
-				if left == 0 {
-					if err := s.bits.interval(number & 7); err != nil {
-						return err
-					}
-					s.last, s.run = [4]int32{}, 0
-					left, number = s.restart, number+1
-				}
-				left--
-			}
-			err := s.unit(x, y)
-			if s.bits.short() { // whatever the invented bits seemed to say
-				return errShort
-			}
-			if err != nil {
+	units, left, number := across*down, s.restart, 0
+	for u := 0; u < units; {
+		if s.restart == 0 {
+			left = units
+		} else if left == 0 {
+			if err := s.bits.interval(number & 7); err != nil {
 				return err
 			}
+			s.last, s.run = [4]int32{}, 0
+			left, number = s.restart, number+1
 		}
+		n, err := 1, error(nil)
+		if s.run > 0 {
+			n = min(s.run, left, units-u)
+			s.run -= n
+			s.ended(s, u, n)
+		} else {
+			err = s.unit(u%across, u/across)
+		}
+		if s.bits.short() { // whatever the invented bits seemed to say
+			return errShort
+		}
+		if err != nil {
+			return err
+		}
+		u, left = u+n, left-n
 	}
 	return nil
 }
