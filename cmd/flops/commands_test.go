@@ -62,7 +62,7 @@ func TestDataCommands(t *testing.T) {
 	if r.Kind != "folder" || len(r.Splits) != 2 || r.Splits[0].Images != 12 {
 		t.Fatalf("inspect found %+v", r)
 	}
-	if _, err := data.ReadImage(sheet); err != nil {
+	if _, err := data.ReadImage(sheet, config.Data{}); err != nil {
 		t.Error(err)
 	}
 	first := r.Splits[0].Classes[1].Class

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/flops-vit/flops/internal/config"
@@ -18,7 +19,15 @@ type prediction struct {
 	Path        string    `json:"path"`
 	Label       string    `json:"label"`
 	Probability float64   `json:"probability"`
+	Top         []guess   `json:"top"`
+	Labels      []string  `json:"labels"` // of the logits, in their order
 	Logits      []float32 `json:"logits"`
+}
+
+// guess is a class and how likely it is.
+type guess struct {
+	Label       string  `json:"label"`
+	Probability float64 `json:"probability"`
 }
 
 func predictCmd() *cobra.Command {
@@ -27,22 +36,23 @@ func predictCmd() *cobra.Command {
 	var top int
 	c := &cobra.Command{
 		Use: "predict --model DIR IMAGE...", Short: "Say what images show", Args: cobra.MinimumNArgs(1),
+		Long: `Prints the likeliest classes of each image, in the order given. Images are read
+as the run that the checkpoint stands in read its own (data.exif). One that cannot
+be read is told of after the others, and the status is then 2.`,
 		Example: "  flops predict --model models/vit photo.jpg",
 		RunE: func(c *cobra.Command, paths []string) error {
 			if model == "" {
 				return uierr.New("predict needs a model", "give --model DIR: a folder in Hugging Face layout, or a checkpoint")
 			}
-			for _, p := range paths { // every mistake is told before anything is printed
-				if _, err := data.ReadImage(p); err != nil {
-					return err
-				}
+			if top < 1 {
+				return uierr.New(fmt.Sprintf("--top %d: so many classes cannot be printed", top), "give a number of 1 or more")
 			}
 			t, err := train.OpenTrained(c.Context(), model, config.Default(), warner(c))
 			if err != nil {
 				return err
 			}
 			defer t.Close()
-			return predict(c, t, paths, asJSON, top)
+			return predict(c, t, model, paths, asJSON, top)
 		},
 	}
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
@@ -51,16 +61,24 @@ func predictCmd() *cobra.Command {
 	return c
 }
 
-func predict(c *cobra.Command, m *train.Trained, paths []string, asJSON bool, top int) error {
+func predict(c *cobra.Command, m *train.Trained, model string, paths []string, asJSON bool, top int) error {
 	t, err := m.Transform(config.Data{})
 	if err != nil {
 		return err
 	}
-	enc := json.NewEncoder(c.OutOrStdout())
+	read, err := train.DataAround(model)
+	if err != nil {
+		return err
+	}
+	var bad error // the last image that could not be read
 	for _, path := range paths {
-		im, err := data.ReadImage(path)
+		im, err := data.ReadImage(path, read)
 		if err != nil {
-			return err
+			if bad != nil {
+				warner(c)(bad.Error())
+			}
+			bad = err
+			continue
 		}
 		b := &query.Batch{N: 1, X: make([]float32, t.Channels*t.Size*t.Size), Labels: make([]int32, 1), Index: make([]int32, 1)}
 		fit, err := t.Fit(im, path)
@@ -73,20 +91,29 @@ func predict(c *cobra.Command, m *train.Trained, paths []string, asJSON bool, to
 			return err
 		}
 		p := softmax(out.Logits)
-		order := train.Ranked(p)
-		if asJSON {
-			if err := enc.Encode(prediction{path, m.Labels[order[0]], float64(p[order[0]]), out.Logits}); err != nil {
-				return err
-			}
-			continue
+		line := prediction{Path: path, Labels: m.Labels, Logits: out.Logits}
+		for _, k := range train.Ranked(p)[:min(top, len(p))] {
+			line.Top = append(line.Top, guess{m.Labels[k], float64(p[k])})
 		}
-		fmt.Fprint(c.OutOrStdout(), path)
-		for _, k := range order[:min(top, len(order))] {
-			fmt.Fprintf(c.OutOrStdout(), "  %s %.3f", m.Labels[k], p[k])
+		line.Label, line.Probability = line.Top[0].Label, line.Top[0].Probability
+		if err := line.print(c.OutOrStdout(), asJSON); err != nil {
+			return err
 		}
-		fmt.Fprintln(c.OutOrStdout())
 	}
-	return nil
+	return bad
+}
+
+// print writes a line for a reader, or for other programs.
+func (p prediction) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(p)
+	}
+	text := p.Path
+	for _, g := range p.Top {
+		text += fmt.Sprintf("  %s %.3f", g.Label, g.Probability)
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
 }
 
 func softmax(z []float32) []float32 {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"unicode/utf8"
 
+	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -153,6 +154,9 @@ func readSmall(path string, max int64) ([]byte, error) {
 	}
 	if int64(len(b)) > max {
 		return nil, uierr.New(fmt.Sprintf("%s: larger than %d MB", path, max>>20), "this is not the file that the name says; check the folder")
+	}
+	if err := filekind.Misplaced(b); err != nil {
+		return nil, filekind.At(path, err)
 	}
 	return b, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -45,7 +46,9 @@ func Open(path string) (*File, error) {
 	case err == nil && !st.Mode().IsRegular():
 		err = uierr.New(path+": not a file", "give the path of a safetensors file")
 	case err == nil:
-		if h, err = parseHeader(f, st.Size()); err != nil {
+		if err = filekind.MisplacedIn(f); err != nil {
+			err = filekind.At(path, err)
+		} else if h, err = parseHeader(f, st.Size()); err != nil {
 			err = uierr.Wrap(err, fmt.Sprintf("%s: not a sound safetensors file: %v", path, err), "the file is damaged, cut short or something else; get it again")
 		}
 	}

@@ -65,6 +65,7 @@ type Data struct {
 	Test            string    `yaml:"test"`             // name of the test split
 	Augment         []string  `yaml:"augment"`          // of flip, crop, crop_reflect: what is done to training images
 	OnBad           string    `yaml:"on_bad"`           // refuse | skip: what a corrupt image does
+	EXIF            string    `yaml:"exif"`             // turn | ignore: what the orientation in a picture's metadata does
 	Classes         []string  `yaml:"classes"`          // keep these classes only, in this order
 	FewShot         int       `yaml:"few_shot"`         // images per class, 0: all
 	Validation      float64   `yaml:"validation"`       // share of the training images held out as the validation split, 0: none
@@ -194,7 +195,7 @@ func Default() Config {
 	return Config{
 		Model: Model{Kind: "local", Binary: "auto", InFlight: 4, MaxBatch: 64, Timeout: "30s", Retries: 5,
 			Arch: Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512}},
-		Data: Data{Kind: "folder", Train: "train", Test: "test", OnBad: "refuse", Count: 2000, TestCount: 500, Size: 32},
+		Data: Data{Kind: "folder", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 2000, TestCount: 500, Size: 32},
 		Sites: Sites{Blocks: "last-1", Classifier: true,
 			Kinds: []string{"query", "key", "value", "attn_out", "mlp_in", "mlp_out"}},
 		Estimator: Estimator{Name: "activation", Antithetic: true, Sigma: 0.01, SigmaLR: 0.01,

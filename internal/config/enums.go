@@ -35,6 +35,7 @@ var Enums = map[string][]string{
 	"model.binary":        {"auto", "always", "never"},
 	"data.kind":           {"folder", "shapes", "cifar10", "cifar100", "idx", "parquet", "tar"},
 	"data.on_bad":         {"refuse", "skip"},
+	"data.exif":           {"turn", "ignore"},
 	"data.augment":        {"flip", "crop", "crop_reflect"},
 	"sites.kinds":         {"query", "key", "value", "attn_out", "mlp_in", "mlp_out"},
 	"sites.params":        {"norm", "cls_token", "position"},

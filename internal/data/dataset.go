@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -52,11 +53,13 @@ type Broken struct {
 // source is a Dataset as a kind opens it, before filters and splits.
 type source interface {
 	Dataset
-	// encoded is the file behind image i ("jpg" or "png" and its bytes), or
+	// encoded is the file behind image i (what imagefile.Ext says and its bytes), or
 	// "" where the images are stored as bare pixels.
 	encoded(i int) (ext string, data []byte, err error)
 	// check looks at image i as far as is cheap, without decoding it.
 	check(i int) error
+	// decodeAs sets how images are decoded; it is called once, before any is.
+	decodeAs(o imagefile.Options)
 }
 
 // kind is one entry of the registry.
@@ -66,6 +69,16 @@ type kind struct {
 	open func(cfg config.Data, part string) (source, error)
 	// sniff says whether a path looks like this kind; nil: never.
 	sniff func(path string) bool
+}
+
+// source opens a part and tells it how images are read.
+func (k *kind) source(cfg config.Data, part string) (source, error) {
+	src, err := k.open(cfg, part)
+	if err != nil {
+		return nil, err
+	}
+	src.decodeAs(decoding(cfg))
+	return src, nil
 }
 
 var kinds []kind
@@ -124,7 +137,7 @@ func Open(cfg config.Data, split string) (Dataset, error) {
 			part, cfg.Test = Test, cfg.ValidationSplit
 		}
 	}
-	src, err := k.open(cfg, part)
+	src, err := k.source(cfg, part)
 	if err != nil {
 		return nil, asValidation(err, cfg, split)
 	}
@@ -195,11 +208,26 @@ func Counts(ds Dataset) []int {
 type table struct {
 	classes []string
 	items   []Info
+	read    imagefile.Options
 }
 
 func (t *table) Len() int          { return len(t.items) }
 func (t *table) Classes() []string { return t.classes }
 func (t *table) Info(i int) Info   { return t.items[i] }
+
+func (t *table) decodeAs(o imagefile.Options) { t.read = o }
+
+// decode decodes the file behind image i, as encoded returns it.
+func (t *table) decode(i int, data []byte, err error) (*Image, error) {
+	if err != nil {
+		return nil, err
+	}
+	im, err := imagefile.Decode(data, t.read)
+	if err != nil {
+		return nil, unreadable(t.items[i].Path, err)
+	}
+	return (*Image)(im), nil
+}
 
 // nearest returns the candidate with the smallest edit distance to s.
 func nearest(s string, candidates []string) string {

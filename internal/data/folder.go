@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
 func init() { register(kind{"folder", openFolder, sniffFolder}) }
 
-// folder is class folders of JPEG and PNG files: PATH/train/CLASS/*. The
+// folder is class folders of pictures: PATH/train/CLASS/*. The
 // classes are the sorted names of the folders of the training split, so that a
 // label means the same in every split. Names that begin with a dot are passed
 // over; everything else in a class folder must be an image.
@@ -148,14 +149,18 @@ func subfolders(dir string) ([]string, error) {
 	return names, nil
 }
 
-func (f *folder) Image(i int) (*Image, error) { return ReadImage(f.items[i].Path) }
-func (f *folder) check(i int) error           { return checkFile(f.items[i].Path) }
-func (f *folder) Close() error                { return nil }
-func (f *folder) namesSplits()                {}
+func (f *folder) Image(i int) (*Image, error) {
+	data, err := readFile(f.items[i].Path)
+	return f.decode(i, data, err)
+}
+
+func (f *folder) check(i int) error { return checkFile(f.items[i].Path) }
+func (f *folder) Close() error      { return nil }
+func (f *folder) namesSplits()      {}
 
 func (f *folder) encoded(i int) (string, []byte, error) {
 	data, err := readFile(f.items[i].Path)
-	return format(data), data, err
+	return imagefile.Ext(data), data, err
 }
 
 // sniffFolder looks for a folder that holds folders.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -139,7 +140,7 @@ func readIDX(path string) ([]int, []byte, error) {
 		if err != nil {
 			return nil, nil, damaged("%s", reason(err))
 		}
-		r, most = z, inflate*st.Size()
+		r, most = z, imagefile.Inflate*st.Size()
 	}
 	dims, pix, err := parseIDX(r, most)
 	if err != nil {

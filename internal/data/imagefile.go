@@ -1,41 +1,41 @@
 package data
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
-	"image/png"
 	"io"
 	"os"
+	"strings"
 
-	"github.com/flops-vit/flops/internal/jpegrgb"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
 const (
 	// MaxPixels is the largest image that is decoded, 67 million pixels.
-	MaxPixels = jpegrgb.MaxPixels
+	MaxPixels = imagefile.MaxPixels
 	// MaxFileBytes is the largest image file that is read, 256 MiB.
 	MaxFileBytes = 256 << 20
 )
 
-// inflate is the largest ratio that DEFLATE reaches (zlib's technical notes).
-const inflate = 1032
-
 const (
-	badHint     = "replace or remove it, or set data.on_bad: skip"
-	convertHint = "convert it to a baseline or progressive JPEG or to PNG, or set data.on_bad: skip"
+	replaceHint = "replace or remove it"
+	skipHint    = ", or set data.on_bad: skip"
 )
 
-// unreadable is the error of one image.
+// unreadable is the error of one image of a dataset.
 func unreadable(path string, err error) error {
-	hint := badHint
-	if errors.Is(err, jpegrgb.ErrUnsupported) {
-		hint = convertHint
+	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), advice(err)+skipHint)
+}
+
+// advice is the hint that an error brings, or to replace the file.
+func advice(err error) string {
+	if u, ok := uierr.As(err); ok && u.Hint != "" {
+		return u.Hint
 	}
-	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), hint)
+	return replaceHint
 }
 
 // reason is an error without the names of the packages and files it passed.
@@ -54,126 +54,27 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// format is "jpg" or "png" by a file's first bytes, "" for anything else.
-func format(head []byte) string {
-	switch {
-	case bytes.HasPrefix(head, []byte("\xff\xd8\xff")):
-		return "jpg"
-	case bytes.HasPrefix(head, []byte("\x89PNG\r\n\x1a\n")):
-		return "png"
+// ReadImage reads and decodes one image file that belongs to no dataset; cfg
+// says how (data.exif). The error is a *uierr.Error that names the file.
+func ReadImage(path string, cfg config.Data) (*Image, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, alone(err)
 	}
-	return ""
+	im, err := imagefile.Decode(data, decoding(cfg))
+	if err != nil {
+		return nil, alone(unreadable(path, err))
+	}
+	return (*Image)(im), nil
 }
 
-// header checks what the first bytes of an image file claim. size is that of
-// the whole file; head may be shorter.
-func header(head []byte, size int64) error {
-	var c image.Config
-	var err error
-	switch format(head) {
-	case "jpg":
-		c.Width, c.Height, err = jpegrgb.Config(head)
-		if errors.Is(err, io.ErrUnexpectedEOF) && int64(len(head)) < size {
-			return nil // metadata longer than the head: the decoder will say
-		}
-	case "png":
-		c, err = png.DecodeConfig(bytes.NewReader(head))
-	default:
-		if size == 0 {
-			return errors.New("the file is empty")
-		}
-		return errors.New("neither JPEG nor PNG")
-	}
-	if err != nil {
+// alone takes the hint that only a dataset has from an error.
+func alone(err error) error {
+	u, ok := uierr.As(err)
+	if !ok {
 		return err
 	}
-	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > MaxPixels {
-		return fmt.Errorf("%d×%d pixels, the limit is %d", c.Width, c.Height, MaxPixels)
-	}
-	if format(head) == "png" && pngBytes(c) > inflate*size {
-		return fmt.Errorf("%d bytes cannot hold the %d×%d pixels that its header claims", size, c.Width, c.Height)
-	}
-	return nil
-}
-
-// pngBytes is the least that the pixels of a PNG inflate to.
-func pngBytes(c image.Config) int64 {
-	n := int64(c.Width) * int64(c.Height)
-	switch c.ColorModel {
-	case color.RGBAModel, color.NRGBAModel:
-		return 3 * n
-	case color.RGBA64Model, color.NRGBA64Model:
-		return 6 * n
-	case color.Gray16Model:
-		return 2 * n
-	}
-	return n / 8 // gray and palettes may have one bit a pixel
-}
-
-// DecodeImage decodes a JPEG or PNG file to 8-bit RGB: JPEG as libjpeg does
-// (internal/jpegrgb), PNG with its transparency dropped, 16 bits cut to 8. An
-// image above MaxPixels, or one larger than its bytes can hold, is refused
-// before room is made for it.
-func DecodeImage(data []byte) (*Image, error) {
-	if err := header(data, int64(len(data))); err != nil {
-		return nil, err
-	}
-	if format(data) == "jpg" {
-		w, h, pix, err := jpegrgb.Decode(data)
-		if err != nil {
-			return nil, err
-		}
-		return &Image{w, h, pix}, nil
-	}
-	im, err := png.Decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	return FromImage(im), nil
-}
-
-// FromImage copies any image, dropping its transparency.
-func FromImage(im image.Image) *Image {
-	b := im.Bounds()
-	out := &Image{b.Dx(), b.Dy(), make([]uint8, 3*b.Dx()*b.Dy())}
-	at := 0
-	switch s := im.(type) {
-	case *image.RGBA: // from PNG: opaque
-		at = out.rows(s.Pix, s.Stride, 4)
-	case *image.NRGBA:
-		at = out.rows(s.Pix, s.Stride, 4)
-	case *image.Gray:
-		for y := range out.H {
-			for _, v := range s.Pix[y*s.Stride : y*s.Stride+out.W] {
-				out.Pix[at], out.Pix[at+1], out.Pix[at+2] = v, v, v
-				at += 3
-			}
-		}
-	}
-	if at > 0 {
-		return out
-	}
-	for y := b.Min.Y; y < b.Max.Y; y++ {
-		for x := b.Min.X; x < b.Max.X; x++ {
-			c := color.NRGBAModel.Convert(im.At(x, y)).(color.NRGBA)
-			out.Pix[at], out.Pix[at+1], out.Pix[at+2] = c.R, c.G, c.B
-			at += 3
-		}
-	}
-	return out
-}
-
-// rows copies the first three of every step bytes.
-func (m *Image) rows(pix []uint8, stride, step int) int {
-	at := 0
-	for y := range m.H {
-		row := pix[y*stride : y*stride+step*m.W]
-		for x := 0; x < len(row); x += step {
-			copy(m.Pix[at:at+3], row[x:])
-			at += 3
-		}
-	}
-	return at
+	return uierr.Wrap(u.Err, u.What, strings.TrimSuffix(u.Hint, skipHint))
 }
 
 // RGBA returns a copy for the packages of the standard library.
@@ -186,18 +87,9 @@ func (m *Image) RGBA() *image.RGBA {
 	return out
 }
 
-// ReadImage reads and decodes one image file. The error is a *uierr.Error that
-// names it.
-func ReadImage(path string) (*Image, error) {
-	data, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	im, err := DecodeImage(data)
-	if err != nil {
-		return nil, unreadable(path, err)
-	}
-	return im, nil
+// decoding is how the images of a dataset are read.
+func decoding(cfg config.Data) imagefile.Options {
+	return imagefile.Options{KeepOrientation: cfg.EXIF == "ignore"}
 }
 
 // readFile reads a regular file of at most MaxFileBytes.
@@ -232,7 +124,7 @@ func openRegular(path string) (*os.File, int64, error) {
 	return f, st.Size(), nil
 }
 
-// checkFile is header for a file on the disk.
+// checkFile is imagefile.Check for a file on the disk.
 func checkFile(path string) error {
 	f, size, err := openRegular(path)
 	if err != nil {
@@ -243,7 +135,7 @@ func checkFile(path string) error {
 	if _, err := io.ReadFull(f, head); err != nil {
 		return unreadable(path, err)
 	}
-	if err := header(head, size); err != nil {
+	if err := imagefile.Check(head, size); err != nil {
 		return unreadable(path, err)
 	}
 	return nil

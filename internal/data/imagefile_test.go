@@ -5,13 +5,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"image"
 	"image/color"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -31,29 +31,6 @@ func allocated(f func()) uint64 {
 	f()
 	runtime.ReadMemStats(&b)
 	return b.TotalAlloc - a.TotalAlloc
-}
-
-func TestDecodeImageKeepsPixels(t *testing.T) {
-	want := picture(13, 7, 3)
-	got, err := DecodeImage(pngOf(t, want.RGBA()))
-	if err != nil || got.W != 13 || got.H != 7 || !bytes.Equal(got.Pix, want.Pix) {
-		t.Fatalf("%v %v", got, err)
-	}
-	im := image.NewNRGBA(image.Rect(0, 0, 1, 1))
-	im.Set(0, 0, color.NRGBA{200, 100, 50, 7})
-	if got, err = DecodeImage(pngOf(t, im)); err != nil || !bytes.Equal(got.Pix, []byte{200, 100, 50}) {
-		t.Errorf("transparent pixel: %v %v", got, err)
-	}
-	g16 := image.NewGray16(image.Rect(0, 0, 1, 1))
-	g16.SetGray16(0, 0, color.Gray16{0xab12})
-	if got, err = DecodeImage(pngOf(t, g16)); err != nil || !bytes.Equal(got.Pix, []byte{0xab, 0xab, 0xab}) {
-		t.Errorf("16-bit gray: %v %v", got, err)
-	}
-	pal := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.Black, color.RGBA{9, 8, 7, 255}})
-	pal.SetColorIndex(1, 0, 1)
-	if got, err = DecodeImage(pngOf(t, pal)); err != nil || !bytes.Equal(got.Pix, []byte{0, 0, 0, 9, 8, 7}) {
-		t.Errorf("palette: %v %v", got, err)
-	}
 }
 
 func TestBombsAreRefusedWithoutMemory(t *testing.T) {
@@ -79,7 +56,7 @@ func TestBombsAreRefusedWithoutMemory(t *testing.T) {
 		dir := t.TempDir()
 		path := write(t, b, dir, "x.bin")
 		n := allocated(func() {
-			_, err := ReadImage(path)
+			_, err := ReadImage(path, config.Data{})
 			refused(t, err, path)
 		})
 		if n > 4<<20 {
@@ -90,15 +67,15 @@ func TestBombsAreRefusedWithoutMemory(t *testing.T) {
 
 func TestReadImageRefusesWhatIsNoFile(t *testing.T) {
 	dir := t.TempDir()
-	_, err := ReadImage(dir)
+	_, err := ReadImage(dir, config.Data{})
 	refused(t, err, dir, "not a regular file")
-	_, err = ReadImage(filepath.Join(dir, "gone.png"))
+	_, err = ReadImage(filepath.Join(dir, "gone.png"), config.Data{})
 	refused(t, err, "gone.png")
 	big := write(t, nil, dir, "sparse.png")
 	if err := os.Truncate(big, MaxFileBytes+1); err != nil {
 		t.Skip(err)
 	}
-	_, err = ReadImage(big)
+	_, err = ReadImage(big, config.Data{})
 	refused(t, err, "sparse.png", "limit")
 }
 
@@ -117,23 +94,11 @@ func TestReadImageNamesTheKind(t *testing.T) {
 		"the file ends before its image does": jpg[:len(jpg)-20],
 	} {
 		path := write(t, b, t.TempDir(), "x.jpg")
-		_, err := ReadImage(path)
+		_, err := ReadImage(path, config.Data{})
 		refused(t, err, path, words)
 		var user *uierr.Error
-		if want := words[0] != 't'; errors.As(err, &user) && (user.Hint == convertHint) != want {
+		if want := words[0] != 't'; errors.As(err, &user) && (user.Hint == "convert it to a baseline or progressive JPEG or to PNG") != want {
 			t.Errorf("%s: the hint is %q", words, user.Hint)
 		}
 	}
-}
-
-func FuzzImage(f *testing.F) {
-	f.Add(pngOf(f, picture(5, 4, 1).RGBA()))
-	f.Add(jpegOf(f, picture(9, 9, 2).RGBA()))
-	f.Add(hugePNG(f, 1<<30, 1<<30))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		im, err := DecodeImage(b)
-		if err == nil && (im.W < 1 || im.H < 1 || len(im.Pix) != 3*im.W*im.H) {
-			t.Fatalf("%d×%d with %d bytes", im.W, im.H, len(im.Pix))
-		}
-	})
 }

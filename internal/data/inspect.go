@@ -83,7 +83,7 @@ func InspectConfig(cfg config.Data) (Report, error) {
 	r := Report{Path: cfg.Path, Kind: k.name}
 	var failed error
 	for _, part := range []string{Train, Test} {
-		src, err := k.open(cfg, part)
+		src, err := k.source(cfg, part)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/config"
 )
 
 func TestInspect(t *testing.T) {
@@ -24,7 +26,7 @@ func TestInspect(t *testing.T) {
 	if !slices.Equal(s.Sizes, []SizeCount{{8, 8, 6}, {20, 10, 1}}) || !slices.Equal(s.Formats, []string{"jpg", "png"}) {
 		t.Errorf("%+v", s)
 	}
-	if len(s.Broken) != 1 || filepath.Base(s.Broken[0].Path) != "junk.png" || s.Broken[0].Reason != "neither JPEG nor PNG" {
+	if len(s.Broken) != 1 || filepath.Base(s.Broken[0].Path) != "junk.png" || s.Broken[0].Reason != "neither JPEG nor PNG, WebP, GIF, BMP or TIFF" {
 		t.Errorf("%+v", s.Broken)
 	}
 }
@@ -108,7 +110,7 @@ func TestExportOfPixels(t *testing.T) {
 	if err := Export(ds, dir, "train"); err != nil {
 		t.Fatal(err)
 	}
-	im, err := ReadImage(filepath.Join(dir, "train", "deer", "00000.png"))
+	im, err := ReadImage(filepath.Join(dir, "train", "deer", "00000.png"), config.Data{})
 	want, _ := ds.Image(4)
 	if err != nil || !bytes.Equal(im.Pix, want.Pix) {
 		t.Error(err)

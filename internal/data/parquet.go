@@ -13,6 +13,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -158,6 +159,9 @@ func featureNames(f *parquet.File, column string) []string {
 }
 
 func damagedParquet(path string, err error) error {
+	if u, ok := uierr.As(err); ok && u.Hint != "" {
+		return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), u.Hint)
+	}
 	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), "the file is truncated, damaged or hostile; fetch it again")
 }
 
@@ -306,7 +310,7 @@ func (p *parquetFiles) encoded(i int) (string, []byte, error) {
 		return "", nil, damagedParquet(p.groups[g].shard.path, err)
 	}
 	data := rows[i-p.first[g]]
-	return format(data), data, nil
+	return imagefile.Ext(data), data, nil
 }
 
 // images reads the encoded images of a group.
@@ -328,7 +332,10 @@ func (g group) images() (rows [][]byte, size int64, err error) {
 }
 
 // Image decodes image i.
-func (p *parquetFiles) Image(i int) (*Image, error) { return decodeOf(p, i) }
+func (p *parquetFiles) Image(i int) (*Image, error) {
+	_, data, err := p.encoded(i)
+	return p.decode(i, data, err)
+}
 
 // check does nothing: to look at one image is to unpack its row group, which
 // on_bad: skip does and a quick check should not.

@@ -12,6 +12,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	pqformat "github.com/parquet-go/parquet-go/format"
+
+	"github.com/flops-vit/flops/internal/filekind"
 )
 
 // The parquet library believes the sizes that a file states. These checks come
@@ -42,6 +44,9 @@ func openShard(path string) (*shard, error) {
 		}
 		if !st.Mode().IsRegular() {
 			return errors.New("not a regular file")
+		}
+		if err := filekind.MisplacedIn(f); err != nil {
+			return err
 		}
 		if err := checkFooter(f, st.Size()); err != nil {
 			return err

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/filekind"
+	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -99,6 +101,9 @@ func (t *tarShards) scan(file, part string, labels []string) ([]string, error) {
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
 		return nil, unreadable(file, errors.Join(err, errors.New("not a regular file")))
+	}
+	if err := filekind.MisplacedIn(f); err != nil {
+		return nil, filekind.At(file, err)
 	}
 	r := tar.NewReader(f) // reads whole blocks and seeks, so the file stands at a member's data after Next
 	var order []string
@@ -195,23 +200,13 @@ func (t *tarShards) encoded(i int) (string, []byte, error) {
 	if _, err := t.files[m.file].ReadAt(data, m.offset); err != nil {
 		return "", nil, unreadable(t.items[i].Path, err)
 	}
-	return format(data), data, nil
+	return imagefile.Ext(data), data, nil
 }
 
 // Image decodes image i.
-func (t *tarShards) Image(i int) (*Image, error) { return decodeOf(t, i) }
-
-// decodeOf decodes the file behind image i.
-func decodeOf(s source, i int) (*Image, error) {
-	_, data, err := s.encoded(i)
-	if err != nil {
-		return nil, err
-	}
-	im, err := DecodeImage(data)
-	if err != nil {
-		return nil, unreadable(s.Info(i).Path, err)
-	}
-	return im, nil
+func (t *tarShards) Image(i int) (*Image, error) {
+	_, data, err := t.encoded(i)
+	return t.decode(i, data, err)
 }
 
 func (t *tarShards) check(i int) error {
@@ -219,7 +214,7 @@ func (t *tarShards) check(i int) error {
 	head := make([]byte, min(m.size, 4096))
 	_, err := t.files[m.file].ReadAt(head, m.offset)
 	if err == nil {
-		err = header(head, m.size)
+		err = imagefile.Check(head, m.size)
 	}
 	if err != nil {
 		return unreadable(t.items[i].Path, err)

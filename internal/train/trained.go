@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
@@ -45,6 +46,24 @@ func OpenTrained(ctx context.Context, path string, c config.Config, warn func(st
 // checkpoint is in.
 func ConfigAround(checkpoint string) string {
 	return filepath.Join(checkpoint, "..", "..", "config.yaml")
+}
+
+// DataAround is the data of the run that a checkpoint stands in; that of the
+// defaults for a model outside of a run.
+func DataAround(model string) (config.Data, error) {
+	dir, err := filepath.Abs(model)
+	if err != nil {
+		return config.Data{}, err
+	}
+	around := ConfigAround(dir)
+	if _, err := os.Stat(around); err != nil || filepath.Base(filepath.Dir(dir)) != "checkpoints" {
+		return config.Default().Data, nil
+	}
+	r, err := config.Load(around, nil)
+	if err != nil {
+		return config.Data{}, err
+	}
+	return r.Config.Data, nil
 }
 
 // Transform makes images what the model takes, as trained; c may override the
