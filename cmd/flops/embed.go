@@ -138,8 +138,12 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config) (*embed.Set,
 	split := f.split
 	switch {
 	case f.folder != "":
+		around, err := train.DataAround(f.model)
+		if err != nil {
+			return nil, err
+		}
 		cfg.Data = config.Default().Data
-		var err error
+		cfg.Data.EXIF = around.EXIF
 		if cfg.Data.Path, cfg.Data.Test, err = splitFolder(f.folder, f.split); err != nil {
 			return nil, err
 		}

@@ -64,6 +64,11 @@ for each image, as its run's config.yaml or --config says.`,
 				if cfg.Data.Path, cfg.Data.Test, err = splitFolder(folder, split); err != nil {
 					return err
 				}
+				read, err := train.DataAround(model)
+				if err != nil {
+					return err
+				}
+				cfg.Data.EXIF = read.EXIF
 			}
 			if cfg.Model.Path == "" {
 				return uierr.New("no model to evaluate", "give --checkpoint DIR: a folder under the run's checkpoints/")

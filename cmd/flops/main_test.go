@@ -37,11 +37,16 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pictures, err := filepath.Abs("../../internal/imagefile/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SHARED", shared)
 			e.Setenv("EXAMPLES", examples)
+			e.Setenv("PICTURES", pictures)
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err

@@ -19,9 +19,9 @@ type prediction struct {
 	Path        string    `json:"path"`
 	Label       string    `json:"label"`
 	Probability float64   `json:"probability"`
-	Top         []guess   `json:"top"`
-	Labels      []string  `json:"labels"` // of the logits, in their order
 	Logits      []float32 `json:"logits"`
+	Labels      []string  `json:"labels"` // of the logits, in their order
+	Top         []guess   `json:"top"`
 }
 
 // guess is a class and how likely it is.
@@ -70,9 +70,9 @@ func predict(c *cobra.Command, m *train.Trained, model string, paths []string, a
 	if err != nil {
 		return err
 	}
-	var bad error // the last image that could not be read
+	var bad error // the last image that could not be read or fitted
 	for _, path := range paths {
-		im, err := data.ReadImage(path, read)
+		im, err := fitted(t, path, read)
 		if err != nil {
 			if bad != nil {
 				warner(c)(bad.Error())
@@ -81,11 +81,7 @@ func predict(c *cobra.Command, m *train.Trained, model string, paths []string, a
 			continue
 		}
 		b := &query.Batch{N: 1, X: make([]float32, t.Channels*t.Size*t.Size), Labels: make([]int32, 1), Index: make([]int32, 1)}
-		fit, err := t.Fit(im, path)
-		if err != nil {
-			return err
-		}
-		t.Write(b.X, fit, nil)
+		t.Write(b.X, im, nil)
 		out, err := m.Model.Evaluate(c.Context(), b)
 		if err != nil {
 			return err
@@ -101,6 +97,15 @@ func predict(c *cobra.Command, m *train.Trained, model string, paths []string, a
 		}
 	}
 	return bad
+}
+
+// fitted reads an image and makes it the size of the model.
+func fitted(t *data.Transform, path string, cfg config.Data) (*data.Image, error) {
+	im, err := data.ReadImage(path, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return t.Fit(im, path)
 }
 
 // print writes a line for a reader, or for other programs.
