@@ -136,7 +136,7 @@ func (f *allocFlags) run(c *cobra.Command) error {
 func (f *allocFlags) allocators(cfg config.Config) ([]allocator.Allocator, error) {
 	names := f.names
 	if len(names) == 0 {
-		names = config.Enums["allocator.name"]
+		names = config.Choices("allocator.name")
 	}
 	var all []allocator.Allocator
 	for _, n := range append([]string{"uniform"}, names...) {

@@ -29,7 +29,7 @@ func completeSet(typed string) []string {
 		}
 		return out
 	}
-	for _, v := range config.Enums[key] {
+	for _, v := range config.Choices(key) {
 		if v != "" && strings.HasPrefix(v, value) {
 			out = append(out, key+"="+v)
 		}

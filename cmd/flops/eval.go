@@ -115,7 +115,7 @@ type textFlags struct{ file, pairing string }
 func (f *textFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.file, "embeddings", "", "text embeddings: .safetensors, .npy or .parquet")
 	c.Flags().StringVar(&f.pairing, "pairing", "", "class or image: what --embeddings has one for (default: as the run had)")
-	must(c.RegisterFlagCompletionFunc("pairing", cobra.FixedCompletions(config.Enums["objective.pairing"], cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("pairing", cobra.FixedCompletions(config.Choices("objective.pairing"), cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // key is what mistakes in the embeddings are told under.

@@ -59,7 +59,7 @@ func ReadArms(from string) ([]Arm, error) {
 // pair per image in more steps, the other schedules, SPSA and backpropagation
 // at equal floating-point operations.
 func Names() []string {
-	return append(slices.Clone(config.Enums["allocator.name"]), "one-pair", "joint", "random_site", "weight", "bp")
+	return append(config.Choices("allocator.name"), "one-pair", "joint", "random_site", "weight", "bp")
 }
 
 func named(n string) (Arm, bool) {
@@ -73,7 +73,7 @@ func named(n string) (Arm, bool) {
 	case "bp":
 		return Arm{n, []string{"estimator.name=bp", "estimator.schedule=", "allocator.name=uniform"}, MatchFLOPs}, true
 	}
-	return Arm{n, []string{"allocator.name=" + n}, MatchQueries}, slices.Contains(config.Enums["allocator.name"], n)
+	return Arm{n, []string{"allocator.name=" + n}, MatchQueries}, slices.Contains(config.Choices("allocator.name"), n)
 }
 
 // readFile reads an arms file strictly.
@@ -143,10 +143,16 @@ func inline(n *yaml.Node, room *int) (*yaml.Node, bool) {
 	}
 	out := *n
 	out.Anchor, out.Content = "", nil
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+		out.Value = "null" // an empty one would come out as an empty text
+	}
 	for _, c := range n.Content {
 		x, ok := inline(c, room)
 		if !ok {
 			return nil, false
+		}
+		if n.Kind == yaml.SequenceNode && x.ShortTag() == "!!null" {
+			x.Tag, x.Value = "!!str", "" // the decoder would leave it out
 		}
 		out.Content = append(out.Content, x)
 	}
@@ -210,6 +216,11 @@ func check(path string, arms []Arm, lines []int) error {
 			return uierr.New(fmt.Sprintf("%s: two arms are called %s", where, a.Name), "give each a name of its own")
 		case !slices.Contains([]string{MatchQueries, MatchFLOPs, MatchSteps}, a.Match):
 			return uierr.New(fmt.Sprintf("%s: match: %q", where, a.Match), "match is queries, flops or steps")
+		}
+		for _, s := range a.Set {
+			if err := config.CheckSet(fmt.Sprintf("%s: arm %s: %s", where, a.Name, s), s); err != nil {
+				return err
+			}
 		}
 		seen[strings.ToLower(a.Name)] = true
 	}

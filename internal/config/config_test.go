@@ -119,7 +119,7 @@ func TestSchema(t *testing.T) {
 			t.Errorf("%s is not explained in config.go", k)
 		}
 	}
-	for k := range Enums {
+	for k := range ordered {
 		if _, ok := find(k); !ok {
 			t.Errorf("choices for %s, which is no key", k)
 		}

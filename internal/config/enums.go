@@ -1,36 +1,56 @@
 package config
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/prompt"
 )
 
-func init() {
-	Offer("allocator.name", allocator.Names()...)
-	Offer("estimator.name", lr.Names()...)
-	Offer("objective.kind", objective.Names()...)
-	Offer("optimizer.name", optim.Names()...)
+// registries hold the values of some keys, asked whenever they are needed, so
+// that a new allocator, estimator, objective, optimizer or mapping needs its
+// registration alone.
+var registries = map[string]func() []string{
+	"allocator.name":      allocator.Names,
+	"estimator.name":      lr.Names,
+	"estimator.schedule":  lr.AllSchedules,
+	"objective.kind":      objective.Names,
+	"optimizer.name":      optim.Names,
+	"optimizer.schedule":  optim.Schedules,
+	"prompt.mapping.kind": func() []string { return slices.Sorted(maps.Keys(prompt.Learners)) },
 }
 
-// Offer adds what a registry holds to the values of a key, so that a new
-// allocator, estimator, objective, dataset or optimizer needs its registration
-// alone. Values that are there already keep their place. Call it from init.
+// Offer adds to the values of a key what a registry holds that stands above this
+// package, such as that of the datasets. Call it from init.
 func Offer(key string, names ...string) {
 	for _, n := range names {
-		if !slices.Contains(Enums[key], n) {
-			Enums[key] = append(Enums[key], n)
+		if !slices.Contains(ordered[key], n) {
+			ordered[key] = append(ordered[key], n)
 		}
 	}
 }
 
-// Enums are the values that a key may have, for validation, the schema and
-// shell completion, in the order that a reader wants; what else a registry
-// holds comes after them (Offer).
-var Enums = map[string][]string{
+// Choices lists the values that a key may have, for validation, the schema and
+// shell completion; none where it is free.
+func Choices(key string) []string {
+	out := slices.Clone(ordered[key])
+	if registered, ok := registries[key]; ok {
+		for _, n := range registered() {
+			if !slices.Contains(out, n) {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// ordered are the values of the keys that have a choice, in the order that a
+// reader wants; what else a registry holds comes after them.
+var ordered = map[string][]string{
 	"model.kind":          {"local", "remote", "command"},
 	"model.binary":        {"auto", "always", "never"},
 	"data.kind":           {"folder", "shapes", "cifar10", "cifar100", "idx", "parquet", "tar"},

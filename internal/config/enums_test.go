@@ -17,7 +17,7 @@ import (
 func TestEnumsAreTheRegistries(t *testing.T) {
 	for key, names := range map[string][]string{"allocator.name": allocator.Names(), "estimator.name": lr.Names(),
 		"objective.kind": objective.Names(), "optimizer.name": optim.Names()} {
-		if got := slices.Sorted(slices.Values(Enums[key])); !slices.Equal(got, names) {
+		if got := slices.Sorted(slices.Values(Choices(key))); !slices.Equal(got, names) {
 			t.Errorf("%s may be %v, registered are %v", key, got, names)
 		}
 	}
@@ -25,8 +25,8 @@ func TestEnumsAreTheRegistries(t *testing.T) {
 
 // TestOffer: what a registration adds is taken, and keeps the others' order.
 func TestOffer(t *testing.T) {
-	before := slices.Clone(Enums["objective.kind"])
-	t.Cleanup(func() { Enums["objective.kind"] = before })
+	before := slices.Clone(ordered["objective.kind"])
+	t.Cleanup(func() { ordered["objective.kind"] = before })
 	path := filepath.Join(t.TempDir(), "own.yaml")
 	if err := os.WriteFile(path, []byte("data: {kind: shapes}\nobjective: {kind: top2}\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestOffer(t *testing.T) {
 	if _, err := Load(path, nil); err != nil {
 		t.Error(err)
 	}
-	if got := Enums["objective.kind"]; !slices.Equal(got, append(before, "top2")) {
+	if got := Choices("objective.kind"); !slices.Equal(got, append(before, "top2")) {
 		t.Errorf("%v", got)
 	}
 }

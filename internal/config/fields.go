@@ -13,6 +13,9 @@ type field struct {
 	path []int // index path in Config
 }
 
+// of is the value of the key in a config.
+func (f field) of(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(f.path) }
+
 // fields lists every key that holds a value, in the order of the structs.
 var fields = collect(reflect.TypeFor[Config](), "", nil)
 

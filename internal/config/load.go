@@ -106,13 +106,15 @@ func read(path string) ([]byte, error) {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: no such file", path), "give --config the path of a YAML experiment; configs/ has some")
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: no such file", path),
+			"give --config the path of a YAML experiment; configs/ has some")
 	case err != nil:
 		return nil, fmt.Errorf("config: %w", err)
 	case st.IsDir():
 		return nil, uierr.New(fmt.Sprintf("%s is a folder", path), "give --config the path of a YAML file")
 	case st.Size() > maxFile:
-		return nil, uierr.New(fmt.Sprintf("%s has %d bytes, which is no config", path, st.Size()), fmt.Sprintf("a config has at most %d bytes", maxFile))
+		return nil, uierr.New(fmt.Sprintf("%s has %d bytes, which is no config", path, st.Size()),
+			fmt.Sprintf("a config has at most %d bytes", maxFile))
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -143,16 +145,32 @@ func Marshal(c Config) ([]byte, error) {
 
 // set applies one key=value.
 func (r *Resolved) set(v *viper.Viper, s string) error {
+	f, value, err := split("--set "+s, s)
+	if err != nil {
+		return err
+	}
+	return r.assign(v, f, value, "--set "+f.key)
+}
+
+// split reads key=value as far as the key.
+func split(where, s string) (field, string, error) {
 	key, value, ok := strings.Cut(s, "=")
 	if !ok {
-		return uierr.New(fmt.Sprintf("--set %s: no '='", s), "write --set section.key=value, for example --set train.steps=10")
+		return field{}, "", uierr.New(where+": no '='", "write section.key=value, for example train.steps=10")
 	}
 	key = strings.TrimSpace(key)
 	f, ok := find(key)
 	if !ok {
-		return unknown("--set "+s, key)
+		return field{}, "", unknown(where, key)
 	}
-	return r.assign(v, f, value, "--set "+key)
+	return f, value, nil
+}
+
+// CheckSet checks that a text sets a key that there is, as --set takes it; where
+// names it in the error, a user's mistake.
+func CheckSet(where, s string) error {
+	_, _, err := split(where, s)
+	return err
 }
 
 // assign checks a text against its key and merges it.
@@ -173,7 +191,8 @@ func (r *Resolved) assign(v *viper.Viper, f field, value, where string) error {
 func unknown(where, key string) error {
 	known := Keys()
 	if section(key) {
-		return uierr.New(fmt.Sprintf("%s: %s is a section", where, key), fmt.Sprintf("set one of its keys, for example %s", first(key)))
+		return uierr.New(fmt.Sprintf("%s: %s is a section", where, key),
+			fmt.Sprintf("set one of its keys, for example %s", first(key)))
 	}
 	hint := "'flops config show' prints every key"
 	if n := nearest(key, known); n != "" {

@@ -26,7 +26,8 @@ func (r *reader) pairs(path, prefix string, n *yaml.Node) ([]pair, error) {
 			return nil, uierr.New(where+": a list or map is no key", "'flops config show' prints every key")
 		}
 		if given[k.Value] {
-			return nil, uierr.New(fmt.Sprintf("%s: %s is given twice", where, prefix+k.Value), "remove one of the two")
+			return nil, uierr.New(fmt.Sprintf("%s: %s is given twice", where, prefix+k.Value),
+				"remove one of the two")
 		}
 		given[k.Value] = true
 		if k.ShortTag() != "!!merge" {
@@ -57,10 +58,12 @@ func (r *reader) pairs(path, prefix string, n *yaml.Node) ([]pair, error) {
 // merge lists the pairs of a mapping that stands behind <<.
 func (r *reader) merge(where, path, prefix string, n *yaml.Node) ([]pair, error) {
 	if n.Kind != yaml.MappingNode {
-		return nil, uierr.New(where+": << takes a map, or a list of maps", "write <<: *name, where &name stands before a section")
+		return nil, uierr.New(where+": << takes a map, or a list of maps",
+			"write <<: *name, where &name stands before a section")
 	}
 	if r.merges++; r.merges > maxMerges {
-		return nil, uierr.New(fmt.Sprintf("%s: more than %d merges", where, maxMerges), "write the keys out, or use extends")
+		return nil, uierr.New(fmt.Sprintf("%s: more than %d merges", where, maxMerges),
+			"write the keys out, or use extends")
 	}
 	return r.pairs(path, prefix, n)
 }

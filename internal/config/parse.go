@@ -68,7 +68,8 @@ func (r *reader) mapping(path, prefix string, n *yaml.Node) (map[string]any, err
 		return out, nil
 	}
 	if n.Kind != yaml.MappingNode {
-		return nil, uierr.New(fmt.Sprintf("%s:%d: %s is a section and holds no value of its own", path, n.Line, name(prefix)),
+		return nil, uierr.New(fmt.Sprintf("%s:%d: %s is a section and holds no value of its own", path, n.Line,
+			name(prefix)),
 			"write key: value pairs under it")
 	}
 	all, err := r.pairs(path, prefix, n)

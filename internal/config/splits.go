@@ -28,14 +28,10 @@ func splits(c *Config) error {
 	d := c.Data
 	key, name := "data.validation_split", fmt.Sprintf("%q", d.ValidationSplit)
 	switch {
-	case d.ValidationSplit != "" && d.Validation > 0:
-		return bad("data.validation", d.Validation, "holds images out, and data.validation_split names a split", "give one of the two")
 	case d.ValidationSplit != "" && !filepath.IsLocal(d.ValidationSplit):
 		return bad(key, name, "leads out of data.path", "name a split inside data.path")
 	case d.ValidationSplit != "" && (d.ValidationSplit == d.Train || d.ValidationSplit == d.Test):
 		return bad(key, name, "is the training or the test split", "name another, or hold images out with data.validation: 0.1")
-	case c.Checkpoint.Best == "validation" && !d.HasValidation():
-		return bad("checkpoint.best", "validation", "is no split of this experiment", "set data.validation to a share such as 0.1, or data.validation_split to the name of a split")
 	}
 	return nil
 }

@@ -19,12 +19,14 @@ func (c *Config) what(key string) any {
 	if !ok {
 		panic("no key " + key)
 	}
-	return reflect.ValueOf(c).Elem().FieldByIndex(f.path).Interface()
+	return f.of(c).Interface()
 }
 
 // hard are texts that YAML reads as something else.
-var hard = []string{"photos #1", "/data/set #2", "a: b", "*star", "&and", "!bang", "[x", "{y", "{a: b}", `"quoted"`, "'single'",
-	"null", "~", "yes", "no", "12", "1e3", "0x10", "- dash", "? q", "%p", "@at", "`tick`", "|", ">", "a\tb", " before", "after ", "a\nb", "<<", ",", "2024-01-02", "ä ü", ""}
+var hard = []string{"photos #1", "/data/set #2", "a: b", "*star", "&and", "!bang", "[x", "{y", "{a: b}", `"quoted"`,
+	"'single'",
+	"null", "~", "yes", "no", "12", "1e3", "0x10", "- dash", "? q", "%p", "@at", "`tick`", "|", ">", "a\tb",
+	" before", "after ", "a\nb", "<<", ",", "2024-01-02", "ä ü", ""}
 
 // TestTextsAreLiteral: whatever a key for texts gets by --set, by the
 // environment or by an expansion is that text.
@@ -44,7 +46,8 @@ func TestTextsAreLiteral(t *testing.T) {
 			continue
 		}
 		t.Setenv("WHERE", s)
-		for _, text := range []string{"data:\n  kind: shapes\n  path: ${WHERE}\n", `data: {kind: shapes, path: "${WHERE}"}`} {
+		for _, text := range []string{"data:\n  kind: shapes\n  path: ${WHERE}\n",
+			`data: {kind: shapes, path: "${WHERE}"}`} {
 			r, err = Load(write(t, text), nil)
 			if err != nil || r.Data.Path != s {
 				t.Errorf("%s with WHERE=%q gives %q, %v", text, s, r.Data.Path, err)
@@ -69,16 +72,26 @@ func TestSet(t *testing.T) {
 		set  string
 		want any // nil: refused
 	}{
-		{"train.steps=10", 10}, {"train.steps= 10 ", 10}, {"train.steps=3.0", 3}, {"train.steps=1e2", 100}, {"train.steps=${N}", 7}, {"train.steps=${NONE:-5}", 5},
-		{"train.steps=1.5", nil}, {"train.steps=10 # ten", nil}, {`train.steps="10"`, nil}, {"train.steps=", nil}, {"train.steps=[1]", nil}, {"train.steps=null", nil},
-		{"train.steps=1e30", nil}, {"train.seed=9223372036854775807", int64(9223372036854775807)}, {"train.seed=9223372036854775808", nil}, {"train.seed=1e300", nil},
-		{"optimizer.lr=1e-4", 1e-4}, {"optimizer.lr=1", 1.0}, {"optimizer.lr=.nan", nil}, {"optimizer.lr=.inf", nil}, {"optimizer.lr=1e400", nil},
-		{"estimator.antithetic=yes", true}, {"estimator.antithetic=Off", false}, {"estimator.antithetic=TRUE", true}, {"estimator.antithetic=1", nil},
-		{"data.classes=[cat, dog]", []string{"cat", "dog"}}, {"data.classes=cat", []string{"cat"}}, {"data.classes=photos #1", []string{"photos #1"}},
-		{"data.classes=[01, yes]", []string{"01", "yes"}}, {`data.classes=["a, b", 'c: d']`, []string{"a, b", "c: d"}}, {"data.classes=- a\n- b", []string{"a", "b"}},
-		{"data.classes=", []string{}}, {"data.classes=null", []string{}}, {"data.classes=[a", nil}, {"data.classes=[a, ~]", nil}, {"data.classes=[[a]]", nil},
-		{"data.classes=[a]\n---\n[b]", nil}, {"data.classes=${LIST}", []string{"a", "b"}}, {"data.classes=${DEEP}", []string{"${N}"}},
-		{"data.mean=0.5", []float32{0.5}}, {"data.mean=[0.5, 1]", []float32{0.5, 1}}, {"data.mean=[0.5, x]", nil}, {"data.mean=[1e300]", nil},
+		{"train.steps=10", 10}, {"train.steps= 10 ", 10}, {"train.steps=3.0", 3}, {"train.steps=1e2", 100},
+		{"train.steps=${N}", 7}, {"train.steps=${NONE:-5}", 5},
+		{"train.steps=1.5", nil}, {"train.steps=10 # ten", nil}, {`train.steps="10"`, nil}, {"train.steps=", nil},
+		{"train.steps=[1]", nil}, {"train.steps=null", nil},
+		{"train.steps=1e30", nil}, {"train.seed=9223372036854775807", int64(9223372036854775807)},
+		{"train.seed=9223372036854775808", nil}, {"train.seed=1e300", nil},
+		{"optimizer.lr=1e-4", 1e-4}, {"optimizer.lr=1", 1.0}, {"optimizer.lr=.nan", nil}, {"optimizer.lr=.inf",
+			nil}, {"optimizer.lr=1e400", nil},
+		{"estimator.antithetic=yes", true}, {"estimator.antithetic=Off", false}, {"estimator.antithetic=TRUE",
+			true}, {"estimator.antithetic=1", nil},
+		{"data.classes=[cat, dog]", []string{"cat", "dog"}}, {"data.classes=cat", []string{"cat"}},
+		{"data.classes=photos #1", []string{"photos #1"}},
+		{"data.classes=[01, yes]", []string{"01", "yes"}}, {`data.classes=["a, b", 'c: d']`, []string{"a, b",
+			"c: d"}}, {"data.classes=- a\n- b", []string{"a", "b"}},
+		{"data.classes=", []string{}}, {"data.classes=null", []string{}}, {"data.classes=[a", nil},
+		{"data.classes=[a, ~]", nil}, {"data.classes=[[a]]", nil},
+		{"data.classes=[a]\n---\n[b]", nil}, {"data.classes=${LIST}", []string{"a", "b"}}, {"data.classes=${DEEP}",
+			[]string{"${N}"}},
+		{"data.mean=0.5", []float32{0.5}}, {"data.mean=[0.5, 1, 0]", []float32{0.5, 1, 0}}, {"data.mean=[0.5, x]",
+			nil}, {"data.mean=[1e300]", nil},
 		{"prompt.mapping.given=[3, 1.0]", []int{3, 1}}, {"prompt.mapping.given=[3, 1.5]", nil},
 	} {
 		r, err := Load(write(t, "data: {kind: shapes, classes: [z]}"), []string{c.set})
@@ -136,11 +149,16 @@ func TestFileValues(t *testing.T) {
 		bomb += "  - &a" + string(rune('1'+i)) + " {<<: [" + strings.Repeat(prev+", ", 9) + prev + "]}\n"
 	}
 	for text, want := range map[string]string{
-		"train: {steps: 7}\n---\ntrain: {steps: 9}": ":2: a second document", "train: {steps: 7}\n---\n": "a second document", "a: 1\n--- {": "c.yaml",
-		`train: {steps: "5"}`: `"5" is not a whole number`, `train: {steps: "${N:-five}"}`: `"five" is not`, "train: {steps: ${N:-5}}": "c.yaml",
-		"data: {classes: [a, ~]}": "data.classes", "name: ~": "name", "optimizer: {lr: .nan}": "optimizer.lr", "optimizer: {betas: [0.9, .inf]}": "betas",
-		"train: {<<: 3}": "<< takes a map", "train: {<<: [1]}": "<< takes a map", "train: {<<: {stepz: 3}}": "no key train.stepz", "train: {\"<<\": {steps: 3}}": "no key train.<<",
-		"train: &t\n  <<: *t": "merges", bomb: "merges", "[a]: 1": "no key", "train: {steps: !x 3}": "train.steps", "train: {<<: {steps: 1}, <<: {seed: 1}}": "given twice",
+		"train: {steps: 7}\n---\ntrain: {steps: 9}": ":2: a second document",
+		"train: {steps: 7}\n---\n":                  "a second document", "a: 1\n--- {": "c.yaml",
+		`train: {steps: "5"}`: `"5" is not a whole number`, `train: {steps: "${N:-five}"}`: `"five" is not`,
+		"train: {steps: ${N:-5}}": "c.yaml",
+		"data: {classes: [a, ~]}": "data.classes", "name: ~": "name", "optimizer: {lr: .nan}": "optimizer.lr",
+		"optimizer: {betas: [0.9, .inf]}": "betas",
+		"train: {<<: 3}":                  "<< takes a map", "train: {<<: [1]}": "<< takes a map",
+		"train: {<<: {stepz: 3}}": "no key train.stepz", "train: {\"<<\": {steps: 3}}": "no key train.<<",
+		"train: &t\n  <<: *t": "merges", bomb: "merges", "[a]: 1": "no key", "train: {steps: !x 3}": "train.steps",
+		"train: {<<: {steps: 1}, <<: {seed: 1}}": "given twice",
 	} {
 		_, err := Load(write(t, text), []string{"data.kind=shapes"})
 		if e, ok := uierr.As(err); !ok || e.Hint == "" || !strings.Contains(e.What, want) {
@@ -152,7 +170,8 @@ func TestFileValues(t *testing.T) {
 // TestNullReplaces: a list that a file leaves empty is empty, whatever it extends.
 func TestNullReplaces(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"base.yaml": "data: {kind: shapes, classes: [a]}", "c.yaml": "extends: base.yaml\ndata: {classes: }"} {
+	for name, text := range map[string]string{"base.yaml": "data: {kind: shapes, classes: [a]}",
+		"c.yaml": "extends: base.yaml\ndata: {classes: }"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +183,8 @@ func TestNullReplaces(t *testing.T) {
 
 // TestNames: a name is the name of a folder under runs/ and no way out of it.
 func TestNames(t *testing.T) {
-	for _, n := range []string{"../../evil", "..", ".", "/tmp/evil", "a/b", `a\b`, `..\x`, "C:x", "-rf", "a\nb", "a\x00", "a\x1b[2J", "con", "NUL.txt", "Com1", "x.", "x ", "a\xffb"} {
+	for _, n := range []string{"../../evil", "..", ".", "/tmp/evil", "a/b", `a\b`, `..\x`, "C:x", "-rf", "a\nb",
+		"a\x00", "a\x1b[2J", "con", "NUL.txt", "Com1", "x.", "x ", "a\xffb"} {
 		_, err := Load(write(t, "data: {kind: shapes}"), []string{"name=" + n})
 		if e, ok := uierr.As(err); !ok || e.Hint == "" || !strings.HasPrefix(e.What, "name: ") {
 			t.Errorf("name %q: %v", n, err)
@@ -187,7 +207,8 @@ func TestNames(t *testing.T) {
 // TestStrays: a variable that is nearly a key's is told of, one that has a use
 // is not.
 func TestStrays(t *testing.T) {
-	for _, v := range []string{"FLOPS_SHARED", "FLOPS_TEST_ANYTHING", "FLOPS_OWN", "FLOPS_TOKEN", "FLOPSY", "FLOPS_TRAIN_SEED"} {
+	for _, v := range []string{"FLOPS_SHARED", "FLOPS_TEST_ANYTHING", "FLOPS_OWN", "FLOPS_TOKEN", "FLOPSY",
+		"FLOPS_TRAIN_SEED"} {
 		t.Setenv(v, "1")
 	}
 	t.Setenv("FLOPS_TRAIN_STEP", "10")
@@ -197,7 +218,8 @@ func TestStrays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"FLOPS_DEVICE sets no key; did you mean FLOPS_TRAIN_DEVICE?", "FLOPS_QQQQQQQQQQQQ sets no key; it is ignored",
+	want := []string{"FLOPS_DEVICE sets no key; did you mean FLOPS_TRAIN_DEVICE?",
+		"FLOPS_QQQQQQQQQQQQ sets no key; it is ignored",
 		"FLOPS_TRAIN_STEP sets no key; did you mean FLOPS_TRAIN_STEPS?"}
 	if !slices.Equal(r.Warnings, want) {
 		t.Errorf("%q", r.Warnings)
@@ -215,7 +237,9 @@ func TestVariablesAreDeclared(t *testing.T) {
 			}
 			return err
 		}
-		if !slices.Contains([]string{".go", ".sh", ".py", ".yaml"}, filepath.Ext(path)) || filepath.Dir(path) == "../../internal/config" || strings.HasSuffix(path, ".yaml") && strings.Contains(path, "runs") {
+		if !slices.Contains([]string{".go", ".sh", ".py", ".yaml"},
+			filepath.Ext(path)) || filepath.Dir(path) == "../../internal/config" || strings.HasSuffix(path,
+			".yaml") && strings.Contains(path, "runs") {
 			return nil
 		}
 		raw, err := os.ReadFile(path)
@@ -233,15 +257,19 @@ func TestVariablesAreDeclared(t *testing.T) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, s := range []string{"train: {steps: 1}", "data: {kind: shapes}\nsites: {kinds: [query]}", "a: &x [*x]", "train: {steps: 1e400}", "{", "extends: x", "- 1\n- 2",
-		"train: {steps: 1}\n---\ntrain: {steps: 2}", "---\n...\n---\n", "train: {<<: {steps: 3}}", "train: &t\n  <<: [*t, *t]", "<<: [{train: {steps: 1}}]",
-		"data: &a {classes: [&b x, *b]}\ntrain: {<<: *a}", "? [a]\n: b", "*a : b", "train: {steps: \"${N:-5}\"}", "name: !!binary aGk=", "data: {classes: [a, ~, [b]]}"} {
+	for _, s := range []string{"train: {steps: 1}", "data: {kind: shapes}\nsites: {kinds: [query]}", "a: &x [*x]",
+		"train: {steps: 1e400}", "{", "extends: x", "- 1\n- 2",
+		"train: {steps: 1}\n---\ntrain: {steps: 2}", "---\n...\n---\n", "train: {<<: {steps: 3}}",
+		"train: &t\n  <<: [*t, *t]", "<<: [{train: {steps: 1}}]",
+		"data: &a {classes: [&b x, *b]}\ntrain: {<<: *a}", "? [a]\n: b", "*a : b", "train: {steps: \"${N:-5}\"}",
+		"name: !!binary aGk=", "data: {classes: [a, ~, [b]]}"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := newReader().parse("f.yaml", []byte(text))
 		if err != nil {
-			if e, ok := uierr.As(err); !ok || e.What == "" || e.Hint == "" || bytes.ContainsAny([]byte(e.What), "\x00") && !strings.ContainsRune(text, 0) {
+			if e, ok := uierr.As(err); !ok || e.What == "" || e.Hint == "" || bytes.ContainsAny([]byte(e.What),
+				"\x00") && !strings.ContainsRune(text, 0) {
 				t.Fatalf("%q: no mistake with a hint: %v", text, err)
 			}
 			return

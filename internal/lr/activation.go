@@ -10,7 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-func init() { Register("activation", newActivation) }
+func init() { Register("activation", newActivation, "per_site", "joint", "random_site") }
 
 // activation perturbs the outputs of linear maps (DESIGN 3.1). Schedules:
 // per_site makes one site noisy at a time, random_site one site drawn per step
@@ -25,14 +25,6 @@ type activation struct {
 }
 
 func newActivation(m query.Model, o Options) (Estimator, error) {
-	if o.Schedule == "" {
-		o.Schedule = "per_site"
-	}
-	switch o.Schedule {
-	case "per_site", "joint", "random_site":
-	default:
-		return nil, uierr.New(fmt.Sprintf("estimator.schedule: the activation estimator has no schedule %q", o.Schedule), "use per_site, joint or random_site")
-	}
 	if len(o.Sites) == 0 {
 		return nil, uierr.New("sites: no site is trained", "name blocks and kinds, or set sites.classifier: true")
 	}

@@ -3,7 +3,9 @@ package lr
 import (
 	"context"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
@@ -85,31 +87,58 @@ func QueryFLOPs(m query.Model, p query.Perturbation) int64 {
 	return m.Sites()[p.Sites[0]].FLOPs
 }
 
-// builders is the registry: one file and one line per estimator.
-var builders = map[string]func(m query.Model, o Options) (Estimator, error){}
+// registration is an estimator as config knows it.
+type registration struct {
+	build     func(m query.Model, o Options) (Estimator, error)
+	schedules []string
+}
 
-// Register adds an estimator under a name; call it from init.
-func Register(name string, build func(m query.Model, o Options) (Estimator, error)) {
-	builders[name] = build
+// registry holds every estimator: one file and one line each.
+var registry = map[string]registration{}
+
+// Register adds an estimator under a name, with the schedules that it knows, the
+// default one first; none where it has no choice of them. Call it from init.
+// Options.Schedule is one of them when build is called.
+func Register(name string, build func(m query.Model, o Options) (Estimator, error), schedules ...string) {
+	registry[name] = registration{build, schedules}
 }
 
 // Names lists the registered estimators.
-func Names() []string {
-	var n []string
-	for k := range builders {
-		n = append(n, k)
+func Names() []string { return slices.Sorted(maps.Keys(registry)) }
+
+// Schedules lists the values of estimator.schedule that an estimator knows, the
+// default one first.
+func Schedules(name string) []string { return registry[name].schedules }
+
+// AllSchedules lists those of every estimator.
+func AllSchedules() []string {
+	var out []string
+	for _, n := range Names() {
+		for _, s := range Schedules(n) {
+			if !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
 	}
-	sort.Strings(n)
-	return n
+	return out
 }
 
 // New makes an estimator for a model.
 func New(name string, m query.Model, o Options) (Estimator, error) {
-	b, ok := builders[name]
-	if !ok {
+	r, ok := registry[name]
+	switch {
+	case !ok:
 		return nil, uierr.New(fmt.Sprintf("estimator.name: no estimator %q", name), fmt.Sprintf("known: %v", Names()))
+	case o.Schedule == "" && len(r.schedules) > 0:
+		o.Schedule = r.schedules[0]
+	case o.Schedule != "" && !slices.Contains(r.schedules, o.Schedule):
+		hint := "leave estimator.schedule out"
+		if len(r.schedules) > 0 {
+			hint = "use " + strings.Join(r.schedules, ", ")
+		}
+		return nil, uierr.New(fmt.Sprintf("estimator.schedule: the %s estimator has no schedule %q", name, o.Schedule), hint)
 	}
-	return b(m, o)
+	return r.build(m, o)
 }
 
 // workspace is the memory that an estimator uses again at every step, so that

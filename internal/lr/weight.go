@@ -2,13 +2,12 @@ package lr
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-func init() { Register("weight", newWeight) }
+func init() { Register("weight", newWeight, "all", "tensor") }
 
 // weight perturbs parameters with directions that the images share (DESIGN 3.2;
 // SPSA, Spall 1992; MeZO, Malladi et al. 2023). Image i takes part in the first
@@ -20,12 +19,6 @@ type weight struct {
 }
 
 func newWeight(_ query.Model, o Options) (Estimator, error) {
-	if o.Schedule == "" {
-		o.Schedule = "all"
-	}
-	if o.Schedule != "all" && o.Schedule != "tensor" {
-		return nil, uierr.New(fmt.Sprintf("estimator.schedule: the weight estimator has no schedule %q", o.Schedule), "use all or tensor")
-	}
 	if len(o.Params) == 0 {
 		return nil, uierr.New("sites: no parameter is trained", "name blocks and kinds, or a prompt")
 	}

@@ -1,0 +1,51 @@
+package config
+
+import (
+	_ "embed"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"reflect"
+	"strings"
+	"sync"
+)
+
+// source is where the keys are explained: the comment beside each field is its
+// only documentation, for readers of the code and for users alike.
+//
+//go:embed config.go
+var source string
+
+// Doc is what a key means, from the comment beside its field.
+func Doc(key string) string { return docs()[key] }
+
+// docs reads the comments of the structs.
+var docs = sync.OnceValue(func() map[string]string {
+	out := map[string]string{}
+	f, err := parser.ParseFile(token.NewFileSet(), "config.go", source, parser.ParseComments)
+	if err != nil {
+		return out // a build with a broken config.go does not exist
+	}
+	structs := map[string]*ast.StructType{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if t, ok := n.(*ast.TypeSpec); ok {
+			if s, ok := t.Type.(*ast.StructType); ok {
+				structs[t.Name.Name] = s
+			}
+		}
+		return true
+	})
+	var walk func(s *ast.StructType, prefix string)
+	walk = func(s *ast.StructType, prefix string) {
+		for _, fd := range s.Fields.List {
+			key := prefix + reflect.StructTag(strings.Trim(fd.Tag.Value, "`")).Get("yaml")
+			if id, ok := fd.Type.(*ast.Ident); ok && structs[id.Name] != nil {
+				walk(structs[id.Name], key+".")
+				continue
+			}
+			out[key] = strings.TrimSpace(fd.Comment.Text())
+		}
+	}
+	walk(structs["Config"], "")
+	return out
+})

@@ -1,0 +1,107 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// form is how the text of a key must look. Patterns are of the kind that JSON
+// Schema and Go both read.
+type form struct {
+	has     []string // every one of these matches,
+	hasNot  string   // and this one, where there is one, does not
+	bare    []string // JSON types that do without quotes, too
+	private bool     // not shown in messages
+	why     string
+	hint    string
+	check   func(string) error // what no pattern can say
+}
+
+var forms = map[string]form{
+	"name": {hasNot: notName, bare: []string{"number", "boolean"}, why: "names no folder under runs/",
+		hint: "use a plain name such as my-run; --output names any folder for a run"},
+	"sites.blocks": {has: []string{`^(|all|none|last-[0-9]{1,9}| *[0-9]{1,9} *(, *[0-9]{1,9} *)*)$`},
+		bare: []string{"integer"}, why: "names no blocks",
+		hint: `use all, none, last-N, or numbers from 0 such as "3,4,5"`},
+	"model.timeout": {has: []string{`^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`, `[1-9]`},
+		why:  "is no duration",
+		hint: "write a number and a unit, such as 30s or 2m", check: duration},
+	"model.url": {has: []string{`^(|[hH][tT][tT][pP][sS]?://(` + host + `(:[0-9]*)?|:[0-9]+)(/[^?#\s%]*)?)$`},
+		private: true, why: "is no address of a server",
+		hint:  "give scheme://host:port, as in http://127.0.0.1:8000; a token goes into model.token_env or model.token_file",
+		check: func(s string) error { _, err := url.Parse(s); return err }},
+	"train.device": {has: []string{`^(auto|cpu|cuda(:[0-9]{1,4})?)$`}, why: "is no device",
+		hint: "use auto, cpu, cuda or cuda:1"},
+}
+
+// notName is what no name of a run holds, as it names a folder under runs/ on
+// every system: separators, control characters, what begins with a dash (a flag
+// to other commands), . and .., ends that Windows drops, and its device names.
+const notName = `[/\\:\x00-\x1f\x7f-\x9f` + "\uFFFD" + `]|^-|^\.\.?$|[. ]$` +
+	`|^([cC][oO][nN]|[pP][rR][nN]|[aA][uU][xX]|[nN][uU][lL]|([cC][oO][mM]|[lL][pP][tT])[1-9])(\.|$)`
+
+// host is a name or an address in an URL, without a user.
+const host = `(\[[0-9a-fA-F:.]+\]|[^/?#@\s%:\[\]]+)`
+
+func duration(s string) error {
+	d, err := time.ParseDuration(s)
+	if err == nil && d <= 0 {
+		err = fmt.Errorf("config: %v is no time to wait", d)
+	}
+	return err
+}
+
+// holds says whether a text has the form.
+func (f form) holds(s string) bool {
+	for _, p := range f.has {
+		if !pattern(p).MatchString(s) {
+			return false
+		}
+	}
+	return (f.hasNot == "" || !pattern(f.hasNot).MatchString(s)) && (f.check == nil || f.check(s) == nil)
+}
+
+// pattern compiles a pattern once.
+var pattern = func() func(string) *regexp.Regexp {
+	known := map[string]*regexp.Regexp{}
+	for _, f := range forms {
+		for _, p := range append(f.has, f.hasNot) {
+			known[p] = regexp.MustCompile(p)
+		}
+	}
+	return func(p string) *regexp.Regexp { return known[p] }
+}()
+
+// texts checks the form of every text that has one.
+func texts(c *Config) error {
+	for _, f := range fields {
+		w, ok := forms[f.key]
+		if !ok {
+			continue
+		}
+		s := f.of(c).String()
+		switch {
+		case w.holds(s):
+		case w.private:
+			return uierr.New(fmt.Sprintf("%s: %s", f.key, w.why), w.hint)
+		default:
+			return bad(f.key, fmt.Sprintf("%q", s), w.why, w.hint)
+		}
+	}
+	return nil
+}
+
+// nameOf is the name that an experiment has from its file.
+func nameOf(path string) string {
+	n := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	if n == "" || !forms["name"].holds(n) {
+		return "run"
+	}
+	return n
+}

@@ -1,0 +1,4 @@
+package lr
+
+// Forget takes an estimator out of the registry again.
+func Forget(name string) { delete(registry, name) }
