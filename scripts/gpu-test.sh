@@ -52,7 +52,10 @@ if .build/gpu/probe cuda >.build/gpu/probe.out 2>&1; then
 else
 	says probe.out 2 '^flops: hint: ' .build/gpu/probe cuda
 	says probe.out 2 '^flops: error: train.device: cuda: no CUDA device found' .build/gpu/probe cuda
-	says train.out 2 '^flops: error: device cuda: ' .build/gpu/flops train --config configs/demo.yaml --smoke --device cuda --output .build/gpu/run
+	for command in "train --config configs/demo.yaml --smoke --output .build/gpu/run" "eval --model x --data internal" "predict --model x x.png" \
+		"embed --model x --data internal --output x.npy" "serve --model x" "bench"; do
+		says no-device.out 2 '^flops: error: device cuda: no CUDA device found' .build/gpu/flops $command --device cuda
+	done
 	says bench.out 2 '^flops: hint: ' .build/gpu/flops bench --device cuda
 	says auto.out 0 '^engine *cpu' .build/gpu/flops train --config configs/demo.yaml --smoke --device auto --output .build/gpu/run-auto
 fi

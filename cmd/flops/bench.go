@@ -8,6 +8,8 @@ import (
 	"runtime/pprof"
 
 	"github.com/flops-vit/flops/internal/bench"
+	"github.com/flops-vit/flops/internal/device"
+	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
@@ -34,6 +36,12 @@ steps after one that is not counted.
 				return err
 			}
 			defer stop()
+			if o.Device, err = device.Settle(o.Device); err != nil {
+				return err
+			}
+			if o.Mode == "gemm" && o.Device != device.CPU {
+				return uierr.New("--device "+o.Device+": --mode gemm times the processor's matrix products alone", "leave out --device")
+			}
 			w := c.OutOrStdout()
 			if o.Threads <= 0 {
 				o.Threads = runtime.GOMAXPROCS(0)
@@ -52,7 +60,7 @@ steps after one that is not counted.
 			if err != nil {
 				return err
 			}
-			if peak && o.Device == "cpu" {
+			if peak && o.Device == device.CPU {
 				r.AgainstPeak(bench.Peak(o.Threads))
 			}
 			if asJSON {
@@ -75,7 +83,7 @@ steps after one that is not counted.
 	f.IntVar(&o.Tune, "tune", 1, "lr: blocks that are perturbed, from the last")
 	f.IntVar(&o.Threads, "threads", 0, "workers, 0: every core")
 	f.IntVar(&o.Steps, "steps", 3, "timed steps")
-	f.StringVar(&o.Device, "device", "cpu", "cpu, cuda or cuda:1")
+	addDevice(c, &o.Device, device.CPU)
 	f.StringVar(&o.Precision, "precision", "fp32", "of matrix products on a GPU: fp32, tf32 or bf16")
 	f.BoolVar(&asJSON, "json", false, "print one JSON line")
 	f.BoolVar(&peak, "peak", true, "also measure a large matrix product, as the machine's limit")

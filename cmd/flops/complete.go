@@ -7,11 +7,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// completeConfig lets a shell complete --config with YAML files, --set with
-// keys and their values, and --device.
+// completeConfig lets a shell complete --config with YAML files and --set with
+// keys and their values.
 func completeConfig(c *cobra.Command) {
 	must(c.MarkFlagFilename("config", "yaml", "yml"))
-	must(c.RegisterFlagCompletionFunc("device", cobra.FixedCompletions([]string{"auto", "cpu", "cuda", "cuda:1"}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("set", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return completeSet(typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}))

@@ -9,11 +9,9 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
-	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
-	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -48,7 +46,7 @@ experiment, fixed orthogonal vectors that a seed and the class's name decide.`,
   flops embed --texts --config configs/shapes-align.yaml
   flops embed --texts --classes cat,dog --width 16 --output classes.safetensors`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := f.make(c.Context())
+			s, err := f.make(c.Context(), warner(c))
 			if err != nil {
 				return err
 			}
@@ -75,10 +73,12 @@ experiment, fixed orthogonal vectors that a seed and the class's name decide.`,
 
 // make is the embeddings that the flags ask for; a name for the output that no
 // format has is told before they are computed.
-func (f *embedFlags) make(ctx context.Context) (*embed.Set, error) {
-	cfg := config.Default()
+func (f *embedFlags) make(ctx context.Context, warn func(string)) (*embed.Set, error) {
+	cfg, err := onDevice(f.device)
+	if err != nil {
+		return nil, err
+	}
 	if f.path != "" {
-		var err error
 		if cfg, err = f.load(); err != nil {
 			return nil, err
 		}
@@ -98,7 +98,7 @@ func (f *embedFlags) make(ctx context.Context) (*embed.Set, error) {
 	if f.texts {
 		return f.makeTexts(cfg)
 	}
-	return f.images(ctx, cfg)
+	return f.images(ctx, cfg, warn)
 }
 
 func (f *embedFlags) makeTexts(cfg config.Config) (*embed.Set, error) {
@@ -134,7 +134,7 @@ func (f *embedFlags) makeTexts(cfg config.Config) (*embed.Set, error) {
 }
 
 // images is what a model makes of the images of a split.
-func (f *embedFlags) images(ctx context.Context, cfg config.Config) (*embed.Set, error) {
+func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(string)) (*embed.Set, error) {
 	split := f.split
 	switch {
 	case f.folder != "":
@@ -156,20 +156,21 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config) (*embed.Set,
 		return nil, err
 	}
 	defer ds.Close()
-	l, err := train.LoadLocal(f.model, nil, 0, 0)
+	m, err := train.OpenNetwork(f.model, cfg, warn)
 	if err != nil {
 		return nil, err
 	}
+	defer m.Close()
 	projection := f.layer == "projection"
 	switch f.layer {
 	case "cls", "projection":
 	case "auto":
-		projection = l.IsProjection()
+		projection = m.Local.IsProjection()
 	default:
 		return nil, uierr.New(fmt.Sprintf("--layer: no layer %q", f.layer), "use auto, cls or projection")
 	}
 	cfg.Data.Augment = nil
-	t, err := l.Transform(cfg.Data)
+	t, err := m.Transform(cfg.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -178,17 +179,11 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config) (*embed.Set,
 		return nil, err
 	}
 	defer loader.Close()
-	ce, err := objective.New("cross_entropy")
-	if err != nil {
-		return nil, err
-	}
-	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: cfg.Train.Threads, Loss: ce})
-	defer m.Close()
-	return embedAll(ctx, m, ds, loader.Sequential(f.batch), projection)
+	return embedAll(ctx, m.Model, ds, loader.Sequential(f.batch), projection)
 }
 
 // embedAll runs a dataset through a model and keeps one layer's outputs.
-func embedAll(ctx context.Context, m *vit.Model, ds data.Dataset, batches iter.Seq2[*query.Batch, error], projection bool) (*embed.Set, error) {
+func embedAll(ctx context.Context, m query.Model, ds data.Dataset, batches iter.Seq2[*query.Batch, error], projection bool) (*embed.Set, error) {
 	s := &embed.Set{}
 	for b, err := range batches {
 		if err != nil {

@@ -40,7 +40,11 @@ for each image, as its run's config.yaml or --config says.`,
   flops eval --config configs/cifar5.yaml --checkpoint runs/cifar5/checkpoints/step-75
   flops eval --checkpoint runs/cifar5/checkpoints/best --split validation`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, part := config.Default(), data.Test
+			part := data.Test
+			cfg, err := onDevice(f.device)
+			if err != nil {
+				return err
+			}
 			if f.path == "" && model == "" && folder == "" && ckpt != "" {
 				f.path = train.ConfigAround(ckpt)
 			}
@@ -49,7 +53,6 @@ for each image, as its run's config.yaml or --config says.`,
 				if part = split; !slices.Contains(parts, part) {
 					return uierr.New(fmt.Sprintf("--split: an experiment has no split %q", split), "use "+strings.Join(parts, ", "))
 				}
-				var err error
 				if cfg, err = f.load(); err != nil {
 					return err
 				}
@@ -60,7 +63,6 @@ for each image, as its run's config.yaml or --config says.`,
 				return uierr.New("eval needs a model and images", "give --model DIR --data DIR, or --config FILE --checkpoint DIR")
 			default:
 				cfg.Model.Path, cfg.Data.Path, cfg.Data.Kind = model, folder, "folder"
-				var err error
 				if cfg.Data.Path, cfg.Data.Test, err = splitFolder(folder, split); err != nil {
 					return err
 				}

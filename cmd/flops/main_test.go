@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"flops": func() { os.Exit(run()) }})
+	testscript.Main(m, map[string]func(){"flops": func() { stubDevice(); os.Exit(run()) }})
 }
 
 // TestScripts runs the commands as a user would: each file of testdata/script

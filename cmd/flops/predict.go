@@ -31,7 +31,7 @@ type guess struct {
 }
 
 func predictCmd() *cobra.Command {
-	var model string
+	var model, spec string
 	var asJSON bool
 	var top int
 	c := &cobra.Command{
@@ -47,7 +47,11 @@ be read is told of after the others, and the status is then 2.`,
 			if top < 1 {
 				return uierr.New(fmt.Sprintf("--top %d: so many classes cannot be printed", top), "give a number of 1 or more")
 			}
-			t, err := train.OpenTrained(c.Context(), model, config.Default(), warner(c))
+			cfg, err := onDevice(spec)
+			if err != nil {
+				return err
+			}
+			t, err := train.OpenTrained(c.Context(), model, cfg, warner(c))
 			if err != nil {
 				return err
 			}
@@ -56,6 +60,7 @@ be read is told of after the others, and the status is then 2.`,
 		},
 	}
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
+	addDevice(c, &spec, "auto")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per image and line")
 	c.Flags().IntVar(&top, "top", 3, "classes to print")
 	return c

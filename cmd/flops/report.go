@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/train"
@@ -188,9 +188,7 @@ func hardest(ctx context.Context, c config.Config, dir string, limit int) ([]rep
 	if c.Model.Kind != "local" {
 		return nil, fmt.Errorf("a %s model is not asked for a page", c.Model.Kind)
 	}
-	if strings.HasPrefix(c.Train.Device, "cuda") {
-		c.Train.Device = "cpu"
-	}
+	c.Train.Device = device.CPU // a page is made anywhere
 	x, err := train.Open(c, func(string) {})
 	if err != nil {
 		return nil, err

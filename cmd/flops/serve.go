@@ -15,7 +15,7 @@ import (
 )
 
 func serveCmd() *cobra.Command {
-	var model, addr, name string
+	var model, addr, name, spec string
 	var threads int
 	c := &cobra.Command{
 		Use: "serve --model DIR", Short: "Answer a model by the Open Inference Protocol", Args: cobra.NoArgs,
@@ -32,9 +32,12 @@ to the task's classes.`,
 			if model == "" {
 				return uierr.New("serve needs a model", "give --model DIR: a folder in Hugging Face layout, or a checkpoint")
 			}
+			cfg, err := onDevice(spec)
+			if err != nil {
+				return err
+			}
 			ctx, stop := signal.NotifyContext(c.Context(), stopSignals()...)
 			defer stop()
-			cfg := config.Default()
 			cfg.Train.Threads = threads
 			t, err := train.OpenTrained(ctx, model, cfg, warner(c))
 			if err != nil {
@@ -56,7 +59,8 @@ to the task's classes.`,
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&addr, "addr", "127.0.0.1:8000", "address to listen at; port 0 picks a free one")
 	c.Flags().StringVar(&name, "name", "vit", "the model's name on the server")
-	c.Flags().IntVar(&threads, "threads", 0, "workers, 0: every core")
+	c.Flags().IntVar(&threads, "threads", 0, "workers of the processor, 0: every core")
+	addDevice(c, &spec, "auto")
 	return c
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/train"
@@ -31,7 +30,7 @@ func (f *configFlags) add(c *cobra.Command) {
 	f.warn = warner(c)
 	c.Flags().StringVarP(&f.path, "config", "c", "", "YAML experiment")
 	c.Flags().StringArrayVar(&f.sets, "set", nil, "override a key, such as train.steps=10; may be repeated")
-	c.Flags().StringVar(&f.device, "device", "", "auto, cpu, cuda or cuda:1")
+	addDevice(c, &f.device, "")
 	c.Flags().BoolVar(&f.smoke, "smoke", false, "shrink the experiment to seconds")
 	completeConfig(c)
 }
@@ -56,20 +55,6 @@ func (f *configFlags) load() (config.Config, error) {
 		config.Smoke(&r.Config)
 	}
 	return r.Config, checkDevice(&r.Config)
-}
-
-// checkDevice refuses CUDA where there is none and settles what auto means.
-func checkDevice(c *config.Config) error {
-	ok, why := cuda.Available()
-	switch {
-	case strings.HasPrefix(c.Train.Device, "cuda") && !ok:
-		return uierr.New(fmt.Sprintf("device %s: %s", c.Train.Device, why), "use --device cpu, or a build by 'make build-gpu' on a machine with an NVIDIA driver")
-	case c.Train.Device == "auto" && ok:
-		c.Train.Device = "cuda"
-	case c.Train.Device == "auto":
-		c.Train.Device = "cpu"
-	}
-	return nil
 }
 
 func trainCmd() *cobra.Command {
@@ -225,7 +210,7 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	} else if x.Local != nil && x.Local.NewHead && c.Model.Path != "" {
 		fmt.Fprintln(w, "classifier new: the data's classes are not the model's")
 	}
-	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", c.Train.Device, kernel.Describe(), train.Threads(c))
+	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", x.Model.Device(), kernel.Describe(), train.Threads(c))
 	fmt.Fprintf(w, "run folder %s\n", dir)
 }
 

@@ -8,10 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"strings"
 	"time"
 
-	"github.com/flops-vit/flops/internal/cuda"
+	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/noise"
@@ -31,7 +30,7 @@ type Options struct {
 	Tune      int    // lr: last blocks whose query, key, value and attn_out are perturbed
 	Threads   int    // 0: every core
 	Steps     int    // timed steps; the median counts
-	Device    string // cpu, cuda or cuda:1; empty: cpu
+	Device    string // a setting of internal/device
 	Precision string // of matrix products on a GPU
 }
 
@@ -77,8 +76,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	defer r.m.Close()
 	res := &Result{Mode: o.Mode, Kernel: kernel.Describe(), Threads: o.Threads}
-	if strings.HasPrefix(o.Device, "cuda") {
-		res.Kernel = o.Device
+	if d := r.m.Device(); d != device.CPU {
+		res.Kernel = d
 	}
 	var times []float64
 	for i := 0; i <= o.Steps; i++ { // the first builds graphs and packs weights
@@ -105,7 +104,8 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		return nil, uierr.Wrap(err, err.Error(), "check --dim, --heads, --image and --patch")
 	}
 	w.Init(func(dst []float32, tensor int) { fill(dst, noise.Init, uint32(tensor)) })
-	src, err := noise.New("gaussian", "none", 1)
+	directions := &device.Noise{Kind: "gaussian", QMC: "none", Seed: 1}
+	src, err := directions.Source()
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,9 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		b.Labels[i], b.Index[i] = int32(i%o.Arch.Classes), int32(i)
 	}
 	r := &runner{batch: b}
-	if r.m, err = engine(o, vit.NewNet(w), src, loss); err != nil {
+	r.m, err = device.Open(o.Device, vit.NewNet(w), device.Options{Threads: o.Threads, Loss: loss, Mask: true, Precision: o.Precision,
+		Noise: directions})
+	if err != nil {
 		return nil, err
 	}
 	switch o.Mode {
@@ -228,16 +230,4 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 		return q, flops + res.FLOPs, nil
 	}
 	return nil
-}
-
-// engine puts the network on the CPU or a GPU.
-func engine(o Options, n *vit.Net, src noise.Source, loss objective.Objective) (query.Differentiable, error) {
-	if !strings.HasPrefix(o.Device, "cuda") {
-		return vit.NewModel(n, vit.Options{Threads: o.Threads, Noise: src, Loss: loss, Mask: true}), nil
-	}
-	dirs, err := cuda.NoiseOf("gaussian", "none", 1)
-	if err != nil {
-		return nil, err
-	}
-	return cuda.Open(o.Device, n, cuda.Options{Noise: dirs, Loss: loss, Mask: true, Precision: cuda.Precision(o.Precision)})
 }

@@ -12,7 +12,7 @@ import (
 var small = vit.Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512, Classes: 5, Eps: 1e-12}
 
 func options(mode string, threads int) Options {
-	return Options{Mode: mode, Arch: small, Batch: 64, Queries: 20, Tune: 1, Threads: threads, Steps: 1}
+	return Options{Mode: mode, Arch: small, Batch: 64, Queries: 20, Tune: 1, Threads: threads, Steps: 1, Device: "cpu"}
 }
 
 // benchmark times steps after one that builds the graphs, and reports queries

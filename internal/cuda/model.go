@@ -31,6 +31,7 @@ type Model struct {
 	net   *vit.Net
 	opt   Options
 	note  string
+	spec  string // setting that named the device, where Open was told one
 	stale []bool // per parameter: the device's copy is old
 
 	arena *Arena
@@ -78,8 +79,15 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 // Note says in one line what the device does without, or "".
 func (m *Model) Note() string { return m.note }
 
-// Device is the name of the device and what computes its matrix products.
-func (m *Model) Device() string { return m.dev.Name() + " with " + m.dev.Engine() }
+// Device is the setting that named the device, the device's own name and what
+// computes its matrix products.
+func (m *Model) Device() string {
+	what := m.dev.Name() + " with " + m.dev.Engine()
+	if m.spec == "" {
+		return what
+	}
+	return m.spec + ", " + what
+}
 
 // Params lists the parameters.
 func (m *Model) Params() []*query.Param { return m.net.Params() }

@@ -6,7 +6,7 @@ import "github.com/flops-vit/flops/internal/vit"
 // error of a build without CUDA, of a machine without a device and of a device
 // that does not exist is an *uierr.Error.
 func Open(spec string, n *vit.Net, opt Options) (*Model, error) {
-	d, err := OpenDriver(spec)
+	d, err := openDriver(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -15,5 +15,9 @@ func Open(spec string, n *vit.Net, opt Options) (*Model, error) {
 		d.Close() // the error of NewModel says more
 		return nil, err
 	}
+	m.spec = spec
 	return m, nil
 }
+
+// openDriver is OpenDriver but in tests, which have devices of their own.
+var openDriver = OpenDriver

@@ -131,6 +131,8 @@ type Model interface {
 	Touch()
 	// ForwardFLOPs is the cost of one clean forward of one image.
 	ForwardFLOPs() int64
+	// Device says in words where the model runs, such as "cpu".
+	Device() string
 	// Close frees what the model holds outside the Go heap.
 	Close() error
 }

@@ -86,6 +86,9 @@ func (m *Model) Touch() {}
 // ForwardFLOPs is 0: nobody knows what a call costs the server.
 func (m *Model) ForwardFLOPs() int64 { return 0 }
 
+// Device is wherever the model answers.
+func (m *Model) Device() string { return "called model " + m.pool.Spec().Name }
+
 // Close ends the calls.
 func (m *Model) Close() error { return m.pool.Close() }
 

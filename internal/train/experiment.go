@@ -7,6 +7,7 @@ import (
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
@@ -90,8 +91,10 @@ func (x *Experiment) openData() (err error) {
 }
 
 // noiseSource is the directions of the run.
-func (x *Experiment) noiseSource() (noise.Source, error) {
-	return noise.New(x.Config.Estimator.Noise, x.Config.Estimator.QMC, uint64(x.Config.Train.Seed))
+func (x *Experiment) noiseSource() (noise.Source, error) { return x.directions().Source() }
+
+func (x *Experiment) directions() *device.Noise {
+	return &device.Noise{Kind: x.Config.Estimator.Noise, QMC: x.Config.Estimator.QMC, Seed: uint64(x.Config.Train.Seed)}
 }
 
 // prompts is the number of learned tokens.
@@ -118,15 +121,13 @@ func (x *Experiment) openModel() (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := x.noiseSource()
-	if err != nil {
-		return err
-	}
 	loss, err := x.loss()
 	if err != nil {
 		return err
 	}
-	x.Model, err = engine(c, vit.NewNet(x.Local.Weights), src, loss, x.Warn)
+	x.Model, err = device.Open(c.Train.Device, vit.NewNet(x.Local.Weights), device.Options{Threads: Threads(c), Loss: loss,
+		Mask: c.Estimator.StructuralMask, Precision: c.Train.Precision, Warn: x.Warn,
+		Noise: x.directions()})
 	return err
 }
 

@@ -63,6 +63,9 @@ func dial(ctx context.Context, c config.Config, warn func(string)) (caller remot
 // as nothing.
 func (x *Experiment) openRemote() (err error) {
 	c := x.Config
+	if err := servedElsewhere(c, "model.kind "+c.Model.Kind); err != nil {
+		return err
+	}
 	r := &callable{}
 	if r.caller, r.policy, err = dial(context.Background(), c, x.Warn); err != nil {
 		return err

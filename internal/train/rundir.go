@@ -29,7 +29,7 @@ type Env struct {
 // Describe fills an Env for an experiment.
 func (x *Experiment) Describe(version, checksum string) Env {
 	return Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuName(), Cores: runtime.NumCPU(),
-		Kernel: kernel.Describe(), Threads: Threads(x.Config), Device: "cpu", Seed: x.Config.Train.Seed, Checksum: checksum}
+		Kernel: kernel.Describe(), Threads: Threads(x.Config), Device: x.Model.Device(), Seed: x.Config.Train.Seed, Checksum: checksum}
 }
 
 // WriteEnv writes env.json.

@@ -3,14 +3,17 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -28,18 +31,43 @@ type Trained struct {
 
 // OpenTrained reads a model folder or a checkpoint. Where that is a prompt, c
 // says how its model is called; where c names none, the config.yaml of the run
-// folder around the checkpoint does. c.Train.Threads is for networks of ours, 0
-// for every core; warn gets a line about each kind of trouble with a called model.
+// folder around the checkpoint does. A network of ours is OpenNetwork's; a called
+// model runs where it is served, and a c.Train.Device other than the processor is
+// refused. warn gets a line about each kind of trouble.
 func OpenTrained(ctx context.Context, path string, c config.Config, warn func(string)) (*Trained, error) {
-	l, err := LoadLocal(path, nil, 0, 0)
+	t, err := OpenNetwork(path, c, warn)
 	if errors.Is(err, checkpoint.ErrPrompt) {
+		if err := servedElsewhere(c, path); err != nil {
+			return nil, err
+		}
 		return openPrompted(ctx, path, c, warn)
 	}
+	return t, err
+}
+
+// OpenNetwork reads the network in a model folder or a checkpoint and puts it on
+// c.Train.Device, in c.Train.Precision, or on c.Train.Threads workers of the
+// processor (0: every core). A prompt is refused with checkpoint.ErrPrompt.
+func OpenNetwork(path string, c config.Config, warn func(string)) (*Trained, error) {
+	l, err := LoadLocal(path, nil, 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &Trained{Model: vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: c.Train.Threads, Loss: objective.CE{}}), Labels: l.Config.Labels,
-		Size: l.Config.ImageSize, Chans: l.Config.NumChannels, Local: l, transform: l.Transform}, nil
+	m, err := device.Open(c.Train.Device, vit.NewNet(l.Weights), device.Options{Threads: c.Train.Threads, Loss: objective.CE{},
+		Precision: c.Train.Precision, Warn: warn})
+	if err != nil {
+		return nil, err
+	}
+	return &Trained{Model: m, Labels: l.Config.Labels, Size: l.Config.ImageSize, Chans: l.Config.NumChannels, Local: l, transform: l.Transform}, nil
+}
+
+// servedElsewhere refuses a device for a model that only answers calls.
+func servedElsewhere(c config.Config, what string) error {
+	if !device.Elsewhere(c.Train.Device) {
+		return nil
+	}
+	return uierr.New(fmt.Sprintf("device %s: %s is a model that can only be called, and runs where it is served", c.Train.Device, what),
+		"leave out --device and train.device")
 }
 
 // ConfigAround is where the config.yaml of the run folder stands that a

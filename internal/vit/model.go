@@ -103,6 +103,9 @@ func (m *Model) Reload() { m.net.touch(true) }
 // SetLoss changes the objective of later passes.
 func (m *Model) SetLoss(o objective.Objective) { m.opt.Loss = o }
 
+// Device is the processor.
+func (m *Model) Device() string { return "cpu" }
+
 // Close gives the machines' memory back.
 func (m *Model) Close() error { m.workers = nil; return nil }
 

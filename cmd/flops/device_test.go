@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/flops-vit/flops/internal/device"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// stubKey makes the program of the scripts believe that it has a GPU: the
+// processor under another name, which says on standard error what it was asked.
+const stubKey = "STUB_DEVICE"
+
+func stubDevice() {
+	if os.Getenv(stubKey) == "" {
+		return
+	}
+	device.Register("cuda", device.Kind{Available: func() (bool, string) { return true, "" }, Open: openStub})
+}
+
+func openStub(spec string, n *vit.Net, o device.Options) (device.Model, error) {
+	m, err := device.Open(device.CPU, n, o)
+	return &stubModel{Model: m, spec: spec}, err
+}
+
+type stubModel struct {
+	device.Model
+	spec            string
+	images, queries int
+}
+
+func (m *stubModel) Device() string { return m.spec + ", stub" }
+
+func (m *stubModel) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+	m.images += b.N
+	return m.Model.Evaluate(ctx, b)
+}
+
+func (m *stubModel) Losses(ctx context.Context, p *query.Perturbation, q []query.Query, out []float32) error {
+	m.queries += len(q)
+	return m.Model.Losses(ctx, p, q, out)
+}
+
+func (m *stubModel) Close() error {
+	fmt.Fprintf(os.Stderr, "%s answered %d images and %d queries\n", m.Device(), m.images, m.queries)
+	return m.Model.Close()
+}
