@@ -70,19 +70,22 @@ func dataInspectCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if sheet != "" {
-				if err := writeSheet(d, sheet); err != nil {
-					return err
-				}
-			}
 			if asJSON {
-				return printJSON(c.OutOrStdout(), r)
+				err = printJSON(c.OutOrStdout(), r)
+			} else {
+				err = printDataset(c.OutOrStdout(), r)
 			}
-			printDataset(c.OutOrStdout(), r)
-			if sheet != "" {
-				fmt.Fprintf(c.OutOrStdout(), "contact sheet %s\n", sheet)
+			if err == nil {
+				err = r.Err()
 			}
-			return nil
+			if sheet == "" || err != nil {
+				return err
+			}
+			if err := writeSheet(d, sheet); err != nil || asJSON {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "contact sheet %s\n", sheet)
+			return err
 		}}
 	f.add(c)
 	c.Flags().StringVar(&sheet, "sheet", "", "write examples of each class of the training split to this PNG file")
@@ -110,27 +113,45 @@ func writeSheet(d config.Data, path string) error {
 	return checkpoint.WriteFileAtomic(fsys.OS, path, []byte(b.String()))
 }
 
-func printDataset(w io.Writer, r data.Report) {
-	fmt.Fprintf(w, "%s: %s\n", r.Path, r.Kind)
+func printDataset(out io.Writer, r data.Report) error {
+	var w strings.Builder
+	fmt.Fprintf(&w, "%s: %s\n", r.Path, r.Kind)
 	for _, s := range r.Splits {
-		fmt.Fprintf(w, "\n%s: %d images, %d classes, %s\n", s.Name, s.Images, len(s.Classes), strings.Join(s.Formats, ", "))
-		for _, k := range s.Classes {
-			fmt.Fprintf(w, "  %-24s %d\n", k.Class, k.Images)
+		if s.Error != "" {
+			fmt.Fprintf(&w, "\n%s: cannot be used: %s\n", s.Name, s.Error)
+		} else {
+			fmt.Fprintf(&w, "\n%s: %d images, %d classes, %s\n", s.Name, s.Images, len(s.Classes), strings.Join(s.Formats, ", "))
 		}
-		for i, z := range s.Sizes {
-			if i == 3 {
-				fmt.Fprintf(w, "  and %d more sizes\n", len(s.Sizes)-i)
-				break
-			}
-			fmt.Fprintf(w, "  %dx%d pixels: %d images\n", z.W, z.H, z.Images)
+		printSplit(&w, s)
+	}
+	_, err := io.WriteString(out, w.String())
+	return err
+}
+
+// printSplit prints what a split holds and what it leaves out.
+func printSplit(w io.Writer, s data.SplitReport) {
+	for _, k := range s.Classes {
+		fmt.Fprintf(w, "  %-24s %d\n", k.Class, k.Images)
+	}
+	if len(s.Extra) > 0 {
+		fmt.Fprintf(w, "  classes that the training split lacks: %s\n", short(s.Extra))
+	}
+	for i, z := range s.Sizes {
+		if i == 3 {
+			fmt.Fprintf(w, "  and %d more sizes\n", len(s.Sizes)-i)
+			break
 		}
-		for i, b := range s.Broken {
-			if i == brokenShown {
-				fmt.Fprintf(w, "  and %d more broken; --json names them all\n", len(s.Broken)-i)
-				break
-			}
-			fmt.Fprintf(w, "  broken: %s: %s\n", b.Path, b.Reason)
+		fmt.Fprintf(w, "  %dx%d pixels: %d images\n", z.W, z.H, z.Images)
+	}
+	for i, b := range s.Broken {
+		if i == brokenShown {
+			fmt.Fprintf(w, "  and %d more broken; --json names them all\n", len(s.Broken)-i)
+			break
 		}
+		fmt.Fprintf(w, "  broken: %s: %s\n", b.Path, b.Reason)
+	}
+	for _, l := range s.LeftOut {
+		fmt.Fprintf(w, "  left out: %v\n", l)
 	}
 }
 

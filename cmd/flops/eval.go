@@ -95,7 +95,7 @@ for each image, as its run's config.yaml or --config says.`,
 	c.Flags().StringVar(&split, "split", "test", "split of --data, where it has splits; of an experiment: test, validation or train")
 	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
 	c.Flags().IntVar(&batch, "batch", 64, "images at a time")
-	c.Flags().IntVar(&limit, "limit", 0, "at most so many images, 0: all")
+	c.Flags().IntVar(&limit, "limit", 0, "at most so many images, as many of each class, 0: all")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON line")
 	return c
 }
@@ -107,6 +107,12 @@ func splitFolder(dir, split string) (root, name string, err error) {
 	}
 	if st, err := os.Stat(filepath.Join(dir, split)); err == nil && st.IsDir() {
 		return dir, split, nil
+	}
+	d := config.Default().Data
+	d.Kind, d.Path = "folder", dir
+	if there := data.Splits(d); len(there) > 0 {
+		return "", "", uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", dir, split, strings.Join(there, ", ")),
+			"name one of them: --split "+there[len(there)-1])
 	}
 	return filepath.Dir(filepath.Clean(dir)), filepath.Base(filepath.Clean(dir)), nil
 }
@@ -166,6 +172,8 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 		return nil, err
 	}
 	defer ds.Close()
+	used := data.Counts(ds)
+	ds = data.Balanced(ds, limit, cfg.Data.SplitSeed)
 	m, err := train.OpenTrained(c.Context(), cfg.Model.Path, cfg, warner(c))
 	if err != nil {
 		return nil, err
@@ -193,28 +201,25 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 		if err != nil {
 			return nil, err
 		}
-		return a.Evaluate(c.Context(), m.Model, loader.Sequential(batch), limit, nil)
+		return a.Evaluate(c.Context(), m.Model, loader.Sequential(batch), 0, nil)
 	}
-	labels, err := matchLabels(ds.Classes(), m.Labels, cfg.Model.Path)
+	labels, err := matchLabels(ds.Classes(), used, m.Labels, cfg.Model.Path)
 	if err != nil {
 		return nil, err
 	}
-	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), limit, nil)
+	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil)
 }
 
-// matchLabels finds the model's number of each class of the data, by name.
-func matchLabels(classes, model []string, path string) ([]int32, error) {
-	at := map[string]int32{}
-	for i, n := range model {
-		at[n] = int32(i)
-	}
+// matchLabels finds the model's number of each class of the data, by name. A
+// class without images, which the training split beside it may have, need not be
+// known to the model.
+func matchLabels(classes []string, images []int, model []string, path string) ([]int32, error) {
 	out := make([]int32, len(classes))
-	for i, n := range classes {
-		k, ok := at[n]
-		if !ok {
-			return nil, uierr.New(fmt.Sprintf("class %q of the data is none of the model %s", n, path), fmt.Sprintf("the model knows %s", short(model)))
+	for i, at := range data.Match(classes, model) {
+		if at < 0 && images[i] > 0 {
+			return nil, uierr.New(fmt.Sprintf("class %q of the data is none of the model %s", classes[i], path), fmt.Sprintf("the model knows %s", short(model)))
 		}
-		out[i] = k
+		out[i] = int32(max(at, 0))
 	}
 	return out, nil
 }

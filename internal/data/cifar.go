@@ -13,10 +13,10 @@ import (
 )
 
 func init() {
-	register(kind{"cifar10", func(cfg config.Data, part string) (source, error) { return openCIFAR(cifar10, cfg, part) },
-		func(path string) bool { return cifar10.find(path) != "" }})
-	register(kind{"cifar100", func(cfg config.Data, part string) (source, error) { return openCIFAR(cifar100, cfg, part) },
-		func(path string) bool { return cifar100.find(path) != "" }})
+	for _, l := range []*layout{&cifar10, &cifar100} {
+		register(kind{name: l.kind, open: func(cfg config.Data, part string) (source, error) { return openCIFAR(*l, cfg, part) },
+			sniff: func(path string) bool { return l.find(path) != "" }})
+	}
 }
 
 // layout is one of the two binary archives (Krizhevsky, 2009): records of label
@@ -117,7 +117,7 @@ func classNames(path string, fallback []string) ([]string, error) {
 	if len(names) != len(fallback) {
 		return nil, uierr.New(fmt.Sprintf("%s: %d class names, not %d", path, len(names), len(fallback)), "fetch the archive again (scripts/fetch-cifar.sh)")
 	}
-	return names, nil
+	return names, distinct(path, names)
 }
 
 // scan opens a file and reads its labels.

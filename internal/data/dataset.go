@@ -60,15 +60,23 @@ type source interface {
 	check(i int) error
 	// decodeAs sets how images are decoded; it is called once, before any is.
 	decodeAs(o imagefile.Options)
+	// leftOut lists what the part holds beside its images.
+	leftOut() []Left
 }
 
 // kind is one entry of the registry.
 type kind struct {
 	name string
-	// open reads the part Train or Test.
+	// open reads the part Train or Test. Its classes are those that the part
+	// itself tells; Open matches them with the training split's.
 	open func(cfg config.Data, part string) (source, error)
 	// sniff says whether a path looks like this kind; nil: never.
 	sniff func(path string) bool
+	// classes are those of the training split; nil: every split tells the same.
+	classes func(cfg config.Data) ([]string, error)
+	// splits lists the splits on the disk by name, in any order; nil: they have
+	// no names there.
+	splits func(cfg config.Data) []string
 }
 
 // source opens a part and tells it how images are read.
@@ -108,20 +116,15 @@ func lookup(name string) (*kind, error) {
 		"use one of "+strings.Join(Kinds(), ", "))
 }
 
-// ErrNoSplit is the cause of the errors that say that a dataset has no such
-// split, which where there is a validation split is no trouble.
-var ErrNoSplit = errors.New("no such split")
-
-// bySplit is a source whose splits have names on the disk, so that there can be
-// others than the training and the test split.
-type bySplit interface{ namesSplits() }
-
 // Open opens the split Train, Validation or Test of a dataset. With on_bad:
 // skip every image is decoded once, here, and the broken ones are left out
 // (Skipped lists them); with refuse the headers are checked here and the first
 // broken one is the error. The validation split is cut from the training images
 // where data.validation is above 0, and is the part of the data that
 // data.validation_split names where it names one.
+//
+// Classes are matched by name. Those of other splits are the training
+// split's, in their order, followed by any that the training split lacks.
 func Open(cfg config.Data, split string) (Dataset, error) {
 	k, err := lookup(cfg.Kind)
 	if err != nil {
@@ -137,15 +140,14 @@ func Open(cfg config.Data, split string) (Dataset, error) {
 			part, cfg.Test = Test, cfg.ValidationSplit
 		}
 	}
+	if k.splits == nil && cfg.ValidationSplit != "" {
+		return nil, uierr.New(fmt.Sprintf("data.validation_split: data of kind %s has no splits of other names", cfg.Kind), "hold a share of the training images out: data.validation: 0.1")
+	}
 	src, err := k.source(cfg, part)
 	if err != nil {
 		return nil, asValidation(err, cfg, split)
 	}
-	if _, ok := src.(bySplit); !ok && cfg.ValidationSplit != "" {
-		src.Close()
-		return nil, uierr.New(fmt.Sprintf("data.validation_split: data of kind %s has no splits of other names", cfg.Kind), "hold a share of the training images out: data.validation: 0.1")
-	}
-	ds, err := choose(src, cfg, split)
+	ds, err := choose(src, k.align(src, cfg, part), cfg, split)
 	if err != nil {
 		src.Close()
 		return nil, err
@@ -159,8 +161,25 @@ func asValidation(err error, cfg config.Data, split string) error {
 	if split != Validation || cfg.ValidationSplit == "" || !errors.Is(err, ErrNoSplit) {
 		return err
 	}
-	return uierr.Wrap(err, fmt.Sprintf("data.validation_split: %s has no split %q", where(cfg), cfg.ValidationSplit),
-		"name one that is there, or hold a share of the training images out: data.validation: 0.1")
+	what := fmt.Sprintf("data.validation_split: %s has no split %q", where(cfg), cfg.ValidationSplit)
+	if there := Splits(cfg); len(there) > 0 {
+		what += "; there are " + list(there)
+	}
+	return uierr.Wrap(err, what, "name one that is there, or hold a share of the training images out: data.validation: 0.1")
+}
+
+// align returns the classes under which a part is known: the training split's,
+// then those that the part alone has. A training split that is not there, or
+// that cannot be read, has no say.
+func (k *kind) align(src source, cfg config.Data, part string) []string {
+	if part != Test || k.classes == nil {
+		return src.Classes()
+	}
+	classes, err := k.classes(cfg)
+	if err != nil {
+		return src.Classes()
+	}
+	return append(slices.Clip(classes), Missing(src.Classes(), classes)...)
 }
 
 // checkConfig refuses settings that mean nothing, before any file is opened.
@@ -209,11 +228,13 @@ type table struct {
 	classes []string
 	items   []Info
 	read    imagefile.Options
+	left    []Left
 }
 
 func (t *table) Len() int          { return len(t.items) }
 func (t *table) Classes() []string { return t.classes }
 func (t *table) Info(i int) Info   { return t.items[i] }
+func (t *table) leftOut() []Left   { return t.left }
 
 func (t *table) decodeAs(o imagefile.Options) { t.read = o }
 

@@ -13,12 +13,15 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-func init() { register(kind{"folder", openFolder, sniffFolder}) }
+func init() {
+	register(kind{name: "folder", open: openFolder, sniff: sniffFolder, classes: folderClasses, splits: folderSplits})
+}
 
-// folder is class folders of pictures: PATH/train/CLASS/*. The
-// classes are the sorted names of the folders of the training split, so that a
-// label means the same in every split. Names that begin with a dot are passed
-// over; everything else in a class folder must be an image.
+// folder is class folders of pictures: PATH/train/CLASS/*. The classes are the
+// sorted names of the folders. As in torchvision's ImageFolder the files are
+// those that are named as pictures; others are left out, and so is what lies in
+// folders inside of class folders. A file without any extension counts where
+// its first bytes are a picture's.
 type folder struct{ table }
 
 func openFolder(cfg config.Data, part string) (source, error) {
@@ -31,43 +34,82 @@ func openFolder(cfg config.Data, part string) (source, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, uierr.New(root+": no class folders in it", "put the images of each class into a folder of its own, "+filepath.Join(root, "CLASS", "*.jpg"))
+		return nil, noClassFolders(cfg.Path, root)
 	}
-	classes := names
-	if train, err := splitFolder(cfg, Train); part == Test && err == nil {
-		if classes, err = subfolders(train); err != nil {
-			return nil, err
-		}
+	if err := distinct(root, names); err != nil {
+		return nil, err
 	}
-	f := &folder{table{classes: classes}}
-	for _, name := range names {
-		label := slices.Index(classes, name)
-		if len(cfg.Classes) > 0 && !slices.Contains(cfg.Classes, name) {
+	f := &folder{table{classes: names}}
+	if err := f.outside(root); err != nil {
+		return nil, err
+	}
+	for label, at := range Match(names, cfg.Classes) {
+		if len(cfg.Classes) > 0 && at < 0 {
 			continue
 		}
-		if label < 0 {
-			return nil, uierr.New(fmt.Sprintf("%s: the training split has no class %q", filepath.Join(root, name), name),
-				"rename the folder, or list the classes to keep in data.classes")
-		}
-		if err := f.add(cfg.Path, filepath.Join(root, name), label); err != nil {
+		if err := f.add(cfg.Path, filepath.Join(root, names[label]), label); err != nil {
 			return nil, err
 		}
 	}
 	return f, nil
 }
 
-// add appends the files of one class folder.
+// folderClasses are the names of the folders of the training split.
+func folderClasses(cfg config.Data) ([]string, error) {
+	root, err := splitFolder(cfg, Train)
+	if err != nil {
+		return nil, err
+	}
+	return subfolders(root)
+}
+
+// noClassFolders is the error of a folder without folders; it names data of
+// another kind that lies there.
+func noClassFolders(path, root string) error {
+	what := root + ": no class folders in it"
+	if err := foreign(path); err != nil {
+		return err
+	}
+	for _, k := range kinds {
+		if k.sniff != nil && k.name != "folder" && k.sniff(path) {
+			return uierr.New(what, fmt.Sprintf("%s looks like data of another kind: set data.kind: %s", path, k.name))
+		}
+	}
+	return uierr.New(what, "put the images of each class into a folder of its own, "+filepath.Join(root, "CLASS", "*.jpg"))
+}
+
+// outside counts the files that lie beside the class folders.
+func (f *folder) outside(root string) error {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return unopened(root, err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(root, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), ".") || isDir(path):
+		case imagefile.HasName(e.Name()):
+			f.leave(1, "pictures", "beside the class folders, in none of them", path, "")
+		default:
+			f.leave(1, "files", "beside the class folders", path, "")
+		}
+	}
+	return nil
+}
+
+// add appends the pictures of one class folder.
 func (f *folder) add(base, dir string, label int) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return unreadable(dir, err)
+		return unopened(dir, err)
 	}
-	n := len(f.items)
+	n, beside := len(f.items), f.left
+	f.left = nil
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".") {
+		path := filepath.Join(dir, e.Name())
+		if !f.sort(e, path) {
 			continue
 		}
-		path := filepath.Join(dir, e.Name())
 		id := path
 		if rel, err := filepath.Rel(base, path); err == nil {
 			id = filepath.ToSlash(rel)
@@ -75,9 +117,68 @@ func (f *folder) add(base, dir string, label int) error {
 		f.items = append(f.items, Info{Path: path, Label: label, ID: id})
 	}
 	if len(f.items) == n {
-		return uierr.New(fmt.Sprintf("%s: class %q is empty", dir, filepath.Base(dir)), "add images, remove the folder, or list the classes to keep in data.classes")
+		what := fmt.Sprintf("%s: class %q is empty", dir, filepath.Base(dir))
+		if len(f.left) > 0 {
+			what = fmt.Sprintf("%s: class %q is empty; left out: %v", dir, filepath.Base(dir), f.left[0])
+		}
+		return uierr.New(what, "add images, remove the folder, or list the classes to keep in data.classes")
+	}
+	mine := f.left
+	f.left = beside
+	for _, l := range mine {
+		f.leave(l.Count, l.What, l.Reason, l.First, l.hint)
 	}
 	return nil
+}
+
+// sort says whether an entry of a class folder is a picture of the class, and
+// counts it as left out if it is not.
+func (f *folder) sort(e os.DirEntry, path string) bool {
+	name := e.Name()
+	link := e.Type()&os.ModeSymlink != 0
+	switch {
+	case strings.HasPrefix(name, "."):
+		f.leave(1, "files", "hidden, their names begin with a dot", path, "")
+	case e.IsDir() || link && isDir(path):
+		if n, first := pictures(path); n > 0 {
+			f.leave(n, "pictures", "in folders inside of class folders, and class folders are not searched", first, "move them up into the class folder")
+		} else {
+			f.leave(1, "folders", "without pictures, inside of class folders", path, "")
+		}
+	case imagefile.HasName(name):
+		return true
+	case isUnread(name):
+		f.leave(1, "pictures", unreadReason+" ("+extension(name)+")", path, convertHint)
+	case extension(name) != "":
+		f.leave(1, "files", "not named as pictures ("+extension(name)+")", path, "")
+	case checkFile(path) == nil:
+		return true
+	default:
+		f.leave(1, "files", "not named as pictures, and none by their first bytes", path, "")
+	}
+	return false
+}
+
+// pictures counts the files below a folder that are named as pictures.
+func pictures(dir string) (n int, first string) {
+	root := dir
+	if real, err := filepath.EvalSymlinks(dir); err == nil { // WalkDir follows no links
+		root = real
+	}
+	filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
+		if err != nil {
+			return filepath.SkipDir
+		}
+		if hidden := strings.HasPrefix(e.Name(), "."); hidden && e.IsDir() && path != root {
+			return filepath.SkipDir
+		} else if !hidden && !e.IsDir() && imagefile.HasName(e.Name()) {
+			if n++; n == 1 {
+				first = filepath.Join(dir, strings.TrimPrefix(path, root))
+			}
+		}
+		return nil
+	})
+	return n, first
 }
 
 // splitFolder finds the folder of a part. PATH itself serves as the test split
@@ -93,17 +194,22 @@ func splitFolder(cfg config.Data, part string) (string, error) {
 		if err == nil {
 			err = errors.New("not a folder")
 		}
+		if errors.Is(err, os.ErrPermission) {
+			return "", unopened(cfg.Path, err)
+		}
 		return "", uierr.Wrap(err, fmt.Sprintf("data.path: %s: %s", cfg.Path, reason(err)), "give the folder that holds "+name+"/CLASS/*.jpg")
 	}
 	dir := filepath.Join(cfg.Path, name)
-	if isDir(dir) {
+	switch st, err := os.Stat(dir); {
+	case err == nil && st.IsDir():
 		return dir, nil
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return "", unopened(dir, err)
 	}
-	if part == Test && !isDir(filepath.Join(cfg.Path, partDefault(cfg.Train, Train))) && !isDir(filepath.Join(cfg.Path, Test)) {
+	if part == Test && len(folderSplits(cfg)) == 0 {
 		return cfg.Path, nil
 	}
-	return "", uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: there is no such folder", dir),
-		fmt.Sprintf("make it, or set data.%s to the name of the split's folder (\".\" for data.path itself)", part))
+	return "", noSplit(cfg, part, name, dir)
 }
 
 // partName is the name of a part on the disk, without tricks.
@@ -137,7 +243,7 @@ func isDir(path string) bool {
 func subfolders(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, unreadable(dir, err)
+		return nil, unopened(dir, err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -156,7 +262,6 @@ func (f *folder) Image(i int) (*Image, error) {
 
 func (f *folder) check(i int) error { return checkFile(f.items[i].Path) }
 func (f *folder) Close() error      { return nil }
-func (f *folder) namesSplits()      {}
 
 func (f *folder) encoded(i int) (string, []byte, error) {
 	data, err := readFile(f.items[i].Path)

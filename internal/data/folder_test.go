@@ -38,9 +38,10 @@ func TestFolderTestSplitTakesTheTrainingLabels(t *testing.T) {
 	if len(ds.Classes()) != 3 || ds.Info(0).Label != 1 {
 		t.Errorf("%v, first label %d", ds.Classes(), ds.Info(0).Label)
 	}
-	write(t, []byte("x"), cfg.Path, "test", "z", "x.png")
-	_, err := Open(cfg, Test)
-	refused(t, err, filepath.Join("test", "z"), "no class")
+	write(t, pngOf(t, picture(8, 8, 1).RGBA()), cfg.Path, "test", "A", "x.png") // sorts before the others
+	if ds := open(t, cfg, Test); !slices.Equal(ds.Classes(), []string{"a", "b", "c", "A"}) || ds.Info(0).Label != 3 || ds.Info(1).Label != 1 {
+		t.Errorf("%v, first label %d", ds.Classes(), ds.Info(0).Label)
+	}
 }
 
 func TestFolderMistakes(t *testing.T) {
@@ -92,7 +93,7 @@ func TestFlatFolderIsATestSplitOnly(t *testing.T) {
 		t.Error(ds.Len())
 	}
 	_, err := Open(cfg, Train)
-	refused(t, err, "no such folder")
+	refused(t, err, "no such folder or file")
 	cfg.Train = "."
 	if ds := open(t, cfg, Train); ds.Len() != 4 {
 		t.Error(ds.Len())
@@ -105,17 +106,21 @@ func TestBrokenImages(t *testing.T) {
 	write(t, whole[:len(whole)/2], cfg.Path, "train", "a", "cut.png")
 	write(t, []byte("hello"), cfg.Path, "train", "b", "notes.txt")
 	write(t, []byte("x"), cfg.Path, "train", "b", "deeper", "x.png")
+	write(t, []byte("x"), cfg.Path, "train", "b", "words.png")
 	_, err := Open(cfg, Train)
-	refused(t, err, "deeper", "not a regular file")
+	refused(t, err, "1 picture", "class folders are not searched", "deeper")
 	cfg.OnBad = "skip"
 	ds := open(t, cfg, Train)
-	if ds.Len() != 8 || len(Skipped(ds)) != 3 {
+	if ds.Len() != 8 || len(Skipped(ds)) != 2 {
 		t.Fatalf("%d images, skipped %v", ds.Len(), Skipped(ds))
 	}
-	for i, want := range []string{"cut.png", "deeper", "notes.txt"} {
+	for i, want := range []string{"cut.png", "words.png"} {
 		if b := Skipped(ds)[i]; filepath.Base(b.Path) != want || b.Reason == "" {
 			t.Errorf("%+v", b)
 		}
+	}
+	if l := LeftOut(ds); len(l) != 2 || l[0].Count != 1 || !l[0].Lost || l[1].Lost || filepath.Base(l[1].First) != "notes.txt" {
+		t.Errorf("%+v", l)
 	}
 	write(t, []byte("x"), cfg.Path, "train", "c", "x.png")
 	_, err = Open(cfg, Train)

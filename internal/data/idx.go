@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
@@ -17,7 +18,8 @@ import (
 )
 
 func init() {
-	register(kind{"idx", openIDX, func(path string) bool { return len(idxFiles(path, "images", "")) > 0 }})
+	register(kind{name: "idx", open: openIDX, classes: idxClasses,
+		sniff: func(path string) bool { return len(idxFiles(path, "images", "")) > 0 }})
 }
 
 // maxIDX is the largest IDX file, unpacked, that is held in memory: 2 GiB.
@@ -70,17 +72,21 @@ func openIDX(cfg config.Data, part string) (source, error) {
 		classes = max(classes, int(l)+1)
 		x.items = append(x.items, Info{Path: fmt.Sprintf("%s[%d]", images, i), Label: int(l), ID: fmt.Sprintf("%s/%s/%06d", part, base, i)})
 	}
-	if part == Test { // the training labels say how many classes there are
-		if other, err := idxOne(cfg, Train, "labels"); err == nil {
-			if _, more, err := readIDX(other); err == nil {
-				for _, l := range more {
-					classes = max(classes, int(l)+1)
-				}
-			}
-		}
-	}
 	x.classes = numbers(classes)
 	return x, nil
+}
+
+// idxClasses are the numbers up to the largest label of the training split.
+func idxClasses(cfg config.Data) ([]string, error) {
+	path, err := idxOne(cfg, Train, "labels")
+	if err != nil {
+		return nil, err
+	}
+	_, labels, err := readIDX(path)
+	if err != nil || len(labels) == 0 {
+		return nil, err
+	}
+	return numbers(int(slices.Max(labels)) + 1), nil
 }
 
 // idxFiles lists the IDX files of a folder whose names hold what and a word of
@@ -117,7 +123,11 @@ func idxOne(cfg config.Data, part, what string) (string, error) {
 		return "", uierr.New(fmt.Sprintf("%s: %d files could be the %s %s: %s", cfg.Path, len(found), part, what, list(found)), "keep one set of files per folder")
 	}
 	want := map[string]string{Train: "train", Test: "t10k"}[part] + "-" + what + "-idx?-ubyte"
-	return "", uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: no file %s, packed or not", cfg.Path, want), "give the folder that holds the idx files")
+	lacks := fmt.Sprintf("%s: no file %s, packed or not", cfg.Path, want)
+	if len(idxFiles(cfg.Path, "images", part))+len(idxFiles(cfg.Path, "labels", part)) == 0 {
+		return "", uierr.Wrap(ErrNoSplit, lacks, "give the folder that holds the idx files")
+	}
+	return "", uierr.New(lacks, "images and labels belong side by side; fetch the one that is missing")
 }
 
 // readIDX reads a whole file and checks its header against what is there.

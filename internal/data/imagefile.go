@@ -25,8 +25,12 @@ const (
 	skipHint    = ", or set data.on_bad: skip"
 )
 
-// unreadable is the error of one image of a dataset.
+// unreadable is the error of one image of a dataset: a *uierr.Error, unless the
+// machine failed to read it.
 func unreadable(path string, err error) error {
+	if failed(err) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), advice(err)+skipHint)
 }
 

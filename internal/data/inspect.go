@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -18,14 +19,19 @@ type Report struct {
 	Splits []SplitReport `json:"splits"`
 }
 
-// SplitReport describes one split. Images counts the broken ones too.
+// SplitReport describes one split. Images counts the broken ones too. A split
+// with an Error cannot be used, and has the rest as far as it was found.
 type SplitReport struct {
-	Name    string       `json:"name"`
+	Name    string       `json:"name"` // on the disk, where it has one there
 	Images  int          `json:"images"`
 	Classes []ClassCount `json:"classes"`
+	Extra   []string     `json:"classes_not_in_train"`
 	Sizes   []SizeCount  `json:"sizes"` // most frequent first
 	Formats []string     `json:"formats"`
 	Broken  []Broken     `json:"broken"`
+	LeftOut []Left       `json:"left_out"`
+	Error   string       `json:"error,omitempty"` // why it cannot be used
+	err     error
 }
 
 // ClassCount is the number of images of a class.
@@ -55,10 +61,18 @@ func Guess(path string) (string, error) {
 			folder = true
 		}
 	}
+	cfg := config.Default().Data
+	cfg.Path = path
+	if err := foreign(path); err != nil && !(folder && classFolders(cfg)) {
+		return "", err
+	}
 	if folder {
 		return "folder", nil
 	}
-	return "", uierr.New(path+": no data of any known kind", "known are train/CLASS/*.jpg, CIFAR binary, IDX, *.parquet and *.tar (README, Data)")
+	if _, err := os.ReadDir(path); errors.Is(err, os.ErrPermission) {
+		return "", unopened(path, err)
+	}
+	return "", uierr.New(path+": no data of any known kind", "known are train/CLASS/*.jpg, CIFAR binary, IDX, *.parquet, *.tar and *.tar.gz (README, Data)")
 }
 
 // Inspect guesses the kind of dataset at a path and decodes every image of
@@ -73,33 +87,95 @@ func Inspect(path string) (Report, error) {
 	return InspectConfig(cfg)
 }
 
-// InspectConfig is Inspect for a dataset whose kind and names are given. It is
-// an error if no split can be opened: that of the training split.
+// InspectConfig is Inspect for a dataset whose kind and names are given. Splits
+// that cannot be read are in the report, with why; Report.Err is the error of
+// them. InspectConfig's own error is that there is none at all.
 func InspectConfig(cfg config.Data) (Report, error) {
 	k, err := lookup(cfg.Kind)
 	if err != nil {
 		return Report{}, err
 	}
 	r := Report{Path: cfg.Path, Kind: k.name}
-	var failed error
-	for _, part := range []string{Train, Test} {
-		src, err := k.source(cfg, part)
-		if err != nil {
-			failed = errors.Join(failed, err)
+	var none error
+	for _, p := range parts(cfg) {
+		src, err := k.source(p.cfg, p.part)
+		if errors.Is(err, ErrNoSplit) {
+			none = cmp.Or(none, err)
 			continue
 		}
-		r.Splits = append(r.Splits, inspect(src, part))
+		if err != nil {
+			r.Splits = append(r.Splits, brokenSplit(p.name, err))
+			continue
+		}
+		s := inspect(view(src, k.align(src, p.cfg, p.part)), p.name, where(cfg))
+		if p.part == Test && k.classes != nil {
+			if train, err := k.classes(cfg); err == nil {
+				s.Extra = append(s.Extra, Missing(src.Classes(), train)...)
+			}
+		}
+		r.Splits = append(r.Splits, s)
 		if err := src.Close(); err != nil {
 			return Report{}, err
 		}
 	}
 	if len(r.Splits) == 0 {
-		return Report{}, failed
+		return Report{}, none
 	}
 	return r, nil
 }
 
-func inspect(src source, part string) SplitReport {
+// namedPart is a split as kinds open it.
+type namedPart struct {
+	name, part string
+	cfg        config.Data
+}
+
+// parts lists the splits of a dataset: those on the disk, and where they have no
+// names there the training and the test split.
+func parts(cfg config.Data) []namedPart {
+	names := Splits(cfg)
+	if len(names) == 0 {
+		return []namedPart{{Train, Train, cfg}, {Test, Test, cfg}}
+	}
+	var out []namedPart
+	for _, n := range names {
+		if n == partDefault(cfg.Train, Train) {
+			out = append(out, namedPart{n, Train, cfg})
+			continue
+		}
+		c := cfg
+		c.Test = n
+		out = append(out, namedPart{n, Test, c})
+	}
+	return out
+}
+
+// Err is the error of the splits that cannot be used, nil where all can be.
+func (r Report) Err() error {
+	var names []string
+	var first error
+	for _, s := range r.Splits {
+		if s.err != nil {
+			names, first = append(names, s.Name), cmp.Or(first, s.err)
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	what := fmt.Sprintf("%s: %d of %d splits cannot be used: %s; %s", r.Path, len(names), len(r.Splits), list(names), first)
+	if u, ok := uierr.As(first); ok {
+		return uierr.Wrap(first, what, u.Hint)
+	}
+	return fmt.Errorf("%s: %d of %d splits could not be read: %s; %w", r.Path, len(names), len(r.Splits), list(names), first)
+}
+
+func brokenSplit(name string, err error) SplitReport {
+	return SplitReport{Name: name, Classes: []ClassCount{}, Extra: []string{}, Sizes: []SizeCount{}, Formats: []string{},
+		Broken: []Broken{}, LeftOut: []Left{}, Error: err.Error(), err: err}
+}
+
+// inspect decodes every image of a split.
+func inspect(src source, name, where string) SplitReport {
 	type finding struct {
 		w, h int
 		ext  string
@@ -116,7 +192,8 @@ func inspect(src source, part string) SplitReport {
 		f.w, f.h = im.W, im.H
 		f.ext, _, f.err = src.encoded(i)
 	})
-	r := SplitReport{Name: part, Images: src.Len(), Broken: []Broken{}, Formats: []string{}}
+	r := SplitReport{Name: name, Images: src.Len(), Classes: []ClassCount{}, Extra: []string{}, Sizes: []SizeCount{}, Formats: []string{},
+		Broken: []Broken{}, LeftOut: append([]Left{}, src.leftOut()...)}
 	for c, n := range Counts(src) {
 		r.Classes = append(r.Classes, ClassCount{src.Classes()[c], n})
 	}
@@ -146,5 +223,14 @@ func inspect(src source, part string) SplitReport {
 		return a.W < b.W || a.W == b.W && a.H < b.H
 	})
 	sort.Strings(r.Formats)
+	if r.Images == 0 {
+		r.err = noImages(src, where, name)
+	} else if len(r.Broken) == r.Images {
+		r.err = uierr.New(fmt.Sprintf("%s: none of the %d images of the %s split can be read, the first is %s (%s)",
+			where, r.Images, name, r.Broken[0].Path, r.Broken[0].Reason), "give pictures, or another split")
+	}
+	if r.err != nil {
+		r.Error = r.err.Error()
+	}
 	return r
 }

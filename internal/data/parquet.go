@@ -1,14 +1,12 @@
 package data
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sort"
-	"strings"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -18,18 +16,21 @@ import (
 )
 
 func init() {
-	register(kind{"parquet", openParquet, func(path string) bool { return sniffShards(path, ".parquet") }})
+	register(kind{name: "parquet", open: openParquet, classes: parquetClasses, splits: shardSplits(".parquet"),
+		sniff: func(path string) bool { return sniffShards(path, ".parquet") }})
 }
 
 // parquetFiles is the layout of Hugging Face's datasets: files PART-*.parquet,
 // at PATH or one folder below, with a column of encoded images (struct{bytes,
-// path}, or binary) and one of integer labels. The class names come from the
-// "huggingface" metadata, else they are numbers. Labels are read at the start;
-// images by row group, of which the last used are kept (groupCache).
+// path}, or binary) and one of labels: integers, which the "huggingface" metadata
+// names or else are the names, or texts. Rows labelled -1 or null are left out.
+// Labels are read at the start; images by row group, of which the last used are
+// kept (groupCache).
 type parquetFiles struct {
 	table
 	shards []*shard
-	first  []int // number of the first image of each group
+	first  []int   // number of the first image of each group
+	row    []int32 // of each image, in its group
 	groups []group
 	cache  groupCache
 }
@@ -64,176 +65,90 @@ func openParquet(cfg config.Data, part string) (source, error) {
 		return nil, err
 	}
 	p := &parquetFiles{}
+	var files []labelled
 	for _, path := range paths {
-		if err := p.add(path, part, cfg); err != nil {
+		labels, err := p.add(path, part, cfg)
+		if err != nil {
 			p.Close()
 			return nil, err
 		}
+		files = append(files, labels)
+	}
+	if err := p.settle(files); err != nil {
+		p.Close()
+		return nil, err
 	}
 	return p, nil
 }
 
+// parquetClasses are the classes of the training split.
+func parquetClasses(cfg config.Data) ([]string, error) {
+	p, err := openParquet(cfg, Train)
+	if err != nil {
+		return nil, err
+	}
+	return p.Classes(), p.Close()
+}
+
 // add opens a file, reads its labels and appends its images.
-func (p *parquetFiles) add(path, part string, cfg config.Data) error {
+func (p *parquetFiles) add(path, part string, cfg config.Data) (labelled, error) {
 	s, err := openShard(path)
 	if err != nil {
-		return err
+		return labelled{}, err
 	}
 	p.shards = append(p.shards, s)
 	leaves := s.leaves()
 	if s.img, err = imageColumn(leaves, cfg.ImageKey); err != nil {
-		return columnError(path, "image_key", err, leaves)
+		return labelled{}, columnError(path, "image_key", err, leaves, holdsImages)
 	}
 	if s.lab, err = labelColumn(leaves, cfg.LabelKey); err != nil {
-		return columnError(path, "label_key", err, leaves)
+		return labelled{}, columnError(path, "label_key", err, leaves, func(l leaf) bool { return holdsLabels(l) && l != s.img })
 	}
-	row := 0
+	if s.onlyPaths() {
+		return labelled{}, uierr.New(fmt.Sprintf("%s: column %s is empty in every row: the file holds paths of pictures, not the pictures", path, s.img.path),
+			"embed them before writing it: Dataset.push_to_hub does, and datasets.table.embed_table_storage")
+	}
+	labels, err := newFileLabels(s)
+	if err != nil {
+		return labelled{}, err
+	}
+	row, before := 0, len(p.items)
 	for n := range s.pq.RowGroups() {
-		var labels []int
+		first, start := row, len(p.items)
 		err := s.values(n, s.lab, maxGroupBytes, func(v parquet.Value) error {
-			l := int64(-1)
-			switch {
-			case v.IsNull():
-			case v.Kind() == parquet.Int32:
-				l = int64(v.Int32())
-			default:
-				l = v.Int64()
+			l, err := labels.label(v)
+			if err != nil {
+				return fmt.Errorf("row %d: %w", row, err)
 			}
-			if l < 0 || l >= maxLabel {
-				return fmt.Errorf("row %d: label %v, not one of 0 to %d", row+len(labels), v, maxLabel-1)
+			where := fmt.Sprintf("%s[%d]", path, row)
+			if l < 0 {
+				p.leave(1, "rows", "no label (-1 or null)", where, "name a split with labels; those of some test splits are secret")
+			} else {
+				p.items = append(p.items, Info{Path: where, Label: l, ID: fmt.Sprintf("%s/%s/%06d", part, filepath.Base(path), row)})
+				p.row = append(p.row, int32(row-first))
 			}
-			labels = append(labels, int(l))
+			row++
 			return nil
 		})
 		if err != nil {
-			return damagedParquet(path, err)
+			return labelled{}, damagedParquet(path, err)
 		}
-		p.first = append(p.first, len(p.items))
-		p.groups = append(p.groups, group{s, n, len(labels)})
-		for _, l := range labels {
-			p.items = append(p.items, Info{Path: fmt.Sprintf("%s[%d]", path, row), Label: l,
-				ID: fmt.Sprintf("%s/%s/%06d", part, filepath.Base(path), row)})
-			row++
-		}
+		p.first = append(p.first, start)
+		p.groups = append(p.groups, group{s, n, row - first})
 	}
-	return p.name(s)
+	labels.items = len(p.items) - before
+	return labels.labelled, nil
 }
 
-// name takes the class names from a file, or makes more numbers.
-func (p *parquetFiles) name(s *shard) error {
-	key, _, _ := strings.Cut(s.lab.path, ".")
-	if names := featureNames(s.pq, key); len(names) > 0 && len(p.classes) == 0 {
-		p.classes = names
-	}
-	most := -1
-	for _, in := range p.items {
-		most = max(most, in.Label)
-	}
-	if most < len(p.classes) {
-		return nil
-	}
-	if len(featureNames(p.shards[0].pq, key)) > 0 {
-		return damagedParquet(s.path, fmt.Errorf("label %d, and the metadata names %d classes", most, len(p.classes)))
-	}
-	p.classes = numbers(most + 1)
-	return nil
-}
-
-// featureNames reads the ClassLabel names of a column from the metadata that
-// Hugging Face's datasets writes.
-func featureNames(f *parquet.File, column string) []string {
-	raw, ok := f.Lookup("huggingface")
-	if !ok {
-		return nil
-	}
-	var doc struct {
-		Info struct {
-			Features map[string]json.RawMessage
-		}
-	}
-	var feature struct{ Names []string }
-	if json.Unmarshal([]byte(raw), &doc) != nil || json.Unmarshal(doc.Info.Features[column], &feature) != nil {
-		return nil
-	}
-	return feature.Names
-}
-
+// damagedParquet is the error of a file that cannot be read.
 func damagedParquet(path string, err error) error {
+	if failed(err) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	if u, ok := uierr.As(err); ok && u.Hint != "" {
 		return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), u.Hint)
 	}
 	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), "the file is truncated, damaged or hostile; fetch it again")
-}
-
-func columnError(path, key string, err error, leaves []leaf) error {
-	names := make([]string, len(leaves))
-	for i, l := range leaves {
-		names[i] = l.path
-	}
-	return uierr.New(fmt.Sprintf("%s: %v", path, err), fmt.Sprintf("set data.%s to one of its columns: %s", key, list(names)))
-}
-
-// leaves lists the columns that hold values, in the order of the file.
-func (s *shard) leaves() []leaf {
-	var out []leaf
-	var walk func(c *parquet.Column)
-	walk = func(c *parquet.Column) {
-		if c.Leaf() {
-			out = append(out, leaf{strings.Join(c.Path(), "."), c.Type().Kind(), c.Index(), c.MaxRepetitionLevel() > 0})
-		}
-		for _, child := range c.Columns() {
-			walk(child)
-		}
-	}
-	walk(s.pq.Root())
-	return out
-}
-
-// imageColumn finds the bytes of the images: those of the named column, else
-// of image or img, else the first column that has a field bytes.
-func imageColumn(leaves []leaf, key string) (leaf, error) {
-	fits := func(l leaf) bool { return l.kind == parquet.ByteArray && !l.repeated }
-	if key != "" {
-		for _, l := range leaves {
-			if (l.path == key || l.path == key+".bytes") && fits(l) {
-				return l, nil
-			}
-		}
-		return leaf{}, fmt.Errorf("no column %q of encoded images", key)
-	}
-	for _, want := range []string{"image.bytes", "img.bytes", "image", "img"} {
-		for _, l := range leaves {
-			if l.path == want && fits(l) {
-				return l, nil
-			}
-		}
-	}
-	for _, l := range leaves {
-		if strings.HasSuffix(l.path, ".bytes") && fits(l) {
-			return l, nil
-		}
-	}
-	return leaf{}, errors.New("no column of encoded images")
-}
-
-// labelColumn finds the labels: the named column, else label, labels,
-// fine_label or cls.
-func labelColumn(leaves []leaf, key string) (leaf, error) {
-	want := []string{"label", "labels", "fine_label", "cls"}
-	if key != "" {
-		want = []string{key}
-	}
-	for _, w := range want {
-		for _, l := range leaves {
-			if l.path == w && (l.kind == parquet.Int64 || l.kind == parquet.Int32) && !l.repeated {
-				return l, nil
-			}
-		}
-	}
-	if key != "" {
-		return leaf{}, fmt.Errorf("no column %q of integers", key)
-	}
-	return leaf{}, errors.New("no column of integer labels")
 }
 
 // values calls f for the values of a column in a row group, one a row. The
@@ -309,7 +224,10 @@ func (p *parquetFiles) encoded(i int) (string, []byte, error) {
 	if err != nil {
 		return "", nil, damagedParquet(p.groups[g].shard.path, err)
 	}
-	data := rows[i-p.first[g]]
+	data := rows[p.row[i]]
+	if data == nil {
+		return "", nil, unreadable(p.items[i].Path, errors.New("the row has a path of a picture at most, not the picture"))
+	}
 	return imagefile.Ext(data), data, nil
 }
 
@@ -317,9 +235,9 @@ func (p *parquetFiles) encoded(i int) (string, []byte, error) {
 func (g group) images() (rows [][]byte, size int64, err error) {
 	rows = make([][]byte, 0, g.rows)
 	err = g.shard.values(g.n, g.shard.img, maxGroupBytes, func(v parquet.Value) error {
-		var data []byte
+		var data []byte // nil: no picture
 		if !v.IsNull() {
-			data = append(data, v.ByteArray()...)
+			data = append([]byte{}, v.ByteArray()...)
 		}
 		rows = append(rows, data)
 		size += int64(len(data))
@@ -342,8 +260,6 @@ func (p *parquetFiles) Image(i int) (*Image, error) {
 func (p *parquetFiles) check(int) error { return nil }
 
 // Close closes the files.
-func (p *parquetFiles) namesSplits() {}
-
 func (p *parquetFiles) Close() error {
 	var all error
 	for _, s := range p.shards {

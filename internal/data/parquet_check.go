@@ -14,6 +14,7 @@ import (
 	pqformat "github.com/parquet-go/parquet-go/format"
 
 	"github.com/flops-vit/flops/internal/filekind"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // The parquet library believes the sizes that a file states. These checks come
@@ -34,7 +35,7 @@ const plainDictionary pqformat.Encoding = 2
 func openShard(path string) (*shard, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable(path, err)
+		return nil, unopened(path, err)
 	}
 	s := &shard{path: path, f: f}
 	err = guard(func() error {
@@ -174,6 +175,11 @@ func (s *shard) checkChunk(group, column int) error {
 	return nil
 }
 
+// unreadParquet is the error of what a sound file may hold and is not read here.
+func unreadParquet(format string, a ...any) error {
+	return uierr.New(fmt.Sprintf(format, a...), `write it again so: pyarrow.parquet.write_table(table, PATH, compression="zstd")`)
+}
+
 // pageHeader reads the header at an offset, and its length.
 func pageHeader(r io.ReaderAt, at, end int64) (*pqformat.PageHeader, int, error) {
 	for room := int64(1 << 10); ; room *= 16 {
@@ -215,7 +221,7 @@ func pageValues(h *pqformat.PageHeader) (values, levels int64, err error) {
 	switch enc {
 	case pqformat.Plain, plainDictionary, pqformat.RLEDictionary, pqformat.DeltaLengthByteArray, pqformat.DeltaBinaryPacked:
 	default: // DELTA_BYTE_ARRAY can unpack to the square of its size
-		return 0, 0, fmt.Errorf("pages are encoded as %v; plain, dictionary and delta-length pages are read", enc)
+		return 0, 0, unreadParquet("pages are encoded as %v; plain, dictionary and delta-length pages are read", enc)
 	}
 	if values < 0 {
 		return 0, 0, errThrift
@@ -260,7 +266,7 @@ func checkPacked(body *io.SectionReader, codec pqformat.CompressionCodec, size i
 		defer z.Close()
 		r = z
 	default:
-		return fmt.Errorf("pages are packed by %v; snappy, gzip, zstd and unpacked pages are read", codec)
+		return unreadParquet("pages are packed by %v; snappy, gzip, zstd and unpacked pages are read", codec)
 	}
 	n, err := io.Copy(io.Discard, io.LimitReader(r, size+1))
 	if err == nil && n != size {

@@ -10,7 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-func init() { register(kind{"shapes", openShapes, nil}) }
+func init() { register(kind{name: "shapes", open: openShapes}) }
 
 // shapes draws its images: one figure of a random colour, size and place on a
 // black or a grey ground, under pixel noise. Image i of a split is a function

@@ -34,19 +34,29 @@ func (s *subset) encoded(i int) (string, []byte, error) {
 }
 func (s *subset) check(i int) error { return s.source.check(s.index[i]) }
 
+// view is a source under a list of classes that holds all of its own.
+func view(src source, classes []string) *subset {
+	s := &subset{source: src, classes: classes, label: Match(src.Classes(), classes), index: make([]int, src.Len())}
+	for i := range s.index {
+		s.index[i] = i
+	}
+	return s
+}
+
 // choose applies the filters in the order classes, broken images, split,
 // few-shot. The members of a class's split and few-shot subset depend on
 // split_seed, the class's name and its images alone.
-func choose(src source, cfg config.Data, split string) (*subset, error) {
-	s := &subset{source: src}
+func choose(src source, classes []string, cfg config.Data, split string) (*subset, error) {
+	if cfg.OnBad != "skip" {
+		if err := refuseLost(src, where(cfg), split); err != nil {
+			return nil, err
+		}
+	}
+	s := view(src, classes)
 	if err := s.relabel(cfg.Classes); err != nil {
 		return nil, err
 	}
-	for i := range src.Len() {
-		if s.label[src.Info(i).Label] >= 0 {
-			s.index = append(s.index, i)
-		}
-	}
+	s.index = slices.DeleteFunc(s.index, func(i int) bool { return s.label[src.Info(i).Label] < 0 })
 	if err := s.verify(cfg.OnBad == "skip", workers(cfg.Workers)); err != nil {
 		return nil, err
 	}
@@ -65,7 +75,7 @@ func choose(src source, cfg config.Data, split string) (*subset, error) {
 	}
 	slices.Sort(s.index)
 	if len(s.index) == 0 {
-		return nil, uierr.New(fmt.Sprintf("%s: the %s split holds no images", where(cfg), split), "check data.path, data.classes and data.validation")
+		return nil, noImages(src, where(cfg), split)
 	}
 	return s, nil
 }
@@ -80,38 +90,33 @@ func where(cfg config.Data) string {
 
 // relabel keeps the named classes, in their order; all when none are named.
 func (s *subset) relabel(keep []string) error {
-	all := s.source.Classes()
-	s.label = make([]int, len(all))
 	if len(keep) == 0 {
-		s.classes = all
-		for i := range s.label {
-			s.label[i] = i
-		}
 		return nil
 	}
-	for i := range s.label {
-		s.label[i] = -1
+	for n, at := range Match(keep, s.classes) {
+		if at < 0 {
+			return uierr.New(fmt.Sprintf("data.classes: the data has no class %q, the nearest is %q", keep[n], nearest(keep[n], s.classes)),
+				fmt.Sprintf("it has %d classes: %s", len(s.classes), list(s.classes)))
+		}
 	}
-	for n, name := range keep {
-		c := slices.Index(all, name)
-		if c < 0 {
-			return uierr.New(fmt.Sprintf("data.classes: the data has no class %q, the nearest is %q", name, nearest(name, all)),
-				fmt.Sprintf("it has %d classes: %s", len(all), list(all)))
+	for n, at := range Match(keep, keep) {
+		if at != n {
+			return uierr.New(fmt.Sprintf("data.classes: %q stands there twice", keep[n]), "name each class once")
 		}
-		if s.label[c] >= 0 {
-			return uierr.New(fmt.Sprintf("data.classes: %q stands there twice", name), "name each class once")
-		}
-		s.label[c] = n
 	}
 	s.classes = slices.Clone(keep)
+	s.label = Match(s.source.Classes(), keep)
 	return nil
 }
+
+// listed is the most things that list names.
+const listed = 12
 
 // list names at most a dozen things.
 func list(names []string) string {
 	out := ""
 	for i, n := range names {
-		if i == 12 {
+		if i == listed {
 			return out + ", ..."
 		}
 		if i > 0 {

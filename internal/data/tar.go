@@ -5,35 +5,42 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-func init() { register(kind{"tar", openTar, sniffTar}) }
+// tarNames are the ends of the names of shards, the unpacked one first.
+var tarNames = []string{".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.zst", ".tar.xz", ".txz"}
+
+func init() {
+	register(kind{name: "tar", open: openTar, classes: tarClasses, splits: shardSplits(tarNames...),
+		sniff: func(path string) bool { return sniffShards(path, tarNames...) }})
+}
 
 const (
 	maxLabelFile = 1 << 20 // bytes of a .cls or .json member
 	maxLabel     = 1 << 20 // largest label, so that a number in a file cannot size a list
 )
 
-// tarShards is shards in the layout of webdataset: members KEY.jpg (or .jpeg,
-// .png) beside KEY.cls, a label in text, or KEY.json with a field label (or
-// cls). Labels are numbers, named by classes.txt beside the shards where there
-// is one, or words. Only headers and labels are read at the start; an image is
-// read where it lies. Links, devices, sparse members and names that lead out of
-// the archive are refused.
+// tarShards is shards in the layout of webdataset: members KEY.jpg (or another
+// extension of pictures, or KEY.image.jpg) beside KEY.cls, a label in text, or
+// KEY.json with a field label (or cls). A key ends at the first dot of a
+// member's name, as webdataset has it, and extensions may be in large letters.
+// Labels are numbers, named by classes.txt beside the shards or at data.path
+// where there is one, or words. Only headers and labels are read at the start;
+// an image is read where it lies, of a packed shard in an unpacked copy of its
+// images. Links, devices, sparse members and names that lead out of the archive
+// are refused.
 type tarShards struct {
 	table
-	files []*os.File
-	at    []member // of each image
+	files   []storage // that hold images, for a packed shard a copy of them
+	at      []member  // of each image
+	headers bool      // for the labels alone: no image is copied
 }
 
 // member is where an image lies.
@@ -43,137 +50,115 @@ type member struct {
 	size   int64
 }
 
-// sample gathers the members of one key while a shard is read.
-type sample struct {
-	member
-	name  string // of the image
-	label string // "": none yet
-}
-
 func openTar(cfg config.Data, part string) (source, error) {
-	shards, err := shardFiles(cfg, part, ".tar")
-	if err != nil {
-		return nil, err
-	}
 	t := &tarShards{}
-	var labels []string
-	for _, path := range shards {
-		if labels, err = t.scan(path, part, labels); err != nil {
-			t.Close()
-			return nil, err
-		}
-	}
-	every := labels
-	if part == Test { // words number alike in every split
-		if train, err := shardFiles(cfg, Train, ".tar"); err == nil {
-			other := &tarShards{}
-			for _, path := range train {
-				if every, err = other.scan(path, Train, every); err != nil {
-					break
-				}
-			}
-			if err = errors.Join(err, other.Close()); err != nil {
-				t.Close()
-				return nil, err
-			}
-		}
-	}
-	if err := t.name(labels, every, shards[0]); err != nil {
+	if err := t.open(cfg, part); err != nil {
 		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
-func sniffTar(path string) bool { return sniffShards(path, ".tar") }
+// tarClasses are the classes of the training split, from headers and labels.
+func tarClasses(cfg config.Data) ([]string, error) {
+	t := &tarShards{headers: true}
+	err := t.open(cfg, Train)
+	return t.classes, errors.Join(err, t.Close())
+}
+
+func (t *tarShards) open(cfg config.Data, part string) error {
+	shards, err := shardFiles(cfg, part, tarNames...)
+	if err != nil {
+		return err
+	}
+	names, err := namesBeside(shards[0], cfg.Path)
+	if err != nil {
+		return err
+	}
+	var labels []string
+	for _, path := range shards {
+		if labels, err = t.scan(path, part, labels, names); err != nil {
+			return err
+		}
+	}
+	return t.name(labels, names, shards[0])
+}
 
 // scan reads the headers and labels of one shard and appends its images; the
 // labels are those of all images so far.
-func (t *tarShards) scan(file, part string, labels []string) ([]string, error) {
-	refuse := func(format string, a ...any) error {
-		return uierr.New(file+": "+fmt.Sprintf(format, a...), "make the shard again, with plain members KEY.jpg and KEY.cls and an uncompressed tar")
-	}
-	f, err := os.Open(file)
+func (t *tarShards) scan(file, part string, labels, names []string) ([]string, error) {
+	s, err := openTarFile(file, t.headers)
 	if err != nil {
-		return nil, unreadable(file, err)
+		return nil, err
 	}
-	t.files = append(t.files, f)
-	st, err := f.Stat()
-	if err != nil || !st.Mode().IsRegular() {
-		return nil, unreadable(file, errors.Join(err, errors.New("not a regular file")))
+	if s.images != nil {
+		t.files = append(t.files, s.images)
 	}
-	if err := filekind.MisplacedIn(f); err != nil {
-		return nil, filekind.At(file, err)
+	samples, err := t.samples(s, file, names)
+	if e := s.done(); err == nil {
+		err = e
 	}
-	r := tar.NewReader(f) // reads whole blocks and seeks, so the file stands at a member's data after Next
-	var order []string
-	samples := map[string]*sample{}
+	if failed(err) {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err != nil {
+		return nil, uierr.New(fmt.Sprintf("%s: %s", file, reason(err)), "make the shard again, with plain members KEY.jpg and KEY.cls")
+	}
+	for _, k := range samples {
+		if why := k.missing(); why.reason != "" {
+			t.leave(1, "samples", why.reason, file+"["+k.first+"]", why.hint)
+			continue
+		}
+		im := k.images[0]
+		t.items = append(t.items, Info{Path: file + "[" + im.name + "]", ID: part + "/" + filepath.Base(file) + "/" + im.name})
+		t.at = append(t.at, member{len(t.files) - 1, im.offset, im.size})
+		labels = append(labels, k.label)
+	}
+	return labels, nil
+}
+
+// samples reads the members of a shard and gathers them by their keys, in the
+// order of the file.
+func (t *tarShards) samples(s *tarFile, file string, names []string) ([]*sample, error) {
+	var order []*sample
+	byKey := map[string]*sample{}
 	for {
-		h, err := r.Next()
+		h, err := s.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return nil, refuse("%s", reason(err))
+			return nil, err
 		}
 		if h.Typeflag == tar.TypeDir || h.Typeflag == tar.TypeXGlobalHeader {
 			continue
 		}
 		if err := plain(h); err != nil {
-			return nil, refuse("%v", err)
-		}
-		at, err := f.Seek(0, io.SeekCurrent)
-		if err != nil {
 			return nil, err
 		}
-		if h.Size > st.Size()-at {
-			return nil, refuse("member %q claims %d bytes, and %d are left", h.Name, h.Size, st.Size()-at)
+		if left := s.left(); h.Size > left {
+			return nil, fmt.Errorf("member %q claims %d bytes, and %d are left", h.Name, h.Size, left)
 		}
-		dir, base := path.Split(h.Name)
-		stem, ext, _ := strings.Cut(base, ".")
-		if stem == "" {
+		key, ext := keyOf(h.Name)
+		if key == "" {
+			t.leave(1, "files", "without a key and an extension in their names", file+"["+h.Name+"]", "")
 			continue
 		}
-		s := samples[dir+stem]
-		if s == nil {
-			s = &sample{}
-			samples[dir+stem] = s
-			order = append(order, dir+stem)
+		k := byKey[key]
+		if k == nil {
+			k = &sample{key: key}
+			byKey[key], order = k, append(order, k)
 		}
-		switch ext {
-		case "jpg", "jpeg", "png":
-			if s.name != "" {
-				return nil, refuse("key %q has two images", dir+stem)
-			}
-			s.member, s.name = member{len(t.files) - 1, at, h.Size}, h.Name
-		case "cls", "json":
-			if h.Size > maxLabelFile {
-				return nil, refuse("member %q: %d bytes for a label, the limit is %d", h.Name, h.Size, maxLabelFile)
-			}
-			text, err := io.ReadAll(r)
-			if err != nil {
-				return nil, refuse("member %q: %s", h.Name, reason(err))
-			}
-			if label := labelOf(ext, text); label != "" && (s.label == "" || ext == "cls") {
-				s.label = label
-			}
+		if err := k.add(ext, h, s, names); err != nil {
+			return nil, err
 		}
 	}
-	for _, key := range order {
-		s := samples[key]
-		switch {
-		case s.name == "": // other annotations
-		case s.label == "":
-			return nil, refuse("%q has no label: no member %s.cls, and no field label or cls in %s.json", s.name, key, key)
-		case s.size > MaxFileBytes:
-			return nil, refuse("%q has %d bytes, the limit for an image is %d", s.name, s.size, MaxFileBytes)
-		default:
-			t.items = append(t.items, Info{Path: file + "[" + s.name + "]", ID: part + "/" + filepath.Base(file) + "/" + s.name})
-			t.at = append(t.at, s.member)
-			labels = append(labels, s.label)
+	for _, k := range order {
+		if err := k.settle(); err != nil {
+			return nil, err
 		}
 	}
-	return labels, nil
+	return order, nil
 }
 
 // plain refuses everything but a file that stays in its archive.
@@ -223,8 +208,6 @@ func (t *tarShards) check(i int) error {
 }
 
 // Close closes the shards.
-func (t *tarShards) namesSplits() {}
-
 func (t *tarShards) Close() error {
 	var all error
 	for _, f := range t.files {

@@ -86,6 +86,11 @@ func (x *Experiment) openData() (err error) {
 		if bad := data.Skipped(s); len(bad) > 0 && x.Warn != nil {
 			x.Warn(fmt.Sprintf("left out %d unreadable images, the first is %s (%s)", len(bad), bad[0].Path, bad[0].Reason))
 		}
+		for _, l := range data.LeftOut(s) {
+			if l.Lost && x.Warn != nil {
+				x.Warn(fmt.Sprintf("left out %v", l))
+			}
+		}
 	}
 	return nil
 }

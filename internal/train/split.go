@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -60,10 +61,9 @@ func (x *Experiment) openSplit(name string) (*Split, error) {
 		return nil, err
 	}
 	d = data.Balanced(d, x.Config.Train.EvalImages, x.Config.Data.SplitSeed)
-	if got, want := d.Classes(), x.TrainData.Classes(); len(got) != len(want) {
+	if err := sameClasses(x.TrainData, d, name); err != nil {
 		d.Close()
-		return nil, uierr.New(fmt.Sprintf("data.path: %d classes to train on and %d to %s on", len(want), len(got),
-			map[string]string{data.Test: "test", data.Validation: "validate"}[name]), "both splits need the same classes")
+		return nil, err
 	}
 	return &Split{Name: name, Data: d}, nil
 }
@@ -126,4 +126,24 @@ func (t *Trainer) Evaluate(ctx context.Context, s *Split) (*Eval, error) {
 		evaluate = s.texts.Evaluate
 	}
 	return evaluate(ctx, t.X.Model, s.Loader.Sequential(c.BatchSize), c.EvalImages, t.Ledger)
+}
+
+// sameClasses refuses a split that has classes which the training split lacks:
+// nothing could be learned of them.
+func sameClasses(trained, other data.Dataset, split string) error {
+	extra := data.Missing(other.Classes(), trained.Classes())
+	if len(extra) == 0 {
+		return nil
+	}
+	return uierr.New(fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s; the training split has %s",
+		split, few(extra), few(trained.Classes())), "give both splits the same classes, or list those to keep in data.classes")
+}
+
+// few names the first of many things.
+func few(names []string) string {
+	const most = 12
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
 }

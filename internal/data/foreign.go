@@ -1,0 +1,37 @@
+package data
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// foreigner is a layout that is not read but known.
+type foreigner struct {
+	what  string
+	files []string // patterns below the folder, one of which is there
+	hint  string   // %s is the folder
+}
+
+var foreigners = []foreigner{
+	{"an Arrow folder of Hugging Face's datasets (save_to_disk)", []string{"dataset_dict.json", "*.arrow", "*/*.arrow"},
+		"write each split as parquet: load_from_disk(%q)[\"train\"].to_parquet(\"data/train-00000.parquet\")"},
+	{"a dataset of TFRecord files", []string{"*.tfrecord", "*.tfrecord-*", "*/*.tfrecord", "*/*.tfrecord-*"},
+		"write the images of %q as class folders, train/CLASS/*.jpg"},
+	{"the Python version of CIFAR", []string{"data_batch_1", "*/data_batch_1"},
+		"fetch the binary version instead of %q (scripts/fetch-cifar.sh)"},
+}
+
+// foreign is the error of a folder in a layout that is known but not read; nil
+// for any other.
+func foreign(path string) error {
+	for _, f := range foreigners {
+		for _, pattern := range f.files {
+			if found, _ := filepath.Glob(filepath.Join(escape(path), pattern)); len(found) > 0 && isFile(found[0]) {
+				return uierr.New(fmt.Sprintf("%s: %s, which is not read", path, f.what), fmt.Sprintf(f.hint, path))
+			}
+		}
+	}
+	return nil
+}
