@@ -60,6 +60,9 @@ func (s Scale) of(w, h int) (int, int) {
 // a *uierr.Error that gives the image this name: it has another size, and nothing
 // changes it.
 func (t *Transform) Fit(im *Image, name string) (*Image, error) {
+	if t.Channels == 1 { // before it is resized, as pictures of PIL's mode "L" are
+		im = grey(im)
+	}
 	w, h := t.Scale.of(im.W, im.H)
 	if t.Cut {
 		return cutMiddle(im, w, h, t.Scale.Filter, t.Size), nil
@@ -69,6 +72,16 @@ func (t *Transform) Fit(im *Image, name string) (*Image, error) {
 			"give images of that size, or set do_resize in preprocessor_config.json")
 	}
 	return Resize(im, w, h, t.Scale.Filter), nil
+}
+
+// grey is an image whose three channels are its luminance.
+func grey(im *Image) *Image {
+	out := &Image{im.W, im.H, make([]uint8, len(im.Pix))}
+	for i := 0; i < len(im.Pix); i += 3 {
+		l := luminance(im.Pix[i], im.Pix[i+1], im.Pix[i+2])
+		out.Pix[i], out.Pix[i+1], out.Pix[i+2] = l, l, l
+	}
+	return out
 }
 
 // cutMiddle cuts n×n pixels out of the middle of Resize(im, w, h, f), with black

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -34,10 +35,16 @@ func unreadable(path string, err error) error {
 	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), advice(err)+skipHint)
 }
 
-// advice is the hint that an error brings, or to replace the file.
+// advice is the hint that an error brings, or one that fits it.
 func advice(err error) string {
-	if u, ok := uierr.As(err); ok && u.Hint != "" {
+	u, ok := uierr.As(err)
+	switch {
+	case ok && u.Hint != "":
 		return u.Hint
+	case errors.Is(err, fs.ErrNotExist):
+		return "check the path"
+	case errors.Is(err, fs.ErrPermission):
+		return "check its permissions"
 	}
 	return replaceHint
 }
