@@ -89,7 +89,7 @@ func TestReadImageNamesTheKind(t *testing.T) {
 	deep := bytes.Clone(jpg)
 	deep[sof+4] = 12
 	for words, b := range map[string][]byte{
-		"lossless kind (SOF3)":                lossless,
+		"lossless JPEG (SOF3)":                lossless,
 		"12 bits a sample":                    deep,
 		"the file ends before its image does": jpg[:len(jpg)-20],
 	} {

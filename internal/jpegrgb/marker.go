@@ -122,9 +122,9 @@ func skip(*decoder, []byte) error { return nil }
 
 // foreign names the frames that are not read.
 var foreign = map[byte]string{
-	0xc3: "lossless", 0xc5: "hierarchical", 0xc6: "hierarchical", 0xc7: "hierarchical",
-	0xc9: "arithmetic-coded", 0xca: "arithmetic-coded", 0xcb: "lossless arithmetic-coded",
-	0xcd: "hierarchical", 0xce: "hierarchical", 0xcf: "hierarchical",
+	0xc3: "a lossless", 0xc5: "a hierarchical", 0xc6: "a hierarchical", 0xc7: "a hierarchical",
+	0xc9: "an arithmetic-coded", 0xca: "an arithmetic-coded", 0xcb: "an arithmetic-coded lossless",
+	0xcd: "a hierarchical", 0xce: "a hierarchical", 0xcf: "a hierarchical",
 }
 
 // reader returns what reads a marker's segment.
@@ -133,7 +133,7 @@ func (d *decoder) reader(marker byte) (func(*decoder, []byte) error, error) {
 		return read, nil
 	}
 	if kind := foreign[marker]; kind != "" {
-		return nil, unsupported(fmt.Sprintf("a JPEG of the %s kind (SOF%d), which is not read", kind, marker-mSOF0))
+		return nil, unsupported(fmt.Sprintf("%s JPEG (SOF%d), which is not read", kind, marker-mSOF0))
 	}
 	if marker > mAPP0 && marker <= mAPPF {
 		return skip, nil

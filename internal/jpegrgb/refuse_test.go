@@ -72,10 +72,10 @@ func TestRefuse(t *testing.T) {
 		unsupported bool
 		words       string
 	}{
-		{"lossless", sof(0xc3), true, "lossless kind (SOF3)"},
-		{"hierarchical", sof(0xc5), true, "hierarchical kind (SOF5)"},
-		{"arithmetic", read(t, "djpeg/17x13-arithmetic.jpg"), true, "arithmetic-coded kind (SOF9)"},
-		{"progressive arithmetic", sof(0xca), true, "arithmetic-coded kind (SOF10)"},
+		{"lossless", sof(0xc3), true, "lossless JPEG (SOF3)"},
+		{"hierarchical", sof(0xc5), true, "hierarchical JPEG (SOF5)"},
+		{"arithmetic", read(t, "djpeg/17x13-arithmetic.jpg"), true, "arithmetic-coded JPEG (SOF9)"},
+		{"progressive arithmetic", sof(0xca), true, "arithmetic-coded JPEG (SOF10)"},
 		{"12 bits", edit(color, mSOF0, 0, 12), true, "12 bits a sample"},
 		{"DNL", edit(color, mSOF0, 1, 0, 0), true, "DNL"},
 		{"two components", swap(color, string(color[frame:frame+19]), string(two)), true, "2 components"},
