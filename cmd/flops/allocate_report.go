@@ -65,6 +65,7 @@ ordered by their queries.`,
 	c.Flags().StringVar(&f.ckpt, "checkpoint", "", "checkpoint of a run: RUN/checkpoints/step-N")
 	c.Flags().StringVarP(&f.output, "output", "o", "", "folder for the report's files")
 	c.Flags().StringSliceVar(&f.names, "allocators", nil, "allocators to compare (default all)")
+	offerList(c, "allocators", func() []string { return config.Choices("allocator.name") })
 	c.Flags().IntVar(&f.batches, "batches", 1, "batches to measure")
 	c.Flags().IntVar(&f.o.Pairs, "pairs", 64, "directions per image of the probe")
 	c.Flags().IntVar(&f.o.Draws, "draws", 30, "gradient draws per allocator")

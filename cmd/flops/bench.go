@@ -8,6 +8,7 @@ import (
 	"runtime/pprof"
 
 	"github.com/flops-vit/flops/internal/bench"
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
@@ -87,6 +88,8 @@ steps after one that is not counted.
 	f.StringVar(&o.Precision, "precision", "fp32", "of matrix products on a GPU: fp32, tf32 or bf16")
 	f.BoolVar(&asJSON, "json", false, "print one JSON line")
 	f.BoolVar(&peak, "peak", true, "also measure a large matrix product, as the machine's limit")
+	offer(c, "mode", append(bench.Modes(), "gemm")...)
+	offer(c, "precision", config.Choices("train.precision")...)
 	f.StringVar(&profile, "cpuprofile", "", "write a CPU profile to this file")
 	return c
 }

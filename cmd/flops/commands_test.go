@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,8 @@ import (
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // do runs a command line and returns what it printed.
@@ -152,5 +155,45 @@ func TestCompletion(t *testing.T) {
 	}
 	if out := must1(t, "__complete", "data", "inspect", "--kind", ""); !strings.Contains(out, "parquet") {
 		t.Errorf("--kind completes to %q", out)
+	}
+}
+
+// TestClosedFlags: every flag whose help lists its values, "a, b or c", offers
+// those that it lists.
+func TestClosedFlags(t *testing.T) {
+	listed := regexp.MustCompile(`(?:^|: )((?:[a-z0-9:]+, )*[a-z0-9:]+ or [a-z0-9:]+)(?:$|:)`)
+	closed := 0
+	var walk func(c *cobra.Command, path []string)
+	walk = func(c *cobra.Command, path []string) {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			m := listed.FindStringSubmatch(f.Usage)
+			if m == nil || f.Value.Type() == "bool" {
+				return
+			}
+			closed++
+			out := strings.Split(must1(t, slices.Concat([]string{"__complete"}, path, []string{"--" + f.Name, ""})...), "\n")
+			for _, v := range strings.Split(strings.Replace(m[1], " or ", ", ", 1), ", ") {
+				if !slices.Contains(out, v) {
+					t.Errorf("flops %s --%s offers %q, not %s", strings.Join(path, " "), f.Name, out, v)
+				}
+			}
+		})
+		for _, s := range c.Commands() {
+			walk(s, append(slices.Clone(path), s.Name()))
+		}
+	}
+	walk(root(), nil)
+	if closed < 10 {
+		t.Errorf("%d flags list their values", closed)
+	}
+	out := must1(t, "__complete", "eval", "--data", shapes(t), "--split", "")
+	if !strings.HasPrefix(out, "test\ntrain\n:") {
+		t.Errorf("the splits of a folder: %q", out)
+	}
+	if out := must1(t, "__complete", "compare", "--arms", "uniform,ney"); !strings.HasPrefix(out, "uniform,neyman\n:") {
+		t.Errorf("a list: %q", out)
+	}
+	if _, err := do(t, "train", "--log-format", "xml"); !isMistake(err) {
+		t.Errorf("--log-format xml: %v", err)
 	}
 }

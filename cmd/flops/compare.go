@@ -47,9 +47,7 @@ Arms are a YAML file (configs/arms/) or names:
 	c.Flags().IntVar(&f.o.Points, "points", 5, "evaluations along each run")
 	c.Flags().StringVarP(&f.o.Dir, "output", "o", "", "folder (default runs/compare-NAME)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
-	must(c.RegisterFlagCompletionFunc("arms", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return compare.Names(), cobra.ShellCompDirectiveDefault
-	}))
+	offerList(c, "arms", compare.Names)
 	return c
 }
 

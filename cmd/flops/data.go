@@ -38,7 +38,7 @@ func (f *dataFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.kind, "kind", "", "kind of the dataset (default: guessed)")
 	c.Flags().StringVar(&f.train, "train", d.Train, "name of the training split")
 	c.Flags().StringVar(&f.test, "test", d.Test, "name of the test split")
-	must(c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(data.Kinds(), cobra.ShellCompDirectiveNoFileComp)))
+	offer(c, "kind", data.Kinds()...)
 }
 
 // config is the dataset at a path. A kind that is not given is guessed.

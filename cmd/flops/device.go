@@ -10,7 +10,7 @@ import (
 // has it with the same meaning (internal/device).
 func addDevice(c *cobra.Command, spec *string, unset string) {
 	c.Flags().StringVar(spec, "device", unset, "auto, cpu, cuda or cuda:1")
-	must(c.RegisterFlagCompletionFunc("device", cobra.FixedCompletions(device.Settings(), cobra.ShellCompDirectiveNoFileComp)))
+	offer(c, "device", device.Settings()...)
 }
 
 // onDevice is the settings of a command without an experiment, with a device

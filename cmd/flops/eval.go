@@ -93,6 +93,7 @@ for each image, as its run's config.yaml or --config says.`,
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&folder, "data", "", "folder of images")
 	c.Flags().StringVar(&split, "split", "test", "split of --data, where it has splits; of an experiment: test, validation or train")
+	offerSplits(c)
 	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
 	c.Flags().IntVar(&batch, "batch", 64, "images at a time")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many images, as many of each class, 0: all")
@@ -123,7 +124,7 @@ type textFlags struct{ file, pairing string }
 func (f *textFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.file, "embeddings", "", "text embeddings: .safetensors, .npy or .parquet")
 	c.Flags().StringVar(&f.pairing, "pairing", "", "class or image: what --embeddings has one for (default: as the run had)")
-	must(c.RegisterFlagCompletionFunc("pairing", cobra.FixedCompletions(config.Choices("objective.pairing"), cobra.ShellCompDirectiveNoFileComp)))
+	offer(c, "pairing", config.Choices("objective.pairing")...)
 }
 
 // key is what mistakes in the embeddings are told under.

@@ -66,15 +66,18 @@ func root() *cobra.Command {
 forward passes alone (queries) by the likelihood-ratio method, and an allocator
 decides how many queries each image of a batch gets.`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, Version: versionLine(),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.PersistentFlags().String("log-format", "text", "how progress is written: text or json")
+	c.SetVersionTemplate("flops {{.Version}}\n")
+	c.PersistentFlags().Var(&choice{"text", []string{"text", "json"}}, "log-format", "how progress is written: text or json")
+	offer(c, "log-format", "text", "json")
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return uierr.Wrap(err, err.Error(), fmt.Sprintf("run '%s --help' for the flags", c.CommandPath()))
 	})
 	c.AddCommand(trainCmd(), evalCmd(), predictCmd(), allocateReportCmd(), compareCmd(), configCmd(), benchCmd(), replayCmd(), journalCmd(), versionCmd())
 	c.AddCommand(dataCmd(), modelCmd(), manCmd(), serveCmd(), reportCmd(), embedCmd())
+	completionCmd(c)
 	wrapArgs(c)
 	return c
 }

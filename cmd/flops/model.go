@@ -102,6 +102,6 @@ are interpolated to another image size (bicubic, as transformers does).`,
 		}}
 	c.Flags().StringVar(&dtype, "dtype", "f32", "number format: f32, f16 or bf16")
 	c.Flags().IntVar(&image, "image", 0, "image size to interpolate the position embeddings to, in pixels (default: the model's)")
-	must(c.RegisterFlagCompletionFunc("dtype", cobra.FixedCompletions([]string{"f32", "f16", "bf16"}, cobra.ShellCompDirectiveNoFileComp)))
+	offer(c, "dtype", "f32", "f16", "bf16")
 	return c
 }

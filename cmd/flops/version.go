@@ -9,12 +9,17 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// versionLine is the version and what it was built for.
+func versionLine() string {
+	return fmt.Sprintf("%s (%s, %s/%s)", versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func versionCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version, the matrix kernel and the devices", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			w := c.OutOrStdout()
-			fmt.Fprintf(w, "flops %s (%s, %s/%s)\n", versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintf(w, "flops %s\n", versionLine())
 			fmt.Fprintf(w, "kernel %s, %d cores\n", kernel.Describe(), runtime.NumCPU())
 			if ok, why := cuda.Available(); ok {
 				fmt.Fprintln(w, "cuda available")
