@@ -134,7 +134,7 @@ func printSplit(w io.Writer, s data.SplitReport) {
 		fmt.Fprintf(w, "  %-24s %d\n", k.Class, k.Images)
 	}
 	if len(s.Extra) > 0 {
-		fmt.Fprintf(w, "  classes that the training split lacks: %s\n", short(s.Extra))
+		fmt.Fprintf(w, "  classes that the training split lacks: %s\n", train.Names(s.Extra))
 	}
 	for i, z := range s.Sizes {
 		if i == 3 {

@@ -171,6 +171,9 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 	default:
 		return nil, uierr.New(fmt.Sprintf("--layer: no layer %q", f.layer), "use auto, cls or projection")
 	}
+	if projection && m.Local.NewHead {
+		return nil, uierr.New(f.model+": the model has no projection", "use --layer cls")
+	}
 	cfg.Data.Augment = nil
 	t, err := m.Transform(cfg.Data)
 	if err != nil {

@@ -204,39 +204,15 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 		}
 		return a.Evaluate(c.Context(), m.Model, loader.Sequential(batch), 0, nil)
 	}
-	labels, err := matchLabels(ds.Classes(), used, m.Labels, cfg.Model.Path)
-	if err != nil {
+	if err := m.OneClass(cfg.Model.Path); err != nil {
 		return nil, err
 	}
+	labels, wrong := train.MatchClasses(ds.Classes(), used, m.Labels)
+	if wrong != "" {
+		return nil, uierr.New(fmt.Sprintf("%s (%s)", wrong, cfg.Model.Path),
+			fmt.Sprintf("the data has %s; the model knows %s", train.Names(ds.Classes()), train.Names(m.Labels)))
+	}
 	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil)
-}
-
-// matchLabels finds the model's number of each class of the data, by name. A
-// class without images, which the training split beside it may have, need not be
-// known to the model.
-func matchLabels(classes []string, images []int, model []string, path string) ([]int32, error) {
-	out := make([]int32, len(classes))
-	for i, at := range data.Match(classes, model) {
-		if at < 0 && images[i] > 0 {
-			return nil, uierr.New(fmt.Sprintf("class %q of the data is none of the model %s", classes[i], path), fmt.Sprintf("the model knows %s", short(model)))
-		}
-		out[i] = int32(max(at, 0))
-	}
-	return out, nil
-}
-
-func short(names []string) string {
-	s := ""
-	for i, n := range names {
-		if i == 8 {
-			return s + fmt.Sprintf(" and %d more", len(names)-i)
-		}
-		if i > 0 {
-			s += ", "
-		}
-		s += n
-	}
-	return s
 }
 
 func printEval(c *cobra.Command, e *train.Eval) error {

@@ -4,14 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -131,9 +135,17 @@ func unwritten(ts *testscript.TestScript, neg bool, args []string) {
 //	damage cut FROM TO      ends in the middle of the header
 //	damage lie FROM TO      the header's length is a number no file has
 //	damage short FROM TO    the last tensor's bytes are missing
+//	damage nan FROM TO      a bias of the classifier is not a number
+//	damage headless FROM TO the classifier is missing
 func damage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
-		ts.Fatalf("usage: damage cut|lie|short FROM TO")
+		ts.Fatalf("usage: damage cut|lie|short|nan|headless FROM TO")
+	}
+	if change := tensorDamage[args[0]]; change != nil {
+		tensors, meta, err := checkpoint.ReadFile(ts.MkAbs(args[1]))
+		ts.Check(err)
+		ts.Check(checkpoint.WriteFile(fsys.OS, ts.MkAbs(args[2]), change(tensors), checkpoint.F32, meta))
+		return
 	}
 	raw, err := os.ReadFile(ts.MkAbs(args[1]))
 	ts.Check(err)
@@ -148,4 +160,19 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("damage: no way %q", args[0])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), raw, 0o644))
+}
+
+// tensorDamage is damage to the tensors of a file that stays sound.
+var tensorDamage = map[string]func([]checkpoint.Tensor) []checkpoint.Tensor{
+	"nan": func(all []checkpoint.Tensor) []checkpoint.Tensor {
+		for _, t := range all {
+			if t.Name == "classifier.bias" {
+				t.Data[1] = float32(math.NaN())
+			}
+		}
+		return all
+	},
+	"headless": func(all []checkpoint.Tensor) []checkpoint.Tensor {
+		return slices.DeleteFunc(all, func(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, "classifier.") })
+	},
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
@@ -38,7 +37,11 @@ func predictCmd() *cobra.Command {
 		Use: "predict --model DIR IMAGE...", Short: "Say what images show", Args: cobra.MinimumNArgs(1),
 		Long: `Prints the likeliest classes of each image, in the order given. Images are read
 as the run that the checkpoint stands in read its own (data.exif). One that cannot
-be read is told of after the others, and the status is then 2.`,
+be read is told of after the others, and the status is then 2.
+
+The numbers are probabilities that sum to 1 over all classes; of a model of
+several labels (problem_type multi_label_classification) or one output each is a
+probability of its own, and of a regression the output.`,
 		Example: "  flops predict --model models/vit photo.jpg",
 		RunE: func(c *cobra.Command, paths []string) error {
 			if model == "" {
@@ -91,7 +94,7 @@ func predict(c *cobra.Command, m *train.Trained, model string, paths []string, a
 		if err != nil {
 			return err
 		}
-		p := softmax(out.Logits)
+		p := m.Scores(out.Logits)
 		line := prediction{Path: path, Labels: m.Labels, Logits: out.Logits}
 		for _, k := range train.Ranked(p)[:min(top, len(p))] {
 			line.Top = append(line.Top, guess{m.Labels[k], float64(p[k])})
@@ -124,22 +127,4 @@ func (p prediction) print(w io.Writer, asJSON bool) error {
 	}
 	_, err := fmt.Fprintln(w, text)
 	return err
-}
-
-func softmax(z []float32) []float32 {
-	top := z[0]
-	for _, v := range z {
-		top = max(top, v)
-	}
-	out := make([]float32, len(z))
-	var sum float64
-	for i, v := range z {
-		e := math.Exp(float64(v - top))
-		out[i] = float32(e)
-		sum += e
-	}
-	for i := range out {
-		out[i] = float32(float64(out[i]) / sum)
-	}
-	return out
 }

@@ -207,8 +207,8 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	fmt.Fprintf(w, " images, %d classes\n", len(x.TrainData.Classes()))
 	if c.Objective.Kind == "contrastive" {
 		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", c.Objective.Pairing, x.Local.Weights.Arch.Classes, c.Objective.Embeddings)
-	} else if x.Local != nil && x.Local.NewHead && c.Model.Path != "" {
-		fmt.Fprintln(w, "classifier new: the data's classes are not the model's")
+	} else if x.Local != nil && x.Local.Head != "" {
+		fmt.Fprintf(w, "classifier %s\n", x.Local.Head)
 	}
 	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", x.Model.Device(), kernel.Describe(), train.Threads(c))
 	fmt.Fprintf(w, "run folder %s\n", dir)

@@ -15,9 +15,12 @@ import (
 
 const configName = "config.json"
 
-// MultiLabel is the ProblemType of a model whose classes do not exclude one
-// another.
-const MultiLabel = "multi_label_classification"
+// The ProblemTypes whose logits are no choice of one class: the classes do not
+// exclude one another, or the logits are the answer themselves.
+const (
+	MultiLabel = "multi_label_classification"
+	Regression = "regression"
+)
 
 // Config is the config.json of a ViTForImageClassification. Keys it does not
 // know are kept and written back.
@@ -116,8 +119,8 @@ func (c *Config) readHF() error {
 	if err := take(m, "problem_type", &c.ProblemType); err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"", "single_label_classification", MultiLabel, "regression"}, c.ProblemType) {
-		return fmt.Errorf("problem_type is %q; single_label_classification, %s and regression are known", clip(c.ProblemType), MultiLabel)
+	if !slices.Contains([]string{"", "single_label_classification", MultiLabel, Regression}, c.ProblemType) {
+		return fmt.Errorf("problem_type is %q; single_label_classification, %s and %s are known", clip(c.ProblemType), MultiLabel, Regression)
 	}
 	if err := c.readLabels(); err != nil {
 		return err

@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
@@ -18,8 +17,9 @@ type Local struct {
 	Config  *checkpoint.Config
 	Pre     *checkpoint.Preprocessor
 	// NewHead says that the classifier is fresh because the data has other
-	// classes than the model.
+	// classes than the model; Head says why, or what else there is to know of it.
 	NewHead bool
+	Head    string
 
 	logScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty
 }
@@ -31,8 +31,8 @@ func ArchOf(c *checkpoint.Config, classes, prompts int) vit.Arch {
 		NoQKVBias: !c.QKVBias}
 }
 
-// LoadLocal reads a model folder. Where labels differ from the model's (nil:
-// keep them), the classifier is drawn anew, from N(0, 0.02²).
+// LoadLocal reads a model folder. Its classes get the order of labels (nil: keep
+// it); where they are others, the classifier is drawn anew, from N(0, 0.02²).
 func LoadLocal(dir string, labels []string, prompts int, seed uint64) (*Local, error) {
 	m, err := checkpoint.LoadModel(dir)
 	if err != nil {
@@ -48,11 +48,14 @@ func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (
 	}
 	if labels == nil {
 		labels = m.Config.Labels
+	} else { // what is trained on them chooses one
+		l.Config.ProblemType = ""
 	}
 	if len(labels) == 0 {
 		labels = checkpoint.NumberedLabels(max(1, m.Classes()))
 	}
-	l.NewHead = m.Classes() != len(labels) || !slices.Equal(m.Config.Labels, labels)
+	rows, note := headFor(m, labels)
+	l.NewHead, l.Head = rows == nil, note
 	l.Config.Labels = labels
 	w, err := vit.NewWeights(ArchOf(m.Config, len(labels), prompts))
 	if err != nil {
@@ -69,6 +72,8 @@ func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (
 			return nil, fmt.Errorf("train: the model has no tensor %s", p.Name)
 		case len(t.Data) != len(p.Data):
 			return nil, fmt.Errorf("train: tensor %s has %d values, the network %d", p.Name, len(t.Data), len(p.Data))
+		case head:
+			reorder(p.Data, t.Data, rows)
 		default:
 			copy(p.Data, t.Data)
 		}

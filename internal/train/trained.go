@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
@@ -42,7 +44,14 @@ func OpenTrained(ctx context.Context, path string, c config.Config, warn func(st
 		}
 		return openPrompted(ctx, path, c, warn)
 	}
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Local.needHead(path); err != nil {
+		_ = t.Close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // OpenNetwork reads the network in a model folder or a checkpoint and puts it on
@@ -92,6 +101,46 @@ func DataAround(model string) (config.Data, error) {
 		return config.Data{}, err
 	}
 	return r.Config.Data, nil
+}
+
+// Scores are what the logits of one image say of its classes, as transformers'
+// pipeline has it: probabilities that sum to 1; one for each class, where they do
+// not exclude one another or there is one alone; the logits of a regression.
+func (t *Trained) Scores(logits []float32) []float32 {
+	kind := ""
+	if t.Local != nil {
+		kind = t.Local.Config.ProblemType
+	}
+	switch {
+	case kind == checkpoint.Regression:
+		return logits
+	case kind == checkpoint.MultiLabel || len(logits) == 1:
+		return sigmoid(logits)
+	}
+	return softmax(logits)
+}
+
+func sigmoid(z []float32) []float32 {
+	out := make([]float32, len(z))
+	for i, v := range z {
+		out[i] = float32(1 / (1 + math.Exp(-float64(v))))
+	}
+	return out
+}
+
+func softmax(z []float32) []float32 {
+	top := slices.Max(z)
+	out := make([]float32, len(z))
+	var sum float64
+	for i, v := range z {
+		e := math.Exp(float64(v - top))
+		out[i] = float32(e)
+		sum += e
+	}
+	for i := range out {
+		out[i] = float32(float64(out[i]) / sum)
+	}
+	return out
 }
 
 // Transform makes images what the model takes, as trained; c may override the
