@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type form struct {
 	private bool     // not shown in messages
 	why     string
 	hint    string
+	kinds   []string           // of devices, which has is made from
 	check   func(string) error // what no pattern can say
 }
 
@@ -36,8 +38,21 @@ var forms = map[string]form{
 		private: true, why: "is no address of a server",
 		hint:  "give scheme://host:port, as in http://127.0.0.1:8000; a token goes into model.token_env or model.token_file",
 		check: func(s string) error { _, err := url.Parse(s); return err }},
-	"train.device": {has: []string{`^(auto|cpu|cuda(:[0-9]{1,4})?)$`}, why: "is no device",
-		hint: "use auto, cpu, cuda or cuda:1"},
+	"train.device": deviceForm([]string{"cuda"}),
+}
+
+// deviceForm is the form of a device of some kinds.
+func deviceForm(kinds []string) form {
+	return form{kinds: kinds, has: []string{`^(auto|cpu|(` + strings.Join(kinds, "|") + `)(:[0-9]{1,4})?)$`}, why: "is no device",
+		hint: "use auto, cpu, " + strings.Join(kinds, ", ") + " or " + kinds[0] + ":1"}
+}
+
+// OfferDevice adds a kind of device to the values of train.device, which take it
+// by its name or as NAME:N. Call it from init.
+func OfferDevice(kind string) {
+	if known := forms["train.device"].kinds; !slices.Contains(known, kind) {
+		forms["train.device"] = deviceForm(append(slices.Clone(known), regexp.QuoteMeta(kind)))
+	}
 }
 
 // notName is what no name of a run holds, as it names a folder under runs/ on
@@ -60,23 +75,12 @@ func duration(s string) error {
 // holds says whether a text has the form.
 func (f form) holds(s string) bool {
 	for _, p := range f.has {
-		if !pattern(p).MatchString(s) {
+		if !regexp.MustCompile(p).MatchString(s) {
 			return false
 		}
 	}
-	return (f.hasNot == "" || !pattern(f.hasNot).MatchString(s)) && (f.check == nil || f.check(s) == nil)
+	return (f.hasNot == "" || !regexp.MustCompile(f.hasNot).MatchString(s)) && (f.check == nil || f.check(s) == nil)
 }
-
-// pattern compiles a pattern once.
-var pattern = func() func(string) *regexp.Regexp {
-	known := map[string]*regexp.Regexp{}
-	for _, f := range forms {
-		for _, p := range append(f.has, f.hasNot) {
-			known[p] = regexp.MustCompile(p)
-		}
-	}
-	return func(p string) *regexp.Regexp { return known[p] }
-}()
 
 // texts checks the form of every text that has one.
 func texts(c *Config) error {

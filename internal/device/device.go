@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
@@ -71,6 +72,7 @@ func Register(name string, k Kind) (was Kind) {
 	was, ok := kinds[name]
 	if !ok {
 		order = append(order, name)
+		config.OfferDevice(name)
 	}
 	kinds[name] = k
 	return was

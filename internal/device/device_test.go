@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
@@ -116,5 +117,27 @@ func TestNoise(t *testing.T) {
 	}
 	if _, err := Open(CPU, net(t), Options{Noise: &Noise{Kind: "cauchy"}}); err == nil {
 		t.Error("unknown noise was accepted")
+	}
+}
+
+// TestSettingOfNewKind: a kind that registers may be written in an experiment.
+func TestSettingOfNewKind(t *testing.T) {
+	c := config.Default()
+	c.Data.Kind, c.Train.Device = "shapes", "metal:1"
+	if err := config.Validate(&c); err == nil {
+		t.Fatal("a device that there is not was taken")
+	}
+	Register("metal", Kind{Available: func() (bool, string) { return false, "it is a stub" }})
+	t.Cleanup(func() {
+		delete(kinds, "metal")
+		order = order[:len(order)-1]
+	})
+	if err := config.Validate(&c); err != nil {
+		t.Error(err)
+	}
+	for _, spec := range []string{"metal", "cuda:1", "cpu", "auto"} {
+		if c.Train.Device = spec; config.Validate(&c) != nil {
+			t.Errorf("%s is refused", spec)
+		}
 	}
 }
