@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -131,6 +132,9 @@ func (c *cifar) scan(path, part string) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
+	}
+	if err := filekind.MisplacedIn(f); err != nil {
+		return filekind.At(path, err)
 	}
 	if st.Size() == 0 || st.Size()%int64(c.record) != 0 {
 		return uierr.New(fmt.Sprintf("%s: %d bytes are not a whole number of records of %d", path, st.Size(), c.record),

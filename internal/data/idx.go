@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/imagefile"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -143,6 +144,9 @@ func readIDX(path string) ([]int, []byte, error) {
 	st, err := f.Stat()
 	if err != nil || !st.Mode().IsRegular() {
 		return nil, nil, unreadable(path, errors.Join(err, errors.New("not a regular file")))
+	}
+	if err := filekind.MisplacedIn(f); err != nil {
+		return nil, nil, filekind.At(path, err)
 	}
 	r, most := io.Reader(f), st.Size()
 	if strings.HasSuffix(path, ".gz") {

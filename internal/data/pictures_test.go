@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // stored is a file of internal/imagefile's tests.
@@ -136,5 +138,27 @@ func TestGreyBeforeTheSize(t *testing.T) {
 	}
 	if got := fmt.Sprintf("%x", sha256.Sum256(grey))[:16]; got != "104b3797cd15839b" {
 		t.Error(got)
+	}
+}
+
+// TestPointersInPlaceOfDataAreNamed has what a clone without Git LFS leaves.
+func TestPointersInPlaceOfDataAreNamed(t *testing.T) {
+	pointer := []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 2214\n")
+	for kind, names := range map[string][]string{
+		"parquet": {"train-0.parquet"},
+		"tar":     {"train-0.tar"},
+		"idx":     {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"},
+		"cifar10": {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+		"folder":  {"train/a/0.png"},
+	} {
+		dir := t.TempDir()
+		for _, n := range names {
+			write(t, pointer, dir, n)
+		}
+		_, err := Open(dataConfig(kind, dir), Train)
+		refused(t, err, "this is a Git LFS pointer")
+		if u, ok := uierr.As(err); !ok || !strings.Contains(u.Hint, "git lfs pull") {
+			t.Errorf("%s: the hint is %v", kind, u)
+		}
 	}
 }

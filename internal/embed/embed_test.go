@@ -268,3 +268,16 @@ func FuzzNPY(f *testing.F) {
 		}
 	})
 }
+
+func TestPointersInPlaceOfEmbeddingsAreNamed(t *testing.T) {
+	for _, name := range []string{"a.npy", "a.parquet", "a.safetensors"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 2214\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Read(path)
+		if u, ok := uierr.As(err); !ok || !strings.HasPrefix(u.What, path+": this is a Git LFS pointer") || !strings.Contains(u.Hint, "git lfs pull") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

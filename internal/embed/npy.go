@@ -12,6 +12,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -36,6 +37,9 @@ func readNPYFile(path string) (*Set, error) {
 	}
 	if !st.Mode().IsRegular() {
 		return nil, uierr.New(path+": not a file", "give the path of a .npy file")
+	}
+	if err := filekind.MisplacedIn(f); err != nil {
+		return nil, filekind.At(path, err)
 	}
 	s, err := readNPY(f, st.Size())
 	if err != nil {

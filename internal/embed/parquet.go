@@ -12,6 +12,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -34,6 +35,9 @@ func readParquet(path string) (*Set, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if err := filekind.MisplacedIn(f); err != nil {
+		return nil, filekind.At(path, err)
 	}
 	s := &Set{Path: path}
 	if err := guard(func() error { return s.fromParquet(f, st.Size()) }); err != nil {

@@ -103,3 +103,11 @@ func (d directory) first(tag uint16, absent uint32) uint32 {
 	}
 	return absent
 }
+
+// setShort overwrites the only value of a tag that is there.
+func (d directory) setShort(tag, v uint16) {
+	field := d.fields[tag]
+	d.order.PutUint16(field[2:], 3)
+	d.order.PutUint32(field[4:], 1)
+	d.order.PutUint16(field[8:], v)
+}

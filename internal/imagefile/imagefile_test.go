@@ -90,7 +90,7 @@ func TestUnreadVarietiesAreNamed(t *testing.T) {
 		"of colours number 99":  set(tif, tagPhotometric, 99),
 		"of 3 samples":          set(tif, tagPhotometric, 1),
 		"lie in planes":         set(tif, tagPlanar, 2),
-		"not said to be":        set(file(t, "rgba.tif"), tagExtra, 0),
+		"not said to be":        untagged(t, file(t, "rgba.tif"), tagExtra),
 		"predictor 3":           set(file(t, "predictor.tif"), tagPredictor, 3),
 		"which its compression": set(file(t, "predictor.tif"), tagCompression, 32),
 		"black nor white":       set(g4, tagPhotometric, 3),
@@ -107,6 +107,21 @@ func TestUnreadVarietiesAreNamed(t *testing.T) {
 		if u, ok := uierr.As(err); !ok || !strings.Contains(u.What, want) || !strings.Contains(u.Hint, "convert") {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// untagged turns a tag into one that nobody knows.
+func untagged(tb testing.TB, b []byte, number uint16) []byte {
+	return patched(b, tag(tb, b, number)-8, byte(number-1), byte((number-1)>>8))
+}
+
+// TestFourthSampleIsDropped reads a TIFF whose fourth sample has no meaning, as
+// one whose fourth sample is transparency.
+func TestFourthSampleIsDropped(t *testing.T) {
+	b := file(t, "rgba.tif")
+	im, err := Decode(patched(b, tag(t, b, tagExtra), 0), Options{})
+	if want := truth(t, "rgba.tif"); err != nil || !bytes.Equal(im.Pix, want.Pix) {
+		t.Error("other pixels", err)
 	}
 }
 

@@ -68,7 +68,6 @@ func tiffClaim(head []byte, size int64) (claim, error) {
 	packing := d.first(tagCompression, 1)
 	ratio, known := tiffPacking[packing]
 	colour, samples := d.first(tagPhotometric, 0), len(bits)
-	extra := d.first(tagExtra, 0)
 	refuse := func(format string, a ...any) (claim, error) {
 		return claim{}, variant("a TIFF " + fmt.Sprintf(format, a...))
 	}
@@ -91,8 +90,8 @@ func tiffClaim(head []byte, size int64) (claim, error) {
 		return refuse("whose colours lie in planes")
 	case colour == 2 && samples != 3 && samples != 4 || colour != 2 && samples != 1:
 		return refuse("of %d samples a pixel", samples)
-	case colour == 2 && samples == 4 && extra != 1 && extra != 2:
-		return refuse("with a fourth sample that is not said to be transparency")
+	case colour == 2 && samples == 4 && len(d.values(tagExtra)) == 0:
+		return refuse("with a fourth sample that is not said to be transparency or else")
 	case d.first(tagPredictor, 1) == 2 && ratio < Inflate:
 		return refuse("with a predictor, which its compression has not")
 	case d.first(tagPredictor, 1) > 2 || d.first(tagPredictor, 1) == 2 && bits[0] == 1:
@@ -112,12 +111,17 @@ func tiffClaim(head []byte, size int64) (claim, error) {
 }
 
 func decodeTIFF(data []byte) (*Image, error) {
+	d := readDirectory(data)
+	if len(d.values(tagBits)) == 4 && d.first(tagExtra, 2) != 1 {
+		data = bytes.Clone(data) // the decoder refuses a fourth sample of unknown meaning, which is dropped here
+		d = readDirectory(data)
+		d.setShort(tagExtra, 2)
+	}
 	im, err := tiff.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
 	out := fromImage(im)
-	d := readDirectory(data)
 	if p := d.first(tagCompression, 1); (p == 3 || p == 4) && d.first(tagPhotometric, 0) == 1 {
 		for i, v := range out.Pix { // the decoder takes white runs for white, libtiff for zeros, which are black here
 			out.Pix[i] = 255 - v

@@ -66,12 +66,14 @@ func parseWebP(head []byte, size int64) (webpFile, error) {
 	if claimed > size {
 		return f, errors.New("the file ends before its image does")
 	}
+	var flags byte // of VP8X: what else there is
 	err := riffChunks(head[12:min(claimed, int64(len(head)))], func(name string, body []byte) error {
 		switch name {
 		case "VP8X":
 			if len(body) < 10 {
 				return io.ErrUnexpectedEOF
 			}
+			flags = body[0]
 			f.w, f.h, f.extended = uint24(body[4:])+1, uint24(body[7:])+1, true
 		case "ANMF":
 			if f.frame.w > 0 {
@@ -84,9 +86,13 @@ func parseWebP(head []byte, size int64) (webpFile, error) {
 			f.frame.x, f.frame.y = 2*uint24(body), 2*uint24(body[3:])
 			return riffChunks(body[16:], f.picture)
 		case "EXIF":
-			f.meta.exif = body
+			if flags&8 != 0 {
+				f.meta.exif = body
+			}
 		case "XMP ":
-			f.meta.xmp = body
+			if flags&4 != 0 {
+				f.meta.xmp = body
+			}
 		default:
 			return f.picture(name, body)
 		}
