@@ -206,7 +206,7 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	}
 	fmt.Fprintf(w, " images, %d classes\n", len(x.TrainData.Classes()))
 	if c.Objective.Kind == "contrastive" {
-		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", c.Objective.Pairing, x.Local.Weights.Arch.Classes, c.Objective.Embeddings)
+		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", c.Objective.Pairing, x.Local.Weights.Arch.Outputs(), c.Objective.Embeddings)
 	} else if x.Local != nil && x.Local.Head != "" {
 		fmt.Fprintf(w, "classifier %s\n", x.Local.Head)
 	}

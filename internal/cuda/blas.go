@@ -50,7 +50,7 @@ func (d *Device) blasGemm(g Gemm) error {
 	switch {
 	case g.batch() == 1 && g.Bias != 0 && d.blas.lt != nil:
 		residual := g.Residual
-		if g.GELU || g.Index != 0 {
+		if g.Act != Identity || g.Index != 0 {
 			residual = 0
 		}
 		if err = d.blas.lt.gemm(&g, residual); err != nil {
@@ -69,12 +69,12 @@ func (d *Device) blasGemm(g Gemm) error {
 	default:
 		err = d.chunked(g, d.pointerRoom, d.blasBatched)
 	}
-	if err != nil || (g.Bias == 0 && g.Residual == 0 && !g.GELU) {
+	if err != nil || (g.Bias == 0 && g.Residual == 0 && g.Act == Identity) {
 		return err
 	}
 	threads := min(max((g.N+127)/128*32, 32), blockThreads) // four values each
 	return d.Launch("epilogue", Dim{g.M, 1, 1}, Dim{threads, 1, 1}, Compute,
-		[]Arg{P(g.C.Ptr), P(g.Bias), P(g.Residual), P(g.Index), I(g.N), I(max(g.Rows, 1)), flag(g.GELU)})
+		[]Arg{P(g.C.Ptr), P(g.Bias), P(g.Residual), P(g.Index), I(g.N), I(max(g.Rows, 1)), I(int(g.Act))})
 }
 
 func (g *Gemm) ops() (b, a uintptr) {

@@ -129,7 +129,7 @@ func epilogueCase(t *testing.T, r *rig, n int, tol float64) {
 		{true, true, true, true}, {false, true, false, false}} {
 		want := gemmRef(NT, a, b, m, n, k, k, k, 1, nil, 0)
 		g := Gemm{Form: NT, M: m, N: n, K: k, Alpha: 1, A: Operand{Ptr: put(r, a), Ld: k}, B: Operand{Ptr: put(r, b), Ld: k},
-			C: Operand{Ptr: r.room(4 * m * n), Ld: n}, GELU: c.gelu, Rows: rows}
+			C: Operand{Ptr: r.room(4 * m * n), Ld: n}, Act: geluIf(c.gelu), Rows: rows}
 		if c.bias {
 			g.Bias = put(r, bias)
 		}
@@ -186,7 +186,7 @@ func batchCase(t *testing.T, r *rig, tol float64) {
 
 func TestGemmRefusesAnEpilogueOfABatch(t *testing.T) {
 	r := newRig(t, Noise{})
-	if err := r.Gemm(Gemm{Form: NN, M: 1, N: 1, K: 1, GELU: true, C: Operand{Ld: 1}}); err == nil {
+	if err := r.Gemm(Gemm{Form: NN, M: 1, N: 1, K: 1, Act: GELU, C: Operand{Ld: 1}}); err == nil {
 		t.Error("an NN product with GELU was accepted")
 	}
 }

@@ -23,7 +23,7 @@ type Operand struct {
 }
 
 // Gemm is C = Alpha·op(A)·op(B), added to C where Accumulate. C is M×N, the
-// inner length K. An NT product of one slot may end with C + Bias, GELU, and
+// inner length K. An NT product of one slot may end with C + Bias, Act, and
 // + Residual, whose rows are read at Index of their slot of Rows rows where it
 // is given; C's rows then are N apart.
 type Gemm struct {
@@ -37,7 +37,7 @@ type Gemm struct {
 
 	Bias, Residual, Index Ptr
 	Rows                  int
-	GELU                  bool
+	Act                   Function
 }
 
 func (g *Gemm) batch() int { return max(g.Slots, 1) * max(g.Heads, 1) }
@@ -50,7 +50,7 @@ func (d *Device) Gemm(g Gemm) error {
 	if g.M <= 0 || g.N <= 0 || g.batch() <= 0 {
 		return nil
 	}
-	if (g.Bias != 0 || g.Residual != 0 || g.GELU) && (g.Form != NT || g.batch() != 1 || g.C.Ld != g.N) {
+	if (g.Bias != 0 || g.Residual != 0 || g.Act != Identity) && (g.Form != NT || g.batch() != 1 || g.C.Ld != g.N) {
 		return fmt.Errorf("cuda: a %s product of %d has no epilogue", g.Form, g.batch())
 	}
 	if d.blas != nil && g.K > 0 {
@@ -84,7 +84,7 @@ func (d *Device) ownGemm(g Gemm) error {
 		tile = 128
 	}
 	a := []Arg{P(g.C.Ptr), P(g.A.Ptr), P(g.B.Ptr), I(g.M), I(g.N), I(g.K), I(g.A.Ld), I(g.B.Ld), I(g.C.Ld), F(g.Alpha), flag(g.Accumulate),
-		P(g.Bias), flag(g.GELU), P(g.Residual), P(g.Index), I(max(g.Rows, 1)), I(g.Heads),
+		P(g.Bias), I(int(g.Act)), P(g.Residual), P(g.Index), I(max(g.Rows, 1)), I(g.Heads),
 		L(g.C.Slot), L(g.A.Slot), L(g.B.Slot), L(g.C.Head), L(g.A.Head), L(g.B.Head), P(g.A.Index), P(g.B.Index)}
 	grid := Dim{(g.N + tile - 1) / tile, (g.M + tile - 1) / tile, g.batch()}
 	if grid.Y > maxGridZ {

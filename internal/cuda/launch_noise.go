@@ -8,13 +8,13 @@ type Slots struct{ Image, Label, Pair, Sign, Sigma, Step Ptr }
 // for every 32.
 func noiseThreads(n int64) int64 { return (n + 31) / 32 * 8 }
 
-// Perturb writes z + sign·σ·ε of each slot, then GELU where gelu. rows of width
-// values a slot, of which the first offset carry no noise. z stands at the
+// Perturb writes z + sign·σ·ε of each slot, then f. rows of width values
+// a slot, of which the first offset carry no noise. z stands at the
 // slot's image where indexed.
-func (d *Device) Perturb(out, z Ptr, s Slots, slots, site, rows, width, offset int, indexed, gelu bool) error {
+func (d *Device) Perturb(out, z Ptr, s Slots, slots, site, rows, width, offset int, indexed bool, f Function) error {
 	n := noiseThreads(int64(rows-offset) * int64(width))
 	a := []Arg{P(out), P(z), P(s.Image), P(s.Pair), P(s.Sign), P(s.Sigma), P(s.Step), U(uint32(site)),
-		I(rows), I(width), I(offset), flag(indexed), flag(gelu)}
+		I(rows), I(width), I(offset), flag(indexed), I(int(f))}
 	return d.over("perturb", max(n, 1), slots, append(a, d.noise.args()...)...)
 }
 

@@ -23,12 +23,14 @@ func (d *Device) Spread(out, x Ptr, slots int, n, ld int64) error {
 	return d.over("spread", ld, slots, P(out), P(x), L(n), L(ld))
 }
 
-// GELU writes x·Φ(x).
-func (d *Device) GELU(out, x Ptr, n int64) error { return d.over("gelu", n, 1, P(out), P(x), L(n)) }
+// Activation writes f(x).
+func (d *Device) Activation(f Function, out, x Ptr, n int64) error {
+	return d.over("activation", n, 1, P(out), P(x), L(n), I(int(f)))
+}
 
-// GELUGrad writes dy·(Φ(x) + x·φ(x)).
-func (d *Device) GELUGrad(out, x, dy Ptr, n int64) error {
-	return d.over("gelu_grad", n, 1, P(out), P(x), P(dy), L(n))
+// ActivationGrad writes dy·f'(x).
+func (d *Device) ActivationGrad(f Function, out, x, dy Ptr, n int64) error {
+	return d.over("activation_grad", n, 1, P(out), P(x), P(dy), L(n), I(int(f)))
 }
 
 // Add writes a + b.

@@ -95,11 +95,8 @@ func (m *Model) Params() []*query.Param { return m.net.Params() }
 // Sites lists the linear maps whose output can be perturbed.
 func (m *Model) Sites() []query.Site { return m.net.Sites() }
 
-// Arch is the network's shape.
-func (m *Model) Arch() vit.Arch { return m.net.Arch }
-
 // ForwardFLOPs is the cost of one clean forward of one image.
-func (m *Model) ForwardFLOPs() int64 { return m.net.Arch.ForwardFLOPs() }
+func (m *Model) ForwardFLOPs() int64 { return m.net.ForwardFLOPs() }
 
 // BackwardFLOPs is the cost of the backward pass of one image for what is
 // trained now.
@@ -154,17 +151,17 @@ func (m *Model) target(image int32) int32 {
 
 // check refuses a batch that does not fit the network.
 func (m *Model) check(b *query.Batch) error {
-	a := m.net.Arch
-	if want := b.N * a.Chans * a.Image * a.Image; b.N < 1 || len(b.X) < want || len(b.Labels) < b.N {
+	chans, side := m.net.Arch.Input()
+	if want := b.N * m.net.Pixels(); b.N < 1 || len(b.X) < want || len(b.Labels) < b.N {
 		return fmt.Errorf("cuda: batch of %d images has %d values and %d labels, the network wants %d values of %d×%d×%d",
-			b.N, len(b.X), len(b.Labels), want, a.Chans, a.Image, a.Image)
+			b.N, len(b.X), len(b.Labels), want, chans, side, side)
 	}
 	if b.N > queryRoom {
 		return fmt.Errorf("cuda: a batch of %d images is more than the %d that the device numbers", b.N, queryRoom)
 	}
 	for _, l := range b.Labels[:b.N] {
-		if _, ok := m.opt.Loss.(objective.Coupled); !ok && (l < 0 || int(l) >= a.Classes) {
-			return fmt.Errorf("cuda: label %d, the network has %d classes", l, a.Classes)
+		if _, ok := m.opt.Loss.(objective.Coupled); !ok && (l < 0 || int(l) >= m.net.Arch.Outputs()) {
+			return fmt.Errorf("cuda: label %d, the network has %d classes", l, m.net.Arch.Outputs())
 		}
 	}
 	return nil

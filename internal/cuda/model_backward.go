@@ -26,9 +26,7 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 		return nil, err
 	}
 	trained, index := m.trained()
-	a := m.net.Arch
-	c := &query.Clean{Losses: make([]float32, b.N), Logits: make([]float32, b.N*a.Classes), Classes: a.Classes,
-		Features: make([]float32, b.N*a.Hidden), Dim: a.Hidden}
+	c := m.net.Answer(b.N)
 	begun := false
 	for lo := 0; lo < b.N; lo += m.l.batch {
 		n := min(m.l.batch, b.N-lo)
@@ -64,7 +62,7 @@ func (m *Model) gradient() func(slots int) (*vit.Program, []string, error) {
 	trained, _ := m.trained()
 	return func(slots int) (*vit.Program, []string, error) {
 		p, err := m.net.GradientProgram(slots, trained)
-		return p, []string{"f"}, err
+		return p, []string{m.net.Features().Name}, err
 	}
 }
 

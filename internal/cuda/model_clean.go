@@ -61,14 +61,12 @@ func (m *Model) wholeProgram(keep bool, want int, extra int64) (*compiled, error
 // forward evaluates a batch in micro-batches: while one is computed, the pixels
 // of the next go up on the copy stream. keep stores the taps of the layout.
 func (m *Model) forward(ctx context.Context, b *query.Batch, keep bool) (*query.Clean, error) {
-	a := m.net.Arch
 	if co, ok := m.opt.Loss.(objective.Coupled); ok {
 		if err := co.Begin(b.Labels, b.Index); err != nil {
 			return nil, err
 		}
 	}
-	c := &query.Clean{Losses: make([]float32, b.N), Logits: make([]float32, b.N*a.Classes), Classes: a.Classes,
-		Features: make([]float32, b.N*a.Hidden), Dim: a.Hidden}
+	c := m.net.Answer(b.N)
 	for lo := 0; lo < b.N; lo += m.l.batch {
 		n := min(m.l.batch, b.N-lo)
 		if err := m.forwardPart(ctx, b, lo, n, keep); err != nil {
@@ -88,7 +86,7 @@ func (m *Model) forward(ctx context.Context, b *query.Batch, keep bool) (*query.
 			target[i] = int32(i)
 		}
 	}
-	return c, m.opt.Loss.Losses(c.Losses, c.Logits, b.N, a.Classes, target)
+	return c, m.opt.Loss.Losses(c.Losses, c.Logits, b.N, c.Classes, target)
 }
 
 // forwardPart evaluates images lo..lo+n-1 of a batch, n at most the layout's.
@@ -141,7 +139,6 @@ func (m *Model) sendPixels(b *query.Batch, lo, n int) error {
 
 // collect keeps the results of a micro-batch on the device.
 func (m *Model) collect(p *compiled, at, k int, keep bool) error {
-	a := m.net.Arch
 	var err error
 	move := func(dst, src Ptr, width int) {
 		if err == nil {
@@ -151,8 +148,8 @@ func (m *Model) collect(p *compiled, at, k int, keep bool) error {
 	if !m.hostLoss() {
 		move(m.l.losses, p.vm.Value(p.Losses), 1)
 	}
-	move(m.l.logits, p.vm.Value(p.Logits), a.Classes)
-	move(m.l.features, p.vm.Value(p.Taps["f"]), a.Hidden)
+	move(m.l.logits, p.vm.Value(p.Logits), m.net.Arch.Outputs())
+	move(m.l.features, p.vm.Value(p.Taps[m.net.Features().Name]), m.net.Features().Width)
 	if keep {
 		for _, name := range m.l.taps {
 			t := m.l.store[vit.CleanPrefix+name]

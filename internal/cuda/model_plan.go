@@ -144,8 +144,7 @@ func (m *Model) regions(batch int, sites []int) (least, most int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	a := m.net.Arch
-	pixels := 4 * int64(a.Chans) * int64(a.Image) * int64(a.Image)
+	pixels := 4 * int64(m.net.Pixels())
 	least = c.vm.Bytes() + pixels
 	for _, s := range sites {
 		x, site := m.net.SiteInput(s, m.opt.Mask), m.net.Sites()[s]
@@ -172,7 +171,7 @@ func (m *Model) lay(a *Arena, batch int, sites []int, taps []vit.Activation, reg
 		}
 		return p
 	}
-	arch, n := m.net.Arch, int64(batch)
+	classes, n := int64(m.net.Arch.Outputs()), int64(batch)
 	for _, p := range m.net.Params() {
 		l.params = append(l.params, take("weights", int64(len(p.Data))))
 		var g Ptr
@@ -182,7 +181,7 @@ func (m *Model) lay(a *Arena, batch int, sites []int, taps []vit.Activation, reg
 		}
 		l.grads = append(l.grads, g)
 	}
-	l.images = take("images", n*int64(arch.Chans)*int64(arch.Image)*int64(arch.Image))
+	l.images = take("images", n*int64(m.net.Pixels()))
 	for _, t := range taps {
 		l.store[vit.CleanPrefix+t.Name] = stored{t, take("activations", n*int64(t.Rows)*int64(t.Width))}
 		l.taps = append(l.taps, t.Name)
@@ -194,12 +193,12 @@ func (m *Model) lay(a *Arena, batch int, sites []int, taps []vit.Activation, reg
 	l.slots.Step = l.slots.Sigma + Ptr(4*len(m.net.Sites()))
 	l.first = take("terms", n+int64(queryRoom)+2)
 	l.losses = take("losses", max(n, int64(queryRoom)))
-	l.logits = take("logits", max(n, m.logitRoom())*int64(arch.Classes))
-	l.features = take("features", n*int64(arch.Hidden))
+	l.logits = take("logits", max(n, m.logitRoom())*classes)
+	l.features = take("features", n*int64(m.net.Features().Width))
 	l.sumsq = take("norms", n)
-	l.sums = take("sums", ColumnSumWorkspace(int64(max(arch.MLP, arch.Hidden, arch.Classes)))/4)
-	if m.dev.pointerRoom = 1 << 14; m.dev.pointerRoom < arch.Heads {
-		m.dev.pointerRoom = arch.Heads
+	l.sums = take("sums", ColumnSumWorkspace(int64(m.net.Widest()))/4)
+	if m.dev.pointerRoom = 1 << 14; m.dev.pointerRoom < m.net.MostHeads() {
+		m.dev.pointerRoom = m.net.MostHeads()
 	}
 	m.dev.pointers = take("operands", 6*int64(m.dev.pointerRoom))
 	l.region = take("workspace", region/4)
@@ -259,15 +258,10 @@ func (m *Model) tapNames(sites []int) []string {
 
 // whole builds the forward with taps.
 func (m *Model) whole(taps []string, sites []int) func(slots int) (*vit.Program, []string, error) {
-	split, full := false, false
-	for _, s := range sites {
-		site := m.net.Sites()[s]
-		split = split || site.Kind == vit.MLPIn
-		full = full || (!m.opt.Mask && site.Block == m.net.Arch.Layers-1)
-	}
+	split, full := m.net.Needs(sites, m.opt.Mask)
 	return func(slots int) (*vit.Program, []string, error) {
 		p, err := m.net.WholeProgram(slots, split, full)
-		return p, append([]string{"f"}, taps...), err
+		return p, append([]string{m.net.Features().Name}, taps...), err
 	}
 }
 
@@ -284,7 +278,7 @@ func kept(p *vit.Program, taps []string) gorgonia.Nodes {
 
 // pin takes the page-locked memory that copies go through.
 func (m *Model) pin() error {
-	l, a := m.l, m.net.Arch
+	l := m.l
 	get := func(b *[]byte, bytes int64) error {
 		var err error
 		if *b, err = m.dev.Pinned(int(bytes)); err == nil {
@@ -296,10 +290,10 @@ func (m *Model) pin() error {
 	if err := get(&l.queries, 4*(5*int64(queryRoom)+int64(len(m.net.Sites()))+1+n+int64(queryRoom)+2)); err != nil {
 		return err
 	}
-	if err := get(&l.pixels, 4*n*int64(a.Chans)*int64(a.Image)*int64(a.Image)); err != nil {
+	if err := get(&l.pixels, 4*n*int64(m.net.Pixels())); err != nil {
 		return err
 	}
-	return get(&l.answers, max(l.gradBytes, 4*(int64(queryRoom)+max(n, m.logitRoom())*int64(a.Classes)+n*int64(a.Hidden)+n)))
+	return get(&l.answers, max(l.gradBytes, 4*(int64(queryRoom)+max(n, m.logitRoom())*int64(m.net.Arch.Outputs())+n*int64(m.net.Features().Width)+n)))
 }
 
 // release gives back what arrange took.

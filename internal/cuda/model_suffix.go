@@ -139,7 +139,7 @@ func (m *Model) suffixLosses(ctx context.Context, t *query.Perturbation, q []que
 // evaluates them, to their place in the list.
 func (m *Model) keepLosses(p *compiled, lo, n int) error {
 	if m.hostLoss() {
-		k := m.net.Arch.Classes
+		k := m.net.Arch.Outputs()
 		return m.dev.CopyWithin(m.l.logits+Ptr(4*lo*k), p.vm.Value(p.Logits), int64(4*n*k), Compute)
 	}
 	return m.dev.CopyWithin(m.l.losses+Ptr(4*lo), p.vm.Value(p.Losses), int64(4*n), Compute)
@@ -153,7 +153,7 @@ func (m *Model) answerLosses(q []query.Query, out []float32) error {
 		copy(out, answers[:len(q)])
 		return err
 	}
-	k := m.net.Arch.Classes
+	k := m.net.Arch.Outputs()
 	if err := m.dev.Download(raw(answers[:len(q)*k]), m.l.logits, Compute); err != nil {
 		return err
 	}

@@ -74,8 +74,7 @@ func groupDirections(q []query.Query) []direction {
 
 // directionLosses evaluates whole directions of so many queries in all.
 func (m *Model) directionLosses(ctx context.Context, t *query.Perturbation, q []query.Query, groups []direction, queries int, out []float32) error {
-	a := m.net.Arch
-	pixels := int64(a.Chans) * int64(a.Image) * int64(a.Image)
+	pixels := int64(m.net.Pixels())
 	p, err := m.wholeProgram(false, m.batch.N, 4*pixels)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func TestPerturb(t *testing.T) {
 			}
 			z := random(from*size, 1)
 			out := r.room(4 * c.slots * size)
-			r.ok(r.Perturb(out, put(r, z), slots(r, image, pair, sign, sigma, step), c.slots, site, c.rows, c.width, c.offset, c.indexed, c.gelu))
+			r.ok(r.Perturb(out, put(r, z), slots(r, image, pair, sign, sigma, step), c.slots, site, c.rows, c.width, c.offset, c.indexed, geluIf(c.gelu)))
 			got := r.floats(out, c.slots*size)
 			for s := range image {
 				i := s
@@ -100,6 +100,13 @@ func TestPerturb(t *testing.T) {
 			}
 		})
 	}
+}
+
+func geluIf(yes bool) Function {
+	if yes {
+		return GELU
+	}
+	return Identity
 }
 
 func geluRef(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }

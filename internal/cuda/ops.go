@@ -28,7 +28,7 @@ func init() {
 		vit.OpEmbed:     buildEmbed,
 		vit.OpLinear:    buildLinear,
 		vit.OpNorm:      buildNorm,
-		vit.OpGELU:      buildGELU,
+		vit.OpAct:       buildAct,
 		vit.OpAttention: buildAttention,
 		vit.OpCls:       buildCls,
 		vit.OpPerturb:   buildPerturb,
@@ -40,7 +40,7 @@ func init() {
 		vit.OpColSum:        buildColSum,
 		vit.OpNormDX:        buildNormDX,
 		vit.OpNormDG:        buildNormDG,
-		vit.OpGELUGrad:      buildGELUGrad,
+		vit.OpActGrad:       buildActGrad,
 		vit.OpAttentionGrad: buildAttentionGrad,
 		vit.OpPart:          buildPart,
 		vit.OpClsGrad:       buildClsGrad,
@@ -62,20 +62,20 @@ func (o *op) index(i int, r *Run) Ptr {
 }
 
 func buildPatches(o *op) (step, int64) {
-	a := o.spec.Arch
+	s := o.spec
 	return func(r *Run) error {
-		return o.dev.Patches(o.ptr(r), o.arg(0, r), r.N, a.Chans, a.Image, a.Patch)
+		return o.dev.Patches(o.ptr(r), o.arg(0, r), r.N, s.Chans, s.Side, s.Patch)
 	}, 0
 }
 
 func buildEmbed(o *op) (step, int64) {
-	a := o.spec.Arch
+	s := o.spec
 	return func(r *Run) error {
 		var prompts Ptr
 		if len(o.in) > 3 {
 			prompts = o.arg(3, r)
 		}
-		return o.dev.Embed(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), prompts, r.N, a.Tokens(), a.Patches(), a.Hidden)
+		return o.dev.Embed(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), prompts, r.N, s.Rows, s.InRows, s.Width)
 	}, 0
 }
 
@@ -88,7 +88,7 @@ func buildLinear(o *op) (step, int64) {
 	}
 	return func(r *Run) error {
 		g := Gemm{Form: NT, M: r.N * o.spec.Rows, N: n, K: k, Alpha: 1, C: Operand{Ptr: o.ptr(r), Ld: n},
-			A: Operand{Ptr: o.arg(0, r), Ld: k}, B: Operand{Ptr: o.arg(1, r), Ld: k}, GELU: o.spec.GELU, Rows: o.spec.Rows}
+			A: Operand{Ptr: o.arg(0, r), Ld: k}, B: Operand{Ptr: o.arg(1, r), Ld: k}, Act: function(o.spec.Act), Rows: o.spec.Rows}
 		if o.spec.Bias {
 			g.Bias = o.arg(2, r)
 		}
@@ -107,8 +107,8 @@ func buildNorm(o *op) (step, int64) {
 
 func (o *op) values(r *Run) int64 { return int64(r.N) * int64(o.spec.Rows) * int64(o.spec.Width) }
 
-func buildGELU(o *op) (step, int64) {
-	return func(r *Run) error { return o.dev.GELU(o.ptr(r), o.arg(0, r), o.values(r)) }, 0
+func buildAct(o *op) (step, int64) {
+	return func(r *Run) error { return o.dev.Activation(function(o.spec.Act), o.ptr(r), o.arg(0, r), o.values(r)) }, 0
 }
 
 // attention describes the op's products.
@@ -141,7 +141,7 @@ func buildCls(o *op) (step, int64) {
 func buildPerturb(o *op) (step, int64) {
 	s := o.spec
 	return func(r *Run) error {
-		return o.dev.Perturb(o.ptr(r), o.arg(0, r), r.Slots, r.N, s.Site, s.Rows, s.Width, s.Offset, len(s.Indexed) > 0 && s.Indexed[0], s.GELU)
+		return o.dev.Perturb(o.ptr(r), o.arg(0, r), r.Slots, r.N, s.Site, s.Rows, s.Width, s.Offset, len(s.Indexed) > 0 && s.Indexed[0], function(s.Act))
 	}, 0
 }
 

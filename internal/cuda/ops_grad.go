@@ -3,10 +3,9 @@ package cuda
 // Steps of the ops that Gorgonia's differentiation builds (the bp baseline).
 
 func buildEmbedGrad(o *op) (step, int64) {
-	a := o.spec.Arch
-	d, t, patches := int64(a.Hidden), int64(a.Tokens()), int64(a.Patches())
+	d, t, patches := int64(o.spec.Width), int64(o.spec.InRows), int64(o.spec.Rows)
 	first := t - patches // rows before the patches
-	work := ColumnSumWorkspace(max(patches, int64(a.Prompts), 1) * d)
+	work := ColumnSumWorkspace(max(patches, int64(o.spec.Prompts), 1) * d)
 	sum := func(r *Run, out int64, row, rows int64) error {
 		return o.dev.ColumnSum(o.ptr(r)+Ptr(4*out), o.arg(0, r)+Ptr(4*row*d), int64(r.N), rows*d, t*d, false, o.workspace())
 	}
@@ -71,8 +70,10 @@ func buildNormDG(o *op) (step, int64) {
 	}, scaled + ColumnSumWorkspace(w)
 }
 
-func buildGELUGrad(o *op) (step, int64) {
-	return func(r *Run) error { return o.dev.GELUGrad(o.ptr(r), o.arg(0, r), o.arg(1, r), o.values(r)) }, 0
+func buildActGrad(o *op) (step, int64) {
+	return func(r *Run) error {
+		return o.dev.ActivationGrad(function(o.spec.Act), o.ptr(r), o.arg(0, r), o.arg(1, r), o.values(r))
+	}, 0
 }
 
 func buildAttentionGrad(o *op) (step, int64) {

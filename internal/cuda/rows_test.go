@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/kernel"
 )
 
 // TestGELU holds the device's GELU to 5 ulp of the true value on both sides,
@@ -19,7 +21,7 @@ func TestGELU(t *testing.T) {
 	}
 	out := r.room(4 * len(x))
 	p := put(r, x)
-	r.ok(r.GELU(out, p, int64(len(x))))
+	r.ok(r.Activation(GELU, out, p, int64(len(x))))
 	worst := 0.0
 	for i, g := range r.floats(out, len(x)) {
 		if w := geluRef(float64(x[i])); math.Abs(w) > 1e-37 {
@@ -31,18 +33,51 @@ func TestGELU(t *testing.T) {
 	}
 	inf := float32(math.Inf(1))
 	ends := put(r, []float32{inf, -inf, 0, -20, float32(math.NaN())})
-	r.ok(r.GELU(ends, ends, 5))
+	r.ok(r.Activation(GELU, ends, ends, 5))
 	got := r.floats(ends, 5)
 	if got[0] != inf || got[1] != 0 || got[2] != 0 || got[3] != 0 || got[4] == got[4] {
 		t.Errorf("GELU of +Inf, -Inf, 0, -20, NaN is %v", got)
 	}
 	dy := put(r, fill(len(x), 1))
-	r.ok(r.GELUGrad(out, p, dy, int64(len(x))))
+	r.ok(r.ActivationGrad(GELU, out, p, dy, int64(len(x))))
 	for i, g := range r.floats(out, len(x)) {
 		v := float64(x[i])
 		want := 0.5*math.Erfc(-v/math.Sqrt2) + v*math.Exp(-0.5*v*v)/math.Sqrt(2*math.Pi)
 		if math.Abs(float64(g)-want) > 3e-7 {
 			t.Fatalf("GELU'(%v) is %v, want %v", v, g, want)
+		}
+	}
+}
+
+// The device's other activation functions and their derivatives are the CPU's.
+func TestFunctions(t *testing.T) {
+	r := newRig(t, Noise{})
+	var x []float32
+	for v := float32(-25); v < 25; v += 0.0371 {
+		x = append(x, v)
+	}
+	dy := fill(len(x), 2)
+	for f, c := range map[Function]struct {
+		apply func(dst, x []float32)
+		grad  func(dst, x, dy []float32)
+	}{
+		TanhGELU: {kernel.TanhGELU.Apply, kernel.TanhGELU.Grad}, QuickGELU: {kernel.QuickGELU.Apply, kernel.QuickGELU.Grad},
+		SiLU: {kernel.SiLU.Apply, kernel.SiLU.Grad}, ReLU: {kernel.ReLU, kernel.ReLUGrad},
+	} {
+		out, want := r.room(4*len(x)), make([]float32, len(x))
+		r.ok(r.Activation(f, out, put(r, x), int64(len(x))))
+		c.apply(want, x)
+		for i, g := range r.floats(out, len(x)) {
+			if math.Abs(float64(g-want[i])) > 2e-6*(1+math.Abs(float64(x[i]))) {
+				t.Fatalf("function %d of %v is %v, want %v", f, x[i], g, want[i])
+			}
+		}
+		r.ok(r.ActivationGrad(f, out, put(r, x), put(r, dy), int64(len(x))))
+		c.grad(want, x, dy)
+		for i, g := range r.floats(out, len(x)) {
+			if math.Abs(float64(g-want[i])) > 1e-5 {
+				t.Fatalf("derivative %d at %v is %v, want %v", f, x[i], g, want[i])
+			}
 		}
 	}
 }

@@ -89,7 +89,7 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 	trained := map[int]bool{}
 	if mode == "lr" {
 		name = "activation"
-		last := m.Arch().Layers - 1
+		last := m.Sites()[len(m.Sites())-2].Block // the classifier comes after it
 		for i, s := range m.Sites() {
 			if s.Kind == vit.Classifier || s.Block == last && slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {
 				o.Sites = append(o.Sites, i)

@@ -27,8 +27,8 @@ func TestUnknownOp(t *testing.T) {
 
 // TestEveryKindHasAKernel lists internal/vit's ops: a new one must be known here.
 func TestEveryKindHasAKernel(t *testing.T) {
-	for _, kind := range []string{vit.OpPatches, vit.OpEmbed, vit.OpLinear, vit.OpNorm, vit.OpGELU, vit.OpAttention, vit.OpCls, vit.OpPerturb,
-		vit.OpLoss, vit.OpEmbedGrad, vit.OpLinearDX, vit.OpLinearDW, vit.OpColSum, vit.OpNormDX, vit.OpNormDG, vit.OpGELUGrad,
+	for _, kind := range []string{vit.OpPatches, vit.OpEmbed, vit.OpLinear, vit.OpNorm, vit.OpAct, vit.OpAttention, vit.OpCls, vit.OpPerturb,
+		vit.OpLoss, vit.OpEmbedGrad, vit.OpLinearDX, vit.OpLinearDW, vit.OpColSum, vit.OpNormDX, vit.OpNormDG, vit.OpActGrad,
 		vit.OpAttentionGrad, vit.OpPart, vit.OpClsGrad, vit.OpLossGrad} {
 		if builders[kind] == nil {
 			t.Errorf("no kernel for %s", kind)

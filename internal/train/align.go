@@ -75,7 +75,7 @@ func OpenTestAlignment(c config.Objective, key string, l *Local, test data.Datas
 	if err != nil {
 		return nil, err
 	}
-	if err := under(key, set.CheckWidth(l.Weights.Arch.Classes)); err != nil {
+	if err := under(key, set.CheckWidth(l.Weights.Arch.Outputs())); err != nil {
 		return nil, err
 	}
 	a, err := newAlignment(c, set, key, test)

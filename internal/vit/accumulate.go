@@ -50,7 +50,8 @@ func (m *Model) accumulateSite(ctx context.Context, step uint32, site int, terms
 	if gw, gb := m.net.siteGrads(s); gw == nil && gb == nil || len(terms) == 0 {
 		return nil
 	}
-	name, rows := m.net.inputName(site, m.opt.Mask)
+	in := m.net.SiteInput(site, m.opt.Mask)
+	name, rows := in.Name, in.Rows
 	e, n := m.makeE(terms, rows*s.Out)
 	lo, hi := int(terms[0].Image), int(terms[len(terms)-1].Image)+1 // images that have terms
 	err := m.each(ctx, hi-lo, func(_ *worker, i int) error {
@@ -151,7 +152,7 @@ func (m *Model) tappedSuffix(w *worker, sites []int) (*program, error) {
 		}
 		var taps []string
 		for _, s := range sites {
-			if name, _ := m.net.inputName(s, m.opt.Mask); p.taps[name].node != nil {
+			if name := m.net.SiteInput(s, m.opt.Mask).Name; p.taps[name].node != nil {
 				taps = append(taps, name)
 			}
 		}
@@ -164,7 +165,8 @@ func (m *Model) tappedSuffix(w *worker, sites []int) (*program, error) {
 func (m *Model) addQueries(w *worker, p *program, site int, scale float32, terms []query.Term) {
 	s := m.net.sites[site]
 	gw, gb := m.net.siteGrads(s)
-	name, rows := m.net.inputName(site, m.opt.Mask)
+	in := m.net.SiteInput(site, m.opt.Mask)
+	name, rows := in.Name, in.Rows
 	n := rows * s.Out
 	e := w.buf(0, len(terms)*n)
 	clear(e)

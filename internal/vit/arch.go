@@ -2,11 +2,13 @@ package vit
 
 import (
 	"fmt"
-
-	"github.com/flops-vit/flops/internal/query"
+	"math"
+	"slices"
 )
 
-// Arch is the shape of a ViTForImageClassification.
+// Arch is the shape of a ViTForImageClassification (Dosovitskiy et al. 2021,
+// arXiv 2010.11929), and an Architecture: a cls token and patches with learned
+// positions, pre-norm blocks, a norm, and a classifier of the cls row.
 type Arch struct {
 	Image   int     // pixels of a side
 	Patch   int     // pixels of a patch's side
@@ -22,6 +24,8 @@ type Arch struct {
 	NoQKVBias bool // query, key and value are linear maps without a bias (qkv_bias: false)
 }
 
+var _ Architecture = Arch{}
+
 // Patches is the number of patches of one image.
 func (a Arch) Patches() int { n := a.Image / a.Patch; return n * n }
 
@@ -33,6 +37,12 @@ func (a Arch) HeadDim() int { return a.Hidden / a.Heads }
 
 // PatchLen is the number of values of one patch.
 func (a Arch) PatchLen() int { return a.Chans * a.Patch * a.Patch }
+
+// Input is the shape of an image.
+func (a Arch) Input() (channels, side int) { return a.Chans, a.Image }
+
+// Outputs is the number of classes.
+func (a Arch) Outputs() int { return a.Classes }
 
 // Check refuses shapes that are no vision transformer.
 func (a Arch) Check() error {
@@ -57,50 +67,95 @@ func (a Arch) Check() error {
 	return nil
 }
 
-// The kinds of sites, in the order in which a forward meets them.
+// Names of Hugging Face's files.
 const (
-	PatchEmbed = "patch_embed"
-	Query      = "query"
-	Key        = "key"
-	Value      = "value"
-	AttnOut    = "attn_out"
-	MLPIn      = "mlp_in"
-	MLPOut     = "mlp_out"
-	Classifier = "classifier"
+	nameCls     = "vit.embeddings.cls_token"
+	namePos     = "vit.embeddings.position_embeddings"
+	namePatch   = "vit.embeddings.patch_embeddings.projection"
+	nameNorm    = "vit.layernorm"
+	namePrompts = "prompt.tokens"
 )
 
-// blockKinds are the six sites of a block in their order.
-var blockKinds = []string{Query, Key, Value, AttnOut, MLPIn, MLPOut}
+func blockPrefix(l int) string { return fmt.Sprintf("vit.encoder.layer.%d.", l) }
 
-// siteIndex is the position of a block's site in Sites: patch_embed is 0, block
-// l's sites follow at 1+6l, the classifier is last.
-func siteIndex(block, kind int) int { return 1 + len(blockKinds)*block + kind }
-
-// buildSites lists every site of the architecture. weight finds a parameter's
-// index by its name, -1 where there is none.
-func (a Arch) buildSites(weight func(name string) int) []query.Site {
-	T, D := a.Tokens(), a.Hidden
-	sites := []query.Site{{Name: PatchEmbed, Kind: PatchEmbed, Block: -1, Rows: a.Patches(), Live: a.Patches(),
-		In: a.PatchLen(), Out: D, Weight: weight(namePatch + ".weight"), Bias: weight(namePatch + ".bias"),
-		FLOPs: a.ForwardFLOPs() - a.patchFLOPs()}}
-	for l := 0; l < a.Layers; l++ {
-		for k, kind := range blockKinds {
-			s := query.Site{Name: fmt.Sprintf("block.%d.%s", l, kind), Kind: kind, Block: l, Rows: T, Live: T, In: D, Out: D,
-				FLOPs: a.suffixFLOPs(l, kind)}
-			switch kind {
-			case MLPIn:
-				s.Out = a.MLP
-			case MLPOut:
-				s.In = a.MLP
-			}
-			if l == a.Layers-1 && kind != Key && kind != Value {
-				s.Live = 1
-			}
-			base := blockPrefix(l) + blockParam[k]
-			s.Weight, s.Bias = weight(base+".weight"), weight(base+".bias")
-			sites = append(sites, s)
-		}
+// block are a block's names.
+func (a Arch) block(l int) blockNames {
+	p := blockPrefix(l)
+	return blockNames{
+		norm1: p + "layernorm_before", norm2: p + "layernorm_after",
+		maps: [6]string{p + "attention.attention.query", p + "attention.attention.key", p + "attention.attention.value",
+			p + "attention.output.dense", p + "intermediate.dense", p + "output.dense"},
 	}
-	return append(sites, query.Site{Name: Classifier, Kind: Classifier, Block: -1, Rows: 1, Live: 1, In: D, Out: a.Classes,
-		Weight: weight("classifier.weight"), Bias: weight("classifier.bias")})
+}
+
+// Params lists the parameters in the order of a forward, the norms of a block
+// after its maps.
+func (a Arch) Params() []ParamSpec {
+	D := a.Hidden
+	var p paramList
+	p.add(nameCls, "cls_token", smallStd, 1, 1, D)
+	p.add(namePos, "position", positionStd, 1, 1+a.Patches(), D)
+	if a.Prompts > 0 {
+		p.add(namePrompts, "prompt", smallStd, 1, a.Prompts, D)
+	}
+	p.linear(namePatch, true, D, a.Chans, a.Patch, a.Patch)
+	for l := range a.Layers {
+		b := a.block(l)
+		for i, name := range b.maps {
+			out, in := D, D
+			switch blockKinds[i] {
+			case MLPIn:
+				out = a.MLP
+			case MLPOut:
+				in = a.MLP
+			}
+			p.linear(name, !(a.NoQKVBias && isQKV(blockKinds[i])), out, in)
+		}
+		p.norm(b.norm1, D)
+		p.norm(b.norm2, D)
+	}
+	p.norm(nameNorm, D)
+	p.linear(Classifier, true, a.Classes, D)
+	p[len(p)-2].Init.Std = smallStd
+	return p
+}
+
+func isQKV(kind string) bool { return kind == Query || kind == Key || kind == Value }
+
+// build is the forward: only the cls row goes past the last block's keys and
+// values, because nothing reads another.
+func (a Arch) build(g *graph) (logits, features act) {
+	h := g.embedded(a, tokenNames{cls: nameCls, positions: namePos, prompts: namePrompts, patch: namePatch})
+	e := encoder{Arch: a, act: GELU}
+	for l := range a.Layers {
+		h = e.block(g, l, a.block(l), h, l == a.Layers-1)
+	}
+	f := g.normed("f", nameNorm, h, a.Eps)
+	return g.mapped(Classifier, -1, Classifier, "logits", f, NoAct), f
+}
+
+// paramList makes the specs of usual parameters.
+type paramList []ParamSpec
+
+func (p *paramList) add(name, role string, std float64, shape ...int) {
+	*p = append(*p, ParamSpec{Name: name, Shape: shape, Role: role, Init: Init{Std: std}})
+}
+
+// linear is a map of out rows, drawn so that its outputs vary as its inputs do,
+// and its bias of zeros.
+func (p *paramList) linear(name string, bias bool, shape ...int) {
+	in := 1
+	for _, n := range shape[1:] {
+		in *= n
+	}
+	*p = append(*p, ParamSpec{Name: name + ".weight", Shape: slices.Clone(shape), Role: "linear", Decay: true, Init: Init{Std: 1 / math.Sqrt(float64(in))}})
+	if bias {
+		*p = append(*p, ParamSpec{Name: name + ".bias", Shape: shape[:1:1], Role: "linear"})
+	}
+}
+
+// norm is a layer norm that changes nothing.
+func (p *paramList) norm(name string, width int) {
+	*p = append(*p, ParamSpec{Name: name + ".weight", Shape: []int{width}, Role: "norm", Init: Init{Value: 1}},
+		ParamSpec{Name: name + ".bias", Shape: []int{width}, Role: "norm"})
 }

@@ -24,9 +24,7 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 	if err := m.check(b); err != nil {
 		return nil, err
 	}
-	a, slots := m.net.Arch, m.net.Arch.wholeSlots()
-	c := &query.Clean{Losses: make([]float32, b.N), Logits: make([]float32, b.N*a.Classes), Classes: a.Classes,
-		Features: make([]float32, b.N*a.Hidden), Dim: a.Hidden}
+	slots, c := m.net.wholeSlots(), m.net.Answer(b.N)
 	coupled, err := m.couple(ctx, b, c)
 	if err != nil {
 		return nil, err
@@ -49,8 +47,8 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 		if !coupled {
 			copy(c.Losses[lo:hi], values(p.losses))
 		}
-		copy(c.Logits[lo*a.Classes:hi*a.Classes], values(p.logits))
-		copy(c.Features[lo*a.Hidden:hi*a.Hidden], values(p.taps["f"].node))
+		copy(c.Logits[lo*c.Classes:hi*c.Classes], values(p.logits))
+		copy(c.Features[lo*c.Dim:hi*c.Dim], values(p.taps[m.net.Features().Name].node))
 		turn.enter(i)
 		for j, g := range p.grads {
 			kernel.AddTo(p.params[j].Grad, values(g))
@@ -82,7 +80,7 @@ func (m *Model) gradProgram(w *worker) (*gradProgram, error) {
 	}
 	gp := &gradProgram{params: trained}
 	p, err := guard(func() (*program, error) {
-		p := &program{graph: newGraph(m.net, m.net.Arch.wholeSlots())}
+		p := &program{graph: newGraph(m.net, m.net.wholeSlots())}
 		p.split = true
 		if err := p.network(nil); err != nil {
 			return nil, err
@@ -98,7 +96,7 @@ func (m *Model) gradProgram(w *worker) (*gradProgram, error) {
 			return nil, fmt.Errorf("vit: differentiate: %w", err)
 		}
 		gp.grads = grads
-		p.m, err = NewMachine(p.g, append(gorgonia.Nodes{p.losses, p.logits, p.taps["f"].node}, grads...)...)
+		p.m, err = NewMachine(p.g, append(gorgonia.Nodes{p.losses, p.logits, p.taps[m.net.Features().Name].node}, grads...)...)
 		return p, err
 	})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 func TestNoBias(t *testing.T) {
 	ctx := context.Background()
 	with, b := small(t, 4)
-	a := with.Arch
+	a := with.Arch.(Arch)
 	a.NoQKVBias = true
 	w, err := NewWeights(a)
 	if err != nil {

@@ -14,7 +14,14 @@ import (
 // wholeSlots is the number of images of one micro-batch of a whole forward: the
 // activations of a block stay in a core's cache, and the rows fill the GEMM's
 // tiles. It is fixed, so that results do not depend on the workers.
-func (a Arch) wholeSlots() int { return min(16, max(1, 2*260/a.Tokens())) }
+func (n *Net) wholeSlots() int { return min(16, max(1, 2*260/n.out.rows())) }
+
+// Answer is a clean pass of n images before it has numbers.
+func (n *Net) Answer(images int) *query.Clean {
+	k, d := n.Arch.Outputs(), n.Features().Width
+	return &query.Clean{Losses: make([]float32, images), Logits: make([]float32, images*k), Classes: k,
+		Features: make([]float32, images*d), Dim: d}
+}
 
 // gorgoniaNodes lists nodes that are not nil.
 func gorgoniaNodes(n ...*gorgonia.Node) gorgonia.Nodes {
@@ -32,12 +39,12 @@ func (m *Model) wholeProgram(w *worker, k string, taps []string, split, full boo
 		return p, nil
 	}
 	return pick(w.whole, k, func() (*program, error) {
-		p := &program{graph: newGraph(m.net, m.net.Arch.wholeSlots())}
+		p := &program{graph: newGraph(m.net, m.net.wholeSlots())}
 		p.split, p.full = split, full
 		if err := p.network(nil); err != nil {
 			return nil, err
 		}
-		return p.compile(append([]string{"f"}, taps...)...)
+		return p.compile(append([]string{m.net.Features().Name}, taps...)...)
 	})
 }
 
@@ -82,11 +89,7 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.
 			return nil, err
 		}
 	}
-	split, full := false, false
-	for _, s := range sites {
-		split = split || m.net.sites[s].Kind == MLPIn
-		full = full || (!m.opt.Mask && m.net.sites[s].Block == m.net.Arch.Layers-1)
-	}
+	split, full := m.net.Needs(sites, m.opt.Mask)
 	c, err := m.forward(ctx, b, m.taps, split, full)
 	if err != nil {
 		return nil, err
@@ -97,11 +100,11 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.
 		}
 	}
 	for _, s := range sites {
-		name, rows := m.net.inputName(s, m.opt.Mask)
+		in := m.net.SiteInput(s, m.opt.Mask)
 		sq := make([]float32, b.N)
 		for i := range sq {
-			x := m.net.store.image(name, i)
-			sum := float64(rows)
+			x := m.net.store.image(in.Name, i)
+			sum := float64(in.Rows)
 			for _, v := range x {
 				sum += float64(v) * float64(v)
 			}
@@ -128,9 +131,9 @@ func (m *Model) plan(sites []int) error {
 	sets := [][]int{}
 	for _, s := range sites {
 		sets = append(sets, []int{s})
-		name, rows := m.net.inputName(s, m.opt.Mask)
-		m.net.store.tensor(name, rows, m.net.sites[s].In)
-		need[name] = true
+		in := m.net.SiteInput(s, m.opt.Mask)
+		m.net.store.tensor(in.Name, in.Rows, in.Width)
+		need[in.Name] = true
 	}
 	if len(sites) > 1 {
 		sets = append(sets, sites)
@@ -145,9 +148,9 @@ func (m *Model) plan(sites []int) error {
 		}
 	}
 	if m.from = m.start(sites); m.from > 0 {
-		name := at("h", m.from)
-		m.net.store.tensor(name, m.net.Arch.blockRows(m.from-1), m.net.Arch.Hidden)
-		need[name] = true
+		h := m.net.out.boundaries[m.from-1]
+		m.net.store.tensor(h.Name, h.Rows, h.Width)
+		need[h.Name] = true
 	}
 	m.sites, m.taps = slices.Clone(sites), make([]string, 0, len(need))
 	for name := range need {
@@ -161,9 +164,7 @@ func (m *Model) forward(ctx context.Context, b *query.Batch, taps []string, spli
 	if err := m.check(b); err != nil {
 		return nil, err
 	}
-	a, slots := m.net.Arch, m.net.Arch.wholeSlots()
-	c := &query.Clean{Losses: make([]float32, b.N), Logits: make([]float32, b.N*a.Classes), Classes: a.Classes,
-		Features: make([]float32, b.N*a.Hidden), Dim: a.Hidden}
+	slots, c := m.net.wholeSlots(), m.net.Answer(b.N)
 	k := wholeKey(taps, split, full)
 	err := m.each(ctx, (b.N+slots-1)/slots, func(w *worker, i int) error {
 		p, err := m.wholeProgram(w, k, taps, split, full)
@@ -176,8 +177,8 @@ func (m *Model) forward(ctx context.Context, b *query.Batch, taps []string, spli
 			return err
 		}
 		copy(c.Losses[lo:hi], values(p.losses))
-		copy(c.Logits[lo*a.Classes:hi*a.Classes], values(p.logits))
-		copy(c.Features[lo*a.Hidden:hi*a.Hidden], values(p.taps["f"].node))
+		copy(c.Logits[lo*c.Classes:hi*c.Classes], values(p.logits))
+		copy(c.Features[lo*c.Dim:hi*c.Dim], values(p.taps[m.net.Features().Name].node))
 		for _, name := range taps {
 			t := m.net.store.tensors[name]
 			n := t.rows * t.width

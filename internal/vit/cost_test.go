@@ -34,17 +34,123 @@ func TestBackwardFLOPs(t *testing.T) {
 		want  int64
 	}{
 		{"nothing", nil, 0},
-		{"everything", []string{""}, 2*a.ForwardFLOPs() - a.patchFLOPs()},
+		{"everything", []string{""}, 2*a.forwardFLOPs() - a.patchFLOPs()},
 		{"classifier", []string{"classifier"}, a.headFLOPs()},
 		{"final norm", []string{nameNorm}, a.headFLOPs()},
 		{"last block and classifier", []string{blockPrefix(2) + "attention", blockPrefix(2) + "intermediate", blockPrefix(2) + "output", "classifier"},
 			2*maps - into + 2*a.attnFLOPs(2) + 2*a.headFLOPs()},
-		{"cls token", []string{nameCls}, 2*a.ForwardFLOPs() - 2*a.patchFLOPs() - a.headFLOPs() - a.mapFLOPs()},
+		{"cls token", []string{nameCls}, 2*a.forwardFLOPs() - 2*a.patchFLOPs() - a.headFLOPs() - a.mapFLOPs()},
 	} {
 		if got := train(c.names...); got != c.want {
 			t.Errorf("%s: %d FLOPs, want %d", c.what, got, c.want)
 		}
 	}
+}
+
+// The costs that the outline reads off a forward are those of these closed forms.
+func TestCosts(t *testing.T) {
+	for _, a := range []Arch{
+		{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 3, Heads: 4, MLP: 512, Classes: 5},
+		{Image: 12, Patch: 4, Chans: 1, Hidden: 20, Layers: 1, Heads: 2, MLP: 28, Classes: 4, Prompts: 2, NoQKVBias: true},
+	} {
+		w, err := NewWeights(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := NewNet(w)
+		if got := n.ForwardFLOPs(); got != a.forwardFLOPs() {
+			t.Errorf("a forward of %d FLOPs, want %d", got, a.forwardFLOPs())
+		}
+		for l := range a.Layers + 1 {
+			if got := n.out.from(l); got != a.flopsFrom(l) {
+				t.Errorf("from block %d %d FLOPs, want %d", l, got, a.flopsFrom(l))
+			}
+		}
+		for _, s := range n.Sites() {
+			want := a.suffixFLOPs(s.Block, s.Kind)
+			switch s.Kind {
+			case PatchEmbed:
+				want = a.forwardFLOPs() - a.patchFLOPs()
+			case Classifier:
+				want = 0
+			}
+			if s.FLOPs != want {
+				t.Errorf("%s: a suffix of %d FLOPs, want %d", s.Name, s.FLOPs, want)
+			}
+			rows, live := a.Tokens(), a.Tokens()
+			switch {
+			case s.Kind == PatchEmbed:
+				rows, live = a.Patches(), a.Patches()
+			case s.Kind == Classifier:
+				rows, live = 1, 1
+			case s.Block == a.Layers-1 && s.Kind != Key && s.Kind != Value:
+				live = 1
+			}
+			if s.Rows != rows || s.Live != live {
+				t.Errorf("%s: %d rows, %d of them live, want %d and %d", s.Name, s.Rows, s.Live, rows, live)
+			}
+		}
+	}
+}
+
+func (a Arch) patchFLOPs() int64 { return mm(a.Patches(), a.Hidden, a.PatchLen()) }
+
+// blockRows is the number of rows that block l computes after its attention.
+func (a Arch) blockRows(l int) int {
+	if l == a.Layers-1 {
+		return 1
+	}
+	return a.Tokens()
+}
+
+func (a Arch) attnFLOPs(l int) int64 { return 2 * mm(a.blockRows(l), a.Tokens(), a.Hidden) }
+
+func (a Arch) tailFLOPs(l int) int64 { return 2 * mm(a.blockRows(l), a.MLP, a.Hidden) }
+
+func (a Arch) blockFLOPs(l int) int64 {
+	r := a.blockRows(l)
+	return mm(r, a.Hidden, a.Hidden)*2 + mm(a.Tokens(), a.Hidden, a.Hidden)*2 + a.attnFLOPs(l) + a.tailFLOPs(l)
+}
+
+func (a Arch) headFLOPs() int64 { return mm(1, a.Classes, a.Hidden) }
+
+// forwardFLOPs is the cost of one clean forward of one image.
+func (a Arch) forwardFLOPs() int64 {
+	n := a.patchFLOPs() + a.headFLOPs()
+	for l := 0; l < a.Layers; l++ {
+		n += a.blockFLOPs(l)
+	}
+	return n
+}
+
+// flopsFrom is the cost of a forward that starts at what goes into a block.
+func (a Arch) flopsFrom(l int) int64 {
+	if l == 0 {
+		return a.forwardFLOPs()
+	}
+	n := a.headFLOPs()
+	for ; l < a.Layers; l++ {
+		n += a.blockFLOPs(l)
+	}
+	return n
+}
+
+// suffixFLOPs is the cost of what follows a noisy site of block l.
+func (a Arch) suffixFLOPs(l int, kind string) int64 {
+	r := a.blockRows(l)
+	n := a.headFLOPs()
+	for j := l + 1; j < a.Layers; j++ {
+		n += a.blockFLOPs(j)
+	}
+	switch kind {
+	case Query, Key, Value:
+		n += a.attnFLOPs(l) + mm(r, a.Hidden, a.Hidden) + a.tailFLOPs(l)
+	case AttnOut:
+		n += a.tailFLOPs(l)
+	case MLPIn:
+		n += a.tailFLOPs(l) / 2
+	}
+	return n
 }
 
 // mapFLOPs are the products of the weights of all blocks.

@@ -101,10 +101,3 @@ func (n *Net) GradientProgram(slots int, params []*query.Param) (*Program, error
 	p.Seed, p.Grads = seed, grads
 	return p, nil
 }
-
-// SiteInput names the activation that a site's linear map reads, x in
-// z = x Wᵀ, and its rows that a gradient under this mask pairs with noise.
-func (n *Net) SiteInput(site int, masked bool) Activation {
-	name, rows := n.inputName(site, masked)
-	return Activation{name, rows, n.sites[site].In}
-}

@@ -23,13 +23,18 @@ type graph struct {
 	net    *Net
 	feed   *Feed
 	slots  int
-	suffix bool // read what carries no noise from the clean pass
-	split  bool // keep the value before every GELU
-	full   bool // also compute the dead rows of the last block, as inputs of unmasked sites
-	from   int  // first block; above 0 the graph starts at what goes into that block, not at the images
+	noise  map[int]bool // sites that are noisy
+	suffix bool         // read what carries no noise from the clean pass
+	split  bool         // keep the value before every activation function
+	full   bool         // also compute rows that nothing reads, as inputs of unmasked sites
+	from   int          // above 0 the graph starts at that boundary of the outline, not at the images
+
+	below bool     // what is built now lies below the boundary where the graph starts
+	dead  bool     // what is built now are rows that nothing reads
+	out   *outline // of a graph that is built to be described
 
 	g      *gorgonia.ExprGraph
-	images *gorgonia.Node            // slots × C·H·W; from > 0: slots × what goes into block from
+	images *gorgonia.Node            // slots × C·H·W; from > 0: slots × the activation of the boundary
 	params map[string]*gorgonia.Node // by name
 	taps   map[string]act            // computed activations by name
 	cleans map[string]act            // stored activations read, by name
@@ -61,6 +66,7 @@ func (g *graph) apply(o *FusedOp, in ...*gorgonia.Node) *gorgonia.Node {
 
 // param is the node of a parameter; its value is the parameter's own memory.
 func (g *graph) param(p *query.Param) *gorgonia.Node {
+	g.out.param(g.net.Index(p.Name))
 	n, ok := g.params[p.Name]
 	if !ok {
 		n = g.input(p.Name, p.Data, p.Shape...)
@@ -103,9 +109,10 @@ func (g *graph) step(name string, rows, width int, in []act, build func(in []act
 	for _, x := range in {
 		a.clean = a.clean && x.clean
 	}
-	if a.clean || g.err != nil {
+	if a.clean || g.below || g.err != nil {
 		return a
 	}
+	g.out.begin(a, in, g.dead)
 	for i := range in {
 		in[i] = g.read(in[i])
 	}
@@ -114,167 +121,52 @@ func (g *graph) step(name string, rows, width int, in []act, build func(in []act
 	return a
 }
 
-// noisy adds the noise of a site to an activation.
-func (g *graph) noisy(site int, a act, offset, live int, gelu bool) act {
-	a = g.read(a)
-	if g.err != nil {
-		return a
+// pixels are the images of the slots.
+func (g *graph) pixels() act {
+	x := act{name: "images", clean: g.suffix}
+	if g.suffix || g.below {
+		return x
 	}
-	return act{name: a.name + "+", rows: a.rows, width: a.width, node: g.perturb(site, a, a.rows, a.width, offset, live, gelu)}
+	chans, side := g.net.Arch.Input()
+	n := chans * side * side
+	g.images = g.input("images", make([]float32, g.slots*n), g.slots, n)
+	x.node = g.images
+	return x
 }
 
 // network builds the forward from the images to the losses, with noise at the
 // sites that noise names.
 func (g *graph) network(noise map[int]bool) error {
-	a := g.net.Arch
-	D := a.Hidden
-	h := g.start(noise)
-	for l := g.from; l < a.Layers && g.err == nil; l++ {
-		h = g.block(l, h, noise)
-	}
-	f := g.step("f", 1, D, []act{h}, func(in []act) *gorgonia.Node { return g.norm(nameNorm, in[0], 1) })
-	last := len(g.net.sites) - 1
-	y := g.step("logits", 1, a.Classes, []act{f}, func(in []act) *gorgonia.Node {
-		return g.linear(Classifier, g.net.linears[last], in[0], 1, false, nil)
-	})
-	if noise[last] {
-		y = g.noisy(last, y, 0, 1, false)
-	}
-	if g.err == nil && y.node == nil {
+	g.noise, g.below = noise, g.from > 0
+	logits, _ := g.net.Arch.build(g)
+	if g.err == nil && logits.node == nil {
 		return fmt.Errorf("vit: a suffix with no noisy site")
 	}
-	g.logits = y.node
+	g.logits = logits.node
 	if g.err == nil {
-		g.losses = g.loss(y.node)
+		g.losses = g.loss(logits.node)
 	}
 	return g.err
 }
 
-// start is what goes into the first block that the graph computes.
-func (g *graph) start(noise map[int]bool) act {
-	a := g.net.Arch
-	T, D := a.Tokens(), a.Hidden
-	if g.from > 0 {
-		rows := a.blockRows(g.from - 1)
-		g.images = g.input("start", make([]float32, g.slots*rows*D), g.slots*rows, D)
-		return act{name: at("h", g.from), rows: rows, width: D, node: g.images}
+// boundary marks an activation that everything after it depends on alone, so
+// that a graph may start there.
+func (g *graph) boundary(h act) act {
+	if g.out != nil {
+		g.out.bound(h)
 	}
-	x := act{name: "images", clean: g.suffix}
-	if !g.suffix {
-		g.images = g.input("images", make([]float32, g.slots*a.Chans*a.Image*a.Image), g.slots, a.Chans*a.Image*a.Image)
-		x.node = g.images
+	if !g.below || g.net.out.boundaries[g.from-1].Name != h.name {
+		return h
 	}
-	cut := g.step("patches", a.Patches(), a.PatchLen(), []act{x}, func(in []act) *gorgonia.Node { return g.patches(in[0].node) })
-	z := g.step("patch_embed", a.Patches(), D, []act{cut}, func(in []act) *gorgonia.Node {
-		return g.linear("patch_embed", g.net.linears[0], in[0], a.Patches(), false, nil)
-	})
-	h := g.step("h.0", T, D, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0]) })
-	if noise[0] {
-		h = g.noisy(0, h, T-a.Patches(), a.Patches(), false)
-	}
-	return h
+	g.below = false
+	g.images = g.input("start", make([]float32, g.slots*h.rows*h.width), g.slots*h.rows, h.width)
+	return act{name: h.name, rows: h.rows, width: h.width, node: g.images}
 }
 
-// block builds one encoder block. In the last one only the cls row goes past
-// the keys and values.
-func (g *graph) block(l int, h act, noise map[int]bool) act {
-	a := g.net.Arch
-	T, D := a.Tokens(), a.Hidden
-	rows := a.blockRows(l)
-	nm := func(s string) string { return at(s, l) }
-	lin := func(kind int) *linear { return g.net.linears[siteIndex(l, kind)] }
-	site := func(kind int) string { return g.net.sites[siteIndex(l, kind)].Name }
-	add := func(kind int, x act, live int) act {
-		if !noise[siteIndex(l, kind)] {
-			return x
-		}
-		return g.noisy(siteIndex(l, kind), x, 0, live, false)
-	}
-	first := func(name string, x act) act {
-		if rows == T {
-			return x
-		}
-		return g.step(name, 1, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.cls(name, in[0], T, x.width) })
-	}
-	project := func(name string, kind int, x act, r int) act {
-		y := g.step(nm(name), r, D, []act{x}, func(in []act) *gorgonia.Node {
-			return g.linear(site(kind), lin(kind), in[0], r, false, nil)
-		})
-		return add(kind, y, r)
-	}
-	x1 := g.step(nm("x1"), T, D, []act{h}, func(in []act) *gorgonia.Node {
-		return g.norm(blockPrefix(l)+"layernorm_before", in[0], T)
-	})
-	q := project("q", 0, first(nm("xq"), x1), rows)
-	k, v := project("k", 1, x1, T), project("v", 2, x1, T)
-	att := g.step(nm("a"), rows, D, []act{q, k, v}, func(in []act) *gorgonia.Node {
-		return g.attention(nm("attention"), in[0], in[1], in[2], rows)
-	})
-	h1 := g.step(nm("h1"), rows, D, []act{att, first(nm("hr"), h)}, func(in []act) *gorgonia.Node {
-		return g.linear(site(3), lin(3), in[0], rows, false, &in[1])
-	})
-	h1 = add(3, h1, rows)
-	x2 := g.step(nm("x2"), rows, D, []act{h1}, func(in []act) *gorgonia.Node {
-		return g.norm(blockPrefix(l)+"layernorm_after", in[0], rows)
-	})
-	mlp := g.mlp(l, x2, rows, noise)
-	out := g.step(at("h", l+1), rows, D, []act{mlp, h1}, func(in []act) *gorgonia.Node {
-		return g.linear(site(5), lin(5), in[0], rows, false, &in[1])
-	})
-	if g.full && rows != T {
-		g.deadRows(l, x1, h, k, v)
-	}
-	return add(5, out, rows)
+// beginDead begins rows that nothing reads, and says whether they are wanted.
+func (g *graph) beginDead() bool {
+	g.dead = g.full && !g.below
+	return g.dead
 }
 
-// mlp is GELU(x W₁ᵀ + b₁), with the value before the GELU apart where it is
-// perturbed or kept.
-func (g *graph) mlp(l int, x act, rows int, noise map[int]bool) act {
-	site := siteIndex(l, 4)
-	lin, name, M := g.net.linears[site], g.net.sites[site].Name, g.net.Arch.MLP
-	zn, gn := at("z", l), at("g", l)
-	if !noise[site] && !g.split {
-		return g.step(gn, rows, M, []act{x}, func(in []act) *gorgonia.Node { return g.linear(name, lin, in[0], rows, true, nil) })
-	}
-	z := g.step(zn, rows, M, []act{x}, func(in []act) *gorgonia.Node { return g.linear(name, lin, in[0], rows, false, nil) })
-	if noise[site] {
-		return g.noisy(site, z, 0, rows, true)
-	}
-	return g.step(gn, rows, M, []act{z}, func(in []act) *gorgonia.Node { return g.gelu("gelu."+name, in[0], rows, M) })
-}
-
-// deadRows computes the rows of the last block that never reach the loss. They
-// are the inputs x that the noise of unmasked sites is paired with (the
-// released code's behaviour, structural_mask: false).
-func (g *graph) deadRows(l int, x1, h, k, v act) {
-	a := g.net.Arch
-	T, D := a.Tokens(), a.Hidden
-	s := func(kind int) (*linear, string) {
-		i := siteIndex(l, kind)
-		return g.net.linears[i], g.net.sites[i].Name + ".full"
-	}
-	run := func(name string, width int, in []act, build func(in []act) *gorgonia.Node) act {
-		return g.step(at(name+".full", l), T, width, in, build)
-	}
-	project := func(name string, kind int, x act, gelu bool, res ...act) act {
-		lin, ln := s(kind)
-		return run(name, lin.out, append([]act{x}, res...), func(in []act) *gorgonia.Node {
-			if len(in) > 1 {
-				return g.linear(ln, lin, in[0], T, gelu, &in[1])
-			}
-			return g.linear(ln, lin, in[0], T, gelu, nil)
-		})
-	}
-	q := project("q", 0, x1, false)
-	att := run("a", D, []act{q, k, v}, func(in []act) *gorgonia.Node {
-		return g.attention(at("attention.full", l), in[0], in[1], in[2], T)
-	})
-	h1 := project("h1", 3, att, false, h)
-	x2 := run("x2", D, []act{h1}, func(in []act) *gorgonia.Node {
-		return g.norm(blockPrefix(l)+"layernorm_after", in[0], T)
-	})
-	project("g", 4, x2, true)
-}
-
-// at names an activation of a block.
-func at(name string, block int) string { return fmt.Sprintf("%s.%d", name, block) }
+func (g *graph) endDead() { g.dead = false }

@@ -326,8 +326,12 @@ func TestSteadyState(t *testing.T) {
 	}
 }
 
-func ExampleArch_ForwardFLOPs() {
-	a := Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512, Classes: 5}
-	fmt.Printf("%.0f MFLOP\n", float64(a.ForwardFLOPs())/1e6)
+func ExampleNet_ForwardFLOPs() {
+	w, err := NewWeights(Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512, Classes: 5})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%.0f MFLOP\n", float64(NewNet(w).ForwardFLOPs())/1e6)
 	// Output: 144 MFLOP
 }

@@ -32,7 +32,7 @@ type Model struct {
 	saved   [][]float32 // originals of perturbed weights
 	sites   []int       // perturbed at the last Clean
 	taps    []string    // what the clean pass keeps
-	from    int         // block from which the clean pass lets queries of the weights start
+	from    int         // boundary at which the clean pass lets queries of the weights start
 	batch   *query.Batch
 	errs    []error
 	terms   scratchE
@@ -81,14 +81,11 @@ func (m *Model) Params() []*query.Param { return m.net.params }
 // Sites lists the linear maps whose output can be perturbed.
 func (m *Model) Sites() []query.Site { return m.net.sites }
 
-// Arch is the network's shape.
-func (m *Model) Arch() Arch { return m.net.Arch }
-
 // Threads is the number of workers.
 func (m *Model) Threads() int { return len(m.workers) }
 
 // ForwardFLOPs is the cost of one clean forward of one image.
-func (m *Model) ForwardFLOPs() int64 { return m.net.Arch.ForwardFLOPs() }
+func (m *Model) ForwardFLOPs() int64 { return m.net.ForwardFLOPs() }
 
 // BackwardFLOPs is the cost of the backward pass of one image for what is
 // trained now.
@@ -131,14 +128,14 @@ func (m *Model) each(ctx context.Context, n int, f func(w *worker, i int) error)
 
 // check refuses a batch that does not fit the network.
 func (m *Model) check(b *query.Batch) error {
-	a := m.net.Arch
-	if want := b.N * a.Chans * a.Image * a.Image; len(b.X) < want || len(b.Labels) < b.N {
+	chans, side := m.net.Arch.Input()
+	if want := b.N * chans * side * side; len(b.X) < want || len(b.Labels) < b.N {
 		return fmt.Errorf("vit: batch of %d images has %d values and %d labels, the network wants %d values of %d×%d×%d",
-			b.N, len(b.X), len(b.Labels), want, a.Chans, a.Image, a.Image)
+			b.N, len(b.X), len(b.Labels), want, chans, side, side)
 	}
 	for _, l := range b.Labels[:b.N] {
-		if _, ok := m.opt.Loss.(objective.Coupled); !ok && (l < 0 || int(l) >= a.Classes) {
-			return fmt.Errorf("vit: label %d, the network has %d classes", l, a.Classes)
+		if _, ok := m.opt.Loss.(objective.Coupled); !ok && (l < 0 || int(l) >= m.net.Arch.Outputs()) {
+			return fmt.Errorf("vit: label %d, the network has %d classes", l, m.net.Arch.Outputs())
 		}
 	}
 	return nil

@@ -1,6 +1,8 @@
 package vit
 
 import (
+	"fmt"
+
 	"github.com/flops-vit/flops/internal/query"
 )
 
@@ -10,21 +12,32 @@ type Net struct {
 	*Weights
 	sites   []query.Site
 	linears []*linear // parallel to sites
+	bySite  map[siteKey]int
+	out     *outline
 	store   *store
+}
+
+// siteKey names a site.
+type siteKey struct {
+	kind  string
+	block int
 }
 
 // NewNet puts a network over its parameters.
 func NewNet(w *Weights) *Net {
-	n := &Net{Weights: w, store: &store{tensors: map[string]*stored{}}}
-	n.sites = w.Arch.buildSites(w.Index)
-	for _, s := range n.sites {
-		n.linears = append(n.linears, newLinear(w.ofSite(s)))
+	n := &Net{Weights: w, bySite: map[siteKey]int{}, store: &store{tensors: map[string]*stored{}}}
+	_, err := guard(func() (p *program, err error) {
+		n.out, err = outlineOf(n)
+		return nil, err
+	})
+	if err != nil { // only a family that contradicts itself comes here
+		panic(fmt.Sprintf("vit: %T: %v", w.Arch, err))
 	}
 	return n
 }
 
-// Sites lists the linear maps whose output can be perturbed: patch_embed, the
-// six of every block, classifier.
+// Sites lists the linear maps whose output can be perturbed, in the order of a
+// forward.
 func (n *Net) Sites() []query.Site { return n.sites }
 
 // ofSite are the parameters of a site's linear map; b is nil where it has no bias.
@@ -55,42 +68,47 @@ func (n *Net) touch(all bool) {
 	}
 }
 
-// inputName is the activation that a site's linear map reads, x in z = x Wᵀ.
-// Under the structural mask only the live rows of the last block are kept.
-func (n *Net) inputName(site int, masked bool) (name string, rows int) {
-	s := n.sites[site]
-	l := s.Block
-	if l < 0 {
-		if s.Kind == PatchEmbed {
-			return "patches", s.Rows
-		}
-		return "f", 1
+// SiteInput names the activation that a site's linear map reads, x in
+// z = x Wᵀ, and its rows that a gradient under this mask pairs with noise: those
+// that reach the loss, or all.
+func (n *Net) SiteInput(site int, masked bool) Activation {
+	if masked {
+		return n.out.masked[site]
 	}
-	last := l == n.Arch.Layers-1
-	T := n.Arch.Tokens()
-	full := last && !masked && T > 1
-	pick := func(base string) (string, int) {
-		switch {
-		case full:
-			return at(base+".full", l), T
-		case last:
-			return at(base, l), 1
-		}
-		return at(base, l), T
+	return n.out.unmasked[site]
+}
+
+// Pixels is the number of values of an image.
+func (n *Net) Pixels() int {
+	chans, side := n.Arch.Input()
+	return chans * side * side
+}
+
+// Features is the pooled embedding that the logits are made of.
+func (n *Net) Features() Activation { return n.out.features }
+
+// Widest is the width of the widest activation, and MostHeads the largest number
+// of attention heads: what a device needs workspace for.
+func (n *Net) Widest() int { return n.out.widest }
+
+// MostHeads is the largest number of attention heads.
+func (n *Net) MostHeads() int { return n.out.most }
+
+// Needs says what a forward must keep for the gradient of these sites: split,
+// the value before an activation function; full, rows that nothing reads.
+func (n *Net) Needs(sites []int, masked bool) (split, full bool) {
+	for _, s := range sites {
+		split = split || n.sites[s].Kind == MLPIn
+		full = full || !masked && n.out.masked[s] != n.out.unmasked[s]
 	}
-	switch s.Kind {
-	case Key, Value:
-		return at("x1", l), T
-	case Query:
-		if last && !full && T > 1 {
-			return at("xq", l), 1
-		}
-		return at("x1", l), T
-	case AttnOut:
-		return pick("a")
-	case MLPIn:
-		return pick("x2")
-	default:
-		return pick("g")
-	}
+	return split, full
+}
+
+// ForwardFLOPs is the cost of one clean forward of one image.
+func (n *Net) ForwardFLOPs() int64 { return n.out.from(0) }
+
+// BackwardFLOPs is the cost of the backward pass of one image for the parameters
+// that are trained now, those with a gradient.
+func (n *Net) BackwardFLOPs() int64 {
+	return n.out.backward(n.sites, func(i int) bool { return n.params[i].Grad != nil })
 }

@@ -23,12 +23,15 @@ type Spec struct {
 	Keys    int     // attention: rows of the keys and values of one slot
 	Eps     float32 // norm
 	Bias    bool    // linear: the third input is a bias
-	GELU    bool    // linear, perturb: exact GELU at the end
+	Act     Act     // linear, perturb, activation: the function at the end
 	Site    int     // perturb: index into Sites
 	Offset  int     // perturb: rows of a slot before the first noisy one
 	Indexed []bool  // per input: rows are found at the slot's image in the clean batch, not at the slot
 	Part    int     // gradients of several inputs: which one
-	Arch    *Arch   // patches, embed
+	Chans   int     // patches: channels
+	Side    int     // patches: pixels of an image's side
+	Patch   int     // patches: pixels of a patch's side
+	Prompts int     // embed: learned rows between the first and the patches
 }
 
 // The kinds of ops. What each computes is said at its builder.
@@ -37,7 +40,7 @@ const (
 	OpEmbed     = "embed"
 	OpLinear    = "linear"
 	OpNorm      = "norm"
-	OpGELU      = "gelu"
+	OpAct       = "activation"
 	OpAttention = "attention"
 	OpCls       = "cls"
 	OpPerturb   = "perturb"
@@ -49,7 +52,7 @@ const (
 	OpColSum        = "col_sum"
 	OpNormDX        = "norm_dx"
 	OpNormDG        = "norm_dg"
-	OpGELUGrad      = "gelu_grad"
+	OpActGrad       = "activation_grad"
 	OpAttentionGrad = "attention_grad"
 	OpPart          = "part"
 	OpClsGrad       = "cls_grad"

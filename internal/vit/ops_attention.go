@@ -1,20 +1,17 @@
 package vit
 
 import (
-	"math"
-
 	"github.com/flops-vit/flops/internal/kernel"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
-// attention is softmax(q kᵀ/√d) v for every head, with rows queries a slot (one
-// in the last block) against all keys. Clean operands are read at the slot's
+// attention is softmax(scale·q kᵀ) v for every one of H heads, the rows of q of a
+// slot against all its keys. Clean operands are read at the slot's
 // image.
-func (g *graph) attention(name string, q, k, v act, rows int) *gorgonia.Node {
-	f, a := g.feed, g.net.Arch
-	T, D, H := a.Tokens(), a.Hidden, a.Heads
-	scale := float32(1 / math.Sqrt(float64(a.HeadDim())))
+func (g *graph) attention(name string, q, k, v act, H int, scale float32) *gorgonia.Node {
+	f, rows, T, D := g.feed, q.rows, k.rows, q.width
+	head := D / H
 	o := g.op(Spec{Kind: OpAttention, Name: name, Rows: rows, Width: D, Heads: H, Keys: T, Indexed: []bool{q.clean, k.clean, v.clean}})
 	at := func(x act, s int) int {
 		if x.clean {
@@ -25,7 +22,7 @@ func (g *graph) attention(name string, q, k, v act, rows int) *gorgonia.Node {
 	o.run = func(out []float32, in [][]float32) {
 		for s := 0; s < f.N; s++ {
 			kernel.Attention(out[s*rows*D:], D, in[0][at(q, s)*rows*D:], D, rows, in[1][at(k, s)*T*D:], D,
-				in[2][at(v, s)*T*D:], D, T, H, a.HeadDim(), scale, nil, &f.attn)
+				in[2][at(v, s)*T*D:], D, T, H, head, scale, nil, &f.attn)
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -37,31 +34,30 @@ func (g *graph) attention(name string, q, k, v act, rows int) *gorgonia.Node {
 			dq, dk, dv := out[:nq], out[nq:nq+nk], out[nq+nk:]
 			for s := 0; s < f.N; s++ {
 				q, k, v, dy := v[0][s*rows*D:], v[1][s*T*D:], v[2][s*T*D:], v[3][s*rows*D:]
-				kernel.Attention(y, D, q, D, rows, k, D, v, D, T, H, a.HeadDim(), scale, probs, &f.attn)
-				kernel.AttentionGrad(dq[s*rows*D:], D, dk[s*T*D:], D, dv[s*T*D:], D, dy, D, q, D, rows, k, D, v, D, T, H, a.HeadDim(), scale, probs, &f.attn)
+				kernel.Attention(y, D, q, D, rows, k, D, v, D, T, H, head, scale, probs, &f.attn)
+				kernel.AttentionGrad(dq[s*rows*D:], D, dk[s*T*D:], D, dv[s*T*D:], D, dy, D, q, D, rows, k, D, v, D, T, H, head, scale, probs, &f.attn)
 			}
 		}
 		all := g.apply(d, in[0], in[1], in[2], dy)
-		return gorgonia.Nodes{g.part(name+".dq", all, 0, rows), g.part(name+".dk", all, nq, T), g.part(name+".dv", all, nq+nk, T)}, g.err
+		return gorgonia.Nodes{g.part(name+".dq", all, 0, rows, D), g.part(name+".dk", all, nq, T, D), g.part(name+".dv", all, nq+nk, T, D)}, g.err
 	}
 	return g.apply(o, q.node, k.node, v.node)
 }
 
 // part is a piece of a vector as a matrix of rows·slots rows.
-func (g *graph) part(name string, all *gorgonia.Node, offset, rows int) *gorgonia.Node {
-	d := g.net.Arch.Hidden
+func (g *graph) part(name string, all *gorgonia.Node, offset, rows, d int) *gorgonia.Node {
 	o := g.op(Spec{Kind: OpPart, Name: name, Rows: rows, Width: d, Offset: offset})
 	o.run = func(out []float32, v [][]float32) { copy(out, v[0][offset:]) }
 	return g.apply(o, all)
 }
 
 // perturb is x + sign·σ·ε for the noise of each slot's (image, pair) at a site,
-// then GELU where gelu. Of a slot's rows the first offset carry no noise, nor
+// then the activation function. Of a slot's rows the first offset carry no noise, nor
 // do those from offset+live on.
-func (g *graph) perturb(site int, x act, rows, width, offset, live int, gelu bool) *gorgonia.Node {
+func (g *graph) perturb(site int, x act, rows, width, offset, live int, act Act) *gorgonia.Node {
 	f := g.feed
 	name := g.net.sites[site].Name
-	o := g.op(Spec{Kind: OpPerturb, Name: "noise." + name, Rows: rows, Width: width, GELU: gelu, Site: site, Offset: offset, Indexed: []bool{x.clean}})
+	o := g.op(Spec{Kind: OpPerturb, Name: "noise." + name, Rows: rows, Width: width, Act: act, Site: site, Offset: offset, Indexed: []bool{x.clean}})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
 			i := s
@@ -73,9 +69,7 @@ func (g *graph) perturb(site int, x act, rows, width, offset, live int, gelu boo
 			copy(y[:lo], z[:lo])
 			copy(y[hi:], z[hi:])
 			f.Noise.AddScaled(y[lo:hi], z[lo:hi], float32(f.Sign[s])*f.Sigma[site], f.counter(s, site), 0)
-			if gelu {
-				kernel.GELU(y, y)
-			}
+			act.apply(y, y)
 		}
 	}
 	return g.apply(o, x.node)

@@ -6,12 +6,12 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// linear is z = x Wᵀ + b (without b where the map has none), with GELU(z) in place of z where gelu, and res added
+// linear is z = x Wᵀ + b (without b where the map has none), with f(z) in place of z, and res added
 // at the end where it is not nil. x is (slots·rows)×in. A residual that is a
 // clean activation is read at each slot's image; x never is, because a linear
 // map of a clean activation is one itself.
-func (g *graph) linear(name string, l *linear, x act, rows int, gelu bool, res *act) *gorgonia.Node {
-	f, n := g.feed, l.out
+func (g *graph) linear(name string, l *linear, x act, rows int, f Act, res *act) *gorgonia.Node {
+	feed, n := g.feed, l.out
 	in := []*gorgonia.Node{x.node, g.param(l.w)}
 	if l.b != nil {
 		in = append(in, g.param(l.b))
@@ -20,20 +20,23 @@ func (g *graph) linear(name string, l *linear, x act, rows int, gelu bool, res *
 	if res != nil {
 		in, idx = append(in, res.node), append(idx, res.clean)
 	}
-	o := g.op(Spec{Kind: OpLinear, Name: name, Rows: rows, Width: n, Bias: l.b != nil, GELU: gelu, Indexed: idx})
+	o := g.op(Spec{Kind: OpLinear, Name: name, Rows: rows, Width: n, Bias: l.b != nil, Act: f, Indexed: idx})
 	var ep kernel.Epilogue
 	o.run = func(out []float32, v [][]float32) {
-		ep = kernel.Epilogue{GELU: gelu}
+		ep = kernel.Epilogue{GELU: f == GELU}
 		if l.b != nil {
 			ep.Bias = v[2]
 		}
 		if res != nil && !res.clean {
 			ep.Residual, ep.LdRes = v[at], n
 		}
-		kernel.Gemm(out, n, v[0], l.in, f.N*rows, l.nt(), &ep, &f.gemm)
+		kernel.Gemm(out, n, v[0], l.in, feed.N*rows, l.nt(), &ep, &feed.gemm)
+		if f != GELU { // which is the product's own
+			f.apply(out[:feed.N*rows*n], out[:feed.N*rows*n])
+		}
 		if res != nil && res.clean {
-			for s := 0; s < f.N; s++ {
-				i := int(f.Image[s])
+			for s := 0; s < feed.N; s++ {
+				i := int(feed.Image[s])
 				kernel.AddTo(out[s*rows*n:(s+1)*rows*n], v[at][i*rows*n:(i+1)*rows*n])
 			}
 		}
@@ -81,19 +84,20 @@ func (g *graph) colSum(name string, rows, width int) *FusedOp {
 	return o
 }
 
-// gelu is the exact GELU x·Φ(x), alone where a suffix starts before it.
-func (g *graph) gelu(name string, x act, rows, width int) *gorgonia.Node {
-	f := g.feed
-	o := g.op(Spec{Kind: OpGELU, Name: name, Rows: rows, Width: width})
+// activation is an activation function alone, where a suffix starts before it.
+func (g *graph) activation(name string, x act, f Act) *gorgonia.Node {
+	feed, rows, width := g.feed, x.rows, x.width
+	name = string(f) + "." + name
+	o := g.op(Spec{Kind: OpAct, Name: name, Rows: rows, Width: width, Act: f})
 	o.run = func(out []float32, v [][]float32) {
-		n := f.N * rows * width
-		kernel.GELU(out[:n], v[0][:n])
+		n := feed.N * rows * width
+		f.apply(out[:n], v[0][:n])
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		d := g.op(Spec{Kind: OpGELUGrad, Name: name + ".dx", Rows: rows, Width: width})
+		d := g.op(Spec{Kind: OpActGrad, Name: name + ".dx", Rows: rows, Width: width, Act: f})
 		d.run = func(out []float32, v [][]float32) {
-			n := f.N * rows * width
-			kernel.GELUGrad(out[:n], v[0][:n], v[1][:n])
+			n := feed.N * rows * width
+			f.grad(out[:n], v[0][:n], v[1][:n])
 		}
 		return gorgonia.Nodes{g.apply(d, in[0], dy)}, g.err
 	}
@@ -101,9 +105,9 @@ func (g *graph) gelu(name string, x act, rows, width int) *gorgonia.Node {
 }
 
 // norm is the layer norm of every row.
-func (g *graph) norm(name string, x act, rows int) *gorgonia.Node {
-	f, d, eps := g.feed, g.net.Arch.Hidden, float32(g.net.Arch.Eps)
-	gamma, beta := g.net.param(name+".weight"), g.net.param(name+".bias")
+func (g *graph) norm(name, base string, x act, rows, d int, eps float32) *gorgonia.Node {
+	f := g.feed
+	gamma, beta := g.net.param(base+".weight"), g.net.param(base+".bias")
 	o := g.op(Spec{Kind: OpNorm, Name: name, Rows: rows, Width: d, Eps: eps})
 	o.run = func(out []float32, v [][]float32) {
 		kernel.LayerNormRows(out, d, v[0], d, f.N*rows, d, v[1], v[2], eps, nil, nil)

@@ -8,9 +8,9 @@ import (
 
 // patches cuts each image (C×H×W) into rows of C·p·p values, in the order of
 // Hugging Face's patch convolution: channel, then row, then column.
-func (g *graph) patches(x *gorgonia.Node) *gorgonia.Node {
-	f, a := g.feed, g.net.Arch
-	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Arch: &g.net.Arch})
+func (g *graph) patches(x *gorgonia.Node, a Arch) *gorgonia.Node {
+	f := g.feed
+	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Chans: a.Chans, Side: a.Image, Patch: a.Patch})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
 			cutPatches(out[s*a.Patches()*a.PatchLen():], v[0][s*a.Chans*a.Image*a.Image:], a)
@@ -36,14 +36,14 @@ func cutPatches(out, img []float32, a Arch) {
 
 // embed assembles the sequence: cls token and position 0, the prompt tokens,
 // and each patch with its position.
-func (g *graph) embed(z act) *gorgonia.Node {
-	f, a := g.feed, g.net.Arch
+func (g *graph) embed(z act, a Arch, n tokenNames) *gorgonia.Node {
+	f := g.feed
 	T, P, D := a.Tokens(), a.Patches(), a.Hidden
-	in := []*gorgonia.Node{z.node, g.param(g.net.param(nameCls)), g.param(g.net.param(namePos))}
+	in := []*gorgonia.Node{z.node, g.param(g.net.param(n.cls)), g.param(g.net.param(n.positions))}
 	if a.Prompts > 0 {
-		in = append(in, g.param(g.net.param(namePrompts)))
+		in = append(in, g.param(g.net.param(n.prompts)))
 	}
-	o := g.op(Spec{Kind: OpEmbed, Name: "embed", Rows: T, InRows: P, Width: D, Arch: &g.net.Arch})
+	o := g.op(Spec{Kind: OpEmbed, Name: "embed", Rows: T, InRows: P, Width: D, Prompts: a.Prompts})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
 			h := out[s*T*D : (s+1)*T*D]
@@ -57,11 +57,11 @@ func (g *graph) embed(z act) *gorgonia.Node {
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		var out gorgonia.Nodes
 		for i, n := range in {
-			d := g.op(Spec{Kind: OpEmbedGrad, Name: "embed.d" + n.Name(), Rows: P, InRows: T, Width: D, Part: i, Arch: &g.net.Arch})
+			d := g.op(Spec{Kind: OpEmbedGrad, Name: "embed.d" + n.Name(), Rows: P, InRows: T, Width: D, Part: i, Prompts: a.Prompts})
 			if i > 0 {
 				d.shape = n.Shape()
 			}
-			d.run = func(out []float32, v [][]float32) { g.embedGrad(out, v[0], i) }
+			d.run = func(out []float32, v [][]float32) { g.embedGrad(out, v[0], i, a) }
 			out = append(out, g.apply(d, dy))
 		}
 		return out, g.err
@@ -69,8 +69,7 @@ func (g *graph) embed(z act) *gorgonia.Node {
 	return g.apply(o, in...)
 }
 
-func (g *graph) embedGrad(out, dy []float32, part int) {
-	a := g.net.Arch
+func (g *graph) embedGrad(out, dy []float32, part int, a Arch) {
 	T, P, D := a.Tokens(), a.Patches(), a.Hidden
 	if part > 0 {
 		clear(out)
@@ -115,7 +114,7 @@ func (g *graph) cls(name string, x act, rows, width int) *gorgonia.Node {
 
 // loss is the objective's number for each slot.
 func (g *graph) loss(logits *gorgonia.Node) *gorgonia.Node {
-	f, k := g.feed, g.net.Arch.Classes
+	f, k := g.feed, g.net.Arch.Outputs()
 	o := g.op(Spec{Kind: OpLoss, Name: "loss", Rows: 1, Width: k})
 	o.shape = tensor.Shape{g.slots}
 	o.run = func(out []float32, v [][]float32) {

@@ -3,6 +3,7 @@ package vit
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/query"
@@ -12,18 +13,20 @@ import (
 // these sites: about as many rows as a whole forward's, since the widest
 // activation then stays in the cache.
 func (m *Model) suffixSlots(sites []int) int {
-	a := m.net.Arch
-	first := m.net.sites[sites[0]]
-	for _, s := range sites {
-		if m.net.sites[s].Block >= 0 && m.net.sites[s].Block < a.Layers-1 || m.net.sites[s].Kind == PatchEmbed {
-			return a.wholeSlots()
+	o, noisy := m.net.out, 1 // rows of a slot that carry noise
+	after := o.noisy(sites...)
+	for i := range o.steps {
+		s := &o.steps[i]
+		if !after[i] || s.dead || s.site < 0 || s.Rows == 1 {
+			continue
 		}
-		if k := m.net.sites[s].Kind; k == Key || k == Value {
-			first = m.net.sites[s]
+		if slices.ContainsFunc(s.reads, func(j int) bool { return after[j] }) { // a product of many rows for each query
+			return m.net.wholeSlots()
 		}
+		noisy = s.Rows
 	}
-	if first.Kind == Key || first.Kind == Value {
-		return min(32, max(4, 2080/a.Tokens())) // every token of a slot carries noise
+	if noisy > 1 {
+		return min(32, max(4, 2080/o.rows()))
 	}
 	return 128
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/flops-vit/flops/internal/query"
 )
@@ -27,7 +26,7 @@ func (m *Model) weightLosses(ctx context.Context, t *query.Perturbation, q []que
 		m.staleParams(t.Params)
 	}()
 	from := m.from
-	if from > m.net.firstBlock(t.Params) { // something below is perturbed
+	if from > m.net.out.resume(t.Params) { // something below is perturbed
 		from = 0
 	}
 	for _, g := range groupDirections(q) {
@@ -103,33 +102,7 @@ func (m *Model) staleParams(params []int) {
 	}
 }
 
-// firstBlock is the first block whose output depends on one of the parameters:
-// the depth of the network where only what follows the blocks does, and 0 where
-// everything does or no parameter is named.
-func (n *Net) firstBlock(params []int) int {
-	first := n.Arch.Layers
-	for _, i := range params {
-		p := n.params[i]
-		var l int
-		switch {
-		case p.Role == "temperature":
-			continue
-		case strings.HasPrefix(p.Name, nameNorm) || strings.HasPrefix(p.Name, Classifier):
-			l = n.Arch.Layers
-		default:
-			if _, err := fmt.Sscanf(p.Name, "vit.encoder.layer.%d.", &l); err != nil {
-				return 0
-			}
-		}
-		first = min(first, l)
-	}
-	if len(params) == 0 {
-		return 0
-	}
-	return first
-}
-
-// start is the block from which queries of the weights are evaluated: what lies
+// start is the boundary from which queries of the weights are evaluated: what lies
 // below the first trained parameter is as the clean pass left it. Parameters of
 // the sites are perturbed there, not as weights.
 func (m *Model) start(sites []int) int {
@@ -139,20 +112,20 @@ func (m *Model) start(sites []int) int {
 			direct = append(direct, i)
 		}
 	}
-	return m.net.firstBlock(direct)
+	return m.net.out.resume(direct)
 }
 
 // WeightFLOPs is the cost of one query of the weights: the blocks from the first
 // trained parameter on.
-func (m *Model) WeightFLOPs() int64 { return m.net.Arch.flopsFrom(m.start(m.sites)) }
+func (m *Model) WeightFLOPs() int64 { return m.net.out.from(m.start(m.sites)) }
 
 // forwardImages evaluates the images of some queries with the weights as they
-// are, from the stored activations of block from, or from the pixels.
+// are, from the stored activations of a boundary, or from the pixels.
 func (m *Model) forwardImages(ctx context.Context, q []query.Query, which []int, from int, out []float32) error {
-	slots := m.net.Arch.wholeSlots()
+	slots := m.net.wholeSlots()
 	source, size := m.batch.X, len(m.batch.X)/m.batch.N
 	if from > 0 {
-		name := at("h", from)
+		name := m.net.out.boundaries[from-1].Name
 		source, size = m.net.store.tensors[name].data, len(m.net.store.image(name, 0))
 	}
 	return m.each(ctx, (len(which)+slots-1)/slots, func(w *worker, i int) error {
@@ -180,7 +153,7 @@ func (m *Model) forwardImages(ctx context.Context, q []query.Query, which []int,
 	})
 }
 
-// upper is the forward from a block on.
+// upper is the forward from a boundary on.
 func (m *Model) upper(w *worker, from int) (*program, error) {
 	if from == 0 {
 		return m.wholeProgram(w, wholeKey(nil, false, false), nil, false, false)
@@ -190,7 +163,7 @@ func (m *Model) upper(w *worker, from int) (*program, error) {
 		return p, nil
 	}
 	return pick(w.whole, k, func() (*program, error) {
-		p := &program{graph: newGraph(m.net, m.net.Arch.wholeSlots())}
+		p := &program{graph: newGraph(m.net, m.net.wholeSlots())}
 		p.from = from
 		if err := p.network(nil); err != nil {
 			return nil, err

@@ -29,9 +29,9 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 		want  int    // the block that its queries start at
 		flops int64
 	}{
-		{"", 0, a.ForwardFLOPs()},
-		{nameCls, 0, a.ForwardFLOPs()},
-		{blockPrefix(0), 0, a.ForwardFLOPs()},
+		{"", 0, a.forwardFLOPs()},
+		{nameCls, 0, a.forwardFLOPs()},
+		{blockPrefix(0), 0, a.forwardFLOPs()},
 		{blockPrefix(1) + "output", 1, a.headFLOPs() + a.blockFLOPs(1) + a.blockFLOPs(2)},
 		{blockPrefix(2), 2, a.headFLOPs() + a.blockFLOPs(2)},
 		{nameNorm, 3, a.headFLOPs()},

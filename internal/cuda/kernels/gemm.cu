@@ -99,11 +99,11 @@ DEVICE void block_product(const problem &g, int row0, int col0, float (&acc)[PER
 }
 
 // finish is the epilogue of an element: alpha·acc, + C where accumulate, +
-// bias, GELU, + residual.
+// bias, the activation function, + residual.
 struct finish {
 	const float *bias, *res;
 	const int *index;
-	int rows, gelu;
+	int rows, function;
 };
 
 template <int SIZE, int DEPTH, int PER, bool TA, bool TB, bool FINISH>
@@ -138,8 +138,7 @@ DEVICE void gemm_tile(const problem &g, const finish &f) {
 			if (FINISH) {
 				if (f.bias)
 					v += f.bias[n];
-				if (f.gelu)
-					v = gelu_f(v);
+				v = function_f(v, f.function);
 				if (res)
 					v += res[n];
 			}
@@ -153,12 +152,12 @@ DEVICE void gemm_tile(const problem &g, const finish &f) {
 // index is given. The epilogue belongs to x Wᵀ alone (nt).
 #define GEMM(name, size, depth, per, ta, tb)                                                                                      \
 	KERNEL_OF(256, name, float *c, const float *a, const float *b, int m, int n, int k, int lda, int ldb, int ldc, float alpha,  \
-	          int accumulate, const float *bias, int gelu, const float *res, const int *index, int rows, int heads, i64 sc,      \
+	          int accumulate, const float *bias, int function, const float *res, const int *index, int rows, int heads, i64 sc,      \
 	          i64 sa, i64 sb, i64 hc, i64 ha, i64 hb, const int *ia, const int *ib) {                                            \
 		i64 slot = BID_Z / heads, head = BID_Z % heads;                                                                          \
 		problem g = {c + slot * sc + head * hc, a + (ia ? ia[slot] : slot) * sa + head * ha,                                     \
 		             b + (ib ? ib[slot] : slot) * sb + head * hb, m, n, k, lda, ldb, ldc, alpha, accumulate};                    \
-		finish f = {bias, res, index, rows, gelu};                                                                               \
+		finish f = {bias, res, index, rows, function};                                                                               \
 		gemm_tile<size, depth, per, ta, tb, !ta && tb>(g, f);                                                                         \
 	}
 

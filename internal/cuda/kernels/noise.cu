@@ -2,24 +2,24 @@
 // generator block; eight neighbours fill 32 elements.
 #include "philox.h"
 
-DEVICE void place(float *out, i64 at, i64 n, float v, int gelu) {
+DEVICE void place(float *out, i64 at, i64 n, float v, int function) {
 	if (at < n)
-		out[at] = gelu ? gelu_f(v) : v;
+		out[at] = function_f(v, function);
 }
 
 DEVICE float element(const float *z, i64 at, i64 n) { return at < n ? z[at] : 0.0f; }
 
-// perturb: out = z + sign·σ·ε for each slot, then GELU. The first offset rows of
+// perturb: out = z + sign·σ·ε for each slot, then the activation function. The first offset rows of
 // a slot carry no noise. z is read at the slot's image where indexed.
 // Grid: x covers a slot's rows (8 threads per 32 elements), y is the slot.
 KERNEL(perturb, float *out, const float *z, const int *image, const int *pair, const int *sign, const float *sigma,
-       const u32 *step, u32 site, int rows, int width, int offset, int indexed, int gelu, int rademacher, u32 k0, u32 k1) {
+       const u32 *step, u32 site, int rows, int width, int offset, int indexed, int function, int rademacher, u32 k0, u32 k1) {
 	int slot = BID_Y;
 	i64 size = (i64)rows * width, head = (i64)offset * width, n = size - head, t = thread_at();
 	z += (indexed ? image[slot] : slot) * size;
 	out += slot * size;
 	for (i64 i = t; i < head; i += (i64)GRID_X * THREADS)
-		place(out, i, head, z[i], gelu);
+		place(out, i, head, z[i], function);
 	i64 at = t / 8 * 32 + t % 8;
 	if (at >= n)
 		return;
@@ -27,10 +27,10 @@ KERNEL(perturb, float *out, const float *z, const int *image, const int *pair, c
 	out += head;
 	normals e = noise_at((u32)t, (u32)pair[slot], site, (u32)image[slot], *step, k0, k1, rademacher);
 	float c = (float)sign[slot] * sigma[site];
-	place(out, at, n, fma32(c, e.e0, element(z, at, n)), gelu);
-	place(out, at + 8, n, fma32(c, e.e1, element(z, at + 8, n)), gelu);
-	place(out, at + 16, n, fma32(c, e.e2, element(z, at + 16, n)), gelu);
-	place(out, at + 24, n, fma32(c, e.e3, element(z, at + 24, n)), gelu);
+	place(out, at, n, fma32(c, e.e0, element(z, at, n)), function);
+	place(out, at + 8, n, fma32(c, e.e1, element(z, at + 8, n)), function);
+	place(out, at + 16, n, fma32(c, e.e2, element(z, at + 16, n)), function);
+	place(out, at + 24, n, fma32(c, e.e3, element(z, at + 24, n)), function);
 }
 
 // noise_sum: row r of out becomes Σ_j coef_j ε_j over the terms

@@ -47,16 +47,16 @@ KERNEL(spread, float *out, const float *x, i64 n, i64 ld) {
 		out[slot * ld + i] = i < n ? x[slot * n + i] : 0.0f;
 }
 
-KERNEL(gelu, float *out, const float *x, i64 n) {
+KERNEL(activation, float *out, const float *x, i64 n, int function) {
 	i64 i = thread_at();
 	if (i < n)
-		out[i] = gelu_f(x[i]);
+		out[i] = function_f(x[i], function);
 }
 
-KERNEL(gelu_grad, float *out, const float *x, const float *dy, i64 n) {
+KERNEL(activation_grad, float *out, const float *x, const float *dy, i64 n, int function) {
 	i64 i = thread_at();
 	if (i < n)
-		out[i] = dy[i] * gelu_grad_f(x[i]);
+		out[i] = dy[i] * function_grad_f(x[i], function);
 }
 
 KERNEL(add, float *out, const float *a, const float *b, i64 n) {
@@ -65,10 +65,10 @@ KERNEL(add, float *out, const float *a, const float *b, i64 n) {
 		out[i] = a[i] + b[i];
 }
 
-// epilogue finishes a GEMM that a library computed: c + bias, GELU, + residual,
-// whose rows are read at the slot's image where index is given.
+// epilogue finishes a GEMM that a library computed: c + bias, the activation
+// function, + residual, whose rows are read at the slot's image where index is given.
 // Grid: one block per row.
-KERNEL(epilogue, float *c, const float *bias, const float *res, const int *index, int width, int rows, int gelu) {
+KERNEL(epilogue, float *c, const float *bias, const float *res, const int *index, int width, int rows, int function) {
 	i64 row = BID_X;
 	c += row * width;
 	if (res)
@@ -78,18 +78,17 @@ KERNEL(epilogue, float *c, const float *bias, const float *res, const int *index
 		f4 v = ((f4 *)c)[i];
 		if (bias)
 			v += ((const f4 *)bias)[i];
-		if (gelu)
+		if (function)
 			UNROLL
 			for (int j = 0; j < 4; j++)
-				v[j] = gelu_f(v[j]);
+				v[j] = function_f(v[j], function);
 		if (res)
 			v += ((const f4 *)res)[i];
 		((f4 *)c)[i] = v;
 	}
 	for (int i = 4 * wide + TID; i < width; i += THREADS) {
 		float v = bias ? c[i] + bias[i] : c[i];
-		if (gelu)
-			v = gelu_f(v);
+		v = function_f(v, function);
 		c[i] = res ? v + res[i] : v;
 	}
 }

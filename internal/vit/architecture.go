@@ -1,0 +1,58 @@
+package vit
+
+// Architecture describes a network to the machinery that asks queries of it. A
+// family of networks is one type in a file of its own that implements it: it
+// names its parameters, and says in build which maps a forward makes of them.
+// Everything else that the machinery must know is read off one build (outline):
+// the sites, the rows of each that reach the loss, what a gradient pairs noise
+// with, from where queries of the weights may start, and what all of it costs.
+type Architecture interface {
+	// Check refuses shapes that no network of the family has.
+	Check() error
+	// Input is the shape of an image: channels × side × side.
+	Input() (channels, side int)
+	// Outputs is the width of the logits.
+	Outputs() int
+	// Params lists the parameters in the order of a forward. The order is part
+	// of the noise of the weights: it must not change.
+	Params() []ParamSpec
+	// build makes the forward from the images on, in the order of its maps, and
+	// returns the logits and the pooled embedding that they are made of.
+	build(g *graph) (logits, features act)
+}
+
+// ParamSpec is a parameter before it has values.
+type ParamSpec struct {
+	Name  string // in the files of the family
+	Shape []int
+	Role  string // as in query.Param
+	Decay bool   // weight decay applies
+	Init  Init
+}
+
+// Init says what a new parameter is: drawn from N(0, Std²), or Value where Std
+// is 0.
+type Init struct{ Std, Value float64 }
+
+// smallStd is the deviation of what has no fan-in (Touvron et al.
+// 2021, arXiv 2012.12877: truncated normals of 0.02; here plain ones).
+const smallStd = 0.02
+
+// positionStd is the deviation of a new network's position embeddings, half that
+// of the patches they are added to. The usual 0.02 hides where a patch is until
+// training has made the embeddings larger, and the noise of forward learning
+// drowns that slow start: a demo that must tell rows from columns stays at
+// chance between the two.
+const positionStd = 0.5
+
+// The kinds of sites, in the order in which a forward meets them.
+const (
+	PatchEmbed = "patch_embed"
+	Query      = "query"
+	Key        = "key"
+	Value      = "value"
+	AttnOut    = "attn_out"
+	MLPIn      = "mlp_in"
+	MLPOut     = "mlp_out"
+	Classifier = "classifier"
+)

@@ -1,0 +1,116 @@
+package vit
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/flops-vit/flops/internal/query"
+	"gorgonia.org/gorgonia"
+)
+
+// What the families build their forwards of. Each is one activation under its
+// name, stored and not computed where a suffix finds it unchanged.
+
+// site is the linear map of a site and its number, made when the outline meets
+// it first.
+func (g *graph) site(kind string, block int, base string) (int, *linear) {
+	key := siteKey{kind, block}
+	i, ok := g.net.bySite[key]
+	if !ok {
+		name := kind
+		if block >= 0 {
+			name = fmt.Sprintf("block.%d.%s", block, kind)
+		}
+		s := query.Site{Name: name, Kind: kind, Block: block, Weight: g.net.Index(base + ".weight"), Bias: g.net.Index(base + ".bias")}
+		if s.Weight < 0 {
+			panic("vit: no parameter " + base + ".weight") // a family that maps with what it does not list
+		}
+		l := newLinear(g.net.ofSite(s))
+		s.In, s.Out = l.in, l.out
+		i = len(g.net.sites)
+		g.net.sites, g.net.linears, g.net.bySite[key] = append(g.net.sites, s), append(g.net.linears, l), i
+	}
+	return i, g.net.linears[i]
+}
+
+// mapped is the linear map of a site of x, with the activation function after
+// it, res added where it is given, and the site's noise where it is noisy.
+func (g *graph) mapped(kind string, block int, base, name string, x act, f Act, res ...act) act {
+	i, _ := g.site(kind, block, base)
+	noisy := g.noise[i] && !g.dead
+	if f == NoAct || !noisy && (!g.split || g.dead) {
+		y, i := g.unperturbed(kind, block, base, name, x, f, res...)
+		if g.dead {
+			return y
+		}
+		return g.noisy(i, y, 0, y.rows, NoAct)
+	}
+	// The value before the function stands apart where it is perturbed or kept.
+	z, i := g.unperturbed(kind, block, base, "pre."+name, x, NoAct)
+	if noisy {
+		return g.noisy(i, z, 0, z.rows, f)
+	}
+	return g.step(name, z.rows, z.width, []act{z}, func(in []act) *gorgonia.Node {
+		return g.activation(g.net.sites[i].Name, in[0], f)
+	})
+}
+
+// unperturbed is the linear map of a site without its noise.
+func (g *graph) unperturbed(kind string, block int, base, name string, x act, f Act, res ...act) (act, int) {
+	i, l := g.site(kind, block, base)
+	op := g.net.sites[i].Name
+	if g.dead {
+		op += ".full"
+	}
+	return g.step(name, x.rows, l.out, append([]act{x}, res...), func(in []act) *gorgonia.Node {
+		g.out.site(i, x, l, g.dead)
+		var r *act
+		if len(in) > 1 {
+			r = &in[1]
+		}
+		return g.linear(op, l, in[0], x.rows, f, r)
+	}), i
+}
+
+// noisy adds the noise of a site to rows offset to offset+live-1 of an
+// activation, and applies f, where the site is noisy.
+func (g *graph) noisy(site int, a act, offset, live int, f Act) act {
+	if !g.noise[site] {
+		return a
+	}
+	a = g.read(a)
+	if g.err != nil {
+		return a
+	}
+	return act{name: a.name + "+", rows: a.rows, width: a.width, node: g.perturb(site, a, a.rows, a.width, offset, live, f)}
+}
+
+// deadInput says that an activation is what a site's map would read of rows
+// that nothing reads.
+func (g *graph) deadInput(kind string, block int, x act) {
+	i, _ := g.site(kind, block, "")
+	g.out.deadInput(i, x)
+}
+
+// normed is the layer norm of every row.
+func (g *graph) normed(name, base string, x act, eps float64) act {
+	op := base
+	if g.dead {
+		op += ".full"
+	}
+	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.norm(op, base, in[0], x.rows, x.width, float32(eps)) })
+}
+
+// first is the first row of an activation.
+func (g *graph) first(name string, x act) act {
+	return g.step(name, 1, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.cls(name, in[0], x.rows, x.width) })
+}
+
+// attended is softmax(q kᵀ/√d) v of every head, for the rows of q.
+func (g *graph) attended(name, op string, q, k, v act, heads int) act {
+	return g.step(name, q.rows, q.width, []act{q, k, v}, func(in []act) *gorgonia.Node {
+		g.out.cost(2 * mm(q.rows, k.rows, q.width))
+		g.out.heads(heads)
+		return g.attention(op, in[0], in[1], in[2], heads, float32(1/math.Sqrt(float64(q.width/heads))))
+	})
+}
