@@ -85,7 +85,7 @@ are interpolated to another image size (bicubic, as transformers does).`,
 			if err := emptyFolder(args[1]); err != nil {
 				return err
 			}
-			m, err := checkpoint.LoadModel(args[0])
+			m, err := checkpoint.LoadWhole(args[0])
 			if err != nil {
 				return err
 			}

@@ -210,10 +210,11 @@ func (h *header) tile(size int64) error {
 	return nil
 }
 
-// encodeHeader lays the tensors one after the other and returns the bytes in
-// front of the data. Keys stand in the order given, metadata first and sorted,
-// and blanks fill up to a multiple of 8, so that the data is aligned.
-func encodeHeader(tensors []Tensor, dtype DType, meta map[string]string) ([]byte, error) {
+// encodeHeader lays the tensors one after the other, those that are kept as they
+// are last, and returns the bytes in front of the data. Keys stand in the order
+// given, metadata first and sorted, and blanks fill up to a multiple of 8, so that
+// the data is aligned.
+func encodeHeader(tensors []Tensor, kept []Kept, dtype DType, meta map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.Write(make([]byte, 8))
 	b.WriteByte('{')
@@ -226,11 +227,27 @@ func encodeHeader(tensors []Tensor, dtype DType, meta map[string]string) ([]byte
 	}
 	seen := map[string]bool{"__metadata__": true}
 	var at int64
-	for _, t := range tensors {
-		if seen[t.Name] {
-			return nil, fmt.Errorf("tensor name %q stands twice or is reserved", t.Name)
+	add := func(name string, shape []int, dtype DType, size int64) error {
+		if seen[name] {
+			return fmt.Errorf("tensor name %q stands twice or is reserved", name)
 		}
-		seen[t.Name] = true
+		seen[name] = true
+		key, err := json.Marshal(name)
+		if err != nil {
+			return err
+		}
+		if b.Len() > 9 {
+			b.WriteByte(',')
+		}
+		s, err := json.Marshal(append([]int{}, shape...)) // never null
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, key, dtype, s, at, at+size)
+		at += size
+		return nil
+	}
+	for _, t := range tensors {
 		n := 1
 		for _, d := range t.Shape {
 			n *= d
@@ -238,22 +255,14 @@ func encodeHeader(tensors []Tensor, dtype DType, meta map[string]string) ([]byte
 		if n != len(t.Data) {
 			return nil, fmt.Errorf("tensor %s: shape %v needs %d values, there are %d", t.Name, t.Shape, n, len(t.Data))
 		}
-		name, err := json.Marshal(t.Name)
-		if err != nil {
+		if err := add(t.Name, t.Shape, dtype, int64(n)*dtype.Size()); err != nil {
 			return nil, err
 		}
-		if b.Len() > 9 {
-			b.WriteByte(',')
-		}
-		end := at + int64(n)*dtype.Size()
-		shape := make([]int, len(t.Shape)) // never null
-		copy(shape, t.Shape)
-		s, err := json.Marshal(shape)
-		if err != nil {
+	}
+	for _, t := range kept {
+		if err := add(t.Name, t.Shape, t.DType, int64(len(t.Bytes))); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, `%s:{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}`, name, dtype, s, at, end)
-		at = end
 	}
 	b.WriteByte('}')
 	for b.Len()%8 != 0 {

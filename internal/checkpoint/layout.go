@@ -162,7 +162,7 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[
 		case known[name]:
 		case isIgnored(name), isQKVBias(name) && !c.QKVBias, !i.DType.weight():
 			p.ignored = append(p.ignored, i.Name)
-		case strings.HasPrefix(name, "vit.") || strings.HasPrefix(name, "classifier."):
+		case strings.HasPrefix(name, "vit.") || strings.HasPrefix(name, "classifier."), c.names.closed:
 			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the ViT of %d layers that config.json describes", dir, clip(name), c.NumLayers),
 				"config.json and weights belong to different models")
 		default:

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,8 +24,10 @@ type Model struct {
 	// Extra are tensors of no ViT that the folder holds too, sorted by name:
 	// learned prompts, a projection head.
 	Extra []Tensor
-	// Ignored names the tensors that were left unread, such as the pooler.
+	// Ignored names the tensors that were left unread, such as the pooler; LoadWhole
+	// reads them into Kept.
 	Ignored []string
+	Kept    []Kept
 	// Metadata is the free text of the safetensors header.
 	Metadata map[string]string
 }
@@ -56,7 +59,13 @@ func (m *Model) Classes() int {
 // has no qkv_bias.
 // For dir, the "last" and "best" of a run's checkpoints mean those (Pointed). A
 // prompt (LoadPrompt) is refused with ErrPrompt.
-func LoadModel(dir string) (*Model, error) {
+func LoadModel(dir string) (*Model, error) { return loadModel(dir, false) }
+
+// LoadWhole is LoadModel with what a forward does not need, for a copy that
+// leaves nothing out.
+func LoadWhole(dir string) (*Model, error) { return loadModel(dir, true) }
+
+func loadModel(dir string, whole bool) (*Model, error) {
 	f, err := openFolder(dir)
 	if err != nil {
 		return nil, err
@@ -82,7 +91,27 @@ func LoadModel(dir string) (*Model, error) {
 	}
 	m.Extra, err = readMany(p.extra, func(name string) (Tensor, error) { return w.holder[name].Read(name) })
 	c.Labels = p.labels(c)
+	if whole && err == nil {
+		m.Kept, err = f.kept()
+	}
 	return m, err
+}
+
+// kept reads what is ignored. Those of wide formats come first, so that they
+// stay aligned in a file.
+func (f *modelFolder) kept() ([]Kept, error) {
+	var out []Kept
+	for _, name := range f.p.ignored {
+		file := f.w.holder[name]
+		i, _ := file.Info(name)
+		k, err := file.keep(i, f.c.names.canonical(name)[0])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, k)
+	}
+	slices.SortStableFunc(out, func(a, b Kept) int { return cmp.Compare(dtypeBits[b.DType], dtypeBits[a.DType]) })
+	return out, nil
 }
 
 // modelFolder is a model's folder that is open and compared, before a tensor is
@@ -214,7 +243,7 @@ func (m *Model) files(dtype DType) ([]content, error) {
 		}
 		files = append(files, bytesContent(configName, config), bytesContent(preprocessorName, processor))
 	}
-	return append(files, content{weightsName, func(w io.Writer) error { return WriteSafetensors(w, tensors, dtype, meta) }}), nil
+	return append(files, content{weightsName, func(w io.Writer) error { return writeSafetensors(w, tensors, m.Kept, dtype, meta) }}), nil
 }
 
 // ordered lists the tensors as they are written, after comparing them with the

@@ -12,6 +12,8 @@ type naming struct {
 	// dimension, which have these parts there instead.
 	fused string
 	parts []string
+	// closed: every tensor of such a file is of the network.
+	closed bool
 }
 
 type rename struct {
@@ -45,7 +47,7 @@ var (
 		block+`mlp\.fc2\.`, "${1}output.dense.",
 	)}
 	// timmNames are those of timm's VisionTransformer.
-	timmNames = naming{fused: ".qkv.", parts: []string{".query.", ".key.", ".value."}, rules: renames(
+	timmNames = naming{closed: true, fused: ".qkv.", parts: []string{".query.", ".key.", ".value."}, rules: renames(
 		`^blocks\.`, "vit.encoder.layer.",
 		block+`norm1\.`, "${1}layernorm_before.",
 		block+`norm2\.`, "${1}layernorm_after.",

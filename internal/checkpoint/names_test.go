@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,9 @@ func TestNamesOfTransformers5(t *testing.T) {
 			}
 			if !sameTensors(got.Tensors, m.Tensors) || !slices.Equal(got.Ignored, []string{"vit.pooler.dense.bias"}) {
 				t.Errorf("%d classes, bare %v: ignored %v", classes, bare, got.Ignored)
+			}
+			if got, err = LoadWhole(dir); err != nil || len(got.Kept) != 1 || got.Kept[0].Name != "vit.pooler.dense.bias" {
+				t.Errorf("%d classes, bare %v: kept %v (%v)", classes, bare, got.Kept, err)
 			}
 		}
 	}
@@ -96,6 +100,10 @@ func TestTimmFolder(t *testing.T) {
 	if err != nil || !sameTensors(again.Tensors, m.Tensors) || again.Preprocessor.Shortest != 8 || again.Config.LayerNormEps != 1e-6 {
 		t.Errorf("exported: %+v %v", again, err)
 	}
+	foreign := build(tinyConfig(), 3, 1)
+	foreign.Tensors = append(foreign.Tensors, Tensor{"norm_pre.weight", []int{4}, fill(4, 3)})
+	_, err = LoadModel(timmFolder(t, foreign, ""))
+	wantMistake(t, err, "norm_pre.weight", "no place")
 	if s, err := Inspect(dir); err != nil || s.Classes != 3 || s.Parameters != 443 {
 		t.Errorf("%+v %v", s, err)
 	}
@@ -131,7 +139,7 @@ func TestForeignFormats(t *testing.T) {
 	for dtype, shape := range formats {
 		m := build(tinyConfig(), 3, 1)
 		dir := relabel(t, m, func(n string) string { return n })
-		head, err := encodeHeader(m.Tensors, F32, nil)
+		head, err := encodeHeader(m.Tensors, nil, F32, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,6 +156,16 @@ func TestForeignFormats(t *testing.T) {
 		}
 		if s, err := Inspect(dir); err != nil || !slices.Equal(s.Ignored, got.Ignored) || s.DTypes[dtype] == 0 {
 			t.Errorf("%s: %+v %v", dtype, s, err)
+		}
+		// A copy has it, byte for byte.
+		if got, err = LoadWhole(dir); err != nil {
+			t.Fatal(err)
+		}
+		copied := t.TempDir()
+		save(t, copied, got, BF16)
+		again, err := LoadWhole(copied)
+		if err != nil || len(again.Kept) != 1 || !reflect.DeepEqual(again.Kept, got.Kept) || again.Kept[0].DType != DType(dtype) {
+			t.Errorf("%s: kept %+v, not %+v (%v)", dtype, again, got.Kept, err)
 		}
 		// The same as a weight of the network is not read as numbers.
 		write(t, filepath.Join(dir, weightsName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))

@@ -113,6 +113,12 @@ func (f *File) readInfo(i Info) (Tensor, error) {
 	return t, err
 }
 
+// keep reads a tensor's bytes, to be written under a name.
+func (f *File) keep(i Info, name string) (Kept, error) {
+	k := Kept{Name: name, DType: i.DType, Shape: i.Shape, Bytes: make([]byte, i.End-i.Begin)}
+	return k, f.short(i, readFull(f.f, k.Bytes, f.h.data+i.Begin))
+}
+
 func (f *File) check(i Info) error {
 	switch i.DType {
 	case F32, F16, BF16, F64, I64:

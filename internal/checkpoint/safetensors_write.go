@@ -9,13 +9,25 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 )
 
+// Kept is a tensor that is passed on as it is, in whatever format.
+type Kept struct {
+	Name  string
+	DType DType
+	Shape []int
+	Bytes []byte
+}
+
 // WriteSafetensors writes tensors in the order given, converted to dtype (F32,
 // F16 or BF16). The same input makes the same bytes.
 func WriteSafetensors(w io.Writer, tensors []Tensor, dtype DType, meta map[string]string) error {
+	return writeSafetensors(w, tensors, nil, dtype, meta)
+}
+
+func writeSafetensors(w io.Writer, tensors []Tensor, kept []Kept, dtype DType, meta map[string]string) error {
 	if !dtype.writable() {
 		return fmt.Errorf("checkpoint: tensors are written as F32, F16 or BF16, not %q", dtype)
 	}
-	head, err := encodeHeader(tensors, dtype, meta)
+	head, err := encodeHeader(tensors, kept, dtype, meta)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
@@ -41,6 +53,11 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, dtype DType, meta map[strin
 				return err
 			}
 			v = v[n:]
+		}
+	}
+	for _, t := range kept {
+		if _, err := w.Write(t.Bytes); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -178,7 +178,7 @@ func (c *Checkpoint) files() ([]content, error) {
 		return nil, fmt.Errorf("checkpoint: state of step %d: %w", c.Step, err)
 	}
 	// Every name and shape is tried here, before anything is written.
-	if _, err := encodeHeader(c.Optimizer, F32, nil); err != nil {
+	if _, err := encodeHeader(c.Optimizer, nil, F32, nil); err != nil {
 		return nil, fmt.Errorf("checkpoint: optimizer: %w", err)
 	}
 	optimizer := content{optimizerName, func(w io.Writer) error { return WriteSafetensors(w, c.Optimizer, F32, nil) }}
