@@ -132,6 +132,8 @@ def tiff():
     for c in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"):
         save(f"rgb-{c}.tif", rgb, compression=c)
     save("rgba.tif", rgba, compression="tiff_lzw")
+    for c in ("raw", "tiff_lzw"):
+        save(f"gray-alpha-{c}.tif", rgba.convert("LA"), compression=c)
     save("gray.tif", rgb.convert("L"))
     save("palette.tif", rgb.quantize(9))
     save("bilevel.tif", rgb.convert("1"))

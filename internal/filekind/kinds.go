@@ -27,7 +27,7 @@ var kinds = []kind{
 	{"a PostScript document", convert, begins("%!PS"), false},
 	{"a Photoshop document, a kind that is not read", convert + ": magick 'IN.psd[0]' OUT.png", begins("8BPS"), false},
 	{"a GIMP document, a kind that is not read", convert, begins("gimp xcf"), false},
-	{"a Windows icon, a kind that is not read", convert + ": magick IN.ico OUT.png", begins("\x00\x00\x01\x00", "\x00\x00\x02\x00"), false},
+	{"a Windows icon, a kind that is not read", convert + ": magick IN.ico OUT.png", isIcon, false},
 	{"a Netpbm picture, a kind that is not read", convert + ": magick IN.ppm OUT.png", isNetpbm, false},
 	{"an OpenEXR picture, a kind that is not read", convert, begins("v/1\x01"), false},
 	{"a Radiance picture, a kind that is not read", convert, begins("#?RADIANCE", "#?RGBE"), false},
@@ -46,5 +46,7 @@ var kinds = []kind{
 	{"a 7z archive", "unpack it", begins("7z\xbc\xaf\x27\x1c"), false},
 	{"a tar archive", "unpack it, or read it with data.kind: tar", at(257, "ustar"), false},
 	{"a parquet file", "read it with data.kind: parquet", begins("PAR1"), false},
+	{"a PCX picture, a kind that is not read", convert + ": magick IN.pcx OUT.png", isPCX, false},
+	{"a Targa picture, a kind that is not read", convert + ": magick IN.tga OUT.png", isTarga, false},
 	{"a NumPy array", convert, begins("\x93NUMPY"), false},
 }

@@ -104,10 +104,10 @@ func (d directory) first(tag uint16, absent uint32) uint32 {
 	return absent
 }
 
-// setShort overwrites the only value of a tag that is there.
-func (d directory) setShort(tag, v uint16) {
+// setOne makes a number the only value of a tag that is there.
+func (d directory) setOne(tag uint16, v uint32) {
 	field := d.fields[tag]
-	d.order.PutUint16(field[2:], 3)
+	d.order.PutUint16(field[2:], 4)
 	d.order.PutUint32(field[4:], 1)
-	d.order.PutUint16(field[8:], v)
+	d.order.PutUint32(field[8:], v)
 }

@@ -54,11 +54,31 @@ func pngBytes(c image.Config) int64 {
 	return n / 8 // gray and palettes may have one bit a pixel
 }
 
+// pngText is text of metadata, perhaps packed.
+type pngText struct {
+	packed bool
+	text   []byte
+}
+
+// plain is the text; of damaged or overlong text it is what comes before.
+func (t pngText) plain() []byte {
+	if !t.packed {
+		return t.text
+	}
+	r, err := zlib.NewReader(bytes.NewReader(t.text))
+	if err != nil {
+		return nil
+	}
+	out, _ := io.ReadAll(io.LimitReader(r, maxText)) // metadata only: a damaged end is as if it were absent
+	return out
+}
+
 // pngMeta finds EXIF in its chunk, or as text in the way that ImageMagick once
-// wrote it, and XMP. They may stand behind the pixels.
+// wrote it, and XMP. They may stand behind the pixels; of several the last
+// counts, and that one alone is unpacked.
 func pngMeta(data []byte) metadata {
 	var m metadata
-	var profile []byte
+	var profile, xmp pngText
 	for rest := data[min(len(pngMagic), len(data)):]; len(rest) >= 12; {
 		n := int64(binary.BigEndian.Uint32(rest))
 		if n+12 > int64(len(rest)) {
@@ -71,33 +91,19 @@ func pngMeta(data []byte) metadata {
 		case name == "eXIf":
 			m.exif = body
 		case name == "tEXt" && string(key) == "Raw profile type exif":
-			profile = text
+			profile = pngText{false, text}
 		case name == "zTXt" && string(key) == "Raw profile type exif" && len(text) > 0:
-			profile = unpack(text[1:])
+			profile = pngText{true, text[1:]}
 		case name == "iTXt" && string(key) == "XML:com.adobe.xmp" && len(text) > 2:
-			packed, text := text[0] != 0, text[2:]
-			_, text, _ = bytes.Cut(text, []byte{0}) // the language
-			_, text, _ = bytes.Cut(text, []byte{0}) // the translated key
-			if packed {
-				text = unpack(text)
-			}
-			m.xmp = text
+			xmp.packed = text[0] != 0
+			_, text, _ = bytes.Cut(text[2:], []byte{0}) // the language
+			_, xmp.text, _ = bytes.Cut(text, []byte{0}) // the translated key
 		}
 	}
-	if m.exif == nil {
-		m.exif = rawProfile(profile)
+	if m.xmp = xmp.plain(); m.exif == nil {
+		m.exif = rawProfile(profile.plain())
 	}
 	return m
-}
-
-// unpack inflates text; of damaged or overlong text it is what comes before.
-func unpack(text []byte) []byte {
-	r, err := zlib.NewReader(bytes.NewReader(text))
-	if err != nil {
-		return nil
-	}
-	out, _ := io.ReadAll(io.LimitReader(r, maxText)) // metadata only: a damaged end is as if it were absent
-	return out
 }
 
 // rawProfile decodes "\nexif\n LENGTH\nHEX...".

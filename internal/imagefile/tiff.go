@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"slices"
 
@@ -35,6 +36,7 @@ const (
 	tagPlanar      = 284
 	tagT4Options   = 292
 	tagPredictor   = 317
+	tagTileWidth   = 322
 	tagExtra       = 338
 	tagFormat      = 339
 	tagXMP         = 700
@@ -88,7 +90,7 @@ func tiffClaim(head []byte, size int64) (claim, error) {
 		return refuse("of 16 bits for a number of its palette")
 	case samples > 1 && d.first(tagPlanar, 1) != 1:
 		return refuse("whose colours lie in planes")
-	case colour == 2 && samples != 3 && samples != 4 || colour != 2 && samples != 1:
+	case colour == 2 && samples != 3 && samples != 4 || colour != 2 && samples != 1 && !d.greyAndAlpha():
 		return refuse("of %d samples a pixel", samples)
 	case colour == 2 && samples == 4 && len(d.values(tagExtra)) == 0:
 		return refuse("with a fourth sample that is not said to be transparency or else")
@@ -112,14 +114,25 @@ func tiffClaim(head []byte, size int64) (claim, error) {
 
 func decodeTIFF(data []byte) (*Image, error) {
 	d := readDirectory(data)
+	grey := d.greyAndAlpha()
+	if grey {
+		data = bytes.Clone(data) // the decoder knows none of these: for it, grey of twice the width
+		d = readDirectory(data)
+		w := d.first(tagWidth, 0)
+		d.setOne(tagBits, 8)
+		d.setOne(tagWidth, 2*w)
+	}
 	if len(d.values(tagBits)) == 4 && d.first(tagExtra, 2) != 1 {
 		data = bytes.Clone(data) // the decoder refuses a fourth sample of unknown meaning, which is dropped here
 		d = readDirectory(data)
-		d.setShort(tagExtra, 2)
+		d.setOne(tagExtra, 2)
 	}
 	im, err := tiff.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
+	}
+	if wide, ok := im.(*image.Gray); ok && grey {
+		return everySecond(wide), nil
 	}
 	out := fromImage(im)
 	if p := d.first(tagCompression, 1); (p == 3 || p == 4) && d.first(tagPhotometric, 0) == 1 {
@@ -128,4 +141,22 @@ func decodeTIFF(data []byte) (*Image, error) {
 		}
 	}
 	return out, nil
+}
+
+// greyAndAlpha says whether the pixels are grey and transparency, 8 bits each,
+// row by row without a predictor.
+func (d directory) greyAndAlpha() bool {
+	return slices.Equal(d.values(tagBits), []uint32{8, 8}) && d.first(tagPhotometric, 0) <= 1 && d.first(tagPlanar, 1) == 1 &&
+		d.first(tagPredictor, 1) == 1 && d.first(tagTileWidth, 0) == 0
+}
+
+// everySecond makes RGB of the even columns of grey.
+func everySecond(im *image.Gray) *Image {
+	w, h := im.Rect.Dx()/2, im.Rect.Dy()
+	out := &Image{w, h, make([]uint8, 3*w*h)}
+	for i := range w * h {
+		v := im.Pix[i/w*im.Stride+2*(i%w)]
+		out.Pix[3*i], out.Pix[3*i+1], out.Pix[3*i+2] = v, v, v
+	}
+	return out
 }
