@@ -48,7 +48,7 @@ func shapes(t *testing.T) string {
 	d.Kind, d.Count, d.TestCount, d.Size = "shapes", 12, 6, 8
 	dir := filepath.Join(t.TempDir(), "shapes")
 	for _, split := range []string{data.Train, data.Test} {
-		if _, err := exportSplit(d, split, dir); err != nil {
+		if _, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, dir, func(w string) { t.Error(w) }); err != nil {
 			t.Fatal(err)
 		}
 	}

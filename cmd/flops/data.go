@@ -158,7 +158,7 @@ func printSplit(w io.Writer, s data.SplitReport) {
 
 func dataExportCmd() *cobra.Command {
 	var f dataFlags
-	var path, output string
+	var path, output, onBad string
 	var classes []string
 	c := &cobra.Command{Use: "export --path PATH --output DIR", Short: "Write a dataset, or some of its classes, as class folders", Args: cobra.NoArgs,
 		Example: "  flops data export --kind cifar10 --path data/cifar-10-batches-bin \\\n    --classes airplane,bird,deer,frog,ship --output data/cifar10-5",
@@ -170,30 +170,70 @@ func dataExportCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d.Classes = classes
-			for _, split := range []string{data.Train, data.Test} {
-				n, err := exportSplit(d, split, output)
+			d.Classes, d.OnBad = classes, onBad
+			for _, p := range data.Parts(d) {
+				name := p.Name
+				switch name {
+				case d.Train:
+					name = data.Train
+				case d.Test:
+					name = data.Test
+				}
+				n, err := exportPart(p, name, output, warner(c))
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(c.OutOrStdout(), "%s: %s images\n", filepath.Join(output, split), ui.Count(int64(n)))
+				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s: %s images\n", filepath.Join(output, name), ui.Count(int64(n))); err != nil {
+					return err
+				}
 			}
 			return nil
 		}}
 	f.add(c)
 	c.Flags().StringVar(&path, "path", "", "folder or file of the dataset")
 	c.Flags().StringSliceVar(&classes, "classes", nil, "write these classes only, separated by commas")
-	c.Flags().StringVarP(&output, "output", "o", "", "folder that gets train/CLASS/ and test/CLASS/")
+	c.Flags().StringVarP(&output, "output", "o", "", "folder that gets SPLIT/CLASS/ for each split")
+	c.Flags().StringVar(&onBad, "on-bad", "refuse", "refuse or skip: what to do about images that cannot be read or have no label")
+	must(c.RegisterFlagCompletionFunc("on-bad", cobra.FixedCompletions(config.Choices("data.on_bad"), cobra.ShellCompDirectiveNoFileComp)))
 	return c
 }
 
-func exportSplit(d config.Data, split, dir string) (int, error) {
-	ds, err := data.Open(d, split)
+// exportPart writes a split to DIR/NAME and returns its number of images.
+func exportPart(p data.Part, name, dir string, warn func(string)) (int, error) {
+	ds, err := data.Open(p.Config, p.Split)
 	if err != nil {
 		return 0, err
 	}
 	defer ds.Close()
-	return ds.Len(), data.Export(ds, dir, split)
+	if err := data.Export(ds, dir, name); err != nil {
+		return 0, err
+	}
+	tellExport(warn, ds, p)
+	return ds.Len(), nil
+}
+
+// tellExport warns of what class folders do not keep of a split.
+func tellExport(warn func(string), ds data.Dataset, p data.Part) {
+	for from, to := range data.Renamed(ds) {
+		warn(fmt.Sprintf("%s: class %q is written as %q", p.Name, from, to))
+	}
+	var empty []string
+	for c, n := range data.Counts(ds) {
+		if n == 0 {
+			empty = append(empty, ds.Classes()[c])
+		}
+	}
+	if len(empty) > 0 && p.Split == data.Train {
+		warn(fmt.Sprintf("%s: no images and so no folders of the classes %s", p.Name, short(empty)))
+	}
+	for _, b := range data.Skipped(ds) {
+		warn(fmt.Sprintf("%s: left out %s (%s)", p.Name, b.Path, b.Reason))
+	}
+	for _, l := range data.LeftOut(ds) {
+		if l.Lost {
+			warn(fmt.Sprintf("%s: left out %v", p.Name, l))
+		}
+	}
 }
 
 // printJSON prints a value for other programs.

@@ -146,7 +146,7 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 		}
 		cfg.Data = config.Default().Data
 		cfg.Data.EXIF = around.EXIF
-		if cfg.Data.Path, cfg.Data.Test, err = splitFolder(f.folder, f.split); err != nil {
+		if err := nameImages(&cfg.Data, f.folder, f.split); err != nil {
 			return nil, err
 		}
 		split = data.Test

@@ -24,8 +24,8 @@ func evalCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "eval --model DIR --data DIR", Short: "Measure a model on images", Args: cobra.NoArgs,
 		Long: `Prints top-1 accuracy, top-5 where there are more than five classes, loss and
-images per second. --data is a folder of class folders, or one that holds such a
-folder for each split. Or give the experiment and one of its checkpoints, or a
+images per second. --data is a folder of class folders, one that holds such a
+folder for each split, or data of another kind that 'flops data inspect' reads. Or give the experiment and one of its checkpoints, or a
 checkpoint in its run folder alone: --split is then test, or validation for the
 images that the run held out, or train for those that it trained on.
 
@@ -62,8 +62,11 @@ for each image, as its run's config.yaml or --config says.`,
 			case model == "" || folder == "":
 				return uierr.New("eval needs a model and images", "give --model DIR --data DIR, or --config FILE --checkpoint DIR")
 			default:
-				cfg.Model.Path, cfg.Data.Path, cfg.Data.Kind = model, folder, "folder"
-				if cfg.Data.Path, cfg.Data.Test, err = splitFolder(folder, split); err != nil {
+				if len(f.sets) > 0 {
+					return uierr.New("--set "+f.sets[0]+": there is no experiment to set it in", "give --config FILE, or leave --set out")
+				}
+				cfg.Model.Path = model
+				if err := nameImages(&cfg.Data, folder, split); err != nil {
 					return err
 				}
 				read, err := train.DataAround(model)
@@ -91,7 +94,7 @@ for each image, as its run's config.yaml or --config says.`,
 	f.add(c)
 	texts.add(c)
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
-	c.Flags().StringVar(&folder, "data", "", "folder of images")
+	c.Flags().StringVar(&folder, "data", "", "folder of images, or another dataset")
 	c.Flags().StringVar(&split, "split", "test", "split of --data, where it has splits; of an experiment: test, validation or train")
 	offerSplits(c)
 	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
@@ -101,21 +104,26 @@ for each image, as its run's config.yaml or --config says.`,
 	return c
 }
 
-// splitFolder tells a folder of splits from a folder of classes.
-func splitFolder(dir, split string) (root, name string, err error) {
-	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
-		return "", "", uierr.New(fmt.Sprintf("--data %s: no such folder", dir), "name a folder of class folders, or one with such a folder for each split")
+// nameImages makes a dataset of what --data and --split name: one with splits, or
+// a folder of classes.
+func nameImages(d *config.Data, path, split string) error {
+	if _, err := os.Stat(path); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("--data %s: no such folder", path), "name a folder of class folders, or one with such a folder for each split")
 	}
-	if st, err := os.Stat(filepath.Join(dir, split)); err == nil && st.IsDir() {
-		return dir, split, nil
+	var err error
+	if d.Kind, err = data.Guess(path); err != nil {
+		return err
 	}
-	d := config.Default().Data
-	d.Kind, d.Path = "folder", dir
-	if there := data.Splits(d); len(there) > 0 {
-		return "", "", uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", dir, split, strings.Join(there, ", ")),
-			"name one of them: --split "+there[len(there)-1])
+	d.Path, d.Test = path, split
+	there := data.Splits(*d)
+	switch {
+	case slices.Contains(there, split):
+	case len(there) > 0:
+		return uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", path, split, short(there)), "name one of them: --split "+there[len(there)-1])
+	case d.Kind == "folder":
+		d.Path, d.Test = filepath.Dir(filepath.Clean(path)), filepath.Base(filepath.Clean(path))
 	}
-	return filepath.Dir(filepath.Clean(dir)), filepath.Base(filepath.Clean(dir)), nil
+	return nil
 }
 
 // textFlags name the embeddings that a model is compared with.

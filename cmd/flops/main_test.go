@@ -101,7 +101,7 @@ func photos(ts *testscript.TestScript, neg bool, args []string) {
 	d := config.Default().Data
 	d.Kind, d.Count, d.TestCount, d.Size = "shapes", 48, 24, 16
 	for _, split := range []string{data.Train, data.Test} {
-		_, err := exportSplit(d, split, ts.MkAbs(args[0]))
+		_, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, ts.MkAbs(args[0]), func(w string) { ts.Fatalf("%s", w) })
 		ts.Check(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -88,6 +89,19 @@ func exportOne(ds Dataset, i int, stem string) error {
 	}
 	w := bufio.NewWriter(f)
 	return errors.Join(png.Encode(w, im.RGBA()), w.Flush(), f.Close())
+}
+
+// Renamed yields the classes of a dataset whose names cannot name folders, with
+// the names that Export gives them.
+func Renamed(ds Dataset) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		names, err := folderNames(ds.Classes())
+		for i, c := range ds.Classes() {
+			if err == nil && names[i] != c && !yield(c, names[i]) {
+				return
+			}
+		}
+	}
 }
 
 // folderNames makes class names fit for folders.

@@ -70,10 +70,8 @@ func noClassFolders(path, root string) error {
 	if err := foreign(path); err != nil {
 		return err
 	}
-	for _, k := range kinds {
-		if k.sniff != nil && k.name != "folder" && k.sniff(path) {
-			return uierr.New(what, fmt.Sprintf("%s looks like data of another kind: set data.kind: %s", path, k.name))
-		}
+	if other := otherKind(path, "folder"); other != "" {
+		return uierr.New(what, fmt.Sprintf("%s looks like data of another kind: set data.kind: %s", path, other))
 	}
 	return uierr.New(what, "put the images of each class into a folder of its own, "+filepath.Join(root, "CLASS", "*.jpg"))
 }

@@ -52,15 +52,10 @@ func Guess(path string) (string, error) {
 	if _, err := os.Stat(path); err != nil {
 		return "", uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), "give the folder or file that holds the data")
 	}
-	folder := false
-	for _, k := range kinds {
-		if k.sniff != nil && k.sniff(path) {
-			if k.name != "folder" { // which any folder of folders looks like
-				return k.name, nil
-			}
-			folder = true
-		}
+	if other := otherKind(path, ""); other != "" {
+		return other, nil
 	}
+	folder := sniffFolder(path)
 	cfg := config.Default().Data
 	cfg.Path = path
 	if err := foreign(path); err != nil && !(folder && classFolders(cfg)) {
@@ -73,6 +68,17 @@ func Guess(path string) (string, error) {
 		return "", unopened(path, err)
 	}
 	return "", uierr.New(path+": no data of any known kind", "known are train/CLASS/*.jpg, CIFAR binary, IDX, *.parquet, *.tar and *.tar.gz (README, Data)")
+}
+
+// otherKind is the kind that a path looks like other than the given one, "" for
+// none; anything may look like class folders, so these do not count.
+func otherKind(path, kind string) string {
+	for _, k := range kinds {
+		if k.sniff != nil && k.name != kind && k.name != "folder" && k.sniff(path) {
+			return k.name
+		}
+	}
+	return ""
 }
 
 // Inspect guesses the kind of dataset at a path and decodes every image of
@@ -97,18 +103,18 @@ func InspectConfig(cfg config.Data) (Report, error) {
 	}
 	r := Report{Path: cfg.Path, Kind: k.name}
 	var none error
-	for _, p := range parts(cfg) {
-		src, err := k.source(p.cfg, p.part)
+	for _, p := range Parts(cfg) {
+		src, err := k.source(p.Config, p.Split)
 		if errors.Is(err, ErrNoSplit) {
 			none = cmp.Or(none, err)
 			continue
 		}
 		if err != nil {
-			r.Splits = append(r.Splits, brokenSplit(p.name, err))
+			r.Splits = append(r.Splits, brokenSplit(p.Name, err))
 			continue
 		}
-		s := inspect(view(src, k.align(src, p.cfg, p.part)), p.name, where(cfg))
-		if p.part == Test && k.classes != nil {
+		s := inspect(view(src, k.align(src, p.Config, p.Split)), p.Name, where(cfg))
+		if p.Split == Test && k.classes != nil {
 			if train, err := k.classes(cfg); err == nil {
 				s.Extra = append(s.Extra, Missing(src.Classes(), train)...)
 			}
@@ -122,32 +128,6 @@ func InspectConfig(cfg config.Data) (Report, error) {
 		return Report{}, none
 	}
 	return r, nil
-}
-
-// namedPart is a split as kinds open it.
-type namedPart struct {
-	name, part string
-	cfg        config.Data
-}
-
-// parts lists the splits of a dataset: those on the disk, and where they have no
-// names there the training and the test split.
-func parts(cfg config.Data) []namedPart {
-	names := Splits(cfg)
-	if len(names) == 0 {
-		return []namedPart{{Train, Train, cfg}, {Test, Test, cfg}}
-	}
-	var out []namedPart
-	for _, n := range names {
-		if n == partDefault(cfg.Train, Train) {
-			out = append(out, namedPart{n, Train, cfg})
-			continue
-		}
-		c := cfg
-		c.Test = n
-		out = append(out, namedPart{n, Test, c})
-	}
-	return out
 }
 
 // Err is the error of the splits that cannot be used, nil where all can be.

@@ -48,13 +48,42 @@ func Splits(cfg config.Data) []string {
 	return slices.Compact(found)
 }
 
+// Part is a split of a dataset by its name on the disk.
+type Part struct {
+	Name   string
+	Split  string      // Train or Test, the argument of Open
+	Config config.Data // of Open: that of the dataset with this name
+}
+
+// Parts lists the splits of a dataset as Open finds them: those on the disk, and
+// where they have no names there the training and the test split, which may be
+// missing.
+func Parts(cfg config.Data) []Part {
+	names := Splits(cfg)
+	if len(names) == 0 {
+		return []Part{{Train, Train, cfg}, {Test, Test, cfg}}
+	}
+	out := make([]Part, len(names))
+	for i, n := range names {
+		out[i] = Part{n, Train, cfg}
+		if n != partDefault(cfg.Train, Train) {
+			out[i].Split, out[i].Config.Test = Test, n
+		}
+	}
+	return out
+}
+
 // noSplit is the error of a split that is not there; it names those that are.
 func noSplit(cfg config.Data, part, name, layout string) error {
 	if there := Splits(cfg); len(there) > 0 {
 		return uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: no split %s; there are %s", cfg.Path, name, list(there)),
 			fmt.Sprintf("set data.%s to the name of another one (--%[1]s of 'flops data', --split of eval), or make %s%s", part, layout, alternative(cfg, part)))
 	}
-	return uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: there is no such folder or file, and no other split", layout),
+	what := fmt.Sprintf("%s: there is no such folder or file, and no other split", layout)
+	if other := otherKind(cfg.Path, cfg.Kind); other != "" {
+		return uierr.Wrap(ErrNoSplit, what, fmt.Sprintf("%s looks like data of another kind: set data.kind: %s", cfg.Path, other))
+	}
+	return uierr.Wrap(ErrNoSplit, what,
 		fmt.Sprintf("make it, or set data.%s to the name of the split (\".\" for data.path itself)", part))
 }
 
@@ -83,6 +112,10 @@ func folderSplits(cfg config.Data) []string {
 	}
 	var found []string
 	for _, n := range names {
+		dir := filepath.Join(cfg.Path, n)
+		if below, err := subfolders(dir); err == nil && len(below) == 0 && holdsPictures(dir) {
+			continue // a class that is called train
+		}
 		if n == cfg.Train || n == cfg.Test || isSplitWord(n) {
 			found = append(found, n)
 		}
