@@ -20,7 +20,6 @@ type Signals struct {
 	Features    []float32 // B×Dim cls embeddings, row-major, or nil
 	Dim         int
 	Surprise    []float32 // ‖softmax(logits) − onehot‖, or nil
-	Scale       []float32 // ‖x_i‖, the known factor of √V_i, or nil
 }
 
 // Feedback is what a step's queries showed, after the fact.

@@ -11,7 +11,7 @@ func (s *Signals) check() error {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"IDs", len(s.IDs)}, {"surprises", len(s.Surprise)}, {"scales", len(s.Scale)}} {
+	}{{"IDs", len(s.IDs)}, {"surprises", len(s.Surprise)}} {
 		if f.n != 0 && f.n != b {
 			return fmt.Errorf("allocator: %d losses with %d %s", b, f.n, f.name)
 		}

@@ -28,7 +28,6 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 const (
 	KindStep   uint8 = 1 // a StepRecord
 	KindAnswer uint8 = 2 // an AnswerRecord
-	KindNote   uint8 = 3 // text of the run's own, such as a rollback
 )
 
 // Record is one framed entry of a journal.

@@ -1,11 +1,8 @@
 package checkpoint
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -72,31 +69,3 @@ func (l *Lines) Sync() (int64, error) { return l.offset, writeError(l.f.Sync(), 
 
 // Close closes the file.
 func (l *Lines) Close() error { return writeError(l.f.Close(), l.path) }
-
-// LinesUpTo is the offset in a file of JSON lines after the last one with a
-// "step" of at most step. A line that is cut short or no JSON ends the search.
-func LinesUpTo(path string, step int) (int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, missing(err, path)
-	}
-	defer f.Close()
-	r := bufio.NewReader(f)
-	var at int64
-	for {
-		line, err := r.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return at, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		var v struct {
-			Step *int `json:"step"`
-		}
-		if json.Unmarshal(line, &v) != nil || v.Step == nil || *v.Step > step {
-			return at, nil
-		}
-		at += int64(len(line))
-	}
-}

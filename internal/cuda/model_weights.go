@@ -46,7 +46,7 @@ func (m *Model) weightLosses(ctx context.Context, t *query.Perturbation, q []que
 }
 
 // owned says that a parameter is an objective's own, which the host evaluates.
-func owned(p *query.Param) bool { return p.Role == "temperature" || p.Role == "projection" }
+func owned(p *query.Param) bool { return p.Role == "temperature" }
 
 // direction is the queries that share one set of weights.
 type direction struct {

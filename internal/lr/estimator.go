@@ -149,7 +149,8 @@ type workspace struct {
 	terms  []query.Term
 }
 
-// plan is plan with the losses' room beside it.
+// plan lists the queries of one perturbation, with room for their losses; both
+// last until the next call.
 func (w *workspace) plan(counts []int, antithetic bool) ([]query.Query, []float32) {
 	w.q = plan(w.q, counts, antithetic)
 	if cap(w.losses) < len(w.q) {
@@ -158,7 +159,7 @@ func (w *workspace) plan(counts []int, antithetic bool) ([]query.Query, []float3
 	return w.q, w.losses[:len(w.q)]
 }
 
-// weigh is weigh into the workspace.
+// weigh lists the terms of the gradient, which last until the next call.
 func (w *workspace) weigh(counts []int, c []float32, antithetic bool) []query.Term {
 	w.terms = weigh(w.terms, counts, c, antithetic)
 	return w.terms

@@ -88,8 +88,8 @@ func CheckDim(s Source, site string, dim int) error {
 // CheckCounts refuses runs whose pairs or sites would not fit a Counter.
 func CheckCounts(pairs, sites int) error {
 	if pairs > MaxPair {
-		return uierr.New(fmt.Sprintf("budget.queries_per_image: %d directions of one image are more than the %d that the noise can number", pairs, MaxPair),
-			"lower budget.queries_per_image")
+		return uierr.New(fmt.Sprintf("budget.queries_per_image: one image may get %d directions, more than the %d that the noise can number", pairs, MaxPair),
+			"lower budget.queries_per_image or train.batch_size")
 	}
 	if sites > MaxSite {
 		return uierr.New(fmt.Sprintf("sites: %d perturbed maps are more than the %d that the noise can number", sites, MaxSite),

@@ -53,8 +53,8 @@ var maxLogScale = math.Log(100)
 // time) and, for queries of the weights (all move), correct as σ → 0 by the
 // chain rule. It costs one product with the texts per query and no forward.
 //
-// With RowsOnly (or before Anchor) the loss is r_i: no image sees another, and
-// J is the mean image → text loss.
+// Before Anchor the loss is r_i, the image → text part, in which no image sees
+// another.
 type Contrastive struct {
 	// Temperature is the log scale τ = log(1/temperature), a parameter to train
 	// or to leave as it is.
@@ -64,7 +64,6 @@ type Contrastive struct {
 	width   int
 	count   int // texts
 	byImage bool
-	rows    bool
 
 	batch []int     // the texts of the batch, as rows of texts
 	want  []int     // per image: its text, as a position in batch
@@ -92,7 +91,7 @@ func NewContrastive(o Options) (*Contrastive, error) {
 	if o.Width < 1 || len(o.Texts) == 0 || len(o.Texts)%o.Width != 0 {
 		return nil, uierr.New(fmt.Sprintf("objective.embeddings: %d values are no texts of width %d", len(o.Texts), o.Width), "give one embedding of equal width per class or image")
 	}
-	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: o.Pairing == "image", rows: o.RowsOnly,
+	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: o.Pairing == "image",
 		texts: make([]float64, len(o.Texts)),
 		Temperature: &query.Param{Name: LogScale, Shape: []int{1},
 			Data: []float32{float32(-math.Log(o.Temperature))}, Role: "temperature"}}

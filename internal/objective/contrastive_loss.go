@@ -16,18 +16,16 @@ func (c *Contrastive) Anchor(losses, outputs []float32, width int) error {
 		slots[i] = int32(i)
 	}
 	c.cols, c.rest = nil, nil
-	if !c.rows {
-		s, scale := make([]float64, B*M), c.scale()
-		for i := range B {
-			c.similarities(s[i*M:(i+1)*M], outputs[i*width:(i+1)*width], scale)
-		}
-		c.cols = make([]float64, M)
-		for k := range M {
-			c.cols[k] = columnLSE(s, B, M, k, -1)
-		}
-		c.rest = s
-		c.leaveOut(B, M)
+	s, scale := make([]float64, B*M), c.scale()
+	for i := range B {
+		c.similarities(s[i*M:(i+1)*M], outputs[i*width:(i+1)*width], scale)
 	}
+	c.cols = make([]float64, M)
+	for k := range M {
+		c.cols[k] = columnLSE(s, B, M, k, -1)
+	}
+	c.rest = s
+	c.leaveOut(B, M)
 	return c.Losses(losses, outputs, B, width, slots)
 }
 

@@ -71,7 +71,6 @@ type Options struct {
 	Width       int       // contrastive: values of one embedding
 	Pairing     string    // contrastive: "class" (row k belongs to class k) or "image" (row j to image j of the dataset)
 	Temperature float64   // contrastive: the fixed or first temperature, 0: 0.07
-	RowsOnly    bool      // contrastive: leave out the text→image terms
 }
 
 // Builder makes an objective of its settings.

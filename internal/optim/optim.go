@@ -25,10 +25,10 @@ type Options struct {
 type Optimizer interface {
 	// Name is the optimizer's name in a config.
 	Name() string
-	// Step updates the parameters (those with a gradient this step) with rate lr.
+	// Step updates the parameters, which all have a gradient, with rate lr.
 	Step(params []*query.Param, lr float64)
-	// State names the tensors that a checkpoint must carry, by parameter;
-	// Restore takes them back. A tensor has its parameter's shape.
+	// State names what a checkpoint must carry, PARAMETER.kind: tensors of their
+	// parameter's shape, or one number. Restore takes them back.
 	State() map[string][]float32
 	Restore(map[string][]float32) error
 }

@@ -94,7 +94,7 @@ type Param struct {
 	Shape []int
 	Data  []float32
 	Grad  []float32 // nil until the parameter is trained
-	Role  string    // "linear", "norm", "cls_token", "position", "prompt", "projection", "temperature"
+	Role  string    // "linear", "norm", "cls_token", "position", "prompt", "temperature"
 	Decay bool      // weight decay applies
 }
 

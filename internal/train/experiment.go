@@ -230,9 +230,17 @@ func (x *Experiment) newOptimizer() (optim.Optimizer, error) {
 	return optim.New(c.Optimizer.Name, opt)
 }
 
-// checkDirections refuses noise that a low-discrepancy sequence cannot make.
+// checkDirections refuses more directions than the noise can number, and noise
+// that a low-discrepancy sequence cannot make.
 func (x *Experiment) checkDirections(src noise.Source) error {
-	for _, p := range x.Estimator.Plan(0) {
+	plan := x.Estimator.Plan(0)
+	if len(plan) == 0 {
+		return nil
+	}
+	if err := noise.CheckCounts(mostDirections(x.Config), len(x.Model.Sites())); err != nil {
+		return err
+	}
+	for _, p := range plan {
 		for _, i := range p.Params {
 			if err := noise.CheckDim(src, x.Model.Params()[i].Name, len(x.Model.Params()[i].Data)); err != nil {
 				return err
@@ -250,6 +258,16 @@ func (x *Experiment) checkDirections(src noise.Source) error {
 		}
 	}
 	return nil
+}
+
+// mostDirections is the most that one image may get of a perturbation: all that
+// its batch has but the others' least.
+func mostDirections(c config.Config) int {
+	n := c.Train.BatchSize*c.Budget.QueriesPerImage - (c.Train.BatchSize-1)*c.Allocator.MinQueries
+	if c.Estimator.Antithetic {
+		n /= 2
+	}
+	return n
 }
 
 // NewAllocator makes the allocator of a name with a config's settings.

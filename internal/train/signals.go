@@ -10,19 +10,8 @@ import (
 // signals collects what an allocator may look at: numbers of the clean pass,
 // never of the queries that it is about to hand out.
 func signals(step, epoch int, seed uint64, b *query.Batch, c *query.Clean) allocator.Signals {
-	s := allocator.Signals{Step: step, Epoch: epoch, Seed: seed, IDs: b.Index, Losses: c.Losses,
+	return allocator.Signals{Step: step, Epoch: epoch, Seed: seed, IDs: b.Index, Losses: c.Losses,
 		Features: c.Features, Dim: c.Dim, Surprise: surprise(c, b.Labels)}
-	if len(c.InputSq) > 0 {
-		s.Scale = make([]float32, b.N)
-		for i := range s.Scale {
-			var sum float64
-			for _, sq := range c.InputSq {
-				sum += float64(sq[i])
-			}
-			s.Scale[i] = float32(math.Sqrt(sum))
-		}
-	}
-	return s
 }
 
 // surprise is ‖softmax(logits) − onehot‖ of each image: the norm of the loss's

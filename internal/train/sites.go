@@ -59,7 +59,7 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 			in = slices.Contains(c.Params, "norm") && normTrained(p.Name, blocks)
 		case "cls_token", "position":
 			in = slices.Contains(c.Params, p.Role)
-		case "prompt", "projection":
+		case "prompt":
 			in = true
 		}
 		if in {

@@ -48,7 +48,7 @@ func (w *Weights) Index(name string) int {
 	return -1
 }
 
-// Param is the parameter of that name; it panics on a name that no ViT has,
+// param is the parameter of that name; it panics on a name that no ViT has,
 // which only this package can ask for.
 func (w *Weights) param(name string) *query.Param {
 	i, ok := w.byName[name]
@@ -67,8 +67,8 @@ func (w *Weights) Count() int {
 	return n
 }
 
-// Normal draws standard normal numbers for an initialisation; offset names the
-// tensor, so that each gets its own stream.
+// Normal draws standard normal numbers for an initialisation; tensor numbers
+// the tensor, so that each gets its own stream.
 type Normal func(dst []float32, tensor int)
 
 // Init draws the parameters that names lists, or all of them when it is nil, as
