@@ -30,6 +30,7 @@ func preflight(ctx context.Context, w io.Writer, x *train.Experiment, dir string
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "forecast   %s memory, %s per step, %s to the end\n", ui.Bytes(f.Memory), ui.Duration(f.Step), ui.Duration(f.Total))
+	total := f.Total + x.Saving(dir, from)
+	fmt.Fprintf(w, "forecast   %s memory, %s per step, %s to the end\n", ui.Bytes(f.Memory), ui.Duration(f.Step), ui.Forecast(total))
 	return nil
 }

@@ -52,9 +52,11 @@ func (l *runLog) close() {
 	}
 }
 
-func (l *runLog) Resumed(step int) {
-	l.line("going on after step %d", step)
-	l.next.Resumed(step)
+func (l *runLog) Begins(step int) {
+	if step > 0 {
+		l.line("going on after step %d", step)
+	}
+	l.next.Begins(step)
 }
 
 func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {

@@ -74,9 +74,9 @@ func (b *tensorBoard) scalars(step int, all []scalar) {
 	})
 }
 
-func (b *tensorBoard) Resumed(step int) {
+func (b *tensorBoard) Begins(step int) {
 	b.try(func() error { return b.e.Start(step + 1) })
-	b.next.Resumed(step)
+	b.next.Begins(step)
 }
 
 func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {

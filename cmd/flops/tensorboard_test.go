@@ -13,7 +13,7 @@ import (
 // deaf is a watcher that hears nothing.
 type deaf struct{}
 
-func (deaf) Resumed(int)                         {}
+func (deaf) Begins(int)                          {}
 func (deaf) Stepped(*train.StepMetrics, float64) {}
 func (deaf) Evaluated(int, string, *train.Eval)  {}
 func (deaf) Saved(int, string)                   {}

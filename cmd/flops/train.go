@@ -257,19 +257,18 @@ type watcher struct {
 	warn   func(string)
 }
 
-func (v *watcher) Resumed(int) {}
+// Begins starts the clock that the time left is told by.
+func (v *watcher) Begins(step int) {
+	if v.p == nil {
+		v.p = ui.NewProgress(v.w, v.format, step, v.steps)
+	}
+}
 
 func (v *watcher) Stepped(m *train.StepMetrics, rate float64) {
-	if v.p == nil {
-		v.p = ui.NewProgress(v.w, v.format, m.Step-1, v.steps)
-	}
 	v.p.Step(ui.Update{Step: m.Step, Steps: v.steps, Loss: m.Loss, Accuracy: m.Accuracy, Rate: rate, Queries: m.Queries})
 }
 
 func (v *watcher) Evaluated(step int, split string, e *train.Eval) {
-	if v.p == nil {
-		v.p = ui.NewProgress(v.w, v.format, step, v.steps)
-	}
 	v.p.Line("eval", fmt.Sprintf("step %d: %s %.4f, loss %.4f (%d images, %.0f images/s)", step, e.Measure(split), e.Top1, e.Loss, e.Images, e.PerSecond),
 		map[string]any{"step": step, "split": split, "top1": e.Top1, "loss": e.Loss, "images": e.Images})
 }

@@ -18,6 +18,7 @@ const (
 	probeTime  = time.Second // what the timed share of a step's queries may take
 	probeFirst = 2           // queries of an image in the share that warms up: one antithetic pair
 	probeClean = 3           // timed passes, of which the fastest counts
+	probeCold  = 5           // times probeTime: a first pass of less is taken again, for it pays for buffers and cold caches
 )
 
 // Forecast is what a run is going to take.
@@ -50,8 +51,11 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	if _, err := x.Model.Evaluate(ctx, b); err != nil {
+	evaluating, err := fastest(func() error {
+		_, err := x.Model.Evaluate(ctx, b)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	update, err := x.probeUpdate()
@@ -59,7 +63,6 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 		return nil, err
 	}
 	f := &Forecast{Step: step + update}
-	evaluating := time.Since(began)
 	f.Evaluate = scale(evaluating, x.EvalCost(), int64(b.N))
 	c := x.Config.Train
 	left := max(0, c.Steps-from)
@@ -107,17 +110,18 @@ func scale(d time.Duration, n, of int64) time.Duration {
 	return time.Duration(float64(d) * float64(n) / float64(of))
 }
 
-// fastest is the least time of several calls; the first pays for buffers and
-// cold caches.
+// fastest is the least time of several calls: the first pays for buffers and
+// cold caches, and a machine that others use takes longer now and then.
 func fastest(f func() error) (time.Duration, error) {
-	best := time.Duration(1<<63 - 1)
-	for range probeClean {
+	best, spent := time.Duration(1<<63-1), time.Duration(0)
+	for i := range probeClean {
 		began := time.Now()
 		if err := f(); err != nil {
 			return 0, err
 		}
 		d := time.Since(began)
-		if best = min(best, d); d > probeTime {
+		best, spent = min(best, d), spent+d
+		if spent > probeTime && (i > 0 || d > probeCold*probeTime) {
 			break
 		}
 	}
@@ -175,33 +179,26 @@ func (x *Experiment) probeQueries(ctx context.Context, b *query.Batch) (time.Dur
 	if err != nil {
 		return 0, err
 	}
-	ask := func(n int) (time.Duration, error) {
+	ask := func(n int) error {
 		for i := range s.Counts {
 			s.Counts[i] = n
 		}
-		began := time.Now()
 		r, err := x.Estimator.Ask(ctx, x.Model, s)
 		if err == nil {
 			err = x.Estimator.Accumulate(ctx, x.Model, s, r.Records)
 		}
-		return time.Since(began), err
+		return err
 	}
 	want := x.Config.Budget.QueriesPerImage
 	n := min(want, probeFirst)
-	d, err := ask(n)
+	d, err := fastest(func() error { return ask(n) })
 	if err != nil {
 		return 0, err
 	}
-	if fit := int(float64(n) * float64(probeTime) / float64(d)); fit > n || d < probeTime {
-		n = min(want, max(n, fit-fit%2))
-		for range probeClean - 1 {
-			again, err := ask(n)
-			if err != nil {
-				return 0, err
-			}
-			if d = again; d > probeTime/2 {
-				break
-			}
+	if fit := int(float64(n) * float64(probeTime) / float64(d)); fit > n && want > n {
+		n = min(want, fit-fit%2)
+		if d, err = fastest(func() error { return ask(n) }); err != nil {
+			return 0, err
 		}
 	}
 	return clean + time.Duration(float64(d)*float64(want)/float64(n)*x.typical()), nil

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -79,5 +80,26 @@ func TestPreflight(t *testing.T) {
 		if off < -0.25 || off > 0.25 {
 			t.Errorf("%s: the forecast of a step is off by %.0f%%", name, 100*off)
 		}
+	}
+}
+
+// TestSaving: the forecast counts the checkpoints to come, and leaves nothing of
+// the one that it tried.
+func TestSaving(t *testing.T) {
+	c := forecastConfig()
+	x := open(t, c)
+	dir := t.TempDir()
+	if d := x.Saving(dir, 0); d != 0 {
+		t.Errorf("%v without checkpoints", d)
+	}
+	x.Config.Checkpoint.Every = 2
+	if d := x.Saving(dir, 0); d <= 0 {
+		t.Errorf("%v for five checkpoints", d)
+	}
+	if d := x.Saving(dir, 10); d != 0 {
+		t.Errorf("%v after the last checkpoint", d)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -31,7 +31,7 @@ func (sums) Logits(_ context.Context, images []float32, n int) ([]float32, error
 
 type silent struct{}
 
-func (silent) Resumed(int)                   {}
+func (silent) Begins(int)                    {}
 func (silent) Stepped(*StepMetrics, float64) {}
 func (silent) Evaluated(int, string, *Eval)  {}
 func (silent) Saved(int, string)             {}

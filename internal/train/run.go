@@ -15,7 +15,7 @@ import (
 
 // Watcher is told how a run goes; a terminal, a log and TensorBoard are.
 type Watcher interface {
-	Resumed(step int) // the steps after this one come now, and are void where they had come before
+	Begins(step int) // the steps after this one come now, at the start or again: what came of them before is void
 	Stepped(m *StepMetrics, queriesPerSecond float64)
 	Evaluated(step int, split string, e *Eval) // split: data.Validation, data.Test or BestOnTest
 	Saved(step int, dir string)
@@ -88,7 +88,6 @@ func (r *run) open(ctx context.Context) error {
 	}
 	if r.o.Resume {
 		r.t.X.owe(r.t.Ledger)
-		r.o.Watch.Resumed(r.t.Step)
 	}
 	if n := spend(r.t.X.Model, r.t.Ledger, 0); n > 0 { // asked, of training images, to learn the label mapping
 		r.t.Ledger.Spend(lr.CleanPass, n, 0, time.Now())
@@ -161,6 +160,7 @@ func (r *run) close() error {
 func (r *run) loop(ctx context.Context) (*Outcome, error) {
 	x, t := r.t.X, r.t
 	out := &Outcome{}
+	r.o.Watch.Begins(t.Step)
 	for t.Step < x.Config.Train.Steps {
 		if r.o.Stop != nil && r.o.Stop() {
 			out.Stopped = "interrupted"

@@ -25,7 +25,7 @@ const childDir = "FLOPS_TEST_RUN" // run folder of the trainer in a child proces
 // quiet watches nothing.
 type quiet struct{ warned []string }
 
-func (q *quiet) Resumed(int)                   {}
+func (q *quiet) Begins(int)                    {}
 func (q *quiet) Stepped(*StepMetrics, float64) {}
 func (q *quiet) Evaluated(int, string, *Eval)  {}
 func (q *quiet) Saved(int, string)             {}

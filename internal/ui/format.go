@@ -37,9 +37,24 @@ func Bytes(n int64) string {
 	}
 }
 
-// Duration writes a time to two units: 0.35s, 12s, 3m05s, 2h10m.
+// Forecast writes a time that is guessed: a short one with room for twice as
+// much, because half a second at the start weighs heavily in it, and a long one
+// as about so much.
+func Forecast(d time.Duration) string {
+	switch {
+	case d < 5*time.Second:
+		return "less than 10s"
+	case d < 30*time.Second:
+		return "less than a minute"
+	}
+	return "about " + Duration(d)
+}
+
+// Duration writes a time to two units: 0.4ms, 0.35s, 12s, 3m05s, 2h10m.
 func Duration(d time.Duration) string {
 	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1fms", d.Seconds()*1e3)
 	case d < time.Second:
 		return fmt.Sprintf("%.2fs", d.Seconds())
 	case d < time.Minute:

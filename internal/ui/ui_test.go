@@ -59,7 +59,7 @@ func TestFormats(t *testing.T) {
 	for got, want := range map[string]string{
 		Count(950): "950", Count(12345): "12.3k", Count(4_560_000): "4.56M", Count(-20_000): "-20.0k",
 		Bytes(100): "100 B", Bytes(3 << 20): "3.0 MiB", Bytes(5 << 30): "5.00 GiB",
-		Duration(350 * time.Millisecond): "0.35s", Duration(185 * time.Second): "3m05s", Duration(130 * time.Minute): "2h10m",
+		Duration(420 * time.Microsecond): "0.4ms", Duration(350 * time.Millisecond): "0.35s", Duration(185 * time.Second): "3m05s", Duration(130 * time.Minute): "2h10m",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -81,5 +81,57 @@ func TestProgressElsewhere(t *testing.T) {
 	p.Step(Update{Step: 1, Steps: 2, Loss: 1.5})
 	if s := b.String(); !strings.HasPrefix(s, `{"data":{"step":1,"steps":2,"loss":1.5`) {
 		t.Errorf("%q", s)
+	}
+}
+
+// A first step that is short says nothing of the time left, a long one does;
+// later ones are told by the steps after the first.
+func TestProgressLeft(t *testing.T) {
+	for _, c := range []struct {
+		first, began time.Duration // before now: what is made once, and the run
+		step         int
+		want         string
+	}{
+		{0, time.Second, 1, ""},
+		{0, 4 * time.Second, 1, "36s left"},
+		{1800 * time.Millisecond, 90 * time.Second, 5, "2s left"},
+		{200 * time.Millisecond, 90 * time.Second, 5, "<1s left"},
+		{2 * time.Second, 90 * time.Second, 10, ""},
+	} {
+		var b bytes.Buffer
+		p := NewProgress(&b, "text", 0, 10)
+		p.began = time.Now().Add(-c.began)
+		if c.first > 0 {
+			p.second = time.Now().Add(-c.first)
+		}
+		p.Step(Update{Step: c.step, Steps: 10})
+		line := strings.TrimSuffix(b.String(), "\n")
+		if !strings.HasSuffix(line, " queries/s"+strings.TrimSuffix("  "+c.want, "  ")) {
+			t.Errorf("step %d: %q, want %q", c.step, line, c.want)
+		}
+	}
+}
+
+// The line with its bar fits the terminal: with fewer columns it says less, the
+// loss to the last.
+func TestDescribe(t *testing.T) {
+	u := Update{Step: 7, Steps: 3000, Loss: 1.234, Accuracy: 0.5, Rate: 12345}
+	for columns, want := range map[int]string{
+		100: "loss 1.234 acc 0.50 12.3k q/s 3m05s left", 60: "loss 1.234 acc 0.50 12.3k q/s 3m05s left",
+		50: "loss 1.234 acc 0.50 3m05s left", 45: "loss 1.234 3m05s left", 40: "loss 1.234 3m05s left", 30: "loss 1.234", 20: "", 5: "",
+	} {
+		if got := describe(u, "3m05s left", columns); got != want {
+			t.Errorf("%d columns: %q, want %q", columns, got, want)
+		}
+	}
+}
+
+func TestForecast(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		4 * time.Second: "less than 10s", 20 * time.Second: "less than a minute", 49 * time.Second: "about 49s", time.Hour: "about 1h00m",
+	} {
+		if got := Forecast(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
 	}
 }
