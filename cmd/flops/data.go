@@ -224,7 +224,7 @@ func tellExport(warn func(string), ds data.Dataset, p data.Part) {
 		}
 	}
 	if len(empty) > 0 && p.Split == data.Train {
-		warn(fmt.Sprintf("%s: no images and so no folders of the classes %s", p.Name, short(empty)))
+		warn(fmt.Sprintf("%s: no images and so no folders of the classes %s", p.Name, train.Names(empty)))
 	}
 	for _, b := range data.Skipped(ds) {
 		warn(fmt.Sprintf("%s: left out %s (%s)", p.Name, b.Path, b.Reason))

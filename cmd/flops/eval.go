@@ -119,7 +119,7 @@ func nameImages(d *config.Data, path, split string) error {
 	switch {
 	case slices.Contains(there, split):
 	case len(there) > 0:
-		return uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", path, split, short(there)), "name one of them: --split "+there[len(there)-1])
+		return uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", path, split, train.Names(there)), "name one of them: --split "+there[len(there)-1])
 	case d.Kind == "folder":
 		d.Path, d.Test = filepath.Dir(filepath.Clean(path)), filepath.Base(filepath.Clean(path))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -136,14 +135,5 @@ func sameClasses(trained, other data.Dataset, split string) error {
 		return nil
 	}
 	return uierr.New(fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s; the training split has %s",
-		split, few(extra), few(trained.Classes())), "give both splits the same classes, or list those to keep in data.classes")
-}
-
-// few names the first of many things.
-func few(names []string) string {
-	const most = 12
-	if len(names) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-	}
-	return strings.Join(names, ", ")
+		split, Names(extra), Names(trained.Classes())), "give both splits the same classes, or list those to keep in data.classes")
 }
