@@ -35,7 +35,8 @@ func everywhere(tb testing.TB, pictures ...[]byte) map[string]config.Data {
 	var table []plainRow
 	for i, b := range pictures {
 		write(tb, b, folder, "train", "a", fmt.Sprintf("%03d.jpg", i))
-		members = append(members, tarMember{name: fmt.Sprintf("%03d.jpg", i), data: b}, tarMember{name: fmt.Sprintf("%03d.cls", i), data: []byte("0")})
+		members = append(members, tarMember{name: fmt.Sprintf("%03d.jpg", i), data: b},
+			tarMember{name: fmt.Sprintf("%03d.cls", i), data: []byte("0")})
 		table = append(table, plainRow{0, b})
 	}
 	var pq bytes.Buffer
@@ -48,13 +49,15 @@ func everywhere(tb testing.TB, pictures ...[]byte) map[string]config.Data {
 	}
 	write(tb, pq.Bytes(), rows, "train-0.parquet")
 	write(tb, tarOf(tb, members...), shards, "train-0.tar")
-	return map[string]config.Data{"folder": dataConfig("folder", folder), "parquet": dataConfig("parquet", rows), "tar": dataConfig("tar", shards)}
+	return map[string]config.Data{"folder": dataConfig("folder", folder),
+		"parquet": dataConfig("parquet", rows), "tar": dataConfig("tar", shards)}
 }
 
 // TestPicturesAreTheSameEverywhere reads every kind, and every orientation,
 // from all that holds pictures.
 func TestPicturesAreTheSameEverywhere(t *testing.T) {
-	names := []string{"rgb.jpg", "lossy.webp", "lossless-alpha.webp", "interlaced.gif", "rgb.bmp", "rgba.tif", "turn6.jpg", "turn8.png", "turn5.webp", "turn3.tif"}
+	names := []string{"rgb.jpg", "lossy.webp", "lossless-alpha.webp", "interlaced.gif", "rgb.bmp", "rgba.tif",
+		"turn6.jpg", "turn8.png", "turn5.webp", "turn3.tif"}
 	var files [][]byte
 	for _, n := range names {
 		files = append(files, stored(t, n))

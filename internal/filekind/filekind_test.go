@@ -70,7 +70,8 @@ func TestFilesAreNamed(t *testing.T) {
 			t.Errorf("%q: misplaced %v", head[:min(len(head), 40)], got)
 		}
 	}
-	for _, head := range []string{"", "B", "words", "{curly} \x00\x01", "\xff\xd8\xff\xe0", "\x89PNG\r\n\x1a\n", "RIFF\x00\x00\x00\x00WEBP", "P6", "P6 of the plan",
+	for _, head := range []string{"", "B", "words", "{curly} \x00\x01", "\xff\xd8\xff\xe0", "\x89PNG\r\n\x1a\n",
+		"RIFF\x00\x00\x00\x00WEBP", "P6", "P6 of the plan",
 		"II\x2a\x00", "version 2"} {
 		if err := Of([]byte(head)); err != nil {
 			t.Errorf("%q: %v", head, err)

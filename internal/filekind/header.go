@@ -9,12 +9,14 @@ import (
 
 // isIcon matches an icon or a cursor: a number of pictures that is not 0.
 func isIcon(head []byte) bool {
-	return begins("\x00\x00\x01\x00", "\x00\x00\x02\x00")(head) && len(head) >= 6 && binary.LittleEndian.Uint16(head[4:]) > 0
+	return len(head) >= 6 && begins("\x00\x00\x01\x00", "\x00\x00\x02\x00")(head) &&
+		binary.LittleEndian.Uint16(head[4:]) > 0
 }
 
 // isPCX matches a version, run lengths and bits that PCX has.
 func isPCX(head []byte) bool {
-	return len(head) >= 4 && head[0] == 10 && head[1] <= 5 && head[2] == 1 && bytes.IndexByte([]byte{1, 2, 4, 8}, head[3]) >= 0
+	return len(head) >= 4 && head[0] == 10 && head[1] <= 5 && head[2] == 1 &&
+		bytes.IndexByte([]byte{1, 2, 4, 8}, head[3]) >= 0
 }
 
 // isTarga matches a kind of picture, a size and bits that Targa has, and an

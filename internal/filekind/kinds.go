@@ -1,15 +1,20 @@
 package filekind
 
-const convert = "convert it to JPEG or PNG"
+const (
+	convert = "convert it to JPEG or PNG"
+	answer  = "it is often a server's word that a file could not be fetched; look into it and fetch the file again"
+	address = "the address was not that of the file, or the server wanted a login; fetch the file again"
+)
 
 // kinds is the registry; the first that matches names the file.
 var kinds = []kind{
 	{"a Git LFS pointer, not the file that it stands for", "fetch the files themselves: git lfs pull",
-		begins("version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/", "version http://git-media.io/"), true},
-	{"a web page (HTML)", "the address was not that of the file, or the server wanted a login; fetch the file again", isHTML, true},
+		begins("version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/",
+			"version http://git-media.io/"), true},
+	{"a web page (HTML)", address, isHTML, true},
 	{"an SVG drawing", convert + ": rsvg-convert -o OUT.png IN.svg", isSVG, false},
-	{"XML text", "it is often a server's word that a file could not be fetched; look into it and fetch the file again", markup("<?xml"), true},
-	{"JSON text", "it is often a server's word that a file could not be fetched; look into it and fetch the file again", isJSON, false},
+	{"XML text", answer, markup("<?xml"), true},
+	{"JSON text", answer, isJSON, false},
 
 	{"an AVIF picture, a kind that is not read", convert + ": avifdec IN.avif OUT.png", brand("avif", "avis"), false},
 	{"a HEIC picture, a kind that is not read", convert + ": heif-convert IN.heic OUT.jpg",
@@ -33,8 +38,10 @@ var kinds = []kind{
 	{"a Radiance picture, a kind that is not read", convert, begins("#?RADIANCE", "#?RGBE"), false},
 	{"a DirectDraw texture, a kind that is not read", convert, begins("DDS "), false},
 	{"a DjVu document", convert, begins("AT&TFORM"), false},
-	{"a BigTIFF picture, a kind that is not read", convert + ": magick IN.tif OUT.png", begins("II\x2b\x00", "MM\x00\x2b"), false},
-	{"a raw photograph, a kind that is not read", convert, begins("FUJIFILMCCD-RAW", "IIRO", "IIRS", "MMOR", "IIU\x00"), false},
+	{"a BigTIFF picture, a kind that is not read", convert + ": magick IN.tif OUT.png",
+		begins("II\x2b\x00", "MM\x00\x2b"), false},
+	{"a raw photograph, a kind that is not read", convert,
+		begins("FUJIFILMCCD-RAW", "IIRO", "IIRS", "MMOR", "IIU\x00"), false},
 
 	{"a file of macOS's own (AppleDouble), not the picture beside it", "remove it", begins("\x00\x05\x16\x07"), false},
 	{"a file of Windows' own or of Office", "remove it", begins("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), false},

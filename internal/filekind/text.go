@@ -2,7 +2,6 @@ package filekind
 
 import (
 	"bytes"
-	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -65,8 +64,8 @@ func isText(head []byte) bool {
 
 // isNetpbm matches P1 to P7 and a blank, then a digit or a comment.
 func isNetpbm(head []byte) bool {
-	if len(head) < 4 || head[0] != 'P' || !slices.Contains([]byte("1234567"), head[1]) || !bytes.ContainsAny(head[2:3], " \t\r\n") {
+	if len(head) < 4 || head[0] != 'P' || head[1] < '1' || head[1] > '7' {
 		return false
 	}
-	return bytes.ContainsAny(head[3:4], "0123456789# WH")
+	return bytes.ContainsAny(head[2:3], " \t\r\n") && bytes.ContainsAny(head[3:4], "0123456789# WH")
 }

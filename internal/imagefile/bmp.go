@@ -15,7 +15,8 @@ var bmpCodec = codec{
 	ext:   "bmp",
 	names: []string{"bmp", "dib"},
 	match: func(head []byte) bool { // two letters alone begin much else, so the reserved words must be empty
-		return bytes.HasPrefix(head, []byte("BM")) && len(head) >= 18 && binary.LittleEndian.Uint32(head[6:]) == 0 && head[15]|head[16]|head[17] == 0
+		return bytes.HasPrefix(head, []byte("BM")) && len(head) >= 18 && binary.LittleEndian.Uint32(head[6:]) == 0 &&
+			binary.LittleEndian.Uint32(head[14:]) < 256 // bytes of the second header
 	},
 	claim: bmpClaim,
 	decode: func(data []byte) (*Image, error) {

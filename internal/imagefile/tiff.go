@@ -51,8 +51,8 @@ var tiffUnread = map[uint32]string{2: "CCITT run lengths", 6: "JPEG", 7: "JPEG",
 	50000: "zstd", 50001: "WebP", 50002: "JPEG XL"}
 
 // tiffColours names the colours that are not read.
-var tiffColours = map[uint32]string{4: "a mask", 5: "CMYK", 6: "YCbCr", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*",
-	32803: "a camera's filter array (a raw photograph)", 34892: "linear raw (a raw photograph)"}
+var tiffColours = map[uint32]string{4: "a mask", 5: "CMYK", 6: "YCbCr", 8: "CIE L*a*b*",
+	9: "ICC L*a*b*", 10: "ITU L*a*b*", 32803: "a camera's filter array (a raw photograph)", 34892: "linear raw (a raw photograph)"}
 
 // tiffClaim names the varieties that are not read; some would be misread.
 func tiffClaim(head []byte, size int64) (claim, error) {
@@ -146,8 +146,8 @@ func decodeTIFF(data []byte) (*Image, error) {
 // greyAndAlpha says whether the pixels are grey and transparency, 8 bits each,
 // row by row without a predictor.
 func (d directory) greyAndAlpha() bool {
-	return slices.Equal(d.values(tagBits), []uint32{8, 8}) && d.first(tagPhotometric, 0) <= 1 && d.first(tagPlanar, 1) == 1 &&
-		d.first(tagPredictor, 1) == 1 && d.first(tagTileWidth, 0) == 0
+	return slices.Equal(d.values(tagBits), []uint32{8, 8}) && d.first(tagPhotometric, 0) <= 1 &&
+		d.first(tagPlanar, 1) == 1 && d.first(tagPredictor, 1) == 1 && d.first(tagTileWidth, 0) == 0
 }
 
 // everySecond makes RGB of the even columns of grey.

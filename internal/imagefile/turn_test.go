@@ -75,7 +75,8 @@ func TestMalformedEXIFTurnsNothing(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
-	for xmp, want := range map[string]int{`tiff:Orientation="8"`: 8, "<tiff:Orientation>3</tiff:Orientation>": 3, `tiff:Orientation="9"`: 1, `Orientation="3"`: 1} {
+	for xmp, want := range map[string]int{`tiff:Orientation="8"`: 8, "<tiff:Orientation>3</tiff:Orientation>": 3,
+		`tiff:Orientation="9"`: 1, `Orientation="3"`: 1} {
 		if got := (metadata{xmp: []byte(xmp)}).orientation(); got != want {
 			t.Errorf("%s: %d, want %d", xmp, got, want)
 		}
