@@ -57,7 +57,7 @@ var ordered = map[string][]string{
 	"data.on_bad":         {"refuse", "skip"},
 	"data.exif":           {"turn", "ignore"},
 	"data.augment":        {"flip", "crop", "crop_reflect"},
-	"sites.kinds":         {"query", "key", "value", "attn_out", "mlp_in", "mlp_out"},
+	"sites.kinds":         {"query", "key", "value", "attn_out", "mlp_in", "mlp_out", "projection"},
 	"sites.params":        {"norm", "cls_token", "position"},
 	"estimator.name":      {"activation", "weight", "bp"},
 	"estimator.schedule":  {"", "per_site", "joint", "random_site", "all", "tensor"},

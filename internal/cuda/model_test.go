@@ -21,10 +21,16 @@ var (
 // noBias is tiny with linear maps that have no bias.
 var noBias = func() vit.Arch { a := tiny; a.NoQKVBias = true; return a }()
 
+// clip is CLIP's vision tower, alone and with a classifier.
+var (
+	clip        = vit.CLIPVision{Arch: func() vit.Arch { a := tiny; a.Classes = 0; return a }(), Projected: 12}
+	clipClasses = vit.CLIPVision{Arch: tiny, Projected: 12}
+)
+
 const seed = 17
 
 // network makes a net and a batch; train says which parameters have gradients.
-func network(t testing.TB, a vit.Arch, images int, train bool) (*vit.Net, *query.Batch) {
+func network(t testing.TB, a vit.Architecture, images int, train bool) (*vit.Net, *query.Batch) {
 	t.Helper()
 	w, err := vit.NewWeights(a)
 	if err != nil {
@@ -46,11 +52,12 @@ func network(t testing.TB, a vit.Arch, images int, train bool) (*vit.Net, *query
 			}
 		}
 	}
-	b := &query.Batch{N: images, X: random(images*a.Chans*a.Image*a.Image, 7), Labels: make([]int32, images), Index: make([]int32, images)}
+	n := vit.NewNet(w)
+	b := &query.Batch{N: images, X: random(images*n.Pixels(), 7), Labels: make([]int32, images), Index: make([]int32, images)}
 	for i := range b.Labels {
-		b.Labels[i] = int32(i*3) % int32(a.Classes)
+		b.Labels[i] = int32(i*3) % int32(a.Outputs())
 	}
-	return vit.NewNet(w), b
+	return n, b
 }
 
 // twins are the same network on the CPU and on the device, each with its own
@@ -64,12 +71,12 @@ type twins struct {
 	ctx  context.Context
 }
 
-func newTwins(t testing.TB, a vit.Arch, images int, mask bool, opt Options) *twins {
+func newTwins(t testing.TB, a vit.Architecture, images int, mask bool, opt Options) *twins {
 	t.Helper()
 	return twinsOn(t, testDriverOpen(t), a, images, mask, opt)
 }
 
-func twinsOn(t testing.TB, d Driver, a vit.Arch, images int, mask bool, opt Options) *twins {
+func twinsOn(t testing.TB, d Driver, a vit.Architecture, images int, mask bool, opt Options) *twins {
 	t.Helper()
 	n1, b := network(t, a, images, true)
 	n2, _ := network(t, a, images, true)
@@ -168,12 +175,13 @@ func all(n int) []int {
 func TestModelIsTheCPUs(t *testing.T) {
 	for _, c := range []struct {
 		name         string
-		arch         vit.Arch
+		arch         vit.Architecture
 		images, pair int
 		mask         bool
 		slots        int
 	}{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0}, {"65 tokens", tokens65, 2, 2, true, 0},
-		{"without q, k and v biases", noBias, 3, 2, true, 2}} {
+		{"without q, k and v biases", noBias, 3, 2, true, 2},
+		{"CLIP's tower", clip, 3, 2, true, 2}, {"CLIP's tower unmasked, with a classifier", clipClasses, 3, 2, false, 0}} {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.arch == tokens65 {
 				t.Skip("long")
@@ -220,6 +228,7 @@ func (w *twins) losses(p *query.Perturbation, q []query.Query, what string) {
 func TestJoint(t *testing.T) {
 	jointCase(newTwins(t, tiny, 4, true, Options{}))
 	jointCase(newTwins(t, noBias, 2, true, Options{}))
+	jointCase(newTwins(t, clipClasses, 2, true, Options{}))
 }
 
 func jointCase(w *twins) {
@@ -241,7 +250,10 @@ func jointCase(w *twins) {
 }
 
 // TestWeights perturbs every parameter and finds nothing of it left.
-func TestWeights(t *testing.T) { weightsCase(newTwins(t, tiny, 4, true, Options{Slots: 3})) }
+func TestWeights(t *testing.T) {
+	weightsCase(newTwins(t, tiny, 4, true, Options{Slots: 3}))
+	weightsCase(newTwins(t, clip, 3, true, Options{}))
+}
 
 func weightsCase(w *twins) {
 	before, _ := w.clean(nil)
@@ -267,6 +279,7 @@ func weightsCase(w *twins) {
 func TestBackward(t *testing.T) {
 	backwardCase(newTwins(t, tiny, 5, true, Options{Slots: 2}))
 	backwardCase(newTwins(t, noBias, 3, true, Options{Slots: 2}))
+	backwardCase(newTwins(t, clip, 3, true, Options{Slots: 2}))
 }
 
 func backwardCase(w *twins) {

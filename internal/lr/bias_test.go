@@ -16,7 +16,15 @@ import (
 // and a batch of four random images.
 func tiny(t testing.TB, mask bool) (*vit.Model, *query.Batch, noise.Source) {
 	t.Helper()
-	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6})
+	return network(t, tinyArch, mask)
+}
+
+var tinyArch = vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
+
+// network is a network of any family over such images.
+func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *query.Batch, noise.Source) {
+	t.Helper()
+	w, err := vit.NewWeights(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,13 +206,20 @@ func estimates(t *testing.T, m *vit.Model, e Estimator, b *query.Batch, counts, 
 // loss, within 4.5 standard errors. σ is small enough that the smoothed
 // gradient is the gradient (its O(σ²) term is below a tenth of an error).
 func TestActivationUnbiased(t *testing.T) {
-	for _, mask := range []bool{true, false} {
-		m, b, src := tiny(t, mask)
+	for _, c := range []struct {
+		arch vit.Architecture
+		mask bool
+	}{{tinyArch, true}, {tinyArch, false}, {vit.CLIPVision{Arch: tinyArch, Projected: 10}, true}} {
+		mask := c.mask
+		m, b, src := network(t, c.arch, mask)
 		for i, site := range m.Sites() {
 			if !mask && site.Block != 1 {
 				continue // the mask matters in the last block alone
 			}
-			params := []int{site.Weight, site.Bias}
+			if _, plain := c.arch.(vit.Arch); !plain && site.Block == 0 && site.Kind != vit.MLPIn {
+				continue // a family's first block has what its last one has
+			}
+			params := site.Params()
 			us := directions(t, m, b, params)
 			for _, antithetic := range []bool{true, false} {
 				e, err := New("activation", m, Options{Antithetic: antithetic, Sigma: 0.01, Sites: []int{i}, Noise: src})
@@ -214,8 +229,8 @@ func TestActivationUnbiased(t *testing.T) {
 				for k, s := range estimates(t, m, e, b, uneven, params, us, nil) {
 					want := slope(t, m, b, params, us[k])
 					if z := s.z(want); math.Abs(z) > limit || s.sq == 0 {
-						t.Errorf("mask %v, antithetic %v, %s, direction %d: mean %.5g, finite difference %.5g, %.1f standard errors apart",
-							mask, antithetic, site.Name, k, s.sum/s.n, want, z)
+						t.Errorf("%T, mask %v, antithetic %v, %s, direction %d: mean %.5g, finite difference %.5g, %.1f standard errors apart",
+							c.arch, mask, antithetic, site.Name, k, s.sum/s.n, want, z)
 					}
 				}
 			}

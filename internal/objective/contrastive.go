@@ -93,7 +93,7 @@ func NewContrastive(o Options) (*Contrastive, error) {
 	}
 	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: o.Pairing == "image",
 		texts: make([]float64, len(o.Texts)),
-		Temperature: &query.Param{Name: LogScale, Shape: []int{1},
+		Temperature: &query.Param{Name: LogScale, Block: -1, Shape: []int{1},
 			Data: []float32{float32(-math.Log(o.Temperature))}, Role: "temperature"}}
 	for k := range c.count {
 		t := o.Texts[k*o.Width : (k+1)*o.Width]

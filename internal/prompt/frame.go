@@ -50,7 +50,7 @@ func NewFrame(mode string, pixels, channels, height, width int) (*Frame, error) 
 			}
 		}
 	}
-	f.Param = &query.Param{Name: "prompt.frame", Shape: []int{channels, len(f.border)}, Role: "prompt",
+	f.Param = &query.Param{Name: "prompt.frame", Block: -1, Shape: []int{channels, len(f.border)}, Role: "prompt",
 		Data: make([]float32, channels*len(f.border))}
 	return f, nil
 }

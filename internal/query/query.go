@@ -96,6 +96,7 @@ type Param struct {
 	Grad  []float32 // nil until the parameter is trained
 	Role  string    // "linear", "norm", "cls_token", "position", "prompt", "temperature"
 	Decay bool      // weight decay applies
+	Block int       // that it is part of, -1 outside the blocks
 }
 
 // Clean is the answer of the unperturbed forward of a batch.

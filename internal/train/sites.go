@@ -45,7 +45,7 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 		case s.Kind == "patch_embed":
 			in = c.PatchEmbed
 		default:
-			in = blocks[s.Block] && slices.Contains(c.Kinds, s.Kind)
+			in = (s.Block < 0 || blocks[s.Block]) && slices.Contains(c.Kinds, s.Kind)
 		}
 		if in {
 			sel.Sites = append(sel.Sites, i)
@@ -56,7 +56,8 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 		in := false
 		switch p.Role {
 		case "norm":
-			in = slices.Contains(c.Params, "norm") && normTrained(p.Name, blocks)
+			// the norms outside the blocks go with any of them
+			in = slices.Contains(c.Params, "norm") && (p.Block < 0 || blocks[p.Block])
 		case "cls_token", "position":
 			in = slices.Contains(c.Params, p.Role)
 		case "prompt":
@@ -67,17 +68,6 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 		}
 	}
 	return sel, nil
-}
-
-// normTrained says whether a norm belongs to a trained block; the last norm
-// belongs to the classifier and goes with any of them.
-func normTrained(name string, blocks map[int]bool) bool {
-	rest, ok := strings.CutPrefix(name, "vit.encoder.layer.")
-	if !ok {
-		return true
-	}
-	n, err := strconv.Atoi(rest[:strings.IndexByte(rest, '.')])
-	return err == nil && blocks[n]
 }
 
 // parseBlocks reads all, none, last-N or a list of block numbers.

@@ -2,8 +2,6 @@ package vit
 
 import (
 	"fmt"
-	"math"
-	"slices"
 )
 
 // Arch is the shape of a ViTForImageClassification (Dosovitskiy et al. 2021,
@@ -21,6 +19,7 @@ type Arch struct {
 	Prompts int     // learned prompt tokens after the cls token
 	Eps     float64 // of every layer norm
 
+	Act       Act  // between the maps of the feed-forward layer; GELU where it is empty
 	NoQKVBias bool // query, key and value are linear maps without a bias (qkv_bias: false)
 }
 
@@ -40,6 +39,14 @@ func (a Arch) PatchLen() int { return a.Chans * a.Patch * a.Patch }
 
 // Input is the shape of an image.
 func (a Arch) Input() (channels, side int) { return a.Chans, a.Image }
+
+// act is the activation function of the feed-forward layers.
+func (a Arch) act() Act {
+	if a.Act == NoAct {
+		return GELU
+	}
+	return a.Act
+}
 
 // Outputs is the number of classes.
 func (a Arch) Outputs() int { return a.Classes }
@@ -92,32 +99,17 @@ func (a Arch) block(l int) blockNames {
 // after its maps.
 func (a Arch) Params() []ParamSpec {
 	D := a.Hidden
-	var p paramList
+	p := paramList{block: -1}
 	p.add(nameCls, "cls_token", smallStd, 1, 1, D)
 	p.add(namePos, "position", positionStd, 1, 1+a.Patches(), D)
 	if a.Prompts > 0 {
 		p.add(namePrompts, "prompt", smallStd, 1, a.Prompts, D)
 	}
 	p.linear(namePatch, true, D, a.Chans, a.Patch, a.Patch)
-	for l := range a.Layers {
-		b := a.block(l)
-		for i, name := range b.maps {
-			out, in := D, D
-			switch blockKinds[i] {
-			case MLPIn:
-				out = a.MLP
-			case MLPOut:
-				in = a.MLP
-			}
-			p.linear(name, !(a.NoQKVBias && isQKV(blockKinds[i])), out, in)
-		}
-		p.norm(b.norm1, D)
-		p.norm(b.norm2, D)
-	}
+	p.blocks(a, a.block)
 	p.norm(nameNorm, D)
-	p.linear(Classifier, true, a.Classes, D)
-	p[len(p)-2].Init.Std = smallStd
-	return p
+	p.classifier(a.Classes, D)
+	return p.specs
 }
 
 func isQKV(kind string) bool { return kind == Query || kind == Key || kind == Value }
@@ -125,37 +117,11 @@ func isQKV(kind string) bool { return kind == Query || kind == Key || kind == Va
 // build is the forward: only the cls row goes past the last block's keys and
 // values, because nothing reads another.
 func (a Arch) build(g *graph) (logits, features act) {
-	h := g.embedded(a, tokenNames{cls: nameCls, positions: namePos, prompts: namePrompts, patch: namePatch})
-	e := encoder{Arch: a, act: GELU}
+	h := g.embedded("h.0", a, tokenNames{cls: nameCls, positions: namePos, prompts: namePrompts, patch: namePatch})
+	e := encoder{Arch: a, act: a.act()}
 	for l := range a.Layers {
 		h = e.block(g, l, a.block(l), h, l == a.Layers-1)
 	}
 	f := g.normed("f", nameNorm, h, a.Eps)
 	return g.mapped(Classifier, -1, Classifier, "logits", f, NoAct), f
-}
-
-// paramList makes the specs of usual parameters.
-type paramList []ParamSpec
-
-func (p *paramList) add(name, role string, std float64, shape ...int) {
-	*p = append(*p, ParamSpec{Name: name, Shape: shape, Role: role, Init: Init{Std: std}})
-}
-
-// linear is a map of out rows, drawn so that its outputs vary as its inputs do,
-// and its bias of zeros.
-func (p *paramList) linear(name string, bias bool, shape ...int) {
-	in := 1
-	for _, n := range shape[1:] {
-		in *= n
-	}
-	*p = append(*p, ParamSpec{Name: name + ".weight", Shape: slices.Clone(shape), Role: "linear", Decay: true, Init: Init{Std: 1 / math.Sqrt(float64(in))}})
-	if bias {
-		*p = append(*p, ParamSpec{Name: name + ".bias", Shape: shape[:1:1], Role: "linear"})
-	}
-}
-
-// norm is a layer norm that changes nothing.
-func (p *paramList) norm(name string, width int) {
-	*p = append(*p, ParamSpec{Name: name + ".weight", Shape: []int{width}, Role: "norm", Init: Init{Value: 1}},
-		ParamSpec{Name: name + ".bias", Shape: []int{width}, Role: "norm"})
 }

@@ -27,6 +27,7 @@ type ParamSpec struct {
 	Shape []int
 	Role  string // as in query.Param
 	Decay bool   // weight decay applies
+	Block int    // that it is part of, -1 outside the blocks
 	Init  Init
 }
 
@@ -54,5 +55,6 @@ const (
 	AttnOut    = "attn_out"
 	MLPIn      = "mlp_in"
 	MLPOut     = "mlp_out"
-	Classifier = "classifier"
+	Projection = "projection" // of the pooled embedding, where a classifier comes after it
+	Classifier = "classifier" // the map to the logits, of whatever they are
 )

@@ -76,12 +76,12 @@ func (e encoder) deadRows(g *graph, l int, n blockNames, x1, h, k, v act) {
 // tokenNames are the parameters of what goes into the first block.
 type tokenNames struct{ cls, positions, prompts, patch string }
 
-// embedded is the sequence that goes into the first block: cls token, prompts,
-// and patches, each with its position.
-func (g *graph) embedded(a Arch, n tokenNames) act {
+// embedded is the sequence of cls token, prompts and patches, each with its
+// position, as an activation of that name.
+func (g *graph) embedded(name string, a Arch, n tokenNames) act {
 	P := a.Patches()
 	cut := g.step("patches", P, a.PatchLen(), []act{g.pixels()}, func(in []act) *gorgonia.Node { return g.patches(in[0].node, a) })
 	z, site := g.unperturbed(PatchEmbed, -1, n.patch, "patch_embed", cut, NoAct)
-	h := g.step("h.0", a.Tokens(), a.Hidden, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0], a, n) })
+	h := g.step(name, a.Tokens(), a.Hidden, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0], a, n) })
 	return g.noisy(site, h, a.Tokens()-P, P, NoAct)
 }
