@@ -59,6 +59,9 @@ func printModel(w io.Writer, s *checkpoint.Summary) {
 		}
 		fmt.Fprintf(w, "classes    %d: %s%s\n", s.Classes, strings.Join(shown, ", "), more)
 	}
+	if s.Problem != "" {
+		fmt.Fprintf(w, "problem    %s\n", s.Problem)
+	}
 	if len(s.Extra) > 0 {
 		fmt.Fprintf(w, "extra      %s\n", strings.Join(s.Extra, ", "))
 	}

@@ -22,6 +22,7 @@ type Summary struct {
 	Tokens     int              `json:"tokens"` // cls and patches
 	Classes    int              `json:"classes"`
 	Labels     []string         `json:"labels,omitempty"`
+	Problem    string           `json:"problem_type,omitempty"` // what the logits mean, where config.json says it
 	Mean       []float32        `json:"mean"`
 	Std        []float32        `json:"std"`
 	Extra      []string         `json:"extra,omitempty"`   // tensors of no ViT
@@ -44,7 +45,7 @@ func Inspect(dir string) (*Summary, error) {
 	}
 	s := &Summary{Path: f.dir, Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize, Channels: c.NumChannels,
 		Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Tokens: 1 + c.Patches(),
-		Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra, Ignored: p.ignored, Tensors: infos}
+		Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra, Ignored: p.ignored, Problem: c.ProblemType, Tensors: infos}
 	s.Labels = p.labels(c)
 	for _, f := range w.files {
 		s.Files = append(s.Files, filepath.Base(f.path))

@@ -11,8 +11,10 @@ import (
 )
 
 // five turns a name of transformers 4 into that of version 5.
-var five = strings.NewReplacer("encoder.layer.", "layers.", "attention.attention.query", "attention.q_proj", "attention.attention.key", "attention.k_proj",
-	"attention.attention.value", "attention.v_proj", "attention.output.dense", "attention.o_proj", "intermediate.dense", "mlp.fc1", "output.dense", "mlp.fc2").Replace
+var five = strings.NewReplacer("encoder.layer.", "layers.",
+	"attention.attention.query", "attention.q_proj", "attention.attention.key", "attention.k_proj",
+	"attention.attention.value", "attention.v_proj", "attention.output.dense", "attention.o_proj",
+	"intermediate.dense", "mlp.fc1", "output.dense", "mlp.fc2").Replace
 
 // TestNamesOfTransformers5: with and without the prefix, tensor for tensor.
 func TestNamesOfTransformers5(t *testing.T) {

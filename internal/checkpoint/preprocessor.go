@@ -75,7 +75,8 @@ func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
 	}
 	p, err := parsePreprocessor(raw, c)
 	if err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "correct the file, or remove it to get the defaults of ViT")
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err),
+			"correct the file, or remove it to get the defaults of ViT")
 	}
 	return p, nil
 }
@@ -92,7 +93,8 @@ func parsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 	kind := processors[class]
 	p := kind.preprocessor(class, c.NumChannels)
 	p.extra = m
-	for key, dst := range map[string]*bool{"do_resize": &p.Resize, "do_center_crop": &p.Crop, "do_rescale": &p.Rescale, "do_normalize": &p.Normalize} {
+	for key, dst := range map[string]*bool{"do_resize": &p.Resize, "do_center_crop": &p.Crop, "do_rescale": &p.Rescale,
+		"do_normalize": &p.Normalize} {
 		if string(m[key]) == "null" { // which transformers takes for false
 			*dst = false
 		}
@@ -140,7 +142,8 @@ func takeClass(m map[string]json.RawMessage) (string, error) {
 		class = other
 	}
 	if _, ok := processors[class]; !ok {
-		return "", fmt.Errorf("%q is no image processor that is known; known are %s", clip(named), strings.Join(slices.Sorted(maps.Keys(processors)), ", "))
+		return "", fmt.Errorf("%q is no image processor that is known; known are %s", clip(named),
+			strings.Join(slices.Sorted(maps.Keys(processors)), ", "))
 	}
 	return class, nil
 }
@@ -179,14 +182,17 @@ func (p *Preprocessor) check(c *Config) error {
 	case p.Resample < 0 || p.Resample > 5:
 		return fmt.Errorf("resample is %d; Pillow knows 0 to 5", p.Resample)
 	case len(p.Mean) != c.NumChannels || len(p.Std) != c.NumChannels:
-		return fmt.Errorf("image_mean has %d and image_std %d numbers for %d channels", len(p.Mean), len(p.Std), c.NumChannels)
+		return fmt.Errorf("image_mean has %d and image_std %d numbers for %d channels", len(p.Mean), len(p.Std),
+			c.NumChannels)
 	case !(p.RescaleFactor > 0) || math.IsInf(p.RescaleFactor, 0):
 		return errors.New("rescale_factor is not above 0")
 	case p.Side() != 0 && p.Side() != c.ImageSize:
-		return fmt.Errorf("makes images of %d×%d pixels, image_size in %s is %d", p.Side(), p.Side(), configName, c.ImageSize)
+		return fmt.Errorf("makes images of %d×%d pixels, image_size in %s is %d", p.Side(), p.Side(), configName,
+			c.ImageSize)
 	}
 	for i := range p.Mean {
-		if m, s := float64(p.Mean[i]), float64(p.Std[i]); math.IsNaN(m) || math.IsInf(m, 0) || !(s > 0) || math.IsInf(s, 0) {
+		m, s := float64(p.Mean[i]), float64(p.Std[i])
+		if math.IsNaN(m) || math.IsInf(m, 0) || !(s > 0) || math.IsInf(s, 0) {
 			return fmt.Errorf("image_mean %v and image_std %v: channel %d cannot be normalised", p.Mean, p.Std, i)
 		}
 	}

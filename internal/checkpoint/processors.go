@@ -65,7 +65,8 @@ func (p *Preprocessor) readSizes(square bool) error {
 		return err
 	}
 	if size != nil {
-		p.Width, p.Height, p.Shortest, p.Longest = size["width"], size["height"], size["shortest_edge"], size["longest_edge"]
+		p.Width, p.Height = size["width"], size["height"]
+		p.Shortest, p.Longest = size["shortest_edge"], size["longest_edge"]
 	}
 	crop, err := takeSize(p.extra, "crop_size", true)
 	if err != nil {
@@ -137,7 +138,8 @@ func takeSize(m map[string]json.RawMessage, key string, square bool) (map[string
 	}
 	keys := slices.Sorted(maps.Keys(size))
 	if !slices.ContainsFunc(sizeKeys, func(k []string) bool { return slices.Equal(k, keys) }) {
-		return nil, fmt.Errorf("%s: %s: only height and width, or shortest_edge with or without longest_edge, are known", key, clip(fmt.Sprint(keys)))
+		return nil, fmt.Errorf("%s: %s: height and width are known, or shortest_edge with or without longest_edge", key,
+			clip(fmt.Sprint(keys)))
 	}
 	for _, k := range keys {
 		if size[k] < 1 || size[k] > maxSize {
@@ -166,8 +168,9 @@ func (p *Preprocessor) MarshalJSON() ([]byte, error) {
 			size["longest_edge"] = p.Longest
 		}
 	}
-	maps.Copy(m, map[string]any{"image_processor_type": class, "do_resize": p.Resize, "size": size, "resample": p.Resample,
-		"do_rescale": p.Rescale, "rescale_factor": p.RescaleFactor, "do_normalize": p.Normalize, "image_mean": p.Mean, "image_std": p.Std})
+	maps.Copy(m, map[string]any{"image_processor_type": class, "do_resize": p.Resize, "size": size,
+		"resample": p.Resample, "do_rescale": p.Rescale, "rescale_factor": p.RescaleFactor,
+		"do_normalize": p.Normalize, "image_mean": p.Mean, "image_std": p.Std})
 	if p.Crop || kind.crop > 0 {
 		m["do_center_crop"] = p.Crop
 	}

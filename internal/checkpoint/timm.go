@@ -20,14 +20,18 @@ func isTimm(m map[string]json.RawMessage) bool {
 var timmName = regexp.MustCompile(`^vit_(tiny|small|base|large|huge)_patch(\d+)_(\d+)$`)
 
 // timmSizes are width, blocks and heads of such a name.
-var timmSizes = map[string][3]int{"tiny": {192, 12, 3}, "small": {384, 12, 6}, "base": {768, 12, 12}, "large": {1024, 24, 16}, "huge": {1280, 32, 16}}
+var timmSizes = map[string][3]int{"tiny": {192, 12, 3}, "small": {384, 12, 6}, "base": {768, 12, 12},
+	"large": {1024, 24, 16}, "huge": {1280, 32, 16}}
 
 // timmPlain are the arguments of a model that a plain ViT may have in these
 // values alone. Rates of what is dropped in training, and what timm does not
 // build a network from, are not looked at.
-var timmPlain = map[string][]string{"global_pool": {`"token"`}, "class_token": {"true"}, "act_layer": {"null", `"gelu"`}, "norm_layer": {"null"},
-	"init_values": {"null"}, "qk_norm": {"false"}, "pre_norm": {"false"}, "fc_norm": {"null", "false"}, "reg_tokens": {"0"}, "no_embed_class": {"false"},
-	"final_norm": {"true"}, "proj_bias": {"true"}, "pos_embed": {`"learn"`}, "dynamic_img_size": {"false"}, "dynamic_img_pad": {"false"}}
+var timmPlain = map[string][]string{
+	"global_pool": {`"token"`}, "class_token": {"true"}, "pos_embed": {`"learn"`}, "no_embed_class": {"false"},
+	"act_layer": {"null", `"gelu"`}, "norm_layer": {"null"}, "init_values": {"null"}, "qk_norm": {"false"},
+	"pre_norm": {"false"}, "final_norm": {"true"}, "fc_norm": {"null", "false"}, "proj_bias": {"true"},
+	"reg_tokens": {"0"}, "dynamic_img_size": {"false"}, "dynamic_img_pad": {"false"},
+}
 
 var timmFree = regexp.MustCompile(`^(num_classes|.*drop.*|weight_init|pretrained.*)$`)
 
@@ -42,7 +46,8 @@ func (c *Config) readTimm() error {
 	}
 	found := timmName.FindStringSubmatch(name)
 	if found == nil {
-		return fmt.Errorf("a timm folder of architecture %q; of timm, only plain vit_SIZE_patchN_N are known: convert it to a ViTForImageClassification", clip(name))
+		return fmt.Errorf("a timm folder of architecture %q; of timm, only plain vit_SIZE_patchN_N are known: convert it",
+			clip(name))
 	}
 	c.HiddenSize, c.NumLayers, c.NumHeads = timmSizes[found[1]][0], timmSizes[found[1]][1], timmSizes[found[1]][2]
 	c.PatchSize, _ = strconv.Atoi(found[2]) // digits; too many of them give what Check refuses
@@ -82,8 +87,8 @@ func (c *Config) readTimm() error {
 // timmArgs are what the folder's network has otherwise than its name says.
 func (c *Config) timmArgs(args map[string]json.RawMessage) error {
 	ratio := 4.0
-	for key, dst := range map[string]any{"embed_dim": &c.HiddenSize, "depth": &c.NumLayers, "num_heads": &c.NumHeads, "in_chans": &c.NumChannels,
-		"mlp_ratio": &ratio, "qkv_bias": &c.QKVBias} {
+	for key, dst := range map[string]any{"embed_dim": &c.HiddenSize, "depth": &c.NumLayers, "num_heads": &c.NumHeads,
+		"in_chans": &c.NumChannels, "mlp_ratio": &ratio, "qkv_bias": &c.QKVBias} {
 		if err := take(args, key, dst); err != nil {
 			return err
 		}
@@ -95,7 +100,8 @@ func (c *Config) timmArgs(args map[string]json.RawMessage) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(args)) {
 		if !timmFree.MatchString(key) && !slices.Contains(timmPlain[key], string(args[key])) {
-			return fmt.Errorf("model_args: %s is %s, which is no plain ViT: convert the folder to a ViTForImageClassification", clip(key), clip(string(args[key])))
+			return fmt.Errorf("model_args: %s is %s, which is no plain ViT: convert the timm folder", clip(key),
+				clip(string(args[key])))
 		}
 	}
 	if !(ratio > 0 && ratio < maxSize) {
@@ -123,7 +129,8 @@ func (c *Config) timmPreprocessor(cfg map[string]json.RawMessage) (*Preprocessor
 	pct, mode, filter := 0.875, "center", "bicubic"
 	p := processors[anyProcessor].preprocessor(anyProcessor, c.NumChannels)
 	p.Mean, p.Std = []float32{0.485, 0.456, 0.406}, []float32{0.229, 0.224, 0.225}
-	for key, dst := range map[string]any{"crop_pct": &pct, "crop_mode": &mode, "interpolation": &filter, "mean": &p.Mean, "std": &p.Std} {
+	for key, dst := range map[string]any{"crop_pct": &pct, "crop_mode": &mode, "interpolation": &filter,
+		"mean": &p.Mean, "std": &p.Std} {
 		if err := take(cfg, key, dst); err != nil {
 			return nil, fmt.Errorf("pretrained_cfg: %w", err)
 		}

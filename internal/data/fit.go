@@ -20,7 +20,8 @@ type Scale struct {
 func (s Scale) check() error {
 	for _, n := range []int{s.W, s.H, s.Shortest, s.Longest} {
 		if n < 0 || n > 1<<16 {
-			return uierr.New(fmt.Sprintf("images resized to %d pixels", n), "correct size in preprocessor_config.json: from 1 to 65536 pixels")
+			return uierr.New(fmt.Sprintf("images resized to %d pixels", n),
+				"correct size in preprocessor_config.json: from 1 to 65536 pixels")
 		}
 	}
 	if s.Filter < Nearest || s.Filter > Hamming {
@@ -68,7 +69,8 @@ func (t *Transform) Fit(im *Image, name string) (*Image, error) {
 		return cutMiddle(im, w, h, t.Scale.Filter, t.Size), nil
 	}
 	if w != t.Size || h != t.Size {
-		return nil, uierr.New(fmt.Sprintf("%s: %d×%d pixels; the model takes %d×%d, and its preprocessor does not resize", name, im.W, im.H, t.Size, t.Size),
+		return nil, uierr.New(fmt.Sprintf("%s: %d×%d pixels; the model takes %d×%d, and its preprocessor does not resize",
+			name, im.W, im.H, t.Size, t.Size),
 			"give images of that size, or set do_resize in preprocessor_config.json")
 	}
 	return Resize(im, w, h, t.Scale.Filter), nil

@@ -101,6 +101,7 @@ func (t *Trained) OneClass(path string) error {
 	default:
 		return nil
 	}
-	return uierr.New(fmt.Sprintf("%s: the model does not choose one class for each image (%s), so there is no accuracy", path, what),
+	return uierr.New(fmt.Sprintf("%s: the model does not choose one class for each image (%s), so there is no accuracy",
+		path, what),
 		"predict says what it answers; train with model.path makes a classifier of one class for each image")
 }
