@@ -1,0 +1,117 @@
+package lr
+
+import (
+	"math"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// TestCosts: what a step is charged, from costs that are written here: queries of
+// a site at the site's suffix, joint ones at the first site's, those of weights at
+// a forward or, where the model starts them later, at what it says.
+func TestCosts(t *testing.T) {
+	m := newToy(t, 2, mixed(1), 100, 1000, 10000)
+	late := resumable{m, 300}
+	for _, c := range []struct {
+		what           string
+		model          query.Model
+		name           string
+		o              Options
+		queries, flops int64
+	}{
+		{"a site", m, "activation", Options{Antithetic: true, Sites: []int{1}}, 6, 6 * 1000},
+		{"every site", m, "activation", Options{Antithetic: true, Sites: []int{0, 1, 2}}, 18, 6 * 11100},
+		{"one-sided", m, "activation", Options{Sites: []int{0}}, 6, 6 * 100},
+		{"joint", m, "activation", Options{Schedule: "joint", Sites: []int{1, 2}}, 6, 6 * 1000},
+		{"a site and weights", m, "activation", Options{Sites: []int{0}, Params: []int{2}}, 12, 6*100 + 6*7777},
+		{"weights", m, "weight", Options{Params: []int{0, 1}}, 6, 6 * 7777},
+		{"tensor by tensor", m, "weight", Options{Schedule: "tensor", Params: []int{0, 1}}, 12, 12 * 7777},
+		{"weights of the last layers", late, "weight", Options{Antithetic: true, Params: []int{3}}, 6, 6 * 300},
+		{"a site of the same", late, "activation", Options{Sites: []int{2}}, 6, 6 * 10000},
+	} {
+		c.o.Sigma, c.o.Noise = 0.1, m.noise
+		e, err := New(c.name, c.model, c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, r := m.step(e, c.model, 0, []int{2, 4}); r.Queries != c.queries || r.FLOPs != c.flops {
+			t.Errorf("%s: %d queries and %d operations, want %d and %d", c.what, r.Queries, r.FLOPs, c.queries, c.flops)
+		}
+	}
+}
+
+// TestPlan lists the queries image by image, pair by pair, + before −.
+func TestPlan(t *testing.T) {
+	got := plan(nil, []int{4, 0, 2}, true)
+	want := []query.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
+		{Image: 2, Pair: 0, Sign: 1}, {Image: 2, Pair: 0, Sign: -1}}
+	if len(got) != len(want) {
+		t.Fatalf("%d queries, want %d", len(got), len(want))
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("query %d is %+v, want %+v", i, got[i], want[i])
+		}
+	}
+	if one := plan(got, []int{1, 2}, false); len(one) != 3 || one[2] != (query.Query{Image: 1, Pair: 1, Sign: 1}) {
+		t.Errorf("one-sided: %+v", one)
+	}
+}
+
+// TestRandomSite draws every site alike: over 3000 steps each comes up in a third
+// of them, within 4.5 standard errors of the binomial, and the same step draws the
+// same site.
+func TestRandomSite(t *testing.T) {
+	m := newToy(t, 1, mixed(1))
+	e, err := New("activation", m, Options{Schedule: "random_site", Sigma: 1, Sites: []int{0, 1, 2}, Seed: 4, Noise: m.noise})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const steps = 3000
+	n := map[int]float64{}
+	for k := range uint32(steps) {
+		s := e.Sites(k)
+		if p := e.Plan(k); len(s) != 1 || len(p) != 1 || p[0].Sites[0] != s[0] || e.Sites(k)[0] != s[0] {
+			t.Fatalf("step %d: sites %v, plan %+v", k, s, p)
+		}
+		n[s[0]]++
+	}
+	for site := range 3 {
+		if z := (n[site] - steps/3.0) / math.Sqrt(steps*2/9.0); math.Abs(z) > limit {
+			t.Errorf("site %d was drawn %v times of %d", site, n[site], steps)
+		}
+	}
+}
+
+// TestBackpropagation: the yardstick's gradient is that of finite differences,
+// along itself and along a random direction, and a step is charged a backward pass
+// of every image. Its forward is the clean pass, charged by whoever runs it.
+func TestBackpropagation(t *testing.T) {
+	m, b, _ := tiny(t, true)
+	var all []int
+	for i := range m.Params() {
+		all = append(all, i)
+	}
+	e, err := New("bp", m, Options{Params: all})
+	if err != nil {
+		t.Fatal(err)
+	}
+	us := directions(t, m, b, all)
+	clearGrads(m)
+	r, err := e.Ask(t.Context(), m, &Step{Batch: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.FLOPs != 4*m.BackwardFLOPs() || r.FLOPs <= 0 || r.Queries != 0 || !sameSet(r.Params, all) || len(r.Clean.Losses) != 4 || len(e.Plan(0)) != 0 {
+		t.Errorf("%d operations, %d queries, %d parameters, plan %v", r.FLOPs, r.Queries, len(r.Params), e.Plan(0))
+	}
+	for k, u := range us { // a difference of h = 2e-3 in float32 losses is good to some 1e-3
+		if got, want := project(m, all, u), slope(t, m, b, all, u); math.Abs(got-want) > 5e-3*(1+math.Abs(want)) {
+			t.Errorf("direction %d: %.5g, finite difference %.5g", k, got, want)
+		}
+	}
+	if _, err := New("bp", newToy(t, 1, mixed(1)), Options{}); err == nil {
+		t.Error("a model that cannot be differentiated was accepted")
+	}
+}
