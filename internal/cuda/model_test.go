@@ -226,9 +226,15 @@ func (w *twins) losses(p *query.Perturbation, q []query.Query, what string) {
 // TestJoint has every site noisy in one forward, whose inputs then depend on
 // the noise.
 func TestJoint(t *testing.T) {
-	jointCase(newTwins(t, tiny, 4, true, Options{}))
-	jointCase(newTwins(t, noBias, 2, true, Options{}))
-	jointCase(newTwins(t, clipClasses, 2, true, Options{}))
+	each(t, func(t *testing.T, a vit.Architecture) { jointCase(newTwins(t, a, 3, true, Options{})) }, tiny, noBias, clipClasses)
+}
+
+// each runs a case for one network after another: the host's stand-in for cuBLAS
+// holds one at a time.
+func each(t *testing.T, run func(*testing.T, vit.Architecture), nets ...vit.Architecture) {
+	for i, a := range nets {
+		t.Run(fmt.Sprint("network ", i), func(t *testing.T) { run(t, a) })
+	}
 }
 
 func jointCase(w *twins) {
@@ -277,9 +283,7 @@ func weightsCase(w *twins) {
 }
 
 func TestBackward(t *testing.T) {
-	backwardCase(newTwins(t, tiny, 5, true, Options{Slots: 2}))
-	backwardCase(newTwins(t, noBias, 3, true, Options{Slots: 2}))
-	backwardCase(newTwins(t, clip, 3, true, Options{Slots: 2}))
+	each(t, func(t *testing.T, a vit.Architecture) { backwardCase(newTwins(t, a, 5, true, Options{Slots: 2})) }, tiny, noBias, clip)
 }
 
 func backwardCase(w *twins) {
