@@ -83,3 +83,97 @@ func TestSchedules(t *testing.T) {
 		t.Error("took an unknown kind")
 	}
 }
+
+// TestAdamWFirstUpdate by hand: m = (1−β₁)g and v = (1−β₂)g² are corrected to g
+// and g², so that the first update is lr·g/(|g|+ε), after a decay by 1 − lr·λ where
+// the parameter decays. Gradients as small as ε show where it stands.
+func TestAdamWFirstUpdate(t *testing.T) {
+	for _, decays := range []bool{true, false} {
+		p := &query.Param{Name: "w", Data: []float32{2, 2, 2, -2}, Grad: []float32{1e-3, -1e-3, 3e-3, 0}, Decay: decays}
+		o, err := New("adamw", Options{Beta1: 0.8, Beta2: 0.95, Eps: 1e-3, WeightDecay: 0.5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Step([]*query.Param{p}, 0.1)
+		keep := 1.0
+		if decays {
+			keep = 1 - 0.1*0.5
+		}
+		for i, want := range []float64{2*keep - 0.1*0.5, 2*keep + 0.1*0.5, 2*keep - 0.1*0.75, -2 * keep} {
+			if math.Abs(float64(p.Data[i])-want) > 1e-6 {
+				t.Errorf("decay %v: w[%d] = %v, by hand %v", decays, i, p.Data[i], want)
+			}
+		}
+	}
+}
+
+// TestAdamWCountsEachParameter: a parameter that had no gradient for some steps
+// is corrected by its own count of updates.
+func TestAdamWCountsEachParameter(t *testing.T) {
+	a := &query.Param{Name: "a", Data: []float32{0}, Grad: []float32{1}}
+	b := &query.Param{Name: "b", Data: []float32{0}, Grad: []float32{1}}
+	o, _ := New("adamw", Options{Beta1: 0.9, Beta2: 0.99})
+	for range 5 {
+		o.Step([]*query.Param{a}, 0.1)
+	}
+	o.Step([]*query.Param{a, b}, 0.1)
+	// a constant gradient of 1 moves by the rate at every update
+	if math.Abs(float64(a.Data[0])+0.6) > 1e-5 || math.Abs(float64(b.Data[0])+0.1) > 1e-6 {
+		t.Errorf("six updates of 0.1 end at %v, one at %v", a.Data[0], b.Data[0])
+	}
+}
+
+// TestSGDDecays: weight decay scales what decays by 1 − lr·λ at every update,
+// beside a momentum that a checkpoint carries.
+func TestSGDDecays(t *testing.T) {
+	p := &query.Param{Name: "w", Data: []float32{1}, Grad: []float32{0.5}, Decay: true}
+	opt := Options{Momentum: 0.9, WeightDecay: 2}
+	o, _ := New("sgd", opt)
+	w, v := 1.0, 0.0
+	for k := range 4 {
+		if k == 2 {
+			state := o.State()
+			o, _ = New("sgd", opt)
+			if err := o.Restore(state); err != nil {
+				t.Fatal(err)
+			}
+			for _, old := range state { // what is restored is the optimizer's own
+				clear(old)
+			}
+		}
+		o.Step([]*query.Param{p}, 0.1)
+		v = 0.9*v + 0.5
+		if w = w*(1-0.1*2) - 0.1*v; math.Abs(float64(p.Data[0])-w) > 1e-6 {
+			t.Errorf("update %d: %v, by hand %v", k, p.Data[0], w)
+		}
+	}
+}
+
+// TestWarmup: the rate rises by equal parts from the first step on, reaches the
+// full rate with the last step of the warm-up, and a cosine spans what is left.
+func TestWarmup(t *testing.T) {
+	s := Schedule{Kind: "cosine", LR: 1, MinLR: 0.2, Steps: 104, Warmup: 4}
+	for step, want := range map[int]float64{0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 4: 1, 29: 0.2 + 0.4*(1+math.Sqrt2/2), 54: 0.6, 104: 0.2, 200: 0.2} {
+		if got := s.At(step); math.Abs(got-want) > 1e-12 {
+			t.Errorf("step %d: %v, want %v", step, got, want)
+		}
+	}
+	drops := Schedule{Kind: "step", LR: 8, Every: 10, Gamma: 0.5}
+	for step, want := range map[int]float64{0: 8, 9: 8, 10: 4, 19: 4, 30: 1} {
+		if got := drops.At(step); got != want {
+			t.Errorf("step %d: %v, want %v", step, got, want)
+		}
+	}
+}
+
+// TestClipLeavesShort: gradients shorter than the limit stay as they are, longer
+// ones keep their direction.
+func TestClipLeavesShort(t *testing.T) {
+	p := []*query.Param{{Grad: []float32{3, 4}}}
+	if n := Clip(p, 6); n != 5 || p[0].Grad[0] != 3 || p[0].Grad[1] != 4 {
+		t.Errorf("norm %v, gradient %v", n, p[0].Grad)
+	}
+	if Clip(p, 2.5); math.Abs(float64(p[0].Grad[0])-1.5) > 1e-6 || math.Abs(float64(p[0].Grad[1])-2) > 1e-6 {
+		t.Errorf("clipped to half: %v", p[0].Grad)
+	}
+}
