@@ -58,3 +58,40 @@ func TestGuardLeavesAGain(t *testing.T) {
 	o.Window, o.Fallback, o.Warn = 10, true, func(s string) { t.Error(s) }
 	newWorld(1).run(t, build(t, "neyman", o), 0, 60)
 }
+
+// fixed gives 2 and 6 queries, whatever it is told.
+type fixed struct{ stateless }
+
+func (fixed) Name() string { return "fixed" }
+
+func (fixed) Allocate(Signals, int) ([]int, error) { return []int{2, 6}, nil }
+
+// TestGuardMeasures: at 2 and 6 queries against 4 and 4, variances 1 and v have the
+// ratio (1/2 + v/6)/((1+v)/4), so the gain is 0 at v = 3, and the mean over the
+// window decides: not positive warns, however little positive does not.
+func TestGuardMeasures(t *testing.T) {
+	for _, c := range []struct {
+		v    []float64
+		warn string
+	}{
+		{[]float64{3}, "(0.0%)"},
+		{[]float64{3.001}, ""},
+		{[]float64{2.999}, "(-0.0%)"},
+		{[]float64{1}, "(-33.3%)"},
+		{[]float64{9, 1}, "(-6.7%)"},       // +20% and −33%
+		{[]float64{9, 9, 1}, ""},           // a mean of +2.2%
+		{[]float64{9, 9, 1, 1}, "(-6.7%)"}, // two of each
+	} {
+		var said string
+		g := Watch(fixed{}, Options{Window: len(c.v), Warn: func(s string) { said += s }})
+		for step, v := range c.v {
+			if said != "" {
+				t.Errorf("%v: said before the window was full", c.v)
+			}
+			g.Observe(Feedback{Step: step, Counts: []int{2, 6}, Variance: []float64{1, v}})
+		}
+		if (said == "") != (c.warn == "") || !strings.Contains(said, c.warn) {
+			t.Errorf("%v: said %q, want %q", c.v, said, c.warn)
+		}
+	}
+}

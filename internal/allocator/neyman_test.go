@@ -23,6 +23,20 @@ func TestNeymanLearns(t *testing.T) {
 	}
 }
 
+// A history is the exponential average of the ratios of an image's visits, each
+// cut at ten, and rests on the queries of all of them: numbers done by hand.
+func TestNeymanRemembers(t *testing.T) {
+	n := &neyman{o: Options{Decay: 0.7}, st: neymanState{History: map[int32]visit{}}}
+	for _, v := range []struct{ ratio, queries, want, sum float64 }{
+		{1000, 8, 10, 8}, {1, 4, 7.3, 12}, {0, 2, 5.11, 14}, {10, 2, 6.577, 16}, {11, 2, 7.6039, 18},
+	} {
+		n.remember(3, v.ratio, v.queries)
+		if h := n.st.History[3]; math.Abs(h.Ratio-v.want) > 1e-12 || h.Queries != v.sum {
+			t.Errorf("after a ratio of %v: %+v, want %v of %v queries", v.ratio, h, v.want, v.sum)
+		}
+	}
+}
+
 // Nothing of a step's queries may reach that step's own allocation, and what a
 // step showed must change the next.
 func TestNeymanLooksBackOnly(t *testing.T) {

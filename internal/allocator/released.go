@@ -26,10 +26,18 @@ func (r *released) Allocate(s Signals, budget int) ([]int, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	B, loss := len(s.Losses), finite(s.Losses)
-	m := noise.Rand(s.Seed, noise.Alloc, math.MaxUint32) // a counter that no step has
+	B := len(s.Losses)
+	mu, k := scoresOf(finite(s.Losses), s.Seed)
+	l, _ := cholesky(k, B, 1e-6)
+	return Round(draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), budget, r.o.MinQueries, r.o.Even)
+}
+
+// scoresOf are the mean M·loss (B) and the covariance K (B×B) of the scores.
+func scoresOf(loss []float64, seed uint64) (mu, k []float64) {
+	B := len(loss)
+	m := noise.Rand(seed, noise.Alloc, math.MaxUint32) // a counter that no step has
 	bound := 1 / math.Sqrt(float64(max(1, B)))
-	mu, k := make([]float64, B), make([]float64, B*B)
+	mu, k = make([]float64, B), make([]float64, B*B)
 	for i := range B {
 		for j := range B {
 			mu[i] += (2*m.Float64() - 1) * bound * loss[j]
@@ -37,6 +45,5 @@ func (r *released) Allocate(s Signals, budget int) ([]int, error) {
 			k[i*B+j] = math.Exp(-d * d / 2)
 		}
 	}
-	l, _ := cholesky(k, B, 1e-6)
-	return Round(draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), budget, r.o.MinQueries, r.o.Even)
+	return mu, k
 }
