@@ -37,7 +37,7 @@ func tiny() config.Config {
 	c := config.Default()
 	c.Name = "tiny"
 	c.Model.Arch = config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 2, Heads: 2, MLP: 16}
-	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", Count: 40, TestCount: 16, Size: 8, Augment: []string{"flip"}, Workers: 1}
+	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 40, TestCount: 16, Size: 8, Augment: []string{"flip"}, Workers: 1}
 	c.Sites.Blocks = "all"
 	c.Estimator.LearnSigma = true
 	c.Budget.QueriesPerImage = 4
