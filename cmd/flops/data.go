@@ -183,7 +183,8 @@ func dataExportCmd() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s: %s images\n", filepath.Join(output, name), ui.Count(int64(n))); err != nil {
+				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s: %s images\n", filepath.Join(output, name),
+					ui.Count(int64(n))); err != nil {
 					return err
 				}
 			}
@@ -193,8 +194,9 @@ func dataExportCmd() *cobra.Command {
 	c.Flags().StringVar(&path, "path", "", "folder or file of the dataset")
 	c.Flags().StringSliceVar(&classes, "classes", nil, "write these classes only, separated by commas")
 	c.Flags().StringVarP(&output, "output", "o", "", "folder that gets SPLIT/CLASS/ for each split")
-	c.Flags().StringVar(&onBad, "on-bad", "refuse", "refuse or skip: what to do about images that cannot be read or have no label")
-	must(c.RegisterFlagCompletionFunc("on-bad", cobra.FixedCompletions(config.Choices("data.on_bad"), cobra.ShellCompDirectiveNoFileComp)))
+	c.Flags().StringVar(&onBad, "on-bad", "refuse",
+		"refuse or skip: what to do about images that cannot be read or have no label")
+	offer(c, "on-bad", config.Choices("data.on_bad")...)
 	return c
 }
 

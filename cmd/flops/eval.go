@@ -25,9 +25,10 @@ func evalCmd() *cobra.Command {
 		Use: "eval --model DIR --data DIR", Short: "Measure a model on images", Args: cobra.NoArgs,
 		Long: `Prints top-1 accuracy, top-5 where there are more than five classes, loss and
 images per second. --data is a folder of class folders, one that holds such a
-folder for each split, or data of another kind that 'flops data inspect' reads. Or give the experiment and one of its checkpoints, or a
-checkpoint in its run folder alone: --split is then test, or validation for the
-images that the run held out, or train for those that it trained on.
+folder for each split, or data of another kind that 'flops data inspect' reads.
+Or give the experiment and one of its checkpoints, or a checkpoint in its run
+folder alone: --split is then test, or validation for the images that the run held
+out, or train for those that it trained on.
 
 Of a model that a contrastive run aligned with embeddings, prints zero-shot top-1
 and recall at 1, 5 and 10 from images to texts and back. The embeddings are those
@@ -63,7 +64,8 @@ for each image, as its run's config.yaml or --config says.`,
 				return uierr.New("eval needs a model and images", "give --model DIR --data DIR, or --config FILE --checkpoint DIR")
 			default:
 				if len(f.sets) > 0 {
-					return uierr.New("--set "+f.sets[0]+": there is no experiment to set it in", "give --config FILE, or leave --set out")
+					return uierr.New("--set "+f.sets[0]+": there is no experiment to set it in",
+						"give --config FILE, or leave --set out")
 				}
 				cfg.Model.Path = model
 				if err := nameImages(&cfg.Data, folder, split); err != nil {
@@ -108,7 +110,8 @@ for each image, as its run's config.yaml or --config says.`,
 // a folder of classes.
 func nameImages(d *config.Data, path, split string) error {
 	if _, err := os.Stat(path); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("--data %s: no such folder", path), "name a folder of class folders, or one with such a folder for each split")
+		return uierr.Wrap(err, fmt.Sprintf("--data %s: no such folder", path),
+			"name a folder of class folders, or one with such a folder for each split")
 	}
 	var err error
 	if d.Kind, err = data.Guess(path); err != nil {
@@ -119,7 +122,8 @@ func nameImages(d *config.Data, path, split string) error {
 	switch {
 	case slices.Contains(there, split):
 	case len(there) > 0:
-		return uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", path, split, train.Names(there)), "name one of them: --split "+there[len(there)-1])
+		return uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", path, split, train.Names(there)),
+			"name one of them: --split "+there[len(there)-1])
 	case d.Kind == "folder":
 		d.Path, d.Test = filepath.Dir(filepath.Clean(path)), filepath.Base(filepath.Clean(path))
 	}

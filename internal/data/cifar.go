@@ -15,7 +15,10 @@ import (
 
 func init() {
 	for _, l := range []*layout{&cifar10, &cifar100} {
-		register(kind{name: l.kind, open: func(cfg config.Data, part string) (source, error) { return openCIFAR(*l, cfg, part) },
+		register(kind{name: l.kind, open: func(cfg config.Data, part string) (source,
+			error) {
+			return openCIFAR(*l, cfg, part)
+		},
 			sniff: func(path string) bool { return l.find(path) != "" }})
 	}
 }

@@ -17,7 +17,8 @@ import (
 const composed, decomposed = "caf\u00e9", "cafe\u0301"
 
 func TestMatch(t *testing.T) {
-	if got := Match([]string{"c", "a", "x", decomposed}, []string{"a", "b", "c", composed}); !slices.Equal(got, []int{2, 0, -1, 3}) {
+	if got := Match([]string{"c", "a", "x", decomposed}, []string{"a", "b", "c", composed}); !slices.Equal(got,
+		[]int{2, 0, -1, 3}) {
 		t.Error(got)
 	}
 	if got := Match([]string{decomposed}, []string{composed, decomposed}); got[0] != 1 {
@@ -55,7 +56,8 @@ func TestParquetClassesByName(t *testing.T) {
 		t.Error(got)
 	}
 	test := open(t, cfg, Test)
-	if got := classesOf(test); !slices.Equal(got, []string{"dog", "eel", "cat"}) || !slices.Equal(test.Classes(), ds.Classes()) {
+	if got := classesOf(test); !slices.Equal(got, []string{"dog", "eel", "cat"}) ||
+		!slices.Equal(test.Classes(), ds.Classes()) {
 		t.Error(got, test.Classes())
 	}
 	r, err := InspectConfig(cfg)
@@ -148,7 +150,8 @@ func TestParquetLabelsOfWords(t *testing.T) {
 	write(t, parquetOfWords(t, "eel", "-", "ape"), dir, "test-0.parquet")
 	cfg := dataConfig("parquet", dir)
 	ds := open(t, cfg, Train)
-	if got := classesOf(ds); !slices.Equal(got, []string{"dog", "cat", "eel", "dog"}) || !slices.Equal(ds.Classes(), []string{"cat", "dog", "eel"}) {
+	if got := classesOf(ds); !slices.Equal(got, []string{"dog", "cat", "eel", "dog"}) ||
+		!slices.Equal(ds.Classes(), []string{"cat", "dog", "eel"}) {
 		t.Error(got, ds.Classes())
 	}
 	cfg.LabelKey = "label"
@@ -157,10 +160,12 @@ func TestParquetLabelsOfWords(t *testing.T) {
 	refused(t, err, "1 row", "no label", "test-0.parquet[1]")
 	cfg.OnBad = "skip"
 	test := open(t, cfg, Test)
-	if got := classesOf(test); !slices.Equal(got, []string{"eel", "ape"}) || !slices.Equal(test.Classes(), []string{"cat", "dog", "eel", "ape"}) {
+	if got := classesOf(test); !slices.Equal(got, []string{"eel", "ape"}) ||
+		!slices.Equal(test.Classes(), []string{"cat", "dog", "eel", "ape"}) {
 		t.Error(got, test.Classes())
 	}
-	if im, err := test.Image(1); err != nil || string(im.Pix) != string(picture(3, 3, 2).Pix) { // the row after the one left out
+	if im, err := test.Image(1); err != nil ||
+		string(im.Pix) != string(picture(3, 3, 2).Pix) { // the row after the one left out
 		t.Error(err)
 	}
 	cfg.LabelKey = "lable"
@@ -199,13 +204,15 @@ func TestParquetOfPaths(t *testing.T) {
 	write(t, rowsOf(t, rows), dir, "train.parquet")
 	cfg := dataConfig("parquet", dir)
 	cfg.OnBad = "skip"
-	if ds := open(t, cfg, Train); ds.Len() != 1 || len(Skipped(ds)) != 2 || !strings.Contains(Skipped(ds)[0].Reason, "path") {
+	if ds := open(t, cfg, Train); ds.Len() != 1 || len(Skipped(ds)) != 2 ||
+		!strings.Contains(Skipped(ds)[0].Reason, "path") {
 		t.Error(ds.Len(), Skipped(ds))
 	}
 }
 
 func TestParquetCodecsThatAreNotRead(t *testing.T) {
-	for name, codec := range map[string]parquet.WriterOption{"LZ4": parquet.Compression(&parquet.Lz4Raw), "BROTLI": parquet.Compression(&parquet.Brotli)} {
+	for name, codec := range map[string]parquet.WriterOption{"LZ4": parquet.Compression(&parquet.Lz4Raw),
+		"BROTLI": parquet.Compression(&parquet.Brotli)} {
 		dir := t.TempDir()
 		write(t, parquetOf(t, 3, 3, codec), dir, "train.parquet")
 		_, err := Open(dataConfig("parquet", dir), Train)
@@ -220,7 +227,8 @@ func TestParquetUnlabelledSplit(t *testing.T) {
 	dir := t.TempDir()
 	write(t, parquetOf(t, 4, 4, namesOf("cat", "dog", "eel")), dir, "train.parquet")
 	none := int64(-1)
-	rows := []hfRow{{hfImage{pngOf(t, picture(3, 3, 1).RGBA()), ""}, &none}, {hfImage{pngOf(t, picture(3, 3, 1).RGBA()), ""}, &none}}
+	rows := []hfRow{{hfImage{pngOf(t, picture(3, 3, 1).RGBA()), ""}, &none},
+		{hfImage{pngOf(t, picture(3, 3, 1).RGBA()), ""}, &none}}
 	write(t, rowsOf(t, rows, namesOf("cat", "dog", "eel")), dir, "test.parquet")
 	cfg := dataConfig("parquet", dir)
 	_, err := Open(cfg, Test)
@@ -291,7 +299,8 @@ func TestInspectNamesBrokenSplits(t *testing.T) {
 	cfg := makeFolder(t, 2, "a", "b")
 	write(t, []byte("x"), cfg.Path, "train", "__MACOSX", "._aa.png")
 	r, err := Inspect(cfg.Path)
-	if err != nil || len(r.Splits) != 2 || r.Splits[0].Name != "train" || !strings.Contains(r.Splits[0].Error, "__MACOSX") || r.Splits[1].Error != "" {
+	if err != nil || len(r.Splits) != 2 || r.Splits[0].Name != "train" ||
+		!strings.Contains(r.Splits[0].Error, "__MACOSX") || r.Splits[1].Error != "" {
 		t.Fatalf("%+v %v", r, err)
 	}
 	refused(t, r.Err(), "1 of 2 splits cannot be used: train", "__MACOSX")
@@ -332,7 +341,8 @@ func TestFolderLeavesOutWhatIsNoPicture(t *testing.T) {
 
 func TestFolderNamesInTwoCompositions(t *testing.T) {
 	cfg := makeFolder(t, 2, "a", composed)
-	if err := os.Rename(filepath.Join(cfg.Path, "test", composed), filepath.Join(cfg.Path, "test", decomposed)); err != nil {
+	if err := os.Rename(filepath.Join(cfg.Path, "test", composed),
+		filepath.Join(cfg.Path, "test", decomposed)); err != nil {
 		t.Skip(err)
 	}
 	ds := open(t, cfg, Test)
@@ -360,8 +370,10 @@ func TestForeignLayoutsAreNamed(t *testing.T) {
 
 // A disk that does not answer is no fault of the file.
 func TestFailuresAreNoMistakes(t *testing.T) {
-	for err, mistake := range map[error]bool{syscall.EIO: false, syscall.EMFILE: false, os.ErrPermission: true, syscall.EACCES: true, syscall.ENOENT: true} {
-		for _, got := range []error{unreadable("x.png", &os.PathError{Op: "read", Path: "x.png", Err: err}), unopened("x", &os.PathError{Op: "open", Path: "x", Err: err})} {
+	for err, mistake := range map[error]bool{syscall.EIO: false, syscall.EMFILE: false, os.ErrPermission: true,
+		syscall.EACCES: true, syscall.ENOENT: true} {
+		for _, got := range []error{unreadable("x.png", &os.PathError{Op: "read", Path: "x.png", Err: err}),
+			unopened("x", &os.PathError{Op: "open", Path: "x", Err: err})} {
 			if _, ok := uierr.As(got); ok != mistake || !strings.Contains(got.Error(), "x") {
 				t.Errorf("%v: a mistake %v", got, ok)
 			}

@@ -141,7 +141,8 @@ func Open(cfg config.Data, split string) (Dataset, error) {
 		}
 	}
 	if k.splits == nil && cfg.ValidationSplit != "" {
-		return nil, uierr.New(fmt.Sprintf("data.validation_split: data of kind %s has no splits of other names", cfg.Kind), "hold a share of the training images out: data.validation: 0.1")
+		return nil, uierr.New(fmt.Sprintf("data.validation_split: data of kind %s has no splits of other names", cfg.Kind),
+			"hold a share of the training images out: data.validation: 0.1")
 	}
 	src, err := k.source(cfg, part)
 	if err != nil {
@@ -165,7 +166,8 @@ func asValidation(err error, cfg config.Data, split string) error {
 	if there := Splits(cfg); len(there) > 0 {
 		what += "; there are " + list(there)
 	}
-	return uierr.Wrap(err, what, "name one that is there, or hold a share of the training images out: data.validation: 0.1")
+	return uierr.Wrap(err, what,
+		"name one that is there, or hold a share of the training images out: data.validation: 0.1")
 }
 
 // align returns the classes under which a part is known: the training split's,

@@ -39,7 +39,8 @@ func TestFolderTestSplitTakesTheTrainingLabels(t *testing.T) {
 		t.Errorf("%v, first label %d", ds.Classes(), ds.Info(0).Label)
 	}
 	write(t, pngOf(t, picture(8, 8, 1).RGBA()), cfg.Path, "test", "A", "x.png") // sorts before the others
-	if ds := open(t, cfg, Test); !slices.Equal(ds.Classes(), []string{"a", "b", "c", "A"}) || ds.Info(0).Label != 3 || ds.Info(1).Label != 1 {
+	if ds := open(t, cfg, Test); !slices.Equal(ds.Classes(), []string{"a", "b", "c", "A"}) || ds.Info(0).Label != 3 ||
+		ds.Info(1).Label != 1 {
 		t.Errorf("%v, first label %d", ds.Classes(), ds.Info(0).Label)
 	}
 }
@@ -119,7 +120,8 @@ func TestBrokenImages(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}
-	if l := LeftOut(ds); len(l) != 2 || l[0].Count != 1 || !l[0].Lost || l[1].Lost || filepath.Base(l[1].First) != "notes.txt" {
+	if l := LeftOut(ds); len(l) != 2 || l[0].Count != 1 || !l[0].Lost || l[1].Lost ||
+		filepath.Base(l[1].First) != "notes.txt" {
 		t.Errorf("%+v", l)
 	}
 	write(t, []byte("x"), cfg.Path, "train", "c", "x.png")

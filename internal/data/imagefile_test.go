@@ -97,7 +97,8 @@ func TestReadImageNamesTheKind(t *testing.T) {
 		_, err := ReadImage(path, config.Data{})
 		refused(t, err, path, words)
 		var user *uierr.Error
-		if want := words[0] != 't'; errors.As(err, &user) && (user.Hint == "convert it to a baseline or progressive JPEG or to PNG") != want {
+		if want := words[0] != 't'; errors.As(err, &user) &&
+			(user.Hint == "convert it to a baseline or progressive JPEG or to PNG") != want {
 			t.Errorf("%s: the hint is %q", words, user.Hint)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"sort"
 
@@ -45,40 +44,6 @@ type SizeCount struct {
 	W      int `json:"width"`
 	H      int `json:"height"`
 	Images int `json:"images"`
-}
-
-// Guess names the kind of dataset at a path.
-func Guess(path string) (string, error) {
-	if _, err := os.Stat(path); err != nil {
-		return "", uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), "give the folder or file that holds the data")
-	}
-	if other := otherKind(path, ""); other != "" {
-		return other, nil
-	}
-	folder := sniffFolder(path)
-	cfg := config.Default().Data
-	cfg.Path = path
-	if err := foreign(path); err != nil && !(folder && classFolders(cfg)) {
-		return "", err
-	}
-	if folder {
-		return "folder", nil
-	}
-	if _, err := os.ReadDir(path); errors.Is(err, os.ErrPermission) {
-		return "", unopened(path, err)
-	}
-	return "", uierr.New(path+": no data of any known kind", "known are train/CLASS/*.jpg, CIFAR binary, IDX, *.parquet, *.tar and *.tar.gz (README, Data)")
-}
-
-// otherKind is the kind that a path looks like other than the given one, "" for
-// none; anything may look like class folders, so these do not count.
-func otherKind(path, kind string) string {
-	for _, k := range kinds {
-		if k.sniff != nil && k.name != kind && k.name != "folder" && k.sniff(path) {
-			return k.name
-		}
-	}
-	return ""
 }
 
 // Inspect guesses the kind of dataset at a path and decodes every image of
@@ -142,11 +107,13 @@ func (r Report) Err() error {
 	if first == nil {
 		return nil
 	}
-	what := fmt.Sprintf("%s: %d of %d splits cannot be used: %s; %s", r.Path, len(names), len(r.Splits), list(names), first)
+	what := fmt.Sprintf("%s: %d of %d splits cannot be used: %s; %s", r.Path, len(names), len(r.Splits), list(names),
+		first)
 	if u, ok := uierr.As(first); ok {
 		return uierr.Wrap(first, what, u.Hint)
 	}
-	return fmt.Errorf("%s: %d of %d splits could not be read: %s; %w", r.Path, len(names), len(r.Splits), list(names), first)
+	return fmt.Errorf("%s: %d of %d splits could not be read: %s; %w", r.Path, len(names), len(r.Splits), list(names),
+		first)
 }
 
 func brokenSplit(name string, err error) SplitReport {
@@ -172,8 +139,9 @@ func inspect(src source, name, where string) SplitReport {
 		f.w, f.h = im.W, im.H
 		f.ext, _, f.err = src.encoded(i)
 	})
-	r := SplitReport{Name: name, Images: src.Len(), Classes: []ClassCount{}, Extra: []string{}, Sizes: []SizeCount{}, Formats: []string{},
-		Broken: []Broken{}, LeftOut: append([]Left{}, src.leftOut()...)}
+	r := SplitReport{Name: name, Images: src.Len(), Classes: []ClassCount{}, Extra: []string{}, Sizes: []SizeCount{},
+		Formats: []string{},
+		Broken:  []Broken{}, LeftOut: append([]Left{}, src.leftOut()...)}
 	for c, n := range Counts(src) {
 		r.Classes = append(r.Classes, ClassCount{src.Classes()[c], n})
 	}

@@ -26,7 +26,8 @@ func TestInspect(t *testing.T) {
 	if !slices.Equal(s.Sizes, []SizeCount{{8, 8, 6}, {20, 10, 1}}) || !slices.Equal(s.Formats, []string{"jpg", "png"}) {
 		t.Errorf("%+v", s)
 	}
-	if len(s.Broken) != 1 || filepath.Base(s.Broken[0].Path) != "junk.png" || s.Broken[0].Reason != "neither JPEG nor PNG, WebP, GIF, BMP or TIFF" {
+	if len(s.Broken) != 1 || filepath.Base(s.Broken[0].Path) != "junk.png" ||
+		s.Broken[0].Reason != "neither JPEG nor PNG, WebP, GIF, BMP or TIFF" {
 		t.Errorf("%+v", s.Broken)
 	}
 }

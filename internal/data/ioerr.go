@@ -12,7 +12,8 @@ import (
 
 // mistakes are the errors of the operating system that come of what a user
 // named; any other is a failure of the machine.
-var mistakes = []error{os.ErrNotExist, os.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL}
+var mistakes = []error{os.ErrNotExist, os.ErrPermission, syscall.ENOTDIR, syscall.EISDIR, syscall.ELOOP,
+	syscall.ENAMETOOLONG, syscall.EINVAL}
 
 // failed says whether an error is a failure of the machine (a disk that does
 // not answer, too many open files) and not a fault of the file.

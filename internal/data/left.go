@@ -51,7 +51,8 @@ func (t *table) leave(n int, what, reason, path, hint string) {
 func refuseLost(src source, where, split string) error {
 	for _, l := range src.leftOut() {
 		if l.Lost {
-			return uierr.New(fmt.Sprintf("%s: the %s split leaves out %v", where, split, l), l.hint+", or leave them out: data.on_bad: skip")
+			return uierr.New(fmt.Sprintf("%s: the %s split leaves out %v", where, split, l),
+				l.hint+", or leave them out: data.on_bad: skip")
 		}
 	}
 	return nil

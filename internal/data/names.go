@@ -49,7 +49,8 @@ func permutation(file string, names []string, other string, among []string) ([]i
 	to := Match(names, among)
 	seen := slices.Sorted(slices.Values(to))
 	if len(names) != len(among) || slices.Contains(to, -1) || len(slices.Compact(seen)) != len(among) {
-		return nil, uierr.New(fmt.Sprintf("%s: its classes are %s, and those of %s are %s%s", file, list(names), other, list(among), difference(names, among)),
+		return nil, uierr.New(fmt.Sprintf("%s: its classes are %s, and those of %s are %s%s", file, list(names), other,
+			list(among), difference(names, among)),
 			"write all files of a split from one dataset, with the same class names")
 	}
 	return to, nil

@@ -3,7 +3,6 @@ package data
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sort"
@@ -81,8 +80,24 @@ func openParquet(cfg config.Data, part string) (source, error) {
 	return p, nil
 }
 
-// parquetClasses are the classes of the training split.
+// parquetClasses are the classes of the training split: the names in its first
+// file, and where it has none those of all labels.
 func parquetClasses(cfg config.Data) ([]string, error) {
+	paths, err := shardFiles(cfg, Train, ".parquet")
+	if err != nil {
+		return nil, err
+	}
+	s, err := openShard(paths[0])
+	if err != nil {
+		return nil, err
+	}
+	defer s.f.Close()
+	if s.lab, err = labelColumn(s.leaves(), cfg.LabelKey); err != nil {
+		return nil, err
+	}
+	if labels, err := newFileLabels(s); err != nil || labels.kind == numbered {
+		return labels.names, err
+	}
 	p, err := openParquet(cfg, Train)
 	if err != nil {
 		return nil, err
@@ -102,10 +117,12 @@ func (p *parquetFiles) add(path, part string, cfg config.Data) (labelled, error)
 		return labelled{}, columnError(path, "image_key", err, leaves, holdsImages)
 	}
 	if s.lab, err = labelColumn(leaves, cfg.LabelKey); err != nil {
-		return labelled{}, columnError(path, "label_key", err, leaves, func(l leaf) bool { return holdsLabels(l) && l != s.img })
+		return labelled{}, columnError(path, "label_key", err, leaves,
+			func(l leaf) bool { return holdsLabels(l) && l != s.img })
 	}
 	if s.onlyPaths() {
-		return labelled{}, uierr.New(fmt.Sprintf("%s: column %s is empty in every row: the file holds paths of pictures, not the pictures", path, s.img.path),
+		return labelled{}, uierr.New(
+			fmt.Sprintf("%s: column %s is empty in every row: the file holds paths of pictures, not the pictures", path, s.img.path),
 			"embed them before writing it: Dataset.push_to_hub does, and datasets.table.embed_table_storage")
 	}
 	labels, err := newFileLabels(s)
@@ -124,7 +141,8 @@ func (p *parquetFiles) add(path, part string, cfg config.Data) (labelled, error)
 			if l < 0 {
 				p.leave(1, "rows", "no label (-1 or null)", where, "name a split with labels; those of some test splits are secret")
 			} else {
-				p.items = append(p.items, Info{Path: where, Label: l, ID: fmt.Sprintf("%s/%s/%06d", part, filepath.Base(path), row)})
+				p.items = append(p.items, Info{Path: where, Label: l,
+					ID: fmt.Sprintf("%s/%s/%06d", part, filepath.Base(path), row)})
 				p.row = append(p.row, int32(row-first))
 			}
 			row++
@@ -148,74 +166,8 @@ func damagedParquet(path string, err error) error {
 	if u, ok := uierr.As(err); ok && u.Hint != "" {
 		return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), u.Hint)
 	}
-	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), "the file is truncated, damaged or hostile; fetch it again")
-}
-
-// values calls f for the values of a column in a row group, one a row. The
-// value's bytes are only lent. limit bounds the bytes of all values.
-func (s *shard) values(group int, l leaf, limit int64, f func(parquet.Value) error) error {
-	return guard(func() error {
-		rg := s.pq.RowGroups()[group]
-		if err := s.checkChunk(group, l.index); err != nil {
-			return err
-		}
-		pages := rg.ColumnChunks()[l.index].Pages()
-		defer pages.Close()
-		left, rows := limit, rg.NumRows()
-		buf := make([]parquet.Value, 256)
-		for rows > 0 {
-			page, err := pages.ReadPage()
-			if err == io.EOF {
-				return fmt.Errorf("row group %d: column %s ends %d rows early", group, l.path, rows)
-			}
-			if err != nil {
-				return err
-			}
-			n, used, err := eachValue(page.Values(), buf, min(rows, page.NumValues()), left, f)
-			parquet.Release(page)
-			if err != nil {
-				return err
-			}
-			rows, left = rows-n, left-used
-		}
-		return nil
-	})
-}
-
-// eachValue reads at most rows values of a page.
-func eachValue(r parquet.ValueReader, buf []parquet.Value, rows, limit int64, f func(parquet.Value) error) (seen, used int64, err error) {
-	for seen < rows {
-		n, err := r.ReadValues(buf[:min(int64(len(buf)), rows-seen)])
-		for _, v := range buf[:n] {
-			if v.Kind() == parquet.ByteArray {
-				used += int64(len(v.ByteArray()))
-			}
-			if used > limit {
-				return seen, used, fmt.Errorf("a row group of more than %d bytes", int64(maxGroupBytes))
-			}
-			if err := f(v); err != nil {
-				return seen, used, err
-			}
-			seen++
-		}
-		if err != nil && err != io.EOF {
-			return seen, used, err
-		}
-		if n == 0 {
-			break
-		}
-	}
-	return seen, used, nil
-}
-
-// guard turns a panic of the parquet library on damaged data into an error.
-func guard(f func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("damaged data (%v)", r)
-		}
-	}()
-	return f()
+	return uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)),
+		"the file is truncated, damaged or hostile; fetch it again")
 }
 
 func (p *parquetFiles) encoded(i int) (string, []byte, error) {

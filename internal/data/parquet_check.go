@@ -177,7 +177,8 @@ func (s *shard) checkChunk(group, column int) error {
 
 // unreadParquet is the error of what a sound file may hold and is not read here.
 func unreadParquet(format string, a ...any) error {
-	return uierr.New(fmt.Sprintf(format, a...), `write it again so: pyarrow.parquet.write_table(table, PATH, compression="zstd")`)
+	return uierr.New(fmt.Sprintf(format, a...),
+		`write it again so: pyarrow.parquet.write_table(table, PATH, compression="zstd")`)
 }
 
 // pageHeader reads the header at an offset, and its length.

@@ -107,7 +107,8 @@ func (p *parquetFiles) settle(files []labelled) error {
 	at := 0
 	for i, f := range files {
 		if f.kind != first.kind {
-			return uierr.New(fmt.Sprintf("%s: its labels are %v, and those of %s %v", p.shards[i].path, f.kind, p.shards[0].path, first.kind),
+			return uierr.New(fmt.Sprintf("%s: its labels are %v, and those of %s %v", p.shards[i].path, f.kind,
+				p.shards[0].path, first.kind),
 				"write all files of a split from one dataset")
 		}
 		if f.kind == bareNumbers {

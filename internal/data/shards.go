@@ -38,11 +38,16 @@ func listShards(root string, exts []string) ([]shardFile, error) {
 			if strings.HasPrefix(e.Name(), ".") {
 				continue
 			}
-			if isDir(filepath.Join(root, rel)) {
-				if deeper {
-					err = walk(rel, false)
+			ext := shardExt(e.Name(), exts)
+			if deeper || ext != "" { // nothing else is worth a look at what it is
+				if isFolder(e, filepath.Join(root, rel)) {
+					ext = ""
+					if deeper {
+						err = walk(rel, false)
+					}
 				}
-			} else if ext := shardExt(e.Name(), exts); ext != "" {
+			}
+			if ext != "" {
 				here[strings.ToLower(rel)] = true
 				all = append(all, shardFile{filepath.Join(root, rel), path.Dir(rel), e.Name(), splitOfFile(rel, ext), ext})
 			}
@@ -135,7 +140,8 @@ func shardFiles(cfg config.Data, part string, exts ...string) ([]string, error) 
 			}
 		}
 		if len(dirs) > 1 {
-			return nil, uierr.New(fmt.Sprintf("%s: the files of the split %s lie in %d folders: %s", cfg.Path, name, len(dirs), list(sortedKeys(dirs))),
+			return nil, uierr.New(fmt.Sprintf("%s: the files of the split %s lie in %d folders: %s", cfg.Path, name, len(dirs),
+				list(sortedKeys(dirs))),
 				"give the folder of one of them as data.path")
 		}
 		if len(mine) > 0 {

@@ -23,7 +23,8 @@ var ErrNoSplit = errors.New("no such split")
 // The usual names of splits.
 var (
 	validationWords = []string{"val", "valid", "validation", "dev", "eval"}
-	splitWords      = slices.Concat([]string{"train", "training"}, validationWords, []string{"test", "testing"}) // in the order in which they are told
+	splitWords      = slices.Concat([]string{"train", "training"}, validationWords,
+		[]string{"test", "testing"}) // in the order in which they are told
 )
 
 // Splits lists the splits that a dataset has on the disk, readable or not, by
@@ -77,11 +78,13 @@ func Parts(cfg config.Data) []Part {
 func noSplit(cfg config.Data, part, name, layout string) error {
 	if there := Splits(cfg); len(there) > 0 {
 		return uierr.Wrap(ErrNoSplit, fmt.Sprintf("%s: no split %s; there are %s", cfg.Path, name, list(there)),
-			fmt.Sprintf("set data.%s to the name of another one (--%[1]s of 'flops data', --split of eval), or make %s%s", part, layout, alternative(cfg, part)))
+			fmt.Sprintf("set data.%s to the name of another one (--%[1]s of 'flops data', --split of eval), or make %s%s",
+				part, layout, alternative(cfg, part)))
 	}
 	what := fmt.Sprintf("%s: there is no such folder or file, and no other split", layout)
 	if other := otherKind(cfg.Path, cfg.Kind); other != "" {
-		return uierr.Wrap(ErrNoSplit, what, fmt.Sprintf("%s looks like data of another kind: set data.kind: %s", cfg.Path, other))
+		return uierr.Wrap(ErrNoSplit, what, fmt.Sprintf("%s looks like data of another kind: set data.kind: %s", cfg.Path,
+			other))
 	}
 	return uierr.Wrap(ErrNoSplit, what,
 		fmt.Sprintf("make it, or set data.%s to the name of the split (\".\" for data.path itself)", part))
@@ -112,11 +115,11 @@ func folderSplits(cfg config.Data) []string {
 	}
 	var found []string
 	for _, n := range names {
-		dir := filepath.Join(cfg.Path, n)
-		if below, err := subfolders(dir); err == nil && len(below) == 0 && holdsPictures(dir) {
-			continue // a class that is called train
+		if n != cfg.Train && n != cfg.Test && !isSplitWord(n) {
+			continue
 		}
-		if n == cfg.Train || n == cfg.Test || isSplitWord(n) {
+		dir := filepath.Join(cfg.Path, n)
+		if below, err := subfolders(dir); err != nil || len(below) > 0 || !holdsPictures(dir) { // else a class of this name
 			found = append(found, n)
 		}
 	}

@@ -102,7 +102,8 @@ func (t *tarShards) scan(file, part string, labels, names []string) ([]string, e
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if err != nil {
-		return nil, uierr.New(fmt.Sprintf("%s: %s", file, reason(err)), "make the shard again, with plain members KEY.jpg and KEY.cls")
+		return nil, uierr.New(fmt.Sprintf("%s: %s", file, reason(err)),
+			"make the shard again, with plain members KEY.jpg and KEY.cls")
 	}
 	for _, k := range samples {
 		if why := k.missing(); why.reason != "" {
@@ -110,7 +111,8 @@ func (t *tarShards) scan(file, part string, labels, names []string) ([]string, e
 			continue
 		}
 		im := k.images[0]
-		t.items = append(t.items, Info{Path: file + "[" + im.name + "]", ID: part + "/" + filepath.Base(file) + "/" + im.name})
+		t.items = append(t.items, Info{Path: file + "[" + im.name + "]",
+			ID: part + "/" + filepath.Base(file) + "/" + im.name})
 		t.at = append(t.at, member{len(t.files) - 1, im.offset, im.size})
 		labels = append(labels, k.label)
 	}

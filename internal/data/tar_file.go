@@ -79,7 +79,8 @@ func openTarFile(path string, headers bool) (*tarFile, error) {
 		if failed(err) {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		return nil, uierr.New(fmt.Sprintf("%s: %s", path, reason(err)), "give a tar file, plain or packed by gzip, bzip2 or zstd")
+		return nil, uierr.New(fmt.Sprintf("%s: %s", path, reason(err)),
+			"give a tar file, plain or packed by gzip, bzip2 or zstd")
 	}
 	return t, nil
 }

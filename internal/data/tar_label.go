@@ -56,7 +56,7 @@ func namesBeside(shard, root string) ([]string, error) {
 			return nil, err
 		}
 		var names []string
-		for line := range strings.Lines(string(raw)) {
+		for line := range strings.Lines(strings.TrimPrefix(string(raw), "\ufeff")) {
 			if line = strings.TrimSpace(line); line != "" {
 				names = append(names, line)
 			}

@@ -14,7 +14,8 @@ import (
 
 func TestKeyOf(t *testing.T) { // as webdataset's base_plus_ext, in small letters
 	for name, want := range map[string][2]string{
-		"a/b.c/000.JPG": {"a/b.c/000", "jpg"}, "000000.image.png": {"000000", "image.png"}, "x/.hidden.png": {}, "README": {}, "./0.cls": {"./0", "cls"}, "x.": {},
+		"a/b.c/000.JPG": {"a/b.c/000", "jpg"}, "000000.image.png": {"000000",
+			"image.png"}, "x/.hidden.png": {}, "README": {}, "./0.cls": {"./0", "cls"}, "x.": {},
 	} {
 		if key, ext := keyOf(name); [2]string{key, ext} != want {
 			t.Errorf("%s: %q %q", name, key, ext)
@@ -29,7 +30,8 @@ func TestTarNamesOfMembers(t *testing.T) {
 	write(t, tarOf(t,
 		tarMember{name: "0.image.png", data: p(0)}, text("0.label.cls", "2"),
 		tarMember{name: "1.JPG", data: p(1)}, text("1.CLS", "1"),
-		tarMember{name: "2.seg.png", data: p(9)}, tarMember{name: "2.png", data: p(2)}, text("2.cls", "0"), text("2.txt", "7"),
+		tarMember{name: "2.seg.png", data: p(9)}, tarMember{name: "2.png", data: p(2)}, text("2.cls", "0"), text("2.txt",
+			"7"),
 		tarMember{name: "3.jpeg", data: p(3)}, text("3.txt", "1"),
 		text("4.ppm", "P6"), text("4.cls", "1"), text("5.ppm", "P6"), text("5.cls", "1"),
 		text("6.txt", "a caption"), text("README", "x"),
@@ -51,9 +53,11 @@ func TestTarNamesOfMembers(t *testing.T) {
 		t.Error(l)
 	}
 	for what, members := range map[string][]tarMember{
-		`two images, "0.a.png" and "0.b.png"`: {{name: "0.a.png", data: p(0)}, {name: "0.b.png", data: p(0)}, text("0.cls", "0")},
-		`two labels, "1" and "2"`:             {{name: "0.png", data: p(0)}, text("0.a.cls", "1"), text("0.b.cls", "2")},
-		"no picture beside the label":         {text("0.wav", "x"), text("0.cls", "2"), {name: "1.png", data: p(0)}, text("1.cls", "0")},
+		`two images, "0.a.png" and "0.b.png"`: {{name: "0.a.png", data: p(0)}, {name: "0.b.png", data: p(0)},
+			text("0.cls", "0")},
+		`two labels, "1" and "2"`: {{name: "0.png", data: p(0)}, text("0.a.cls", "1"), text("0.b.cls", "2")},
+		"no picture beside the label": {text("0.wav", "x"), text("0.cls", "2"), {name: "1.png", data: p(0)},
+			text("1.cls", "0")},
 	} {
 		_, err := Open(dataConfig("tar", write(t, tarOf(t, members...), t.TempDir(), "x.tar")), Test)
 		refused(t, err, what)
@@ -93,7 +97,8 @@ func TestPackedTar(t *testing.T) {
 	var members []tarMember
 	for i := range 5 {
 		key := string(rune('0' + i))
-		members = append(members, tarMember{name: key + ".png", data: pngOf(t, picture(6, 5, i).RGBA())}, tarMember{name: key + ".cls", data: []byte{byte('a' + i%2)}})
+		members = append(members, tarMember{name: key + ".png", data: pngOf(t, picture(6, 5, i).RGBA())},
+			tarMember{name: key + ".cls", data: []byte{byte('a' + i%2)}})
 	}
 	plain := tarOf(t, members...)
 	for _, ext := range []string{".tar.gz", ".tgz", ".TAR.GZ", ".tar.zst", ".tar"} { // the last is named wrongly
@@ -124,11 +129,12 @@ func TestPackedTar(t *testing.T) {
 	sum := bytes.Clone(gz)
 	sum[len(sum)-6] ^= 1
 	for what, b := range map[string][]byte{
-		"ends before":     gz[:len(gz)/2],
-		"checksum":        sum,
-		"packed by xz":    []byte("\xfd7zXZ\x00 and more"),
-		"is not read":     []byte("\xfd7zXZ\x00 and more"),
-		"unpack to more ": packed(t, tarOf(t, tarMember{name: "0.png", data: make([]byte, 64<<20)}, tarMember{name: "0.cls", data: []byte("0")}), ".tar.zst"),
+		"ends before":  gz[:len(gz)/2],
+		"checksum":     sum,
+		"packed by xz": []byte("\xfd7zXZ\x00 and more"),
+		"is not read":  []byte("\xfd7zXZ\x00 and more"),
+		"unpack to more ": packed(t, tarOf(t, tarMember{name: "0.png", data: make([]byte, 64<<20)},
+			tarMember{name: "0.cls", data: []byte("0")}), ".tar.zst"),
 	} {
 		_, err := Open(dataConfig("tar", write(t, b, t.TempDir(), "x.tar.gz")), Test)
 		refused(t, err, "x.tar.gz", what)
@@ -142,7 +148,8 @@ func TestTarClassesByName(t *testing.T) {
 		var m []tarMember
 		for i, l := range labels {
 			key := string(rune('a' + i))
-			m = append(m, tarMember{name: key + ".png", data: pngOf(t, picture(3, 3, i).RGBA())}, tarMember{name: key + ".cls", data: []byte(string(l))})
+			m = append(m, tarMember{name: key + ".png", data: pngOf(t, picture(3, 3, i).RGBA())},
+				tarMember{name: key + ".cls", data: []byte(string(l))})
 		}
 		return tarOf(t, m...)
 	}

@@ -75,7 +75,8 @@ func (s *sample) add(ext string, h *tar.Header, t *tarFile, names []string) erro
 		if err != nil {
 			return fmt.Errorf("member %q: %s", h.Name, reason(err))
 		}
-		return s.tell(labelOf(last, text, names), slices.Index([]string{"cls", "json", "txt"}, last)+3*fieldRank(field, "label", "class", "target"))
+		return s.tell(labelOf(last, text, names), slices.Index([]string{"cls", "json", "txt"}, last)+3*fieldRank(field,
+			"label", "class", "target"))
 	}
 	return nil
 }

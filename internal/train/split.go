@@ -134,6 +134,7 @@ func sameClasses(trained, other data.Dataset, split string) error {
 	if len(extra) == 0 {
 		return nil
 	}
-	return uierr.New(fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s; the training split has %s",
-		split, Names(extra), Names(trained.Classes())), "give both splits the same classes, or list those to keep in data.classes")
+	what := fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s", split, Names(extra))
+	return uierr.New(what+"; the training split has "+Names(trained.Classes()),
+		"give both splits the same classes, or list those to keep in data.classes")
 }

@@ -1,11 +1,49 @@
 package data
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/uierr"
 )
+
+// Guess names the kind of dataset at a path.
+func Guess(path string) (string, error) {
+	if _, err := os.Stat(path); err != nil {
+		return "", uierr.Wrap(err, fmt.Sprintf("%s: %s", path, reason(err)), "give the folder or file that holds the data")
+	}
+	if other := otherKind(path, ""); other != "" {
+		return other, nil
+	}
+	folder := sniffFolder(path)
+	cfg := config.Default().Data
+	cfg.Path = path
+	if err := foreign(path); err != nil && !(folder && classFolders(cfg)) {
+		return "", err
+	}
+	if folder {
+		return "folder", nil
+	}
+	if _, err := os.ReadDir(path); errors.Is(err, os.ErrPermission) {
+		return "", unopened(path, err)
+	}
+	return "", uierr.New(path+": no data of any known kind",
+		"known are train/CLASS/*.jpg, CIFAR binary, IDX, *.parquet, *.tar and *.tar.gz (README, Data)")
+}
+
+// otherKind is the kind that a path looks like other than the given one, "" for
+// none; anything may look like class folders, so these do not count.
+func otherKind(path, kind string) string {
+	for _, k := range kinds {
+		if k.sniff != nil && k.name != kind && k.name != "folder" && k.sniff(path) {
+			return k.name
+		}
+	}
+	return ""
+}
 
 // foreigner is a layout that is not read but known.
 type foreigner struct {
