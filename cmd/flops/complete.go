@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,19 +39,18 @@ func offerList(c *cobra.Command, flag string, values func() []string) {
 	}))
 }
 
-// offerSplits lets a shell complete --split with the folders in --data, or the
-// splits that an experiment may have.
+// offerSplits lets a shell complete --split with the splits in --data, or those
+// that an experiment may have.
 func offerSplits(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("split", func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		out := []string{data.Test, data.Validation, data.Train}
 		dir, err := c.Flags().GetString("data")
 		if err == nil && dir != "" {
-			if in, err := os.ReadDir(dir); err == nil {
-				out = nil
-				for _, e := range in {
-					if st, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && st.IsDir() {
-						out = append(out, e.Name())
-					}
+			d := config.Default().Data
+			d.Path = dir
+			if d.Kind, err = data.Guess(dir); err == nil {
+				if there := data.Splits(d); len(there) > 0 {
+					out = there
 				}
 			}
 		}
