@@ -42,10 +42,14 @@ are quoted: {steps: "${N:-5}"}. Anchors and merge keys (<<) work as in YAML 1.1.
 	show.add(s)
 	v := &cobra.Command{Use: "validate --config FILE", Short: "Check an experiment and say what is wrong with it", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if _, err := validate.load(); err != nil {
+			cfg, err := validate.load()
+			if err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(c.OutOrStdout(), "%s is valid\n", validate.path)
+			for _, d := range config.Doubts(cfg) {
+				warner(c)(d)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is valid\n", validate.path)
 			return err
 		}}
 	validate.add(v)

@@ -66,7 +66,7 @@ func TestScripts(t *testing.T) {
 			return false, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos, "unwritten": unwritten,
-			"measured": measured, "spentUnder": spentUnder, "events": events},
+			"measured": measured, "spentUnder": spentUnder, "events": events, "blind": blind},
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 // Validate checks every rule that needs neither data nor model; the first
 // broken one is the error, with its key and what to do.
 func Validate(c *Config) error {
-	for _, check := range []func(*Config) error{enums, texts, ranges, splits, related, budgets} {
+	for _, check := range []func(*Config) error{enums, texts, ranges, splits, sigma, related, budgets} {
 		if err := check(c); err != nil {
 			return err
 		}

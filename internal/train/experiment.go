@@ -35,6 +35,8 @@ type Experiment struct {
 	Optimizer  optim.Optimizer
 	Schedule   optim.Schedule
 	Warn       func(string) // one line, at most once per cause
+
+	unmoved bool // Warn was told that sigma is too small for the weights
 }
 
 // Open builds an experiment. A config's mistakes that only the data or the
@@ -212,6 +214,7 @@ func (x *Experiment) openMethod() (err error) {
 	if err = x.checkDirections(src); err != nil {
 		return err
 	}
+	x.warnUnmoved()
 	if x.Optimizer, err = x.newOptimizer(); err != nil {
 		return err
 	}

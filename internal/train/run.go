@@ -51,6 +51,7 @@ type run struct {
 	journal *checkpoint.Journal
 	summary *summary
 	state   State
+	sight   sight
 	saved   int  // step of the last checkpoint, -1: none
 	bestNow bool // the last evaluation was the best yet and is not saved
 }
@@ -224,6 +225,9 @@ func (r *run) step(ctx context.Context, budget int) error {
 	}
 	if err := r.exploded(m); err != nil {
 		return err
+	}
+	if line := r.sight.look(r.t.X, r.t.last, r.t.asked); line != "" {
+		r.o.Watch.Warned(line)
 	}
 	rate := float64(m.Queries-before) / time.Since(began).Seconds()
 	if err := r.journal.Append(r.record().Encode()); err != nil {
