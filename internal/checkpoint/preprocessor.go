@@ -29,6 +29,9 @@ type Preprocessor struct {
 
 	Crop     bool // cut CropSide×CropSide out of the middle, black where the image is smaller
 	CropSide int
+	// CropEven cuts where torchvision's CenterCrop does: an odd rest is halved as
+	// Python rounds, to the even number. No file says it; timm's folders mean it.
+	CropEven bool
 
 	Rescale       bool
 	RescaleFactor float64 // what a level of 0 to 255 is multiplied by

@@ -142,7 +142,7 @@ func (c *Config) timmPreprocessor(cfg map[string]json.RawMessage) (*Preprocessor
 	if !(pct > 0.01 && pct <= 1) {
 		return nil, fmt.Errorf("pretrained_cfg: crop_pct is %v", pct)
 	}
-	p.Resample, p.CropSide = resample, c.ImageSize
+	p.Resample, p.CropSide, p.CropEven = resample, c.ImageSize, true
 	edge := int(math.Floor(float64(c.ImageSize) / pct))
 	switch mode {
 	case "center":

@@ -66,7 +66,7 @@ func (t *Transform) Fit(im *Image, name string) (*Image, error) {
 	}
 	w, h := t.Scale.of(im.W, im.H)
 	if t.Cut {
-		return cutMiddle(im, w, h, t.Scale.Filter, t.Size), nil
+		return cutMiddle(im, w, h, t.Scale.Filter, t.Size, t.CutEven), nil
 	}
 	if w != t.Size || h != t.Size {
 		return nil, uierr.New(fmt.Sprintf("%s: %d×%d pixels; the model takes %d×%d, and its preprocessor does not resize",
@@ -87,9 +87,14 @@ func grey(im *Image) *Image {
 }
 
 // cutMiddle cuts n×n pixels out of the middle of Resize(im, w, h, f), with black
-// around what is smaller. What is cut away is never made.
-func cutMiddle(im *Image, w, h int, f Filter, n int) *Image {
-	x, y := floorHalf(w-n), floorHalf(h-n)
+// around what is smaller. What is cut away is never made. An odd rest is halved
+// downwards, or to the even number.
+func cutMiddle(im *Image, w, h int, f Filter, n int, even bool) *Image {
+	half := floorHalf
+	if even {
+		half = evenHalf
+	}
+	x, y := half(w-n), half(h-n)
 	r := rect{max(x, 0), max(y, 0), min(x+n, w), min(y+n, h)}
 	part := resizePart(im, w, h, f, r)
 	if part.W == n && part.H == n {
@@ -104,3 +109,6 @@ func cutMiddle(im *Image, w, h int, f Filter, n int) *Image {
 
 // floorHalf is n/2, rounded down below 0 too.
 func floorHalf(n int) int { return (n - n&1) / 2 }
+
+// evenHalf is n/2, rounded to the even number where it lies between two.
+func evenHalf(n int) int { return int(math.RoundToEven(float64(n) / 2)) }

@@ -17,6 +17,7 @@ type Transform struct {
 	Channels  int     // 3, or 1: luminance (ITU-R 601-2, as Pillow's "L")
 	Scale     Scale   // NewTransform sets Size×Size, Bilinear
 	Cut       bool    // cut Size×Size out of the middle, with black around what is smaller
+	CutEven   bool    // an odd rest is cut as torchvision does: halved to the even number, not downwards
 	Rescale   float64 // of a level of 0 to 255; 0: 1/255
 	Mean, Std []float32
 	Flip      bool // mirror half of the images

@@ -145,6 +145,27 @@ func TestMiddle(t *testing.T) {
 	}
 }
 
+// TestMiddleAsTorchvision: the cut of torchvision's CenterCrop, whose rests of 11
+// and 7 are halved to 6 and 4, of 9 and 5 to 4 and 2.
+func TestMiddleAsTorchvision(t *testing.T) {
+	for _, c := range []struct{ w, h, x, y int }{{75, 71, 6, 4}, {73, 69, 4, 2}, {66, 64, 1, 0}} {
+		im := scene(c.w, c.h)
+		tr := &Transform{Size: 64, Channels: 3, Cut: true, CutEven: true}
+		if err := tr.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := tr.Fit(im, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for y := range 64 {
+			if !bytes.Equal(got.Pix[3*64*y:][:3*64], im.Pix[3*((y+c.y)*c.w+c.x):][:3*64]) {
+				t.Fatalf("%d×%d: row %d is not that of a cut at %d, %d", c.w, c.h, y, c.x, c.y)
+			}
+		}
+	}
+}
+
 // TestAugmentation reads the shift and the flip back from an image whose
 // pixels name their place.
 func TestAugmentation(t *testing.T) {

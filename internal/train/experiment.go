@@ -162,6 +162,8 @@ func (x *Experiment) openLoader() error {
 		t = x.remote.transform
 	} else if t, err = x.Local.Transform(c.Data); err != nil {
 		return err
+	} else if len(c.Data.Mean) > 0 || len(c.Data.Std) > 0 {
+		x.Local.normalizedAs(t) // what is saved is used as it was trained
 	}
 	x.Loader, err = data.NewLoader(x.TrainData, data.LoaderConfig{BatchSize: c.Train.BatchSize, Seed: uint64(c.Train.Seed), Shuffle: true,
 		Transform: t, Workers: c.Data.Workers})

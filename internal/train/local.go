@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
@@ -108,11 +109,25 @@ func (l *Local) Transform(c config.Data) (*data.Transform, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.CutEven = l.Pre.CropEven
 	t.Cut, t.Rescale, t.Scale = l.Pre.Crop, factor, data.Scale{Filter: data.Filter(l.Pre.Resample)}
 	if l.Pre.Resize {
 		t.Scale.W, t.Scale.H, t.Scale.Shortest, t.Scale.Longest = l.Pre.Width, l.Pre.Height, l.Pre.Shortest, l.Pre.Longest
 	}
 	return t, t.Prepare()
+}
+
+// normalizedAs makes the preprocessor that is saved with the network normalise as
+// a transform does.
+func (l *Local) normalizedAs(t *data.Transform) {
+	n := l.Config.NumChannels
+	each := func(v []float32) []float32 {
+		if len(v) == 1 {
+			return slices.Repeat(v, n)
+		}
+		return v
+	}
+	l.Pre.Normalize, l.Pre.Mean, l.Pre.Std = true, each(t.Mean), each(t.Std)
 }
 
 func draw(seed uint64) vit.Normal {
