@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os/signal"
@@ -77,9 +78,15 @@ func newServed(name string, t *train.Trained) (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	mean, std := tr.Normalization()
+	p := &remote.Preprocessing{}
+	p.Mean, p.Std = tr.Normalization()
+	if t.Local != nil {
+		if p.File, err = json.Marshal(t.Local.Pre); err != nil {
+			return nil, err
+		}
+	}
 	return &served{trained: t, spec: remote.Spec{Name: name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels),
-		Labels: t.Labels, Preprocessing: &remote.Preprocessing{Mean: mean, Std: std}}}, nil
+		Labels: t.Labels, Preprocessing: p}}, nil
 }
 
 // Spec is the model's.

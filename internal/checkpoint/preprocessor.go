@@ -84,6 +84,11 @@ func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
 	return p, nil
 }
 
+// ParsePreprocessor reads the text of a preprocessor_config.json.
+func ParsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
+	return parsePreprocessor(raw, c)
+}
+
 func parsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 	m, err := rawMembers(raw)
 	if err != nil {

@@ -17,6 +17,7 @@ package remote
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -41,6 +42,9 @@ type Spec struct {
 // levels, (level/255 − Mean)/Std in each channel.
 type Preprocessing struct {
 	Mean, Std []float32 // one number per channel
+	// File is the whole of it, with how pictures are resized and cut, as a
+	// preprocessor_config.json says it; nil: the metadata do not say.
+	File json.RawMessage
 }
 
 // Pixels is the number of values of one image.

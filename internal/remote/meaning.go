@@ -23,6 +23,8 @@ type tensorMeaning struct {
 	Mean   []float64 `json:"mean,omitempty"`   // of an input, with Std: levels of 0 to 1, per channel
 	Std    []float64 `json:"std,omitempty"`
 	Labels []string  `json:"labels,omitempty"` // of an output: names of the classes
+
+	Preprocessor json.RawMessage `json:"preprocessor,omitempty"` // of an input: a preprocessor_config.json
 }
 
 // meaning reads a tensor's parameters. Other servers put keys of their own
@@ -35,7 +37,8 @@ func (t *metaTensor) meaning() (m tensorMeaning, err error) {
 	if err := json.Unmarshal(t.Parameters, &keys); err != nil {
 		return m, err
 	}
-	for key, to := range map[string]any{"layout": &m.Layout, "mean": &m.Mean, "std": &m.Std, "labels": &m.Labels} {
+	for key, to := range map[string]any{"layout": &m.Layout, "mean": &m.Mean, "std": &m.Std, "labels": &m.Labels,
+		"preprocessor": &m.Preprocessor} {
 		if raw, ok := keys[key]; ok {
 			if err := json.Unmarshal(raw, to); err != nil {
 				return m, fmt.Errorf("%s is %.60s", key, raw)
@@ -66,7 +69,7 @@ func (m tensorMeaning) preprocessing(channels int) (*Preprocessing, error) {
 	if len(m.Mean) != channels || len(m.Std) != channels {
 		return nil, fmt.Errorf("%d numbers in mean and %d in std for %d channels", len(m.Mean), len(m.Std), channels)
 	}
-	p := &Preprocessing{}
+	p := &Preprocessing{File: m.Preprocessor}
 	for c := range channels {
 		mean, std := float32(m.Mean[c]), float32(m.Std[c])
 		if !(std > 0) || math.IsInf(float64(std), 0) || math.IsInf(float64(mean), 0) {
@@ -84,7 +87,7 @@ func (s Spec) inputMeaning() json.RawMessage {
 		m.Layout = "NHWC"
 	}
 	if p := s.Preprocessing; p != nil {
-		m.Mean, m.Std = short(p.Mean), short(p.Std)
+		m.Mean, m.Std, m.Preprocessor = short(p.Mean), short(p.Std), p.File
 	}
 	return document(m)
 }

@@ -182,17 +182,19 @@ func (x *Experiment) mappingImages() (*query.Batch, error) {
 // calledTransform makes images what a model's metadata ask for, where the
 // config does not say otherwise.
 func calledTransform(s remote.Spec, c config.Data) (*data.Transform, error) {
-	if p := s.Preprocessing; p != nil {
-		if len(c.Mean) == 0 {
-			c.Mean = p.Mean
-		}
-		if len(c.Std) == 0 {
-			c.Std = p.Std
-		}
-	}
 	like := checkpoint.DefaultConfig()
 	like.ImageSize, like.NumChannels = s.Height, s.Channels
-	return (&Local{Config: like, Pre: checkpoint.DefaultPreprocessor(s.Height, s.Channels)}).Transform(c)
+	l := &Local{Config: like, Pre: checkpoint.DefaultPreprocessor(s.Height, s.Channels)}
+	if p := s.Preprocessing; p != nil && p.File != nil {
+		var err error
+		if l.Pre, err = checkpoint.ParsePreprocessor(p.File, like); err != nil {
+			return nil, uierr.Wrap(err, fmt.Sprintf("model %s: the preprocessor in its metadata: %v", s.Name, err),
+				"correct what the server says of its pixels")
+		}
+	} else if p != nil {
+		l.Pre.Mean, l.Pre.Std = p.Mean, p.Std
+	}
+	return l.Transform(c)
 }
 
 // syncAnswers puts every answer on the disk, before a checkpoint counts them.

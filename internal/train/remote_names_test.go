@@ -1,11 +1,13 @@
 package train
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/remote"
 )
@@ -15,6 +17,7 @@ type told struct {
 	sums
 	labels    []string
 	mean, std []float32
+	file      string
 }
 
 func (m told) Spec() remote.Spec {
@@ -22,6 +25,9 @@ func (m told) Spec() remote.Spec {
 	s.Name, s.Labels = "told", m.labels
 	if m.mean != nil {
 		s.Preprocessing = &remote.Preprocessing{Mean: m.mean, Std: m.std}
+		if m.file != "" {
+			s.Preprocessing.File = json.RawMessage(m.file)
+		}
 	}
 	return s
 }
@@ -116,5 +122,24 @@ func TestCalledModelsClassesAreMatchedByName(t *testing.T) {
 	x.Close()
 	if !slices.ContainsFunc(said, func(l string) bool { return strings.Contains(l, "knows none of the classes by name") }) {
 		t.Errorf("said %q", said)
+	}
+}
+
+// A called model that says how pictures are resized and cut gets them so.
+func TestCalledModelSaysItsPreprocessor(t *testing.T) {
+	file := `{"image_processor_type":"CLIPImageProcessor","size":{"shortest_edge":20},"crop_size":{"height":16,"width":16},"image_mean":[0.1,0.2,0.3],"image_std":[1,1,1]}`
+	_, url := serveModel(t, told{mean: []float32{0.1, 0.2, 0.3}, std: []float32{1, 1, 1}, file: file})
+	x, err := Open(calledConfig(url), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	tr := x.remote.transform
+	if mean, _ := tr.Normalization(); !tr.Cut || tr.Scale.Shortest != 20 || tr.Scale.Filter != data.Bicubic || mean[2] != 0.3 {
+		t.Errorf("pictures are made by %+v", tr)
+	}
+	_, url = serveModel(t, told{mean: []float32{0, 0, 0}, std: []float32{1, 1, 1}, file: `{"do_pad":true}`})
+	if _, err := Open(calledConfig(url), func(string) {}); err == nil || !strings.Contains(err.Error(), "do_pad") {
+		t.Errorf("a step that is not done here: %v", err)
 	}
 }
