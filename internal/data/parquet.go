@@ -92,7 +92,11 @@ func parquetClasses(cfg config.Data) ([]string, error) {
 		return nil, err
 	}
 	defer s.f.Close()
-	if s.lab, err = labelColumn(s.leaves(), cfg.LabelKey); err != nil {
+	leaves, err := s.leaves()
+	if err != nil {
+		return nil, err
+	}
+	if s.lab, err = labelColumn(leaves, cfg.LabelKey); err != nil {
 		return nil, err
 	}
 	if labels, err := newFileLabels(s); err != nil || labels.kind == numbered {
@@ -112,7 +116,10 @@ func (p *parquetFiles) add(path, part string, cfg config.Data) (labelled, error)
 		return labelled{}, err
 	}
 	p.shards = append(p.shards, s)
-	leaves := s.leaves()
+	leaves, err := s.leaves()
+	if err != nil {
+		return labelled{}, err
+	}
 	if s.img, err = imageColumn(leaves, cfg.ImageKey); err != nil {
 		return labelled{}, columnError(path, "image_key", err, leaves, holdsImages)
 	}

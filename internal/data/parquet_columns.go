@@ -11,8 +11,7 @@ import (
 )
 
 // leaves lists the columns that hold values, in the order of the file.
-func (s *shard) leaves() []leaf {
-	var out []leaf
+func (s *shard) leaves() (out []leaf, err error) {
 	var walk func(c *parquet.Column)
 	walk = func(c *parquet.Column) {
 		if c.Leaf() {
@@ -22,8 +21,14 @@ func (s *shard) leaves() []leaf {
 			walk(child)
 		}
 	}
-	walk(s.pq.Root())
-	return out
+	err = guard(func() error { // a schema may lie about what a column is
+		walk(s.pq.Root())
+		return nil
+	})
+	if err != nil {
+		return nil, damagedParquet(s.path, err)
+	}
+	return out, nil
 }
 
 // columnError is the error of a column that is not found; fits says which of

@@ -122,6 +122,9 @@ func FuzzTar(f *testing.F) {
 	img := pngOf(f, picture(4, 4, 0).RGBA())
 	f.Add(tarOf(f, tarMember{name: "0.png", data: img}, tarMember{name: "0.cls", data: []byte("1")}))
 	f.Add(tarOf(f, tarMember{name: "0.png", kind: tar.TypeSymlink, link: "x"}))
+	dotted := tarOf(f, tarMember{name: "0.image.png", data: img}, tarMember{name: "0.label.cls", data: []byte("a")})
+	f.Add(packed(f, dotted, ".tar.gz"))
+	f.Add(packed(f, dotted, ".tar.zst"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		cfg := dataConfig("tar", write(t, b, t.TempDir(), "x.tar"))
 		readAll(t, cfg)
