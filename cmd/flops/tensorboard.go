@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sort"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/train"
 )
@@ -21,6 +22,8 @@ type tensorBoard struct {
 	c      io.Closer
 	warn   func(string)
 	images bool // the step just taken was evaluated
+
+	settings []report.HParam // written before the first step
 }
 
 // shownImages is how many of the most and of the least queried images are shown.
@@ -38,6 +41,14 @@ func openTensorBoard(dir string, wanted bool, warn func(string), next train.Watc
 	}
 	b.e, b.c = e, c
 	return b
+}
+
+// settingsOf are what an experiment sets otherwise than the defaults.
+func settingsOf(c config.Config) (out []report.HParam) {
+	for _, s := range config.Changes(c) {
+		out = append(out, report.HParam{Name: s.Key, Value: s.Value})
+	}
+	return out
 }
 
 // try writes what f does; after a failure nothing more is written.
@@ -75,6 +86,9 @@ func (b *tensorBoard) scalars(step int, all []scalar) {
 }
 
 func (b *tensorBoard) Begins(step int) {
+	if step == 0 {
+		b.try(func() error { return b.e.HParams(b.settings) })
+	}
 	b.try(func() error { return b.e.Start(step + 1) })
 	b.next.Begins(step)
 }

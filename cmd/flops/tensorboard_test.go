@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/train"
 )
 
@@ -39,6 +40,10 @@ func TestTensorBoardFails(t *testing.T) {
 func TestTensorBoardRecords(t *testing.T) {
 	dir := t.TempDir()
 	b := openTensorBoard(dir, true, func(s string) { t.Error(s) }, deaf{})
+	c := config.Default()
+	c.Optimizer.LR = 0.5
+	b.settings = settingsOf(c)
+	b.Begins(0)
 	b.Stepped(&train.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
 	b.Evaluated(3, "test", &train.Eval{Top1: 0.5})
 	b.close()
@@ -56,7 +61,7 @@ func TestTensorBoardRecords(t *testing.T) {
 		records = append(records, rest[12:12+n])
 		rest = rest[16+n:]
 	}
-	for _, tag := range []string{"train/loss", "train/learning_rate", "queries/total", "allocation/most", "allocation/w1", "test/accuracy"} {
+	for _, tag := range []string{"train/loss", "train/learning_rate", "queries/total", "allocation/most", "allocation/w1", "test/accuracy", "optimizer.lr"} {
 		found := false
 		for _, r := range records {
 			found = found || bytes.Contains(r, []byte(tag))

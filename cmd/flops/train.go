@@ -130,6 +130,7 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 	stop, done := catchSignals(warn)
 	defer done()
 	board := openTensorBoard(dir, cfg.Train.TensorBoard, log.Warned, log)
+	board.settings = settingsOf(cfg)
 	defer board.close()
 	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: board, Stop: stop.Load, Each: board.each})
 	view.done()
