@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,8 +25,7 @@ import (
 func do(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	c := root()
-	c.SetOut(&out)
+	c := root(&out)
 	c.SetErr(&out)
 	c.SetArgs(args)
 	err := c.Execute()
@@ -134,7 +134,7 @@ func TestManPages(t *testing.T) {
 			t.Errorf("no %q in the page of train", want)
 		}
 	}
-	for _, c := range root().Commands() {
+	for _, c := range root(io.Discard).Commands() {
 		if _, err := os.Stat(filepath.Join(dir, "flops-"+c.Name()+".1")); err != nil && c.IsAvailableCommand() {
 			t.Error(err)
 		}
@@ -182,12 +182,12 @@ func TestClosedFlags(t *testing.T) {
 			walk(s, append(slices.Clone(path), s.Name()))
 		}
 	}
-	walk(root(), nil)
+	walk(root(io.Discard), nil)
 	if closed < 10 {
 		t.Errorf("%d flags list their values", closed)
 	}
 	out := must1(t, "__complete", "eval", "--data", shapes(t), "--split", "")
-	if !strings.HasPrefix(out, "test\ntrain\n:") {
+	if !strings.HasPrefix(out, "train\ntest\n:") {
 		t.Errorf("the splits of a folder: %q", out)
 	}
 	if out := must1(t, "__complete", "compare", "--arms", "uniform,ney"); !strings.HasPrefix(out, "uniform,neyman\n:") {

@@ -8,6 +8,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -34,8 +35,7 @@ func run() (status int) {
 	// margin costs no time and keeps the resident set near what is in use.
 	debug.SetGCPercent(20)
 	out := ui.NewOutput(os.Stdout)
-	c := root()
-	c.SetOut(out)
+	c := root(out)
 	if err := out.Failed(c.Execute()); err != nil {
 		return ui.Fail(os.Stderr, err)
 	}
@@ -58,7 +58,8 @@ func warner(c *cobra.Command) func(string) {
 	return func(s string) { fmt.Fprintf(c.ErrOrStderr(), "flops: warning: %s\n", s) }
 }
 
-func root() *cobra.Command {
+// root is the whole command, which prints to out.
+func root(out io.Writer) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "flops",
 		Short: "Train vision transformers by forward passes alone",
@@ -69,6 +70,7 @@ decides how many queries each image of a batch gets.`,
 		Args: cobra.NoArgs, Version: versionLine(),
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	c.SetOut(out) // before the completion commands are made, which keep it
 	c.SetVersionTemplate("flops {{.Version}}\n")
 	c.PersistentFlags().Var(&choice{"text", []string{"text", "json"}}, "log-format", "how progress is written: text or json")
 	offer(c, "log-format", "text", "json")
