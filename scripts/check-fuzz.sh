@@ -20,5 +20,5 @@ while IFS=: read -r file name; do
     echo "fuzz: the end of the time was taken for a failure; $name once more"
   done
   n=$((n + 1))
-done < <(grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' cmd internal | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/')
+done < <(grep -rE --include='*_test.go' --exclude-dir='.?*' '^func Fuzz[A-Za-z0-9_]*\(' . | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/')
 echo "fuzz: $n targets, nothing found"

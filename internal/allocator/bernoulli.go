@@ -1,6 +1,6 @@
 package allocator
 
-import "github.com/flops-vit/flops/internal/noise"
+import "github.com/flops-vit/flops/noise"
 
 func init() {
 	Register("bernoulli", func(o Options) (Allocator, error) { return &bernoulli{o: o}, nil })

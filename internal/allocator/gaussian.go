@@ -6,8 +6,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 func init() { Register("gaussian", newGaussian) }

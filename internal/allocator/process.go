@@ -3,7 +3,7 @@ package allocator
 import (
 	"math"
 
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 // mean is μ_i = w₀ + w₁ s_i.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 func TestRound(t *testing.T) {

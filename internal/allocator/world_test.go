@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 // world is a synthetic training set: images whose log-losses are normal and

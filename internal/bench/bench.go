@@ -13,12 +13,12 @@ import (
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Options are the shapes and counts of one benchmark.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Shape is one matrix product C(m×n) = A(m×k)·B(k×n).

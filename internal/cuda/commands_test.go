@@ -11,9 +11,9 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/device"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/noise"
 )
 
 // host makes --device cuda mean the kernels compiled for the host.

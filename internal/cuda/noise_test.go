@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 func slots(r *rig, image, pair, sign []int32, sigma []float32, step uint32) Slots {
@@ -24,7 +24,7 @@ func source(t testing.TB, n Noise) noise.Source {
 	return s
 }
 
-// TestNoiseIsTheCPUs compares the device's noise with internal/noise over more
+// TestNoiseIsTheCPUs compares the device's noise with noise over more
 // than a million elements. The issue allows two units in the last place; the
 // operations are the same ones, so that only the portable version's emulated
 // multiply-add may differ, in one case in 2^29.

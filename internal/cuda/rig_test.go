@@ -5,7 +5,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 // rig is a device of a test with a few helpers; what it puts on the device is

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
+	"github.com/flops-vit/flops/noise"
 )
 
 // timed waits for every kernel and library call and adds up their time: what

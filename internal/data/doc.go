@@ -5,7 +5,7 @@
 // that a resumed run sees what an uninterrupted one would have seen.
 //
 // Everything random is a function of (seed, purpose, counter) by
-// internal/noise: the order of an epoch, a crop, the members of a split. The
+// noise: the order of an epoch, a crop, the members of a split. The
 // number of workers changes the speed and nothing else.
 //
 // Files are hostile until checked. A header's claim is compared with the bytes

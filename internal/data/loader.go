@@ -5,9 +5,9 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // LoaderConfig says how a dataset becomes batches.

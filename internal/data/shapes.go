@@ -6,8 +6,8 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 func init() { register(kind{name: "shapes", open: openShapes}) }

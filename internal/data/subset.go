@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // subset is a view of a source: some of its images, under other labels.

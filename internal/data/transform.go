@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Transform makes an image the input of a model: resize to Scale and cut the

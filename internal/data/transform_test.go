@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 // pillow holds the first 16 digits of the SHA-256 of the pixels that Pillow

@@ -9,11 +9,11 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
+	"github.com/flops-vit/flops/noise"
 )
 
 // CPU is the setting of the processor; Auto is the first other device that is

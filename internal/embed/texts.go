@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/data"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Captions is the words that describe the images of datasets, as ones among

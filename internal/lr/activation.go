@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 func init() { Register("activation", newActivation, "per_site", "joint", "random_site") }

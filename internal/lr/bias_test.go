@@ -6,10 +6,10 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
+	"github.com/flops-vit/flops/noise"
 )
 
 // tiny is a ViT of two blocks over 8×8 images, with every parameter trained,

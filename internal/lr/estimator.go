@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Options choose and tune an estimator. Sites and Params are indices into the

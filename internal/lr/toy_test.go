@@ -5,8 +5,8 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // toySite is one linear map of a toy: z = x Wᵀ (+ b) of the live rows of every image, with a loss

@@ -7,10 +7,10 @@ import (
 
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
+	"github.com/flops-vit/flops/noise"
 )
 
 // given is an allocator that always answers the same.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 func normals(n int, id uint32) []float32 {

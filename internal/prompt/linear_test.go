@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 // TestLinearReference: the task's logits of six images are those that PyTorch

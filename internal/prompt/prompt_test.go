@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
+	"github.com/flops-vit/flops/noise"
 )
 
 func TestFrameOver(t *testing.T) {

@@ -54,7 +54,7 @@ const (
 )
 
 // Perturbation says which noise the queries of one call carry. Together with a
-// Query it fixes every random number: the counter of internal/noise is (step,
+// Query it fixes every random number: the counter of noise is (step,
 // site, image, pair, offset).
 type Perturbation struct {
 	Kind   Kind

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // linear is a small exact model: logit k of an image is Σ_p (k+1)·(p+1)·x_p / 10.

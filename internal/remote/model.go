@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Model is a model that can only be called, behind a frame of learned pixels

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // prompted is a model behind a frame, with a batch of five images.

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // startPeer runs the Python server of the shared folder, which fails one request

@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // scratchE is the memory of E, the noise of every image weighted by its

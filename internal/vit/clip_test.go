@@ -5,8 +5,8 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Backpropagation of every family and every activation function agrees with

@@ -4,8 +4,8 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Feed is what one run of a graph reads besides its tensors: how many of its

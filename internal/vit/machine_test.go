@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 	"gorgonia.org/gorgonia"
 )
 

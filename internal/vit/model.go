@@ -7,9 +7,9 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Options of a Model.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Queries of the weights start at the lowest trained block, with the bits of a

@@ -1,6 +1,6 @@
-// Command asm generates the noise kernels of internal/noise:
+// Command asm generates the noise kernels of package noise:
 //
-//	go generate ./internal/noise
+//	go generate ./noise
 package main
 
 import (
