@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -17,8 +15,8 @@ func blind(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: blind KEY=VALUE...")
 	}
 	for _, sigma := range []string{"1e-30", "1e-9", "1e-7", "0.01"} {
-		run := fmt.Sprintf("blind-%s-%s", strings.NewReplacer(".", "-", "=", "-").Replace(strings.Join(args, "-")), sigma)
-		all := []string{"train", "--config", "tiny.yaml", "--output", filepath.Join(ts.MkAbs("."), run), "--set", "estimator.sigma=" + sigma}
+		run := strings.NewReplacer(".", "-", "=", "-").Replace(strings.Join(append([]string{"blind", sigma}, args...), "-"))
+		all := []string{"train", "--config", "tiny.yaml", "--output", ts.MkAbs(run), "--set", "estimator.sigma=" + sigma}
 		for _, s := range args {
 			all = append(all, "--set", s)
 		}

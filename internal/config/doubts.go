@@ -14,8 +14,8 @@ const visibleSigma = 2e-6
 // model are seen, a line each.
 func Doubts(c Config) (out []string) {
 	if s := c.Estimator.Sigma; c.Estimator.Name != "bp" && s < visibleSigma {
-		out = append(out, fmt.Sprintf("estimator.sigma %g is less than float32 can tell: a loss of 1 differs from its neighbours by %.2g; the default is %g",
-			s, math.Nextafter32(1, 2)-1, Default().Estimator.Sigma))
+		out = append(out, fmt.Sprintf("estimator.sigma %g is less than float32 can tell: "+
+			"a loss of 1 differs from its neighbours by %.2g; the default is %g", s, math.Nextafter32(1, 2)-1, Default().Estimator.Sigma))
 	}
 	return out
 }
@@ -24,7 +24,8 @@ func Doubts(c Config) (out []string) {
 func sigma(c *Config) error {
 	const smallest = 0x1p-126 // of float32, with all its digits
 	if s := c.Estimator.Sigma; c.Estimator.Name != "bp" && s < smallest {
-		return bad("estimator.sigma", s, "is nothing in float32", fmt.Sprintf("give a number such as %g", Default().Estimator.Sigma))
+		return bad("estimator.sigma", s, "is nothing in float32",
+			fmt.Sprintf("give a number such as %g", Default().Estimator.Sigma))
 	}
 	return nil
 }

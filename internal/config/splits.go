@@ -31,7 +31,8 @@ func splits(c *Config) error {
 	case d.ValidationSplit != "" && !filepath.IsLocal(d.ValidationSplit):
 		return bad(key, name, "leads out of data.path", "name a split inside data.path")
 	case d.ValidationSplit != "" && (d.ValidationSplit == d.Train || d.ValidationSplit == d.Test):
-		return bad(key, name, "is the training or the test split", "name another, or hold images out with data.validation: 0.1")
+		return bad(key, name, "is the training or the test split",
+			"name another, or hold images out with data.validation: 0.1")
 	}
 	return nil
 }

@@ -32,7 +32,9 @@ func (e *Events) HParams(settings []HParam) error {
 	}
 	start = start.double(5, float64(e.now().UnixNano())/1e9)
 	plugin := message(nil).text(1, "hparams").bytes(2, message(nil).bytes(3, start))
-	const float = 1 // DT_FLOAT
-	nothing := message(nil).number(1, float).bytes(2, message(nil).bytes(2, message(nil).number(1, 1))).bytes(5, []byte{0, 0, 0, 0})
-	return e.value(0, message(nil).text(1, "_hparams_/session_start_info").bytes(8, nothing).bytes(9, message(nil).bytes(1, plugin)))
+	const float = 1                                         // DT_FLOAT
+	one := message(nil).bytes(2, message(nil).number(1, 1)) // a shape of one dimension
+	nothing := message(nil).number(1, float).bytes(2, one).bytes(5, []byte{0, 0, 0, 0})
+	value := message(nil).text(1, "_hparams_/session_start_info").bytes(8, nothing)
+	return e.value(0, value.bytes(9, message(nil).bytes(1, plugin)))
 }

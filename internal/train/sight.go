@@ -58,7 +58,8 @@ func (g *sight) measure(x *Experiment, s *lr.Step, records []lr.Record) string {
 			}
 			about = "the objective is the same until an answer changes"
 		}
-		return fmt.Sprintf("estimator.sigma %g: no query of step %d changed its loss, so the gradient is 0 (%s); raise it", sigma, s.Number+1, about)
+		return fmt.Sprintf("estimator.sigma %g: no query of step %d changed its loss, so the gradient is 0 (%s); raise it",
+			sigma, s.Number+1, about)
 	}
 	if x.jumps() || 2*low <= len(records) {
 		return ""
@@ -67,7 +68,8 @@ func (g *sight) measure(x *Experiment, s *lr.Step, records []lr.Record) string {
 	if len(records) > 1 {
 		where = fmt.Sprintf(" in %d of %d passes", low, len(records))
 	}
-	return fmt.Sprintf("estimator.sigma %g: the losses of step %d differ by less than %.2g%s, and %s, so much of the gradient is rounding; raise it",
+	return fmt.Sprintf("estimator.sigma %g: the losses of step %d differ by less than %.2g%s, and %s, "+
+		"so much of the gradient is rounding; raise it",
 		sigma, s.Number+1, sightLevel*level, where, about)
 }
 

@@ -49,7 +49,8 @@ func (x *Experiment) openSplits() (err error) {
 	}
 	if c.BestBy() == data.Test {
 		e, _ := uierr.As(err)
-		return uierr.Wrap(err, "checkpoint.best: test, and there is no test split: "+e.What, "set checkpoint.best: validation")
+		return uierr.Wrap(err, "checkpoint.best: test, and there is no test split: "+e.What,
+			"set checkpoint.best: validation")
 	}
 	return nil
 }

@@ -41,7 +41,8 @@ type Progress struct {
 func NewProgress(w io.Writer, format string, first, steps int) *Progress {
 	p := &Progress{w: w, json: format == "json", began: time.Now(), first: first, every: 5 * time.Second}
 	if f, ok := w.(interface{ Fd() uintptr }); ok && !p.json && term.IsTerminal(int(f.Fd())) {
-		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(w), progressbar.OptionSetWidth(18), progressbar.OptionShowCount(),
+		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(w),
+			progressbar.OptionSetWidth(barWidth(p.columns(), steps)), progressbar.OptionShowCount(),
 			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerHead: "━", SaucerPadding: "─", BarStart: "", BarEnd: ""}))
 		_ = p.bar.Set(first)
@@ -69,7 +70,8 @@ func (p *Progress) Step(u Update) {
 		_ = p.bar.Set(u.Step)
 	case time.Since(p.last) >= p.every || u.Step == u.Steps || p.last.IsZero():
 		p.last = time.Now()
-		text := fmt.Sprintf("step %d/%d  loss %.4f  accuracy %.3f  %s queries/s", u.Step, u.Steps, u.Loss, u.Accuracy, Count(int64(u.Rate)))
+		text := fmt.Sprintf("step %d/%d  loss %.4f  accuracy %.3f  %s queries/s",
+			u.Step, u.Steps, u.Loss, u.Accuracy, Count(int64(u.Rate)))
 		if left != "" {
 			text += "  " + left
 		}
@@ -113,12 +115,21 @@ func (p *Progress) columns() int {
 	return Width
 }
 
+// around is what the bar's line has around it: the percentage and the count.
+func around(steps int) int { return len(fmt.Sprintf(" 100%%  (%d/%d) ", steps, steps)) }
+
+// barWidth is the length of the bar on a terminal of so many columns: a quarter,
+// at most 18, and what fits.
+func barWidth(columns, steps int) int {
+	return max(1, min(18, columns/4, columns-around(steps)))
+}
+
 // describe is what stands before the bar: as many of the numbers as a line of so
-// many columns has room for beside the percentage and the count, the loss first.
-// The bar itself takes what is left.
+// many columns has room for, the loss first.
 func describe(u Update, left string, columns int) string {
-	room := columns - len(fmt.Sprintf(" 100%% (%d/%d)  ", u.Steps, u.Steps))
-	parts := []string{fmt.Sprintf("loss %.3f", u.Loss), fmt.Sprintf("acc %.2f", u.Accuracy), Count(int64(u.Rate)) + " q/s", left}
+	room := columns - around(u.Steps) - barWidth(columns, u.Steps)
+	parts := []string{fmt.Sprintf("loss %.3f", u.Loss),
+		fmt.Sprintf("acc %.2f", u.Accuracy), Count(int64(u.Rate)) + " q/s", left}
 	for _, drop := range []int{2, 1, 1, 0} { // the rate, the accuracy, the time
 		if text := strings.TrimSuffix(strings.Join(parts, " "), " "); len(text) <= room {
 			return text

@@ -117,9 +117,12 @@ func TestProgressLeft(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	u := Update{Step: 7, Steps: 3000, Loss: 1.234, Accuracy: 0.5, Rate: 12345}
 	for columns, want := range map[int]string{
-		100: "loss 1.234 acc 0.50 12.3k q/s 3m05s left", 60: "loss 1.234 acc 0.50 12.3k q/s 3m05s left",
-		50: "loss 1.234 acc 0.50 3m05s left", 45: "loss 1.234 3m05s left", 40: "loss 1.234 3m05s left", 30: "loss 1.234", 20: "", 5: "",
+		100: "loss 1.234 acc 0.50 12.3k q/s 3m05s left", 80: "loss 1.234 acc 0.50 12.3k q/s 3m05s left",
+		70: "loss 1.234 acc 0.50 3m05s left", 60: "loss 1.234 3m05s left", 40: "loss 1.234", 30: "", 20: "", 5: "",
 	} {
+		if line := len(want) + barWidth(columns, u.Steps) + around(u.Steps); line > columns && columns > 20 {
+			t.Errorf("%d columns: a line of %d", columns, line)
+		}
 		if got := describe(u, "3m05s left", columns); got != want {
 			t.Errorf("%d columns: %q, want %q", columns, got, want)
 		}
