@@ -73,12 +73,9 @@ ordered by their queries.`,
 	return c
 }
 
-func (f *allocFlags) check(cfg config.Config) error {
-	switch {
-	case f.o.Pairs < 2 || f.o.Draws < 2 || f.batches < 1:
+func (f *allocFlags) check() error {
+	if f.o.Pairs < 2 || f.o.Draws < 2 || f.batches < 1 {
 		return uierr.New(fmt.Sprintf("--pairs %d, --draws %d, --batches %d", f.o.Pairs, f.o.Draws, f.batches), "pairs and draws are at least 2, batches at least 1")
-	case cfg.Estimator.Name == "bp":
-		return uierr.New("estimator.name: bp asks no queries, so there is nothing to allocate", "use --set estimator.name=activation")
 	}
 	return nil
 }
@@ -88,7 +85,7 @@ func (f *allocFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if err := f.check(cfg); err != nil {
+	if err := f.check(); err != nil {
 		return err
 	}
 	warn := warner(c)
@@ -97,6 +94,10 @@ func (f *allocFlags) run(c *cobra.Command) error {
 		return err
 	}
 	defer x.Close()
+	e, ok := x.Estimator.(lr.Asker)
+	if !ok {
+		return uierr.New(fmt.Sprintf("estimator.name: %s asks no queries, so there is nothing to allocate", x.Estimator.Name()), "use --set estimator.name=activation")
+	}
 	all, err := f.allocators(cfg)
 	if err != nil {
 		return err
@@ -114,7 +115,7 @@ func (f *allocFlags) run(c *cobra.Command) error {
 		if err != nil {
 			return err
 		}
-		s, clean, err := study(c.Context(), x, b, all, t.Step+k, f.o)
+		s, clean, err := study(c.Context(), x, e, b, all, t.Step+k, f.o)
 		if err != nil {
 			return err
 		}
@@ -179,14 +180,15 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 	return train.ReplayLearning(ctx, x, run, step, all, note)
 }
 
-func study(ctx context.Context, x *train.Experiment, b *query.Batch, all []allocator.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
-	k, err := measure.Start(ctx, x.Model, x.Estimator, b, x.Selection.All(), x.Config.Estimator.Antithetic)
+func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *query.Batch, all []allocator.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
+	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Config.Estimator.Antithetic)
 	if err != nil {
 		return nil, nil, err
 	}
-	sig := x.Signals(step, &lr.Step{Batch: b, Clean: k.Clean})
+	clean := k.Pass.Clean()
+	sig := x.Signals(step, &lr.Step{Batch: b, Clean: clean})
 	s, err := k.Study(ctx, all, sig, o)
-	return s, k.Clean, err
+	return s, clean, err
 }
 
 func images(x *train.Experiment, b *query.Batch, c *query.Clean, s *measure.Batch) []measure.Image {

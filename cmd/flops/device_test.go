@@ -39,9 +39,19 @@ func (m *stubModel) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean,
 	return m.Model.Evaluate(ctx, b)
 }
 
-func (m *stubModel) Losses(ctx context.Context, p *query.Perturbation, q []query.Query, out []float32) error {
-	m.queries += len(q)
-	return m.Model.Losses(ctx, p, q, out)
+func (m *stubModel) Clean(ctx context.Context, b *query.Batch, sites []int) (query.Pass, error) {
+	p, err := m.Model.Clean(ctx, b, sites)
+	return &stubPass{p, m}, err
+}
+
+type stubPass struct {
+	query.Pass
+	m *stubModel
+}
+
+func (p *stubPass) Losses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) error {
+	p.m.queries += len(q)
+	return p.Pass.Losses(ctx, t, q, out)
 }
 
 func (m *stubModel) Close() error {

@@ -194,8 +194,9 @@ func embedAll(ctx context.Context, m query.Model, ds data.Dataset, batches iter.
 		if err != nil {
 			return nil, err
 		}
-		clear(b.Labels) // no loss is wanted, and the data's classes may be more than the model's
-		c, err := m.Evaluate(ctx, b)
+		bare := *b        // the loader keeps b
+		bare.Labels = nil // the data's classes may be more than the model's
+		c, err := m.Evaluate(ctx, &bare)
 		if err != nil {
 			return nil, err
 		}

@@ -88,7 +88,7 @@ func predict(c *cobra.Command, m *train.Trained, model string, paths []string, a
 			bad = err
 			continue
 		}
-		b := &query.Batch{N: 1, X: make([]float32, t.Channels*t.Size*t.Size), Labels: make([]int32, 1), Index: make([]int32, 1)}
+		b := &query.Batch{N: 1, X: make([]float32, t.Channels*t.Size*t.Size)}
 		t.Write(b.X, im, nil)
 		out, err := m.Model.Evaluate(c.Context(), b)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -185,14 +186,14 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 		trained += len(p.Data)
 	}
 	how := c.Estimator.Name
-	if c.Estimator.Name != "bp" {
+	if _, asks := x.Estimator.(lr.Asker); asks {
 		pair := "one-sided"
 		if c.Estimator.Antithetic {
 			pair = "antithetic pairs"
 		}
 		how = fmt.Sprintf("%s, %s, %s, sigma %g", how, orElse(c.Estimator.Schedule, "default schedule"), pair, c.Estimator.Sigma)
 	}
-	plan := x.Estimator.Plan(0)
+	plan := lr.Plan(x.Estimator, 0)
 	q := c.Train.BatchSize * (1 + c.Budget.QueriesPerImage*len(plan))
 	fmt.Fprintf(w, "estimator  %s\n", how)
 	if len(plan) > 0 {

@@ -204,21 +204,8 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 		for _, p := range params {
 			clear(p.Grad)
 		}
-		s := &lr.Step{Number: n, Batch: r.batch, Counts: counts}
-		var flops int64
-		if len(e.Plan(n)) > 0 {
-			c, err := r.m.Clean(ctx, r.batch, e.Sites(n))
-			if err != nil {
-				return 0, 0, err
-			}
-			s.Clean = c
-		}
-		flops += int64(o.Batch) * r.m.ForwardFLOPs()
-		res, err := e.Ask(ctx, r.m, s)
+		res, err := r.gradient(ctx, e, n, counts)
 		if err != nil {
-			return 0, 0, err
-		}
-		if err := e.Accumulate(ctx, r.m, s, res.Records); err != nil {
 			return 0, 0, err
 		}
 		opt.Step(params, 1e-4)
@@ -227,7 +214,28 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 		if q == 0 {
 			q = int64(o.Batch) // bp: images
 		}
-		return q, flops + res.FLOPs, nil
+		return q, int64(o.Batch)*r.m.ForwardFLOPs() + res.FLOPs, nil
 	}
 	return nil
+}
+
+// gradient makes a step's gradient and says what it cost beside the forward.
+func (r *runner) gradient(ctx context.Context, e lr.Estimator, n uint32, counts []int) (*lr.Result, error) {
+	switch e := e.(type) {
+	case lr.Differentiator:
+		_, _, cost, err := e.Gradient(ctx, r.m, r.batch)
+		return &lr.Result{FLOPs: cost.FLOPs}, err
+	case lr.Asker:
+		s, err := lr.Begin(ctx, r.m, e, n, r.batch)
+		if err != nil {
+			return nil, err
+		}
+		s.Counts = counts
+		res, err := e.Ask(ctx, r.m, s)
+		if err != nil {
+			return nil, err
+		}
+		return res, e.Accumulate(ctx, s, res.Records)
+	}
+	return nil, fmt.Errorf("bench: estimator %s makes no gradient", e.Name())
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -54,7 +55,7 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if base.perturbations == 0 {
+	if !base.asks {
 		return nil, uierr.New("estimator.name: bp asks no queries, so nothing can be compared at equal queries", "name an experiment with another estimator, and bp as an arm")
 	}
 	p.Steps = p.Base.Train.Steps
@@ -104,6 +105,7 @@ type cost struct {
 	queries, flops int64
 	eval, end      int64 // queries of an evaluation along the run and of that at its end
 	perturbations  int
+	asks           bool // queries at all
 }
 
 // steps is how many steps so many queries pay for, the last of them smaller.
@@ -117,7 +119,8 @@ func (p *Plan) open(c config.Config) (cost, error) {
 	}
 	defer x.Close()
 	s := x.StepCost(0)
-	return cost{s.Queries, s.FLOPs, x.EvalCost(), x.EndCost(), len(x.Estimator.Plan(0))}, nil
+	_, asks := x.Estimator.(lr.Asker)
+	return cost{s.Queries, s.FLOPs, x.EvalCost(), x.EndCost(), len(lr.Plan(x.Estimator, 0)), asks}, nil
 }
 
 // arm resolves one arm and gives it its steps.
@@ -139,7 +142,7 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 		c.Train.Steps, c.Budget.MaxQueries = int(max(1, p.FLOPs/k.flops)), 0
 	case a.Match == MatchSteps:
 		c.Train.Steps, c.Budget.MaxQueries = p.Steps, 0
-	case k.perturbations == 0:
+	case !k.asks:
 		return c, uierr.New("estimator.name: bp asks no queries, so it cannot match by queries", "give the arm match: flops or match: steps")
 	case p.Target == 0:
 		c.Train.Steps = k.steps(c.Budget.MaxQueries)

@@ -80,12 +80,13 @@ func TestTightMemory(t *testing.T) {
 				t.Error(e)
 			}
 		}()
-		if _, err = m.Clean(t.Context(), b, []int{2}); err != nil {
+		pass, err := m.Clean(t.Context(), b, []int{2})
+		if err != nil {
 			return nil, 0, err
 		}
 		q, _ := queries(6, 4)
 		losses = make([]float32, len(q))
-		err = m.Losses(t.Context(), &query.Perturbation{Step: 1, Sites: []int{2}, Sigma: []float32{0.1}}, q, losses)
+		err = pass.Losses(t.Context(), &query.Perturbation{Step: 1, Sites: []int{2}, Sigma: []float32{0.1}}, q, losses)
 		return losses, m.progs[fmt.Sprint("suffix", []int{2}, []string(nil))].Slots, err
 	}
 	want, most, err := run(1 << 30)

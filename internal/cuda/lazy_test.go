@@ -110,8 +110,8 @@ func TestLazyDevice(t *testing.T) {
 			for _, s := range []int{1, 5} {
 				p := &query.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
 				w.losses(p, q, "site")
-				w.ok(w.cpu.Accumulate(w.ctx, p, terms))
-				w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+				w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
+				w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 			}
 			w.grads("sites", 1e-4)
 		},
@@ -158,8 +158,8 @@ func TestLongLists(t *testing.T) {
 	w.clean([]int{1, 4})
 	p := &query.Perturbation{Step: 3, Sites: []int{4}, Sigma: []float32{0.05}}
 	w.losses(p, q, "site")
-	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
-	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 	w.grads("site", 1e-4)
 	weightsCase(w)
 	for i := range terms {
@@ -167,7 +167,7 @@ func TestLongLists(t *testing.T) {
 	}
 	w.clean([]int{1, 4})
 	p = &query.Perturbation{Step: 4, Sites: []int{1, 4}, Sigma: []float32{0.05, 0.1}}
-	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
-	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 	w.grads("joint", 2e-4)
 }

@@ -38,8 +38,8 @@ type Model struct {
 	l     *layout
 	progs map[string]*compiled
 	one   map[string]int64 // bytes of a program's region per slot
-	batch *query.Batch
-	sites []int // named to the last Clean
+	pass  *pass            // the last Clean
+	sites []int            // named to the last Clean
 
 	pixelsOf *query.Batch // whose images are on the device
 	backward bool         // the region has room for a gradient
@@ -102,14 +102,6 @@ func (m *Model) ForwardFLOPs() int64 { return m.net.ForwardFLOPs() }
 // trained now.
 func (m *Model) BackwardFLOPs() int64 { return m.net.BackwardFLOPs() }
 
-// SetLoss changes the objective of later passes.
-func (m *Model) SetLoss(o objective.Objective) {
-	if m.hostLoss() != hostLoss(o) {
-		m.progs = map[string]*compiled{}
-	}
-	m.opt.Loss = o
-}
-
 // Touch tells the model that trained parameters changed.
 func (m *Model) Touch() {
 	for i, p := range m.net.Params() {
@@ -141,28 +133,24 @@ func hostLoss(o objective.Objective) bool { return o.Name() != objective.CE{}.Na
 
 func (m *Model) hostLoss() bool { return hostLoss(m.opt.Loss) }
 
-// target is what the objective is told of each slot.
-func (m *Model) target(image int32) int32 {
-	if _, ok := m.opt.Loss.(objective.Coupled); ok {
-		return image
+// bound is the model's objective of a batch that fits the network, nil where the
+// batch has no labels.
+func (m *Model) bound(b *query.Batch) (*objective.Bound, error) {
+	if err := m.check(b); err != nil || b.Labels == nil {
+		return nil, err
 	}
-	return m.batch.Labels[image]
+	return objective.Bind(m.opt.Loss, b.Labels[:b.N], b.Index, m.net.Arch.Outputs())
 }
 
 // check refuses a batch that does not fit the network.
 func (m *Model) check(b *query.Batch) error {
 	chans, side := m.net.Arch.Input()
-	if want := b.N * m.net.Pixels(); b.N < 1 || len(b.X) < want || len(b.Labels) < b.N {
+	if want := b.N * m.net.Pixels(); b.N < 1 || len(b.X) < want || b.Labels != nil && len(b.Labels) < b.N {
 		return fmt.Errorf("cuda: batch of %d images has %d values and %d labels, the network wants %d values of %d×%d×%d",
 			b.N, len(b.X), len(b.Labels), want, chans, side, side)
 	}
 	if b.N > queryRoom {
 		return fmt.Errorf("cuda: a batch of %d images is more than the %d that the device numbers", b.N, queryRoom)
-	}
-	for _, l := range b.Labels[:b.N] {
-		if _, ok := m.opt.Loss.(objective.Coupled); !ok && (l < 0 || int(l) >= m.net.Arch.Outputs()) {
-			return fmt.Errorf("cuda: label %d, the network has %d classes", l, m.net.Arch.Outputs())
-		}
 	}
 	return nil
 }
@@ -267,8 +255,12 @@ func (m *Model) bind(name string) (Ptr, error) {
 // Evaluate is the forward of a batch, in parts of the batch size that the
 // device was laid out for.
 func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
-	if err := m.begin(b, nil); err != nil {
+	loss, err := m.bound(b)
+	if err == nil {
+		err = m.begin(b, nil)
+	}
+	if err != nil {
 		return nil, err
 	}
-	return m.forward(ctx, b, false)
+	return m.forward(ctx, b, loss, false)
 }

@@ -11,18 +11,16 @@ import (
 
 // Accumulate adds Σ C·ε to the gradients: E_iᵀ x_i at sites, z at weights. The
 // sums are made on the device and downloaded once.
-func (m *Model) Accumulate(ctx context.Context, t *query.Perturbation, terms []query.Term) error {
-	if m.l == nil {
-		return fmt.Errorf("cuda: Accumulate before Clean")
+func (p *pass) Accumulate(ctx context.Context, t *query.Perturbation, terms []query.Term) error {
+	m := p.m
+	if m.pass != p {
+		return query.ErrStale
 	}
 	if err := m.upload(); err != nil {
 		return err
 	}
 	if t.Kind == query.Weight {
 		return m.accumulateWeights(ctx, t, terms)
-	}
-	if m.batch == nil {
-		return fmt.Errorf("cuda: Accumulate before Clean")
 	}
 	if err := m.named(t); err != nil {
 		return err
@@ -110,11 +108,11 @@ func (m *Model) accumulateSite(ctx context.Context, step uint32, site int, terms
 	x := m.l.store[vit.CleanPrefix+m.net.SiteInput(site, m.opt.Mask).Name]
 	n := g.rows * g.Out
 	per := int(min(m.l.regionBytes/int64(4*n), maxGridZ))
-	for lo := 0; lo < m.batch.N && per > 0; {
+	for lo := 0; lo < m.pass.batch.N && per > 0; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		images, used, err := m.sendTerms(terms, lo, min(per, m.batch.N-lo))
+		images, used, err := m.sendTerms(terms, lo, min(per, m.pass.batch.N-lo))
 		if err != nil {
 			return err
 		}
@@ -125,7 +123,7 @@ func (m *Model) accumulateSite(ctx context.Context, step uint32, site int, terms
 			return err
 		}
 		terms, lo = terms[used:], lo+images
-		if lo < m.batch.N { // the page-locked terms are written again
+		if lo < m.pass.batch.N { // the page-locked terms are written again
 			if err := m.dev.Sync(); err != nil {
 				return err
 			}

@@ -22,11 +22,18 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 			return nil, err
 		}
 	}
-	if err := m.begin(b, nil); err != nil {
+	loss, err := m.bound(b)
+	if err == nil && loss == nil {
+		err = fmt.Errorf("cuda: a gradient of a batch without labels")
+	}
+	if err == nil {
+		err = m.begin(b, nil)
+	}
+	if err != nil {
 		return nil, err
 	}
 	trained, index := m.trained()
-	c := m.net.Answer(b.N)
+	c := m.net.Answer(b.N, loss)
 	begun := false
 	for lo := 0; lo < b.N; lo += m.l.batch {
 		n := min(m.l.batch, b.N-lo)

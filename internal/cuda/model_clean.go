@@ -10,26 +10,47 @@ import (
 	"github.com/flops-vit/flops/internal/vit"
 )
 
+// pass is the clean pass of a batch, whose activations the device holds until the
+// next.
+type pass struct {
+	m     *Model
+	batch *query.Batch
+	loss  *objective.Bound
+	clean *query.Clean
+}
+
+// Clean is what the forward answered.
+func (p *pass) Clean() *query.Clean { return p.clean }
+
 // Clean is the forward of a batch that also keeps, on the device, what the
 // suffixes of the given sites start from.
-func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.Clean, error) {
+func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.Pass, error) {
+	loss, err := m.bound(b)
+	if err == nil && loss == nil {
+		err = fmt.Errorf("cuda: a clean pass of a batch without labels")
+	}
+	if err != nil {
+		return nil, err
+	}
 	if sites == nil {
 		sites = []int{}
 	}
 	if err := m.begin(b, sites); err != nil {
 		return nil, err
 	}
-	m.batch, m.sites = b, slices.Clone(sites)
-	c, err := m.forward(ctx, b, true)
+	m.pass, m.sites = nil, slices.Clone(sites)
+	c, err := m.forward(ctx, b, loss, true)
 	if err != nil {
 		return nil, err
 	}
-	if co, ok := m.opt.Loss.(objective.Coupled); ok {
-		if err := co.Anchor(c.Losses, c.Logits, c.Classes); err != nil {
-			return nil, err
-		}
+	if err := loss.Anchor(c.Losses, c.Logits, c.Classes); err != nil {
+		return nil, err
 	}
-	return c, m.inputNorms(c, b.N)
+	if err := m.inputNorms(c, b.N); err != nil {
+		return nil, err
+	}
+	m.pass = &pass{m, b, loss, c}
+	return m.pass, nil
 }
 
 // inputNorms adds ‖x_i‖² of every site and its live rows to a clean pass.
@@ -60,44 +81,34 @@ func (m *Model) wholeProgram(keep bool, want int, extra int64) (*compiled, error
 
 // forward evaluates a batch in micro-batches: while one is computed, the pixels
 // of the next go up on the copy stream. keep stores the taps of the layout.
-func (m *Model) forward(ctx context.Context, b *query.Batch, keep bool) (*query.Clean, error) {
-	if co, ok := m.opt.Loss.(objective.Coupled); ok {
-		if err := co.Begin(b.Labels, b.Index); err != nil {
-			return nil, err
-		}
-	}
-	c := m.net.Answer(b.N)
+func (m *Model) forward(ctx context.Context, b *query.Batch, loss *objective.Bound, keep bool) (*query.Clean, error) {
+	c := m.net.Answer(b.N, loss)
 	for lo := 0; lo < b.N; lo += m.l.batch {
 		n := min(m.l.batch, b.N-lo)
-		if err := m.forwardPart(ctx, b, lo, n, keep); err != nil {
+		if err := m.forwardPart(ctx, b, loss, lo, n, keep); err != nil {
 			return nil, err
 		}
 		if err := m.answer(c, lo, n); err != nil {
 			return nil, err
 		}
 	}
-	if !m.hostLoss() {
+	if !m.hostLoss() || loss == nil {
 		return c, nil
 	}
-	target := b.Labels[:b.N]
-	if _, ok := m.opt.Loss.(objective.Coupled); ok {
-		target = make([]int32, b.N)
-		for i := range target {
-			target[i] = int32(i)
-		}
-	}
-	return c, m.opt.Loss.Losses(c.Losses, c.Logits, b.N, c.Classes, target)
+	return c, loss.Losses(c.Losses, c.Logits, b.N, c.Classes, loss.Targets)
 }
 
 // forwardPart evaluates images lo..lo+n-1 of a batch, n at most the layout's.
-func (m *Model) forwardPart(ctx context.Context, b *query.Batch, lo, n int, keep bool) error {
+func (m *Model) forwardPart(ctx context.Context, b *query.Batch, loss *objective.Bound, lo, n int, keep bool) error {
 	p, err := m.wholeProgram(keep, n, 0)
 	if err != nil {
 		return err
 	}
 	image, label := m.queryArrays(0), m.queryArrays(1)
 	for i := 0; i < n; i++ {
-		image[i], label[i] = int32(i), b.Labels[lo+i]
+		if image[i], label[i] = int32(i), 0; loss != nil {
+			label[i] = loss.Targets[lo+i]
+		}
 	}
 	if err := m.sendQueries(n, 2); err != nil {
 		return err
@@ -169,7 +180,7 @@ func (m *Model) answer(c *query.Clean, lo, n int) error {
 		copy(dst, out)
 		return nil
 	}
-	if !m.hostLoss() {
+	if !m.hostLoss() && c.Losses != nil {
 		if err := get(c.Losses[lo:lo+n], m.l.losses); err != nil {
 			return err
 		}

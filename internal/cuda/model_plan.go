@@ -315,7 +315,7 @@ func (m *Model) release() error {
 			keep(a.Close())
 		}
 	}
-	m.arena, m.saved, m.l, m.originals, m.batch, m.pixelsOf = nil, nil, nil, nil, nil, nil
+	m.arena, m.saved, m.l, m.originals, m.pass, m.pixelsOf = nil, nil, nil, nil, nil, nil
 	m.progs, m.one = map[string]*compiled{}, map[string]int64{}
 	return err
 }

@@ -60,9 +60,10 @@ func (m *Model) suffixProgram(sites []int, taps []string, want int, extra int64)
 
 // Losses evaluates queries: suffixes from noisy sites, or forwards with noisy
 // weights.
-func (m *Model) Losses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) error {
-	if m.batch == nil {
-		return fmt.Errorf("cuda: Losses before Clean")
+func (p *pass) Losses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) error {
+	m := p.m
+	if m.pass != p {
+		return query.ErrStale
 	}
 	if err := m.upload(); err != nil {
 		return err
@@ -100,7 +101,7 @@ func (m *Model) named(t *query.Perturbation) error {
 func (m *Model) fill(q []query.Query) {
 	image, label, pair, sign := m.queryArrays(0), m.queryArrays(1), m.queryArrays(2), m.queryArrays(3)
 	for i, x := range q {
-		image[i], label[i], pair[i], sign[i] = x.Image, m.batch.Labels[x.Image], x.Pair, int32(x.Sign)
+		image[i], label[i], pair[i], sign[i] = x.Image, m.pass.loss.Targets[x.Image], x.Pair, int32(x.Sign)
 	}
 }
 
@@ -159,7 +160,7 @@ func (m *Model) answerLosses(q []query.Query, out []float32) error {
 	}
 	target := make([]int32, len(q))
 	for i, x := range q {
-		target[i] = m.target(x.Image)
+		target[i] = m.pass.loss.Targets[x.Image]
 	}
-	return m.opt.Loss.Losses(out, answers, len(q), k, target)
+	return m.pass.loss.Losses(out, answers, len(q), k, target)
 }

@@ -63,12 +63,13 @@ func network(t testing.TB, a vit.Architecture, images int, train bool) (*vit.Net
 // twins are the same network on the CPU and on the device, each with its own
 // gradients.
 type twins struct {
-	t    testing.TB
-	cpu  *vit.Model
-	gpu  *Model
-	host *hostDriver // nil on a GPU
-	b    *query.Batch
-	ctx  context.Context
+	t                testing.TB
+	cpu              *vit.Model
+	gpu              *Model
+	cpuPass, gpuPass query.Pass  // of the last clean
+	host             *hostDriver // nil on a GPU
+	b                *query.Batch
+	ctx              context.Context
 }
 
 func newTwins(t testing.TB, a vit.Architecture, images int, mask bool, opt Options) *twins {
@@ -111,11 +112,12 @@ func (w *twins) ok(err error) {
 
 func (w *twins) clean(sites []int) (cpu, gpu *query.Clean) {
 	w.t.Helper()
-	cpu, err := w.cpu.Clean(w.ctx, w.b, sites)
+	var err error
+	w.cpuPass, err = w.cpu.Clean(w.ctx, w.b, sites)
 	w.ok(err)
-	gpu, err = w.gpu.Clean(w.ctx, w.b, sites)
+	w.gpuPass, err = w.gpu.Clean(w.ctx, w.b, sites)
 	w.ok(err)
-	return cpu, gpu
+	return w.cpuPass.Clean(), w.gpuPass.Clean()
 }
 
 func (w *twins) same(what string, got, want []float32, tol float64) {
@@ -197,8 +199,8 @@ func TestModelIsTheCPUs(t *testing.T) {
 				near(t, "norms of "+site.Name, gpu.InputSq[s], wide(cpu.InputSq[s]), 1e-4)
 				p := &query.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
 				w.losses(p, q, site.Name)
-				w.ok(w.cpu.Accumulate(w.ctx, p, terms))
-				w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+				w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
+				w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 				w.grads(site.Name, 1e-4)
 			}
 		})
@@ -210,8 +212,8 @@ func TestModelIsTheCPUs(t *testing.T) {
 func (w *twins) losses(p *query.Perturbation, q []query.Query, what string) {
 	w.t.Helper()
 	want, got := make([]float32, len(q)), make([]float32, len(q))
-	w.ok(w.cpu.Losses(w.ctx, p, q, want))
-	w.ok(w.gpu.Losses(w.ctx, p, q, got))
+	w.ok(w.cpuPass.Losses(w.ctx, p, q, want))
+	w.ok(w.gpuPass.Losses(w.ctx, p, q, got))
 	w.same(what, got, want, 1e-4)
 	worst, top := 0.0, 0.0
 	for i := 0; i < len(q); i += 2 {
@@ -250,8 +252,8 @@ func jointCase(w *twins) {
 	for i := range terms {
 		terms[i].Sign = int8(1 - 2*(i%2))
 	}
-	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
-	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 	w.grads("joint", 2e-4)
 }
 
@@ -269,17 +271,20 @@ func weightsCase(w *twins) {
 	_, err := w.gpu.Evaluate(w.ctx, &query.Batch{N: 1, X: random(144, 77), Labels: []int32{0}})
 	w.ok(err) // leaves other images on the device
 	w.losses(p, q, "weights")
-	w.ok(w.cpu.Accumulate(w.ctx, p, terms))
-	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 	w.grads("weights", 1e-4)
 	_, after := w.clean(nil)
 	w.same("losses afterwards", after.Losses, before.Losses, 1e-4)
 	first, err := w.gpu.Clean(w.ctx, w.b, nil)
 	w.ok(err)
-	w.ok(w.gpu.Losses(w.ctx, p, q, make([]float32, len(q))))
+	w.ok(first.Losses(w.ctx, p, q, make([]float32, len(q))))
 	second, err := w.gpu.Clean(w.ctx, w.b, nil)
 	w.ok(err)
-	equal(w.t, "restored losses", second.Losses, first.Losses)
+	equal(w.t, "restored losses", second.Clean().Losses, first.Clean().Losses)
+	if err := first.Losses(w.ctx, p, q, make([]float32, len(q))); err != query.ErrStale {
+		w.t.Errorf("an earlier pass is asked: %v", err)
+	}
 }
 
 func TestBackward(t *testing.T) {
@@ -308,8 +313,8 @@ func stepsCase(w *twins, steps uint32) {
 		w.same(fmt.Sprintf("losses of step %d", step), gpu.Losses, cpu.Losses, 1e-3)
 		for _, s := range sites {
 			p := &query.Perturbation{Step: step, Sites: []int{s}, Sigma: []float32{0.05}}
-			w.step(p, q, w.cpu)
-			w.step(p, q, w.gpu)
+			w.step(p, q, w.cpuPass)
+			w.step(p, q, w.gpuPass)
 		}
 		for _, m := range []query.Model{w.cpu, w.gpu} {
 			for _, p := range m.Params() {
@@ -323,7 +328,7 @@ func stepsCase(w *twins, steps uint32) {
 	}
 }
 
-func (w *twins) step(p *query.Perturbation, q []query.Query, m query.Model) {
+func (w *twins) step(p *query.Perturbation, q []query.Query, m query.Pass) {
 	w.t.Helper()
 	loss := make([]float32, len(q))
 	w.ok(m.Losses(w.ctx, p, q, loss))

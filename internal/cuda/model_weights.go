@@ -75,12 +75,12 @@ func groupDirections(q []query.Query) []direction {
 // directionLosses evaluates whole directions of so many queries in all.
 func (m *Model) directionLosses(ctx context.Context, t *query.Perturbation, q []query.Query, groups []direction, queries int, out []float32) error {
 	pixels := int64(m.net.Pixels())
-	p, err := m.wholeProgram(false, m.batch.N, 4*pixels)
+	p, err := m.wholeProgram(false, m.pass.batch.N, 4*pixels)
 	if err != nil {
 		return err
 	}
-	if m.pixelsOf != m.batch { // a batch was evaluated since
-		if err := m.sendPixels(m.batch, 0, m.batch.N); err != nil {
+	if m.pixelsOf != m.pass.batch { // a batch was evaluated since
+		if err := m.sendPixels(m.pass.batch, 0, m.pass.batch.N); err != nil {
 			return err
 		}
 	}

@@ -109,8 +109,9 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 			params = append(params, p)
 		}
 	}
-	e, err := lr.New(name, m, o)
+	any, err := lr.New(name, m, o)
 	ok(err)
+	e := any.(lr.Asker)
 	opt, err := optim.New("adamw", optim.Options{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
 	ok(err)
 	counts := make([]int, b.N)
@@ -121,12 +122,12 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 		for _, p := range params {
 			clear(p.Grad)
 		}
-		s := &lr.Step{Number: n, Batch: b, Counts: counts}
-		s.Clean, err = m.Clean(ctx, b, e.Sites(n))
+		s, err := lr.Begin(ctx, m, e, n, b)
 		ok(err)
+		s.Counts = counts
 		r, err := e.Ask(ctx, m, s)
 		ok(err)
-		ok(e.Accumulate(ctx, m, s, r.Records))
+		ok(e.Accumulate(ctx, s, r.Records))
 		opt.Step(params, 1e-4)
 		m.Touch()
 		return r.Queries

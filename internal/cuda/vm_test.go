@@ -49,7 +49,7 @@ func TestOnlyLossesComeBack(t *testing.T) {
 	p := &query.Perturbation{Step: 1, Sites: []int{8}, Sigma: []float32{0.1}}
 	out := make([]float32, len(q))
 	w.host.copies = map[string]int{}
-	w.ok(w.gpu.Losses(w.ctx, p, q, out))
+	w.ok(w.gpuPass.Losses(w.ctx, p, q, out))
 	if n := w.host.copies["download"]; n != 1 {
 		t.Errorf("%d downloads for the losses of one list", n)
 	}
@@ -57,7 +57,7 @@ func TestOnlyLossesComeBack(t *testing.T) {
 		t.Errorf("%d uploads, want the four arrays of the queries and the scales", n)
 	}
 	w.host.copies = map[string]int{}
-	w.ok(w.gpu.Accumulate(w.ctx, p, terms))
+	w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 	if n := w.host.copies["download"]; n != 2 {
 		t.Errorf("%d downloads for the gradient of a weight and a bias", n)
 	}
@@ -77,8 +77,8 @@ func TestHostObjective(t *testing.T) {
 	q, _ := queries(5, 3)
 	p := &query.Perturbation{Step: 1, Sites: []int{n - 1}, Sigma: []float32{3}}
 	want, got := make([]float32, len(q)), make([]float32, len(q))
-	w.ok(w.cpu.Losses(w.ctx, p, q, want))
-	w.ok(w.gpu.Losses(w.ctx, p, q, got))
+	w.ok(w.cpuPass.Losses(w.ctx, p, q, want))
+	w.ok(w.gpuPass.Losses(w.ctx, p, q, got))
 	near(t, "losses of queries", got, wide(want), 0)
 	if _, err := w.gpu.Backward(w.ctx, w.b); err == nil {
 		t.Error("an objective without a gradient on the device was differentiated")

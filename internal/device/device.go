@@ -24,11 +24,7 @@ const (
 )
 
 // Model is a network on a device.
-type Model interface {
-	query.Differentiable
-	// SetLoss changes the objective of later passes.
-	SetLoss(objective.Objective)
-}
+type Model = query.Differentiable
 
 // Options of a network on a device. A network that is only evaluated needs the
 // loss alone.

@@ -99,11 +99,12 @@ func TestNoise(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Clean(ctx, b, p.Sites); err != nil {
+		pass, err := m.Clean(ctx, b, p.Sites)
+		if err != nil {
 			t.Fatal(err)
 		}
 		out := make([]float32, 1)
-		if err := m.Losses(ctx, p, []query.Query{{Sign: 1}}, out); err != nil {
+		if err := pass.Losses(ctx, p, []query.Query{{Sign: 1}}, out); err != nil {
 			t.Fatal(err)
 		}
 		return out[0]

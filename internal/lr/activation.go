@@ -62,11 +62,16 @@ func (a *activation) Plan(step uint32) []query.Perturbation {
 	return out
 }
 
+// Cost is that of every perturbation's queries.
+func (a *activation) Cost(m query.Model, step uint32, images, queries int64) Entry {
+	return planCost(m, a.Plan(step), images, queries)
+}
+
 func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
 	r := &Result{}
 	q, losses := a.w.plan(s.Counts, a.o.Antithetic)
 	for _, p := range a.Plan(s.Number) {
-		if err := m.Losses(ctx, &p, q, losses); err != nil {
+		if err := s.Pass.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
 		}
 		r.Queries += int64(len(q))
@@ -110,20 +115,20 @@ func (a *activation) jointCoefficients(q []query.Query, losses, clean []float32)
 	return c
 }
 
-func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, records []Record) error {
+func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
 		switch {
 		case r.P.Kind == query.Weight:
-			if err := m.Accumulate(ctx, &r.P, shareDirections(&a.w, s.Counts, r.C, a.o.Antithetic)); err != nil {
+			if err := s.Pass.Accumulate(ctx, &r.P, shareDirections(&a.w, s.Counts, r.C, a.o.Antithetic)); err != nil {
 				return err
 			}
 		case len(r.P.Sites) > 1:
-			if err := a.accumulateJoint(ctx, m, s, r); err != nil {
+			if err := a.accumulateJoint(ctx, s, r); err != nil {
 				return err
 			}
 		default:
-			if err := m.Accumulate(ctx, &r.P, a.w.weigh(s.Counts, r.C, a.o.Antithetic)); err != nil {
+			if err := s.Pass.Accumulate(ctx, &r.P, a.w.weigh(s.Counts, r.C, a.o.Antithetic)); err != nil {
 				return err
 			}
 		}
@@ -134,7 +139,7 @@ func (a *activation) Accumulate(ctx context.Context, m query.Model, s *Step, rec
 // accumulateJoint pairs every query's noise with the inputs that the same query
 // saw: (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
 // multiplies noise that is independent of the input it meets.
-func (a *activation) accumulateJoint(ctx context.Context, m query.Model, s *Step, r *Record) error {
+func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) error {
 	q, _ := a.w.plan(s.Counts, a.o.Antithetic)
 	var terms []query.Term
 	for j, x := range q {
@@ -143,7 +148,7 @@ func (a *activation) accumulateJoint(ctx context.Context, m query.Model, s *Step
 			terms = append(terms, query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, C: r.C[j] / n})
 		}
 	}
-	return m.Accumulate(ctx, &r.P, terms)
+	return s.Pass.Accumulate(ctx, &r.P, terms)
 }
 
 func (a *activation) State() []float64 {

@@ -173,16 +173,16 @@ const limit = 4.5
 var uneven = []int{18, 2, 6, 2}
 
 // estimates projects the estimates of many steps onto each direction.
-func estimates(t *testing.T, m *vit.Model, e Estimator, b *query.Batch, counts, params []int, us [][][]float32, spoil func(*Step, []Record)) []sample {
+func estimates(t *testing.T, m *vit.Model, e Asker, b *query.Batch, counts, params []int, us [][][]float32, spoil func(*Step, []Record)) []sample {
 	t.Helper()
 	ctx := context.Background()
 	out := make([]sample, len(us))
 	for k := 0; k < draws(); k++ {
-		c, err := m.Clean(ctx, b, e.Sites(uint32(k)))
+		s, err := Begin(ctx, m, e, uint32(k), b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &Step{Number: uint32(k), Batch: b, Clean: c, Counts: counts}
+		s.Counts = counts
 		r, err := e.Ask(ctx, m, s)
 		if err != nil {
 			t.Fatal(err)
@@ -191,7 +191,7 @@ func estimates(t *testing.T, m *vit.Model, e Estimator, b *query.Batch, counts, 
 			spoil(s, r.Records)
 		}
 		clearGrads(m)
-		if err := e.Accumulate(ctx, m, s, r.Records); err != nil {
+		if err := e.Accumulate(ctx, s, r.Records); err != nil {
 			t.Fatal(err)
 		}
 		for i, u := range us {
@@ -222,7 +222,7 @@ func TestActivationUnbiased(t *testing.T) {
 			params := site.Params()
 			us := directions(t, m, b, params)
 			for _, antithetic := range []bool{true, false} {
-				e, err := New("activation", m, Options{Antithetic: antithetic, Sigma: 0.01, Sites: []int{i}, Noise: src})
+				e, err := asker("activation", m, Options{Antithetic: antithetic, Sigma: 0.01, Sites: []int{i}, Noise: src})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -251,7 +251,7 @@ func TestBiasWithoutWeight(t *testing.T) {
 		s := m.Sites()[site]
 		params := []int{s.Weight, s.Bias}
 		us := directions(t, m, b, params)
-		e, err := New("activation", m, Options{Antithetic: true, Sigma: 0.01, Sites: []int{site}, Noise: src})
+		e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.01, Sites: []int{site}, Noise: src})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +305,7 @@ func TestSchedulesUnbiased(t *testing.T) {
 			if c.name == "weight" {
 				c.o.Sigma = 0.001
 			}
-			e, err := New(c.name, m, c.o)
+			e, err := asker(c.name, m, c.o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,22 +22,16 @@ func newBP(m query.Model, o Options) (Estimator, error) {
 
 func (b *bp) Name() string { return "bp" }
 
-func (b *bp) Sites(uint32) []int { return nil }
-
-func (b *bp) Plan(uint32) []query.Perturbation { return nil }
-
-// Ask runs the forward and the backward of the batch; the gradient is there
-// when it returns, and the clean pass with it.
-func (b *bp) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
-	d := m.(query.Differentiable)
-	c, err := d.Backward(ctx, s.Batch)
-	return &Result{Params: b.o.Params, FLOPs: int64(s.Batch.N) * d.BackwardFLOPs(), Clean: c}, err
+// Cost is that of the backward passes; no query is asked.
+func (b *bp) Cost(m query.Model, _ uint32, images, _ int64) Entry {
+	return Entry{FLOPs: images * m.(query.Differentiable).BackwardFLOPs()}
 }
 
-// Accumulate has nothing to add to what Ask did.
-func (b *bp) Accumulate(context.Context, query.Model, *Step, []Record) error { return nil }
-
-func (b *bp) Learn(query.Model, *Step, []Record) {}
+// Gradient runs the forward and the backward of the batch.
+func (b *bp) Gradient(ctx context.Context, m query.Model, batch *query.Batch) (*query.Clean, []int, Entry, error) {
+	c, err := m.(query.Differentiable).Backward(ctx, batch)
+	return c, b.o.Params, b.Cost(m, 0, int64(batch.N), 0), err
+}
 
 func (b *bp) State() []float64 { return nil }
 

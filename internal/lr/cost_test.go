@@ -31,9 +31,12 @@ func TestCosts(t *testing.T) {
 		{"a site of the same", late, "activation", Options{Sites: []int{2}}, 6, 6 * 10000},
 	} {
 		c.o.Sigma, c.o.Noise = 0.1, m.noise
-		e, err := New(c.name, c.model, c.o)
+		e, err := asker(c.name, c.model, c.o)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if cost := e.Cost(c.model, 0, 2, 3); cost.Queries != c.queries || cost.FLOPs != c.flops {
+			t.Errorf("%s: told to cost %d queries and %d operations, want %d and %d", c.what, cost.Queries, cost.FLOPs, c.queries, c.flops)
 		}
 		if _, r := m.step(e, c.model, 0, []int{2, 4}); r.Queries != c.queries || r.FLOPs != c.flops {
 			t.Errorf("%s: %d queries and %d operations, want %d and %d", c.what, r.Queries, r.FLOPs, c.queries, c.flops)
@@ -64,7 +67,7 @@ func TestPlan(t *testing.T) {
 // same site.
 func TestRandomSite(t *testing.T) {
 	m := newToy(t, 1, mixed(1))
-	e, err := New("activation", m, Options{Schedule: "random_site", Sigma: 1, Sites: []int{0, 1, 2}, Seed: 4, Noise: m.noise})
+	e, err := asker("activation", m, Options{Schedule: "random_site", Sigma: 1, Sites: []int{0, 1, 2}, Seed: 4, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +102,15 @@ func TestBackpropagation(t *testing.T) {
 	}
 	us := directions(t, m, b, all)
 	clearGrads(m)
-	r, err := e.Ask(t.Context(), m, &Step{Batch: b})
+	c, params, cost, err := e.(Differentiator).Gradient(t.Context(), m, b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.FLOPs != 4*m.BackwardFLOPs() || r.FLOPs <= 0 || r.Queries != 0 || !sameSet(r.Params, all) || len(r.Clean.Losses) != 4 || len(e.Plan(0)) != 0 {
-		t.Errorf("%d operations, %d queries, %d parameters, plan %v", r.FLOPs, r.Queries, len(r.Params), e.Plan(0))
+	if cost.FLOPs != 4*m.BackwardFLOPs() || cost.FLOPs <= 0 || cost.Queries != 0 || !sameSet(params, all) || len(c.Losses) != 4 || len(Plan(e, 0)) != 0 {
+		t.Errorf("%d operations, %d queries, %d parameters, plan %v", cost.FLOPs, cost.Queries, len(params), Plan(e, 0))
+	}
+	if _, asks := e.(Asker); asks {
+		t.Error("backpropagation asks queries")
 	}
 	for k, u := range us { // a difference of h = 2e-3 in float32 losses is good to some 1e-3
 		if got, want := project(m, all, u), slope(t, m, b, all, u); math.Abs(got-want) > 5e-3*(1+math.Abs(want)) {

@@ -30,8 +30,18 @@ type Options struct {
 type Step struct {
 	Number uint32
 	Batch  *query.Batch
-	Clean  *query.Clean
-	Counts []int // n_i, per perturbation
+	Pass   query.Pass   // of which an Asker asks; nil for a Differentiator
+	Clean  *query.Clean // what the clean pass answered
+	Counts []int        // n_i, per perturbation
+}
+
+// Begin runs the clean pass of an estimator's step.
+func Begin(ctx context.Context, m query.Model, e Asker, number uint32, b *query.Batch) (*Step, error) {
+	p, err := m.Clean(ctx, b, e.Sites(number))
+	if err != nil {
+		return nil, err
+	}
+	return &Step{Number: number, Batch: b, Pass: p, Clean: p.Clean()}, nil
 }
 
 // Record is one perturbation of a step as it went: enough to rebuild its
@@ -49,30 +59,65 @@ type Result struct {
 	Queries  int64
 	FLOPs    int64
 	Records  []Record
-	Variance []float64    // V̂_i of one direction of each image, up to one common constant
-	Params   []int        // parameters that have a gradient after Accumulate
-	Clean    *query.Clean // bp: the clean pass, which it makes itself
+	Variance []float64 // V̂_i of one direction of each image, up to one common constant
+	Params   []int     // parameters that have a gradient after Accumulate
 }
 
-// Estimator turns queries into gradients.
+// Estimator turns batches into gradients: as an Asker or as a Differentiator.
 type Estimator interface {
 	// Name is the estimator's name in a config.
 	Name() string
+	// Cost is what a step takes beside its forward where every image gets so many
+	// queries per perturbation.
+	Cost(m query.Model, step uint32, images, queries int64) Entry
+	// State and Restore carry what it learned through a checkpoint.
+	State() []float64
+	Restore([]float64) error
+}
+
+// Asker is an Estimator that plans perturbations and asks queries of a clean pass.
+type Asker interface {
+	Estimator
 	// Sites lists the sites whose clean activations a step needs.
 	Sites(step uint32) []int
-	// Plan lists a step's perturbations; each gets every image's queries. An
-	// estimator with none (bp) makes its own clean pass in Ask.
+	// Plan lists a step's perturbations, at least one; each gets every image's
+	// queries.
 	Plan(step uint32) []query.Perturbation
 	// Ask evaluates the queries of a step.
 	Ask(ctx context.Context, m query.Model, s *Step) (*Result, error)
 	// Accumulate adds the gradient that the records describe to Param.Grad.
 	// Calling it on recorded coefficients rebuilds a step bit for bit.
-	Accumulate(ctx context.Context, m query.Model, s *Step, records []Record) error
+	Accumulate(ctx context.Context, s *Step, records []Record) error
 	// Learn updates what the estimator itself learns, after Accumulate.
-	Learn(m query.Model, s *Step, records []Record)
-	// State and Restore carry what it learned through a checkpoint.
-	State() []float64
-	Restore([]float64) error
+	Learn(s *Step, records []Record)
+}
+
+// Differentiator is an Estimator that makes the clean pass itself and hands over
+// a gradient.
+type Differentiator interface {
+	Estimator
+	// Gradient adds the gradient of a batch's mean loss to Param.Grad and returns
+	// the clean pass, the parameters that have a gradient, and what it cost beside
+	// the forward.
+	Gradient(ctx context.Context, m query.Model, b *query.Batch) (*query.Clean, []int, Entry, error)
+}
+
+// Plan lists a step's perturbations of an estimator, none of one that asks no
+// queries.
+func Plan(e Estimator, step uint32) []query.Perturbation {
+	if a, ok := e.(Asker); ok {
+		return a.Plan(step)
+	}
+	return nil
+}
+
+// planCost is the cost of a plan's queries.
+func planCost(m query.Model, plan []query.Perturbation, images, queries int64) (s Entry) {
+	for _, p := range plan {
+		s.Queries += images * queries
+		s.FLOPs += images * queries * QueryFLOPs(m, p)
+	}
+	return s
 }
 
 // QueryFLOPs is the cost of one query of a perturbation: what follows the first

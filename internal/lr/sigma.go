@@ -18,7 +18,7 @@ const (
 // Only one-sided losses carry it, so a pair gives the mean of its two; the
 // coefficients of antithetic pairs have lost that mean, and a record carries it
 // in Mean.
-func (a *activation) Learn(m query.Model, s *Step, records []Record) {
+func (a *activation) Learn(s *Step, records []Record) {
 	if !a.o.LearnSigma {
 		return
 	}

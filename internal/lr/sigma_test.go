@@ -16,7 +16,7 @@ func TestSigmaGradient(t *testing.T) {
 		for _, antithetic := range []bool{true, false} {
 			m := newToy(t, 2, []toySite{{rows: 2, in: 2, out: 3, curve: curve}})
 			const sigma = 0.7
-			e, err := New("activation", m, Options{Antithetic: antithetic, Sigma: sigma, LearnSigma: true, SigmaLR: 1e-3, Sites: []int{0}, Noise: m.noise})
+			e, err := asker("activation", m, Options{Antithetic: antithetic, Sigma: sigma, LearnSigma: true, SigmaLR: 1e-3, Sites: []int{0}, Noise: m.noise})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +40,7 @@ func TestSigmaGradient(t *testing.T) {
 func TestSigmaFollows(t *testing.T) {
 	for _, curve := range []float64{1, -1} {
 		m := newToy(t, 2, []toySite{{rows: 1, in: 2, out: 3, curve: curve}})
-		e, err := New("activation", m, Options{Antithetic: true, Sigma: 0.5, LearnSigma: true, SigmaLR: 0.02, Sites: []int{0}, Noise: m.noise})
+		e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5, LearnSigma: true, SigmaLR: 0.02, Sites: []int{0}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestSigmaFollows(t *testing.T) {
 			s, r := m.step(e, m, k, []int{4, 4})
 			before := e.State()[0]
 			g := a.sigmaGradient(s, r.Records[0], 0)
-			e.Learn(m, s, r.Records)
+			e.Learn(s, r.Records)
 			want := max(1e-5, min(10, before*math.Exp(max(-0.1, min(0.1, -0.02*g)))))
 			if after := e.State()[0]; math.Abs(after-want) > 1e-6*want {
 				t.Fatalf("curve %v, step %d: from %v to %v, want %v", curve, k, before, after, want)
@@ -67,7 +67,7 @@ func TestSigmaFollows(t *testing.T) {
 		{0.5, 1e6, 0}, {0.5, -1e6, 0}, // a tenth either way, by the sign of ‖ε‖² − d
 		{sigmaMin, 1e6, 0}, {sigmaMax, 1e6, 0}, {sigmaMin, -1e6, 0}, {sigmaMax, -1e6, 0},
 	} {
-		e, err := New("activation", m, Options{Sigma: c.sigma, LearnSigma: true, SigmaLR: 1, Sites: []int{0}, Noise: m.noise})
+		e, err := asker("activation", m, Options{Sigma: c.sigma, LearnSigma: true, SigmaLR: 1, Sites: []int{0}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestSigmaFollows(t *testing.T) {
 			up := -e.(*activation).sigmaGradient(s, r[0], 0) // the sign alone
 			c.want = max(sigmaMin, min(sigmaMax, c.sigma*math.Exp(math.Copysign(0.1, up))))
 		}
-		e.Learn(m, s, r)
+		e.Learn(s, r)
 		if got := e.State()[0]; math.Abs(got-c.want) > 1e-6*c.want {
 			t.Errorf("scale %v, mean loss %v: %v, want %v", c.sigma, c.mean, got, c.want)
 		}
@@ -100,12 +100,12 @@ func TestMeans(t *testing.T) {
 // TestNoScaleToLearn: with learn_sigma off, nothing moves and no means are kept.
 func TestNoScaleToLearn(t *testing.T) {
 	m := newToy(t, 1, mixed(1)[:1])
-	e, err := New("activation", m, Options{Antithetic: true, Sigma: 0.5, SigmaLR: 1, Sites: []int{0}, Noise: m.noise})
+	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5, SigmaLR: 1, Sites: []int{0}, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, r := m.step(e, m, 0, []int{2})
-	e.Learn(m, s, r.Records)
+	e.Learn(s, r.Records)
 	if r.Records[0].Mean != nil || e.State()[0] != 0.5 {
 		t.Errorf("means %v, scale %v", r.Records[0].Mean, e.State()[0])
 	}
@@ -115,7 +115,7 @@ func TestNoScaleToLearn(t *testing.T) {
 // can be is refused.
 func TestStateOfScales(t *testing.T) {
 	m := newToy(t, 1, mixed(1))
-	e, err := New("activation", m, Options{Sigma: 0.5, Sites: []int{2, 0}, Noise: m.noise})
+	e, err := asker("activation", m, Options{Sigma: 0.5, Sites: []int{2, 0}, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}

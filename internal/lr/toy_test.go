@@ -122,7 +122,15 @@ func (s *toySite) loss(z []float64, image int) float64 {
 	return l
 }
 
-func (m *toy) Clean(_ context.Context, b *query.Batch, sites []int) (*query.Clean, error) {
+// toyPass is a clean pass of a toy, of which any number may be asked.
+type toyPass struct {
+	*toy
+	clean *query.Clean
+}
+
+func (p toyPass) Clean() *query.Clean { return p.clean }
+
+func (m *toy) Clean(_ context.Context, b *query.Batch, sites []int) (query.Pass, error) {
 	c := &query.Clean{Losses: make([]float32, b.N)}
 	for i := range b.N {
 		l := 0.0
@@ -143,11 +151,12 @@ func (m *toy) Clean(_ context.Context, b *query.Batch, sites []int) (*query.Clea
 		}
 		c.InputSq = append(c.InputSq, sq)
 	}
-	return c, nil
+	return toyPass{m, c}, nil
 }
 
 func (m *toy) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
-	return m.Clean(ctx, b, nil)
+	p, err := m.Clean(ctx, b, nil)
+	return p.Clean(), err
 }
 
 func (m *toy) eps(c noise.Counter, n int) []float32 {
@@ -242,23 +251,30 @@ func (m *toy) gradient() [][]float64 {
 	return out
 }
 
+// asker is an estimator that asks queries.
+func asker(name string, m query.Model, o Options) (Asker, error) {
+	e, err := New(name, m, o)
+	a, _ := e.(Asker)
+	return a, err
+}
+
 // step is one step of an estimator on the toy: what it asked, with the gradient in
 // the parameters.
-func (m *toy) step(e Estimator, model query.Model, number int, counts []int) (*Step, *Result) {
+func (m *toy) step(e Asker, model query.Model, number int, counts []int) (*Step, *Result) {
 	m.t.Helper()
 	ctx := context.Background()
 	b := &query.Batch{N: m.images, Labels: make([]int32, m.images)}
-	c, err := model.Clean(ctx, b, e.Sites(uint32(number)))
+	s, err := Begin(ctx, model, e, uint32(number), b)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	s := &Step{Number: uint32(number), Batch: b, Clean: c, Counts: counts}
+	s.Counts = counts
 	r, err := e.Ask(ctx, model, s)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	clearGrads(model)
-	if err := e.Accumulate(ctx, model, s, r.Records); err != nil {
+	if err := e.Accumulate(ctx, s, r.Records); err != nil {
 		m.t.Fatal(err)
 	}
 	return s, r
@@ -295,7 +311,7 @@ func TestToyUnbiased(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			m := newToy(t, 3, mixed(0.5))
 			c.o.Sigma, c.o.Noise = 0.3, m.noise
-			e, err := New(c.name, m, c.o)
+			e, err := asker(c.name, m, c.o)
 			if err != nil {
 				t.Fatal(err)
 			}

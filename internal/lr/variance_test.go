@@ -58,7 +58,7 @@ func TestVarianceIsTheSpread(t *testing.T) {
 	m := newToy(t, 3, []toySite{{rows: 1, in: 3, out: 24}, {rows: 1, in: 6, out: 32}})
 	var ratio []float64
 	for site := range m.maps {
-		e, err := New("activation", m, Options{Antithetic: true, Sigma: 0.1, Sites: []int{site}, Noise: m.noise})
+		e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.1, Sites: []int{site}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,11 +43,16 @@ func (w *weight) Plan(step uint32) []query.Perturbation {
 	return out
 }
 
+// Cost is that of every perturbation's queries.
+func (w *weight) Cost(m query.Model, step uint32, images, queries int64) Entry {
+	return planCost(m, w.Plan(step), images, queries)
+}
+
 func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
 	r := &Result{}
 	q, losses := w.w.plan(s.Counts, w.o.Antithetic)
 	for _, p := range w.Plan(s.Number) {
-		if err := m.Losses(ctx, &p, q, losses); err != nil {
+		if err := s.Pass.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
 		}
 		c := coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)
@@ -60,10 +65,10 @@ func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, erro
 	return r, nil
 }
 
-func (w *weight) Accumulate(ctx context.Context, m query.Model, s *Step, records []Record) error {
+func (w *weight) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
-		if err := m.Accumulate(ctx, &r.P, shareDirections(&w.w, s.Counts, r.C, w.o.Antithetic)); err != nil {
+		if err := s.Pass.Accumulate(ctx, &r.P, shareDirections(&w.w, s.Counts, r.C, w.o.Antithetic)); err != nil {
 			return err
 		}
 	}
@@ -87,7 +92,7 @@ func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) [
 	return out
 }
 
-func (w *weight) Learn(query.Model, *Step, []Record) {}
+func (w *weight) Learn(*Step, []Record) {}
 
 func (w *weight) State() []float64 { return nil }
 

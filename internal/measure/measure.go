@@ -22,9 +22,9 @@ const firstStep = 1 << 30
 // Bench is a batch on which allocations are measured.
 type Bench struct {
 	Model     query.Model
-	Estimator lr.Estimator
+	Estimator lr.Asker
 	Batch     *query.Batch
-	Clean     *query.Clean
+	Pass      query.Pass
 	Params    []int // trained parameters
 	PerPair   int   // queries of a direction: 2 for antithetic pairs, else 1
 
@@ -32,14 +32,14 @@ type Bench struct {
 }
 
 // Start runs the clean pass of a batch. Of two benches on one model, only the
-// later can be used.
-func Start(ctx context.Context, m query.Model, e lr.Estimator, b *query.Batch, params []int, antithetic bool) (*Bench, error) {
+// later can be used: the other's pass is stale.
+func Start(ctx context.Context, m query.Model, e lr.Asker, b *query.Batch, params []int, antithetic bool) (*Bench, error) {
 	k := &Bench{Model: m, Estimator: e, Batch: b, Params: params, PerPair: 1, step: firstStep}
 	if antithetic {
 		k.PerPair = 2
 	}
-	c, err := m.Clean(ctx, b, e.Sites(0))
-	k.Clean = c
+	var err error
+	k.Pass, err = m.Clean(ctx, b, e.Sites(0))
 	return k, err
 }
 
@@ -59,16 +59,21 @@ func (k *Bench) gradient(dst []float32) []float32 {
 	return dst
 }
 
+// next is a step that asks of the batch, with noise of its own.
+func (k *Bench) next(counts []int) *lr.Step {
+	k.step++
+	return &lr.Step{Number: k.step - 1, Batch: k.Batch, Pass: k.Pass, Clean: k.Pass.Clean(), Counts: counts}
+}
+
 // Draw is the gradient that one set of queries gives.
 func (k *Bench) Draw(ctx context.Context, counts []int, dst []float32) ([]float32, error) {
-	s := &lr.Step{Number: k.step, Batch: k.Batch, Clean: k.Clean, Counts: counts}
-	k.step++
+	s := k.next(counts)
 	r, err := k.Estimator.Ask(ctx, k.Model, s)
 	if err != nil {
 		return nil, err
 	}
 	k.clearGrads()
-	if err := k.Estimator.Accumulate(ctx, k.Model, s, r.Records); err != nil {
+	if err := k.Estimator.Accumulate(ctx, s, r.Records); err != nil {
 		return nil, err
 	}
 	return k.gradient(dst), nil
@@ -84,8 +89,7 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 	for i := range counts {
 		counts[i] = pairs * k.PerPair
 	}
-	s := &lr.Step{Number: k.step, Batch: k.Batch, Clean: k.Clean, Counts: counts}
-	k.step++
+	s := k.next(counts)
 	r, err := k.Estimator.Ask(ctx, k.Model, s)
 	if err != nil {
 		return nil, err
@@ -115,7 +119,7 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 // gives, or all of its directions where pair is -1.
 func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, image, pair int) (float64, error) {
 	k.clearGrads()
-	if err := k.Estimator.Accumulate(ctx, k.Model, s, only(s, records, image, pair)); err != nil {
+	if err := k.Estimator.Accumulate(ctx, s, only(s, records, image, pair)); err != nil {
 		return 0, err
 	}
 	var sq float64

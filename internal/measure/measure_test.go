@@ -26,9 +26,9 @@ func (g given) Allocate(allocator.Signals, int) ([]int, error) { return g.counts
 
 // unweighted repeats image i n_i times without the 1/n_i weight, as the released
 // code does: its coefficients count n_i/n̄ times.
-type unweighted struct{ lr.Estimator }
+type unweighted struct{ lr.Asker }
 
-func (u unweighted) Accumulate(ctx context.Context, m query.Model, s *lr.Step, records []lr.Record) error {
+func (u unweighted) Accumulate(ctx context.Context, s *lr.Step, records []lr.Record) error {
 	total := 0
 	for _, n := range s.Counts {
 		total += n
@@ -45,7 +45,7 @@ func (u unweighted) Accumulate(ctx context.Context, m query.Model, s *lr.Step, r
 		}
 		spoilt[k] = lr.Record{P: r.P, C: c}
 	}
-	return u.Estimator.Accumulate(ctx, m, s, spoilt)
+	return u.Asker.Accumulate(ctx, s, spoilt)
 }
 
 // bench is a small ViT whose last block is trained, on a batch of six random
@@ -98,7 +98,7 @@ func bench(t *testing.T) *Bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := Start(context.Background(), m, e, b, params, true)
+	k, err := Start(context.Background(), m, e.(lr.Asker), b, params, true)
 	if err != nil {
 		t.Fatal(err)
 	}

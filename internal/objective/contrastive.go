@@ -123,9 +123,19 @@ func (c *Contrastive) Texts() []float32 {
 // Width is the number of outputs that a model must have: the width of a text.
 func (c *Contrastive) Width() int { return c.width }
 
-// Begin fixes the texts of a batch: by labels with class pairing, by index with
-// image pairing.
-func (c *Contrastive) Begin(labels, index []int32) error {
+// Bind is the objective of a batch, whose texts follow from labels with class
+// pairing and from index with image pairing. It shares the texts and the
+// temperature.
+func (c *Contrastive) Bind(labels, index []int32) (Coupled, error) {
+	b := *c
+	if err := b.begin(labels, index); err != nil {
+		return nil, err
+	}
+	return &b, nil
+}
+
+// begin fixes the texts of a batch.
+func (c *Contrastive) begin(labels, index []int32) error {
 	key := labels
 	if c.byImage {
 		key = index

@@ -24,10 +24,17 @@ func begun(t *testing.T, pairing string) *Contrastive {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Begin(classOf, []int32{3, 0, 19, 7, 8, 11}); err != nil {
+	return bound(t, c, classOf, []int32{3, 0, 19, 7, 8, 11})
+}
+
+// bound is an objective of a batch.
+func bound(t *testing.T, c *Contrastive, labels, index []int32) *Contrastive {
+	t.Helper()
+	b, err := c.Bind(labels, index)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return b.(*Contrastive)
 }
 
 // naive is J of the definition in Contrastive's comment, in plain sums.
@@ -157,9 +164,7 @@ func TestContrastiveDominantColumn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Begin([]int32{0, 1}, nil); err != nil {
-		t.Fatal(err)
-	}
+	c = bound(t, c, []int32{0, 1}, nil)
 	var out [2]float32
 	if err := c.Anchor(out[:], []float32{1, 0, -1, 0}, 2); err != nil {
 		t.Fatal(err)
@@ -187,7 +192,7 @@ func TestContrastiveRefuses(t *testing.T) {
 		}
 	}
 	c := begun(t, "class")
-	if c.Begin([]int32{4}, nil) == nil {
+	if _, err := c.Bind([]int32{4}, nil); err == nil {
 		t.Error("a class without text was taken")
 	}
 	if c.Losses(make([]float32, 1), make([]float32, 3), 1, 3, []int32{0}) == nil {
@@ -223,5 +228,37 @@ func TestMetrics(t *testing.T) {
 	r, err = RecallAt(make([]float32, 6), texts, 2, 1)
 	if err != nil || r.ImageToText[0] != 0 || r.TextToImage[0] != 0 {
 		t.Errorf("constant embeddings: %+v, %v", r, err)
+	}
+}
+
+// TestBindKeepsBatchesApart: what is bound to a batch answers alike whatever other
+// batches are bound and anchored since, and what it was bound from knows no batch.
+func TestBindKeepsBatchesApart(t *testing.T) {
+	c := begun(t, "class")
+	free := *c
+	free.want, free.batch, free.n = nil, nil, nil
+	e, clean, again := normals(nImages*nWidth, 3), make([]float32, nImages), make([]float32, nImages)
+	first, err := Bind(&free, classOf, nil, nWidth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Anchor(clean, e, nWidth); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Bind(&free, []int32{1, 1, 3}, nil, nWidth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Anchor(make([]float32, 3), normals(3*nWidth, 4), nWidth); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Losses(again, e, nImages, nWidth, first.Targets); err != nil || !slices.Equal(again, clean) {
+		t.Errorf("losses %v, before another batch %v (%v)", again, clean, err)
+	}
+	if err := free.Losses(again, e, 1, nWidth, first.Targets); err == nil {
+		t.Error("an objective of no batch gave a loss")
+	}
+	if _, err := Bind(CE{}, []int32{0, 3}, nil, 3); err == nil {
+		t.Error("a label of no class was bound")
 	}
 }

@@ -36,7 +36,7 @@ type Objective interface {
 	// Losses writes the loss of each row to out[:rows]. logits is rows×classes,
 	// row-major; labels[r] is the class of row r, or for a Coupled objective its
 	// slot in the batch. The loss of a row depends on that row alone (and, for a
-	// Coupled objective, on what Begin and Anchor fixed), so that any packing of
+	// Coupled objective, on what Bind and Anchor fixed), so that any packing of
 	// queries gives the same bits. Outputs that are not finite give a loss, never
 	// a panic; a label that names no class is an error.
 	Losses(out, logits []float32, rows, classes int, labels []int32) error
@@ -51,18 +51,63 @@ type Differentiable interface {
 
 // Coupled is an Objective whose loss of an image depends on the other images of
 // its batch. labels given to Losses and Grad are then slots in the batch. A
-// batch goes: Begin, the clean forward, Anchor, then any number of queries.
-// Begin and Anchor are not to run beside Losses or Grad.
+// batch goes: Bind, the clean forward, Anchor, then any number of queries, of
+// what Bind returned. Anchor is not to run beside Losses or Grad.
 type Coupled interface {
 	Objective
-	// Begin fixes the batch by the class and the dataset position of each of its
-	// images, and forgets the anchor of the batch before. Until Anchor, Losses
-	// gives the part of each loss that needs no other image.
-	Begin(labels, index []int32) error
+	// Bind is the objective of one batch, which the class and the dataset
+	// position of each of its images tell; what it is bound from stays as it is.
+	// Until Anchor, its Losses give the part of each loss that needs no other
+	// image.
+	Bind(labels, index []int32) (Coupled, error)
 	// Anchor fixes the clean outputs of the whole batch (N×width), against which
 	// queries are compared from now on, and writes the N clean losses, whose
 	// mean is the batch's objective, to losses.
 	Anchor(losses, outputs []float32, width int) error
+}
+
+// Bound is an objective of one batch: its images are named by their targets, and
+// whatever the objective must know of the other images is its own.
+type Bound struct {
+	Objective
+	Targets []int32 // per image: what Losses and Grad are told of a row that answers it
+	coupled Coupled // Objective, where it is one
+}
+
+// Bind is an objective of the batch whose images have these classes, of so many,
+// and dataset positions.
+func Bind(o Objective, labels, index []int32, classes int) (*Bound, error) {
+	co, ok := o.(Coupled)
+	if !ok {
+		for _, l := range labels {
+			if l < 0 || int(l) >= classes {
+				return nil, fmt.Errorf("objective %s: label %d, the network has %d classes", o.Name(), l, classes)
+			}
+		}
+		return &Bound{Objective: o, Targets: labels}, nil
+	}
+	co, err := co.Bind(labels, index)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bound{Objective: co, coupled: co, Targets: make([]int32, len(labels))}
+	for i := range b.Targets {
+		b.Targets[i] = int32(i)
+	}
+	return b, nil
+}
+
+// Coupled says that the loss of an image depends on the other images.
+func (b *Bound) Coupled() bool { return b.coupled != nil }
+
+// Anchor tells the objective of the clean outputs of the whole batch, of that
+// width each, and writes the clean losses where they are then others; it does
+// nothing where no image's loss depends on another image.
+func (b *Bound) Anchor(losses, outputs []float32, width int) error {
+	if b.coupled == nil {
+		return nil
+	}
+	return b.coupled.Anchor(losses, outputs, width)
 }
 
 // Options are the settings of objectives that have any.

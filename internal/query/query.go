@@ -4,13 +4,16 @@
 // internal/vit (on the CPU or CUDA) and internal/remote answer.
 package query
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Batch is the images of one step.
 type Batch struct {
 	N      int       // images
 	X      []float32 // pixels after the transform, N×C×H×W, row-major
-	Labels []int32   // class of each image, length N
+	Labels []int32   // class of each image, length N; nil where no losses are wanted (Evaluate)
 	Index  []int32   // position of each image in its dataset, length N
 }
 
@@ -99,9 +102,18 @@ type Param struct {
 	Block int       // that it is part of, -1 outside the blocks
 }
 
+// Loss is what the queries of one batch answer: an objective that knows the
+// images of the batch and is not changed once they are answered.
+type Loss interface {
+	// Losses writes the loss of rows outputs of classes numbers each; targets is
+	// what the objective is told of each row.
+	Losses(out, outputs []float32, rows, classes int, targets []int32) error
+}
+
 // Clean is the answer of the unperturbed forward of a batch.
 type Clean struct {
-	Losses   []float32 // N
+	Losses   []float32 // N; nil where the batch has no labels
+	Loss     Loss      // by which they were made; nil where the batch has no labels
 	Logits   []float32 // N×Classes
 	Features []float32 // N×Dim, the cls embedding after the last norm; nil where a model has none
 	Classes  int
@@ -115,18 +127,12 @@ type Clean struct {
 type Model interface {
 	Params() []*Param
 	Sites() []Site
-	// Clean runs the unperturbed forward of b and keeps what the suffixes of
-	// sites start from, until the next call of Clean.
-	Clean(ctx context.Context, b *Batch, sites []int) (*Clean, error)
-	// Losses evaluates the queries on the batch of the last Clean; out[i] is
-	// the loss of q[i]. Queries of one image stand together, in the order of
-	// their pairs.
-	Losses(ctx context.Context, p *Perturbation, q []Query, out []float32) error
-	// Accumulate adds Σ C·ε, turned into parameter gradients (E_iᵀ x_i for a
-	// site), to Param.Grad of what p perturbs.
-	Accumulate(ctx context.Context, p *Perturbation, t []Term) error
+	// Clean runs the unperturbed forward of b and returns the pass, of which
+	// queries at sites may be asked. Sites that Clean was not told of cannot be
+	// asked. A model keeps one pass: one more makes the pass before it stale.
+	Clean(ctx context.Context, b *Batch, sites []int) (Pass, error)
 	// Evaluate returns the losses and logits of a batch without keeping
-	// anything for suffixes.
+	// anything for queries; of a batch without labels the logits alone.
 	Evaluate(ctx context.Context, b *Batch) (*Clean, error)
 	// Touch tells the model that Param.Data changed.
 	Touch()
@@ -137,6 +143,23 @@ type Model interface {
 	// Close frees what the model holds outside the Go heap.
 	Close() error
 }
+
+// Pass is the clean pass of a batch while a model holds what queries of it start
+// from. A stale one refuses to be asked.
+type Pass interface {
+	// Clean is what the unperturbed forward answered.
+	Clean() *Clean
+	// Losses evaluates queries on the batch; out[i] is the loss of q[i]. Queries
+	// of one image stand together, in the order of their pairs.
+	Losses(ctx context.Context, p *Perturbation, q []Query, out []float32) error
+	// Accumulate adds Σ C·ε, turned into parameter gradients (E_iᵀ x_i for a
+	// site), to Param.Grad of what p perturbs.
+	Accumulate(ctx context.Context, p *Perturbation, t []Term) error
+}
+
+// ErrStale is the error of a pass that a later one, or another use of the model's
+// memory, has taken the place of.
+var ErrStale = errors.New("query: the model has forgotten this clean pass for a later one")
 
 // Resumable is a Model that evaluates queries of the weights from the lowest
 // trained parameter on, and not from the pixels.

@@ -21,9 +21,8 @@ type Model struct {
 	loss  objective.Objective
 	noise noise.Source
 
-	batch    *query.Batch
-	prepared []float32   // of batch: what the frame keeps of each image
-	perturb  [][]float32 // the frame's parameters under each direction
+	pass    *pass       // the last Clean
+	perturb [][]float32 // the frame's parameters under each direction
 }
 
 var _ query.Model = (*Model)(nil)
@@ -93,7 +92,7 @@ func (m *Model) Device() string { return "called model " + m.pool.Spec().Name }
 func (m *Model) Close() error { return m.pool.Close() }
 
 func (m *Model) check(b *query.Batch) error {
-	if s := m.pool.Spec(); len(b.X) < b.N*s.Pixels() || len(b.Labels) < b.N {
+	if s := m.pool.Spec(); len(b.X) < b.N*s.Pixels() || b.Labels != nil && len(b.Labels) < b.N {
 		return uierr.New(fmt.Sprintf("data: a batch of %d images has %d values and %d labels, and model %s takes %d×%d×%d", b.N, len(b.X), len(b.Labels), s.Name, s.Channels, s.Height, s.Width),
 			"give the data the model's size")
 	}
@@ -133,18 +132,39 @@ func (m *Model) apply(dst, prepared, data []float32) {
 	m.frame.Apply(dst, prepared, data)
 }
 
-// Clean asks about the batch behind the frame as it is, and keeps the batch for
-// Losses.
-func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.Clean, error) {
+// pass is the clean pass of a batch.
+type pass struct {
+	m        *Model
+	batch    *query.Batch
+	clean    *query.Clean
+	prepared []float32 // what the frame keeps of each image
+}
+
+// Clean is what the model answered.
+func (p *pass) Clean() *query.Clean { return p.clean }
+
+// Clean asks about the batch behind the frame as it is.
+func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.Pass, error) {
 	if len(sites) > 0 {
 		return nil, fmt.Errorf("remote: a model that can only be called has no sites")
 	}
-	prepared, err := m.prepare(m.prepared, b)
+	var room []float32
+	if m.pass != nil {
+		room, m.pass = m.pass.prepared, nil
+	}
+	prepared, err := m.prepare(room, b)
+	if err == nil && b.Labels == nil {
+		err = fmt.Errorf("remote: a clean pass of a batch without labels")
+	}
 	if err != nil {
 		return nil, err
 	}
-	m.batch, m.prepared = b, prepared
-	return m.ask(ctx, b, prepared)
+	c, err := m.ask(ctx, b, prepared)
+	if err != nil {
+		return nil, err
+	}
+	m.pass = &pass{m, b, c, prepared}
+	return m.pass, nil
 }
 
 // Evaluate asks about a batch and keeps nothing.
@@ -166,7 +186,11 @@ func (m *Model) ask(ctx context.Context, b *query.Batch, prepared []float32) (*q
 	if err != nil {
 		return nil, err
 	}
-	c := &query.Clean{Losses: make([]float32, b.N), Logits: logits, Classes: task}
+	c := &query.Clean{Logits: logits, Classes: task}
+	if b.Labels == nil {
+		return c, nil
+	}
+	c.Losses, c.Loss = make([]float32, b.N), m.loss
 	return c, m.loss.Losses(c.Losses, logits, b.N, task, b.Labels[:b.N])
 }
 
@@ -183,12 +207,13 @@ func (m *Model) logits(ctx context.Context, n int, image Images) ([]float32, err
 
 // Losses asks about every query's image behind the frame θ + sign·σ·z of its
 // direction, which the images share (DESIGN 3.2).
-func (m *Model) Losses(ctx context.Context, p *query.Perturbation, q []query.Query, out []float32) error {
+func (c *pass) Losses(ctx context.Context, p *query.Perturbation, q []query.Query, out []float32) error {
+	m := c.m
 	if err := m.checkPerturbation(p); err != nil {
 		return err
 	}
-	if m.batch == nil {
-		return fmt.Errorf("remote: Losses before Clean")
+	if m.pass != c {
+		return query.ErrStale
 	}
 	if len(q) == 0 {
 		return nil
@@ -197,14 +222,14 @@ func (m *Model) Losses(ctx context.Context, p *query.Perturbation, q []query.Que
 	px, task := m.pool.Spec().Pixels(), m.mapTo.Task()
 	logits, err := m.logits(ctx, len(q), func(j int, dst []float32) {
 		i := int(q[j].Image)
-		m.apply(dst, m.prepared[i*px:(i+1)*px], m.perturb[at[j]])
+		m.apply(dst, c.prepared[i*px:(i+1)*px], m.perturb[at[j]])
 	})
 	if err != nil {
 		return err
 	}
 	labels := make([]int32, len(q))
 	for j, x := range q {
-		labels[j] = m.batch.Labels[x.Image]
+		labels[j] = c.batch.Labels[x.Image]
 	}
 	return m.loss.Losses(out, logits, len(q), task, labels)
 }
@@ -251,7 +276,8 @@ func (m *Model) checkPerturbation(p *query.Perturbation) error {
 }
 
 // Accumulate adds Σ C·z to the frame's gradient.
-func (m *Model) Accumulate(_ context.Context, p *query.Perturbation, t []query.Term) error {
+func (c *pass) Accumulate(_ context.Context, p *query.Perturbation, t []query.Term) error {
+	m := c.m
 	if err := m.checkPerturbation(p); err != nil {
 		return err
 	}

@@ -46,15 +46,16 @@ func TestModelLosses(t *testing.T) {
 	for _, mode := range []string{prompt.Over, prompt.Around} {
 		m, f, b, src := prompted(t, mode)
 		ctx := context.Background()
-		c, err := m.Clean(ctx, b, nil)
+		pass, err := m.Clean(ctx, b, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
+		c := pass.Clean()
 		q := []query.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
 			{Image: 3, Pair: 0, Sign: 1}, {Image: 3, Pair: 0, Sign: -1}, {Image: 4, Pair: 0, Sign: 1}}
 		p := &query.Perturbation{Kind: query.Weight, Step: 17, Params: []int{0}, Sigma: []float32{0.1}}
 		got := make([]float32, len(q))
-		if err := m.Losses(ctx, p, q, got); err != nil {
+		if err := pass.Losses(ctx, p, q, got); err != nil {
 			t.Fatal(err)
 		}
 		if f.asked.Load() != int64(b.N+len(q)) {
@@ -92,7 +93,8 @@ func TestModelLosses(t *testing.T) {
 func TestModelGradient(t *testing.T) {
 	m, _, b, _ := prompted(t, prompt.Over)
 	ctx := context.Background()
-	if _, err := m.Clean(ctx, b, nil); err != nil {
+	pass, err := m.Clean(ctx, b, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	u := normals(len(m.frame.Param.Data), 10)
@@ -107,7 +109,7 @@ func TestModelGradient(t *testing.T) {
 	var n, sum, sq float64
 	for step := range steps {
 		p := &query.Perturbation{Kind: query.Weight, Step: uint32(step), Params: []int{0}, Sigma: []float32{sigma}}
-		if err := m.Losses(ctx, p, q, out); err != nil {
+		if err := pass.Losses(ctx, p, q, out); err != nil {
 			t.Fatal(err)
 		}
 		var terms []query.Term
@@ -115,7 +117,7 @@ func TestModelGradient(t *testing.T) {
 			terms = append(terms, query.Term{Image: q[j].Image, Pair: q[j].Pair, C: (out[j] - out[j+1]) / (2 * sigma) / float32(b.N*pairs)})
 		}
 		clear(m.frame.Param.Grad)
-		if err := m.Accumulate(ctx, p, terms); err != nil {
+		if err := pass.Accumulate(ctx, p, terms); err != nil {
 			t.Fatal(err)
 		}
 		var v float64
@@ -167,14 +169,22 @@ func TestModelRefuses(t *testing.T) {
 	ctx := context.Background()
 	out, q := make([]float32, 1), []query.Query{{}}
 	weight := &query.Perturbation{Kind: query.Weight, Params: []int{0}, Sigma: []float32{1}}
-	if m.Losses(ctx, weight, q, out) == nil {
-		t.Error("Losses before Clean")
+	stale, err := m.Clean(ctx, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass, err := m.Clean(ctx, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stale.Losses(ctx, weight, q, out); err != query.ErrStale {
+		t.Errorf("an earlier pass is asked: %v", err)
 	}
 	if _, err := m.Clean(ctx, b, []int{0}); err == nil {
 		t.Error("a site was taken")
 	}
-	userError(t, m.Losses(ctx, &query.Perturbation{Kind: query.Activation, Sites: []int{0}, Sigma: []float32{1}}, q, out), "estimator.name")
-	_, err := m.Clean(ctx, &query.Batch{N: 2, X: make([]float32, 12), Labels: []int32{0, 1}}, nil)
+	userError(t, pass.Losses(ctx, &query.Perturbation{Kind: query.Activation, Sites: []int{0}, Sigma: []float32{1}}, q, out), "estimator.name")
+	_, err = m.Clean(ctx, &query.Batch{N: 2, X: make([]float32, 12), Labels: []int32{0, 1}}, nil)
 	userError(t, err, "data", "1×4×3")
 	id, err := prompt.Identity(2, 2)
 	if err != nil {
@@ -198,7 +208,11 @@ func TestModelRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	userError(t, bare.Losses(ctx, weight, q, out), "prompt.kind")
+	pass, err = bare.Clean(ctx, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	userError(t, pass.Losses(ctx, weight, q, out), "prompt.kind")
 	if c, err := bare.Evaluate(ctx, b); err != nil || len(c.Losses) != 5 || c.Classes != 2 {
 		t.Errorf("%+v, %v", c, err)
 	}

@@ -106,7 +106,8 @@ func TestPeer(t *testing.T) {
 	}
 	b := &query.Batch{N: 32, X: normals(32*s.Pixels(), 1), Labels: make([]int32, 32)}
 	ctx := context.Background()
-	if _, err := m.Clean(ctx, b, nil); err != nil {
+	pass, err := m.Clean(ctx, b, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var q []query.Query
@@ -115,7 +116,7 @@ func TestPeer(t *testing.T) {
 			q = append(q, query.Query{Image: int32(i), Pair: int32(pair), Sign: 1}, query.Query{Image: int32(i), Pair: int32(pair), Sign: -1})
 		}
 	}
-	if err := m.Losses(ctx, &query.Perturbation{Kind: query.Weight, Params: []int{0}, Sigma: []float32{.1}}, q, make([]float32, len(q))); err != nil {
+	if err := pass.Losses(ctx, &query.Perturbation{Kind: query.Weight, Params: []int{0}, Sigma: []float32{.1}}, q, make([]float32, len(q))); err != nil {
 		t.Fatal(err)
 	}
 	after, n := peerStats(t, url), m.Pool().Counts()

@@ -253,20 +253,20 @@ func (x *Experiment) temperatureGradient(with []*query.Param, c *query.Clean) ([
 	if t == nil {
 		return with, nil
 	}
-	g, err := x.align.loss.LogScaleGrad(c.Logits, c.Classes)
+	g, err := c.Loss.(*objective.Contrastive).LogScaleGrad(c.Logits, c.Classes)
 	t.Grad[0] = g
 	return append(with, t), err
 }
 
-// surprise is the norm of the loss's gradient by an image's outputs, which the
-// clean pass gives for nothing; nil where it cannot be told.
-func (a *Alignment) surprise(c *query.Clean) []float32 {
+// surpriseOf is the norm of a contrastive loss's gradient by an image's outputs,
+// which the clean pass gives for nothing; nil where it cannot be told.
+func surpriseOf(c *query.Clean) []float32 {
 	n := len(c.Losses)
 	slots, d := make([]int32, n), make([]float32, n*c.Classes)
 	for i := range slots {
 		slots[i] = int32(i)
 	}
-	if a.loss.Grad(d, c.Logits, n, c.Classes, slots, 1) != nil {
+	if c.Loss.(*objective.Contrastive).Grad(d, c.Logits, n, c.Classes, slots, 1) != nil {
 		return nil
 	}
 	out := make([]float32, n)
@@ -285,5 +285,5 @@ func (x *Experiment) batchAccuracy(c *query.Clean, labels []int32) (float64, err
 	if x.align == nil {
 		return accuracy(c, labels), nil
 	}
-	return x.align.loss.Right(c.Logits, c.Classes)
+	return c.Loss.(*objective.Contrastive).Right(c.Logits, c.Classes)
 }

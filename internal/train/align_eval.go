@@ -9,7 +9,6 @@ import (
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // RecallAt are the numbers of nearest neighbours that Retrieval looks at.
@@ -54,22 +53,18 @@ func (e *Eval) Measure(split string) string {
 // of the images' texts. Loss is the mean of the image → text terms: over the
 // classes, or over the texts of the same batch.
 func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger) (*Eval, error) {
-	s, ok := m.(interface{ SetLoss(objective.Objective) })
-	if !ok {
-		return nil, uierr.New("objective.kind: contrastive needs a model of our own", "use cross_entropy or accuracy")
-	}
-	s.SetLoss(a.test)
-	if a.loss != nil {
-		defer s.SetLoss(a.loss)
-	}
 	began := time.Now()
 	var images, texts []float32
 	var labels []int32
 	var sum float64
-	n, err := passes(ctx, m, batches, limit, l, func(b *query.Batch, c *query.Clean) error {
+	n, err := passes(ctx, m, unlabelled(batches), limit, l, func(b *query.Batch, c *query.Clean) error {
 		images = append(images, c.Logits...)
+		losses, err := a.losses(b, c)
+		if err != nil {
+			return err
+		}
 		for i := range b.N {
-			sum += float64(c.Losses[i])
+			sum += float64(losses[i])
 			at := int(b.Index[i])
 			labels = append(labels, a.labels[at])
 			if !a.byImage {
@@ -96,4 +91,35 @@ func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Se
 		r.Pairing, e.Top1 = "image", r.ImageToText[0]
 	}
 	return e, nil
+}
+
+// losses are the image → text terms of a batch of the split.
+func (a *Alignment) losses(b *query.Batch, c *query.Clean) ([]float32, error) {
+	labels := make([]int32, b.N)
+	for i := range labels {
+		labels[i] = a.labels[b.Index[i]]
+	}
+	bound, err := objective.Bind(a.test, labels, b.Index, c.Classes)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, b.N)
+	return out, bound.Losses(out, c.Logits, b.N, c.Classes, bound.Targets)
+}
+
+// unlabelled are batches of which a model is to say its outputs alone.
+func unlabelled(batches iter.Seq2[*query.Batch, error]) iter.Seq2[*query.Batch, error] {
+	return func(yield func(*query.Batch, error) bool) {
+		for b, err := range batches {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			bare := *b // the loader keeps b
+			bare.Labels = nil
+			if !yield(&bare, nil) {
+				return
+			}
+		}
+	}
 }

@@ -91,7 +91,7 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, 
 // head is the first n images of a batch.
 func head(b *query.Batch, n int) *query.Batch {
 	size := len(b.X) / b.N
-	return &query.Batch{N: n, X: b.X[:n*size], Labels: b.Labels[:n], Index: b.Index[:n]}
+	return &query.Batch{N: n, X: b.X[:n*size], Labels: b.Labels[:min(n, len(b.Labels))], Index: b.Index[:n]}
 }
 
 // rank is how many classes score higher than the right one; of equal scores the

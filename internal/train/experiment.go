@@ -209,7 +209,7 @@ func (x *Experiment) openMethod() (err error) {
 	if x.Allocator, err = NewAllocator(c, c.Allocator.Name, x.Warn); err != nil {
 		return err
 	}
-	if x.Allocator.Needs().Features && x.Local == nil && len(x.Estimator.Plan(0)) > 0 {
+	if _, asks := x.Estimator.(lr.Asker); asks && x.Allocator.Needs().Features && x.Local == nil {
 		return uierr.New(fmt.Sprintf("allocator.features: %s is not to be had of a %s model, which shows its answers alone", c.Allocator.Features, c.Model.Kind),
 			"set allocator.features: loss")
 	}
@@ -238,14 +238,14 @@ func (x *Experiment) newOptimizer() (optim.Optimizer, error) {
 // checkDirections refuses more directions than the noise can number, and noise
 // that a low-discrepancy sequence cannot make.
 func (x *Experiment) checkDirections(src noise.Source) error {
-	plan := x.Estimator.Plan(0)
-	if len(plan) == 0 {
+	e, ok := x.Estimator.(lr.Asker)
+	if !ok {
 		return nil
 	}
 	if err := noise.CheckCounts(mostDirections(x.Config), len(x.Model.Sites())); err != nil {
 		return err
 	}
-	for _, p := range plan {
+	for _, p := range e.Plan(0) {
 		for _, i := range p.Params {
 			if err := noise.CheckDim(src, x.Model.Params()[i].Name, len(x.Model.Params()[i].Data)); err != nil {
 				return err

@@ -64,14 +64,18 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 
 // Variance is V̂_i of a step's images from its recorded coefficients.
 func (x *Experiment) Variance(s *lr.Step, records []lr.Record) []float64 {
-	return lr.Variance(x.Model, s, records, x.Estimator.Sites(s.Number), x.Config.Estimator.Antithetic)
+	var sites []int
+	if e, ok := x.Estimator.(lr.Asker); ok {
+		sites = e.Sites(s.Number)
+	}
+	return lr.Variance(x.Model, s, records, sites, x.Config.Estimator.Antithetic)
 }
 
 // Signals are what an allocator would see on the batch of a clean pass.
 func (x *Experiment) Signals(step int, s *lr.Step) allocator.Signals {
 	sig := signals(step, x.Loader.Epoch(step), uint64(x.Config.Train.Seed), s.Batch, s.Clean)
 	if x.align != nil {
-		sig.Surprise = x.align.surprise(s.Clean)
+		sig.Surprise = surpriseOf(s.Clean)
 	}
 	return sig
 }

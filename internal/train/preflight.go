@@ -40,10 +40,10 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 		return nil, err
 	}
 	var step time.Duration
-	if len(x.Estimator.Plan(probeStep)) == 0 {
-		step, err = x.probeBackward(ctx, b)
+	if e, ok := x.Estimator.(lr.Asker); ok {
+		step, err = x.probeQueries(ctx, e, b)
 	} else {
-		step, err = x.probeQueries(ctx, b)
+		step, err = x.probeBackward(ctx, b)
 	}
 	for _, p := range x.Trained {
 		clear(p.Grad)
@@ -132,7 +132,7 @@ func fastest(f func() error) (time.Duration, error) {
 func (x *Experiment) probeBackward(ctx context.Context, b *query.Batch) (time.Duration, error) {
 	return fastest(func() error {
 		x.Model.Touch() // as every update does
-		_, err := x.Estimator.Ask(ctx, x.Model, &lr.Step{Number: probeStep, Batch: b})
+		_, _, err := x.differentiate(ctx, probeStep, b)
 		return err
 	})
 }
@@ -169,23 +169,24 @@ func (x *Experiment) probeUpdate() (time.Duration, error) {
 
 // probeQueries times the clean pass and, with equal shares, as many of a step's
 // queries with their accumulation as fit probeTime.
-func (x *Experiment) probeQueries(ctx context.Context, b *query.Batch) (time.Duration, error) {
-	s := &lr.Step{Number: probeStep, Batch: b, Counts: make([]int, b.N)}
+func (x *Experiment) probeQueries(ctx context.Context, e lr.Asker, b *query.Batch) (time.Duration, error) {
+	var s *lr.Step
 	clean, err := fastest(func() (err error) {
 		x.Model.Touch() // as every update does
-		s.Clean, err = x.Model.Clean(ctx, b, x.Estimator.Sites(probeStep))
+		s, err = lr.Begin(ctx, x.Model, e, probeStep, b)
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
+	s.Counts = make([]int, b.N)
 	ask := func(n int) error {
 		for i := range s.Counts {
 			s.Counts[i] = n
 		}
-		r, err := x.Estimator.Ask(ctx, x.Model, s)
+		r, err := e.Ask(ctx, x.Model, s)
 		if err == nil {
-			err = x.Estimator.Accumulate(ctx, x.Model, s, r.Records)
+			err = e.Accumulate(ctx, s, r.Records)
 		}
 		return err
 	}
@@ -201,13 +202,12 @@ func (x *Experiment) probeQueries(ctx context.Context, b *query.Batch) (time.Dur
 			return 0, err
 		}
 	}
-	return clean + time.Duration(float64(d)*float64(want)/float64(n)*x.typical()), nil
+	return clean + time.Duration(float64(d)*float64(want)/float64(n)*x.typical(e.Sites(probeStep))), nil
 }
 
 // typical is the cost of a usual step's suffixes over that of the probed
-// step's, which differ where a step draws one site.
-func (x *Experiment) typical() float64 {
-	probed := x.Estimator.Sites(probeStep)
+// step's, of these sites, which differ where a step draws one site.
+func (x *Experiment) typical(probed []int) float64 {
 	if len(probed) != 1 || len(x.Selection.Sites) == 1 || x.Config.Estimator.Schedule != "random_site" {
 		return 1
 	}

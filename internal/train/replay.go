@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -93,39 +94,43 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 			return uierr.New(fmt.Sprintf("step %d: image %d is not the one that the run saw", t.Step, i), "the data folder changed since the run; restore it (env.json has its checksum)")
 		}
 	}
-	s := &lr.Step{Number: rec.Step, Batch: b}
-	for _, n := range rec.Counts {
-		s.Counts = append(s.Counts, int(n))
-	}
 	if len(rec.Values) > 0 {
 		t.Factor = rec.Values[0]
 	}
 	for _, p := range x.Trained {
 		clear(p.Grad)
 	}
-	var records []lr.Record
-	var params []int
-	if len(rec.Parts) == 0 {
-		r, err := x.Estimator.Ask(ctx, x.Model, s)
-		if err != nil {
-			return err
-		}
-		s.Clean, params = r.Clean, r.Params
-	} else {
-		if s.Clean, err = x.Model.Clean(ctx, b, x.Estimator.Sites(s.Number)); err != nil {
-			return err
-		}
-		for _, p := range rec.Parts {
-			records = append(records, lr.Record(p))
-			params = append(params, x.paramsOf(lr.Record(p))...)
-		}
-	}
-	if err := x.Estimator.Accumulate(ctx, x.Model, s, records); err != nil {
+	s, records, params, err := x.recorded(ctx, rec, b)
+	if err != nil {
 		return err
 	}
 	t.last, t.asked = s, records
 	_, err = t.update(s, records, params)
 	return err
+}
+
+// recorded makes the gradient of a step of the journal: from its coefficients, or
+// anew where no query was asked.
+func (x *Experiment) recorded(ctx context.Context, rec *checkpoint.StepRecord, b *query.Batch) (*lr.Step, []lr.Record, []int, error) {
+	e, ok := x.Estimator.(lr.Asker)
+	if !ok {
+		s, r, err := x.differentiate(ctx, rec.Step, b)
+		return s, nil, r.Params, err
+	}
+	s, err := lr.Begin(ctx, x.Model, e, rec.Step, b)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for _, n := range rec.Counts {
+		s.Counts = append(s.Counts, int(n))
+	}
+	var records []lr.Record
+	var params []int
+	for _, p := range rec.Parts {
+		records = append(records, lr.Record(p))
+		params = append(params, x.paramsOf(lr.Record(p))...)
+	}
+	return s, records, params, e.Accumulate(ctx, s, records)
 }
 
 // paramsOf are the parameters that a perturbation gives a gradient.

@@ -93,7 +93,7 @@ func (x *Experiment) warnUnmoved() {
 	var names []string
 	var example float32
 	trained := 0
-	for _, p := range x.Estimator.Plan(0) {
+	for _, p := range lr.Plan(x.Estimator, 0) {
 		if p.Kind != query.Weight {
 			continue
 		}

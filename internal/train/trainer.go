@@ -42,9 +42,8 @@ type Trainer struct {
 	Step   int     // updates made
 	Factor float64 // on the learning rate, below 1 after rollbacks
 
-	last  *lr.Step     // of the last TakeStep
-	asked []lr.Record  // of the last TakeStep
-	clean *query.Clean // of the last TakeStep
+	last  *lr.Step    // of the last TakeStep
+	asked []lr.Record // of the last TakeStep
 }
 
 // NewTrainer starts a run at step 0.
@@ -56,9 +55,6 @@ func NewTrainer(x *Experiment) *Trainer {
 // image; nil before the first.
 func (t *Trainer) Last() *lr.Step { return t.last }
 
-// perturbations is how many sets of queries a step asks.
-func (t *Trainer) perturbations() int { return len(t.X.Estimator.Plan(uint32(t.Step))) }
-
 // stepCost is what the next step would cost in queries.
 func (t *Trainer) stepCost() int64 { return t.X.StepCost(t.Step).Queries }
 
@@ -66,14 +62,15 @@ func (t *Trainer) stepCost() int64 { return t.X.StepCost(t.Step).Queries }
 // 0 says that not even the fewest queries do.
 func (t *Trainer) shrink(left int64) int {
 	c := t.X.Config
-	n, b := int64(t.perturbations()), int64(c.Train.BatchSize)
-	if n == 0 {
-		if left < b {
-			return 0
-		}
+	e, ok := t.X.Estimator.(lr.Asker)
+	b := int64(c.Train.BatchSize)
+	switch {
+	case !ok && left < b:
+		return 0
+	case !ok:
 		return 1
 	}
-	per := (left - b) / n
+	per := (left - b) / int64(len(e.Plan(uint32(t.Step))))
 	if c.Estimator.Antithetic {
 		per -= per % 2
 	}
@@ -95,32 +92,13 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 	if err != nil {
 		return nil, err
 	}
-	s := &lr.Step{Number: uint32(t.Step), Batch: b}
-	if t.perturbations() > 0 {
-		if err := t.cleanPass(ctx, s); err != nil {
-			return nil, err
-		}
-		if err := t.allocate(s, budget); err != nil {
-			return nil, err
-		}
-	}
 	for _, p := range x.Trained {
 		clear(p.Grad)
 	}
-	began := time.Now()
-	r, err := x.Estimator.Ask(ctx, x.Model, s)
+	s, r, err := t.gradient(ctx, b, budget)
 	if err != nil {
 		return nil, err
 	}
-	if r.Clean != nil {
-		s.Clean = r.Clean
-		t.Ledger.Spend(lr.CleanPass, spend(x.Model, t.Ledger, int64(b.N)), int64(b.N)*x.Model.ForwardFLOPs(), began)
-		began = time.Now()
-	}
-	if err := x.Estimator.Accumulate(ctx, x.Model, s, r.Records); err != nil {
-		return nil, err
-	}
-	t.Ledger.Spend(lr.Perturbed, spend(x.Model, t.Ledger, r.Queries), r.FLOPs, began)
 	m, err := t.update(s, r.Records, r.Params)
 	if err != nil {
 		return nil, err
@@ -138,17 +116,56 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 	}
 	m.Epoch = x.Loader.Epoch(t.Step - 1)
 	m.Queries = t.Ledger.Total().Queries
-	t.last, t.asked, t.clean = s, r.Records, s.Clean
+	t.last, t.asked = s, r.Records
 	return m, nil
 }
 
-func (t *Trainer) cleanPass(ctx context.Context, s *lr.Step) (err error) {
-	began := time.Now()
-	s.Clean, err = t.X.Model.Clean(ctx, s.Batch, t.X.Estimator.Sites(s.Number))
-	if err == nil {
-		t.Ledger.Spend(lr.CleanPass, spend(t.X.Model, t.Ledger, int64(s.Batch.N)), int64(s.Batch.N)*t.X.Model.ForwardFLOPs(), began)
+// gradient makes the gradient of a step and counts what it cost.
+func (t *Trainer) gradient(ctx context.Context, b *query.Batch, budget int) (*lr.Step, *lr.Result, error) {
+	if e, ok := t.X.Estimator.(lr.Asker); ok {
+		return t.ask(ctx, e, b, budget)
 	}
-	return err
+	began := time.Now()
+	s, r, err := t.X.differentiate(ctx, uint32(t.Step), b)
+	if err == nil {
+		t.clean(b.N, began)
+		t.Ledger.Spend(lr.Perturbed, 0, r.FLOPs, time.Now())
+	}
+	return s, r, err
+}
+
+// ask asks the queries of a step and adds up what they say.
+func (t *Trainer) ask(ctx context.Context, e lr.Asker, b *query.Batch, budget int) (*lr.Step, *lr.Result, error) {
+	x, began := t.X, time.Now()
+	s, err := lr.Begin(ctx, x.Model, e, uint32(t.Step), b)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.clean(b.N, began)
+	if err := t.allocate(s, budget); err != nil {
+		return nil, nil, err
+	}
+	began = time.Now()
+	r, err := e.Ask(ctx, x.Model, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := e.Accumulate(ctx, s, r.Records); err != nil {
+		return nil, nil, err
+	}
+	t.Ledger.Spend(lr.Perturbed, spend(x.Model, t.Ledger, r.Queries), r.FLOPs, began)
+	return s, r, nil
+}
+
+// differentiate makes the gradient of a batch by an estimator that asks nothing.
+func (x *Experiment) differentiate(ctx context.Context, step uint32, b *query.Batch) (*lr.Step, *lr.Result, error) {
+	c, params, cost, err := x.Estimator.(lr.Differentiator).Gradient(ctx, x.Model, b)
+	return &lr.Step{Number: step, Batch: b, Clean: c}, &lr.Result{Params: params, FLOPs: cost.FLOPs}, err
+}
+
+// clean counts a clean pass of n images.
+func (t *Trainer) clean(n int, began time.Time) {
+	t.Ledger.Spend(lr.CleanPass, spend(t.X.Model, t.Ledger, int64(n)), int64(n)*t.X.Model.ForwardFLOPs(), began)
 }
 
 func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
@@ -183,7 +200,9 @@ func (t *Trainer) update(s *lr.Step, records []lr.Record, params []int) (*StepMe
 		x.align.loss.Bound()
 	}
 	x.Model.Touch()
-	x.Estimator.Learn(x.Model, s, records)
+	if e, ok := x.Estimator.(lr.Asker); ok {
+		e.Learn(s, records)
+	}
 	t.Step++
 	m.Step = t.Step
 	return m, nil

@@ -2,7 +2,6 @@ package vit
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/query"
@@ -24,12 +23,13 @@ func weightCounter(step uint32, param int, pair int32) noise.Counter {
 }
 
 // Accumulate adds Σ C·ε to the gradients: E_iᵀ x_i at sites, z at weights.
-func (m *Model) Accumulate(ctx context.Context, t *query.Perturbation, terms []query.Term) error {
+func (p *pass) Accumulate(ctx context.Context, t *query.Perturbation, terms []query.Term) error {
+	m := p.m
+	if m.pass != p {
+		return query.ErrStale
+	}
 	if t.Kind == query.Weight {
 		return m.accumulateWeights(ctx, t, terms)
-	}
-	if m.batch == nil {
-		return fmt.Errorf("vit: Accumulate before Clean")
 	}
 	if len(terms) > 0 && terms[0].Sign != 0 {
 		return m.accumulateJoint(ctx, t, terms)
@@ -72,7 +72,7 @@ func (m *Model) accumulateSite(ctx context.Context, step uint32, site int, terms
 
 // makeE makes room for E of every image and finds each image's terms.
 func (m *Model) makeE(terms []query.Term, n int) ([]float32, int) {
-	B := m.batch.N
+	B := m.pass.batch.N
 	if cap(m.terms.e) < B*n {
 		m.terms.e = make([]float32, B*n)
 	}
@@ -131,7 +131,7 @@ func (m *Model) accumulateJoint(ctx context.Context, t *query.Perturbation, term
 		}
 		lo, hi := i*slots, min(len(terms), (i+1)*slots)
 		m.loadQueries(p, t, q[lo:hi])
-		if err := p.run(m.opt.Loss); err != nil {
+		if err := p.run(m.pass.loss); err != nil {
 			return err
 		}
 		turn.enter(i)

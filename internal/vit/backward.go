@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"gorgonia.org/gorgonia"
 )
@@ -21,13 +20,22 @@ type gradProgram struct {
 // Backward adds the gradient of the batch's mean loss to every trained
 // parameter, by Gorgonia's differentiation of the same graph.
 func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, error) {
-	if err := m.check(b); err != nil {
-		return nil, err
+	loss, err := m.bind(b)
+	if err == nil && loss == nil {
+		err = fmt.Errorf("vit: a gradient of a batch without labels")
 	}
-	slots, c := m.net.wholeSlots(), m.net.Answer(b.N)
-	coupled, err := m.couple(ctx, b, c)
 	if err != nil {
 		return nil, err
+	}
+	slots, c := m.net.wholeSlots(), m.net.Answer(b.N, loss)
+	if loss.Coupled() {
+		clean, err := m.forward(ctx, b, loss, nil, false, false)
+		if err != nil {
+			return nil, err
+		}
+		if err := loss.Anchor(c.Losses, clean.Logits, clean.Classes); err != nil {
+			return nil, err
+		}
 	}
 	turn := newTurnstile()
 	err = m.each(ctx, (b.N+slots-1)/slots, func(w *worker, i int) error {
@@ -37,14 +45,14 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 			return err
 		}
 		lo, hi := i*slots, min(b.N, (i+1)*slots)
-		p.load(b, lo, hi)
+		p.load(b, loss, lo, hi)
 		for s := range p.seed {
 			p.seed[s] = 1 / float32(b.N)
 		}
-		if err := p.run(m.opt.Loss); err != nil {
+		if err := p.run(loss); err != nil {
 			return err
 		}
-		if !coupled {
+		if !loss.Coupled() {
 			copy(c.Losses[lo:hi], values(p.losses))
 		}
 		copy(c.Logits[lo*c.Classes:hi*c.Classes], values(p.logits))
@@ -56,20 +64,6 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 		return nil
 	})
 	return c, err
-}
-
-// couple prepares an objective that couples the images of a batch, and says
-// whether it is one: a forward fixes the clean outputs, and their losses go to c.
-func (m *Model) couple(ctx context.Context, b *query.Batch, c *query.Clean) (bool, error) {
-	co, ok := m.opt.Loss.(objective.Coupled)
-	if !ok {
-		return false, nil
-	}
-	clean, err := m.Evaluate(ctx, b)
-	if err != nil {
-		return true, err
-	}
-	return true, co.Anchor(c.Losses, clean.Logits, clean.Classes)
 }
 
 // gradProgram is the worker's gradient graph for the parameters trained now.

@@ -64,13 +64,13 @@ func TestNoBias(t *testing.T) {
 		for i := range sites {
 			sites[i] = i
 		}
-		var clean [2]*query.Clean
+		var pass [2]query.Pass
 		for i, m := range models {
-			if clean[i], err = m.Clean(ctx, b, sites); err != nil {
+			if pass[i], err = m.Clean(ctx, b, sites); err != nil {
 				t.Fatal(err)
 			}
 		}
-		same("clean losses", clean[0].Losses, clean[1].Losses)
+		same("clean losses", pass[0].Clean().Losses, pass[1].Clean().Losses)
 		var q []query.Query
 		var terms []query.Term
 		for i := range b.N {
@@ -82,7 +82,7 @@ func TestNoBias(t *testing.T) {
 		ask := func(what string, p *query.Perturbation, terms []query.Term) {
 			t.Helper()
 			var losses [2][]float32
-			for i, m := range models {
+			for i, m := range pass {
 				losses[i] = make([]float32, len(q))
 				if err := m.Losses(ctx, p, q, losses[i]); err != nil {
 					t.Fatal(err)

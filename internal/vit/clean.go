@@ -16,11 +16,15 @@ import (
 // tiles. It is fixed, so that results do not depend on the workers.
 func (n *Net) wholeSlots() int { return min(16, max(1, 2*260/n.out.rows())) }
 
-// Answer is a clean pass of n images before it has numbers.
-func (n *Net) Answer(images int) *query.Clean {
+// Answer is a clean pass of n images before it has numbers; loss is nil where
+// none is wanted.
+func (n *Net) Answer(images int, loss *objective.Bound) *query.Clean {
 	k, d := n.Arch.Outputs(), n.Features().Width
-	return &query.Clean{Losses: make([]float32, images), Logits: make([]float32, images*k), Classes: k,
-		Features: make([]float32, images*d), Dim: d}
+	c := &query.Clean{Logits: make([]float32, images*k), Classes: k, Features: make([]float32, images*d), Dim: d}
+	if loss != nil {
+		c.Losses, c.Loss = make([]float32, images), loss.Objective
+	}
+	return c
 }
 
 // gorgoniaNodes lists nodes that are not nil.
@@ -49,12 +53,14 @@ func (m *Model) wholeProgram(w *worker, k string, taps []string, split, full boo
 }
 
 // load puts images lo..hi-1 of a batch into the slots of a whole graph.
-func (p *program) load(b *query.Batch, lo, hi int) {
+func (p *program) load(b *query.Batch, loss *objective.Bound, lo, hi int) {
 	size := len(b.X) / b.N
 	f := p.feed
 	f.N = hi - lo
 	copy(values(p.images), b.X[lo*size:hi*size])
-	copy(f.Labels, b.Labels[lo:hi])
+	if loss != nil {
+		copy(f.Target, loss.Targets[lo:hi])
+	}
 	for s := 0; s < f.N; s++ {
 		f.Image[s] = int32(lo + s)
 	}
@@ -62,17 +68,36 @@ func (p *program) load(b *query.Batch, lo, hi int) {
 
 // Evaluate is the forward of a batch: losses, logits and features.
 func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
-	if co, ok := m.opt.Loss.(objective.Coupled); ok {
-		if err := co.Begin(b.Labels, b.Index); err != nil {
-			return nil, err
-		}
+	loss, err := m.bind(b)
+	if err != nil {
+		return nil, err
 	}
-	return m.forward(ctx, b, nil, false, false)
+	return m.forward(ctx, b, loss, nil, false, false)
 }
+
+// pass is the clean pass of a batch, whose activations the model's store holds
+// until the next.
+type pass struct {
+	m     *Model
+	batch *query.Batch
+	loss  *objective.Bound
+	clean *query.Clean
+}
+
+// Clean is what the forward answered.
+func (p *pass) Clean() *query.Clean { return p.clean }
 
 // Clean is the forward of a batch that also keeps what the suffixes of the
 // given sites start from, perturbed one by one or all at once.
-func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.Clean, error) {
+func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.Pass, error) {
+	loss, err := m.bind(b)
+	if err == nil && loss == nil {
+		err = fmt.Errorf("vit: a clean pass of a batch without labels")
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.pass = nil
 	if b.N > m.net.store.images {
 		m.net.store = &store{images: b.N, tensors: map[string]*stored{}}
 		m.forget()
@@ -82,22 +107,13 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.
 			return nil, err
 		}
 	}
-	m.batch = b
-	co, coupled := m.opt.Loss.(objective.Coupled)
-	if coupled {
-		if err := co.Begin(b.Labels, b.Index); err != nil {
-			return nil, err
-		}
-	}
 	split, full := m.net.Needs(sites, m.opt.Mask)
-	c, err := m.forward(ctx, b, m.taps, split, full)
+	c, err := m.forward(ctx, b, loss, m.taps, split, full)
 	if err != nil {
 		return nil, err
 	}
-	if coupled {
-		if err := co.Anchor(c.Losses, c.Logits, c.Classes); err != nil {
-			return nil, err
-		}
+	if err := loss.Anchor(c.Losses, c.Logits, c.Classes); err != nil {
+		return nil, err
 	}
 	for _, s := range sites {
 		in := m.net.SiteInput(s, m.opt.Mask)
@@ -112,7 +128,8 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (*query.
 		}
 		c.InputSq = append(c.InputSq, sq)
 	}
-	return c, nil
+	m.pass = &pass{m, b, loss, c}
+	return m.pass, nil
 }
 
 // forget drops every compiled graph, after the store they read moved.
@@ -160,11 +177,8 @@ func (m *Model) plan(sites []int) error {
 	return nil
 }
 
-func (m *Model) forward(ctx context.Context, b *query.Batch, taps []string, split, full bool) (*query.Clean, error) {
-	if err := m.check(b); err != nil {
-		return nil, err
-	}
-	slots, c := m.net.wholeSlots(), m.net.Answer(b.N)
+func (m *Model) forward(ctx context.Context, b *query.Batch, loss *objective.Bound, taps []string, split, full bool) (*query.Clean, error) {
+	slots, c := m.net.wholeSlots(), m.net.Answer(b.N, loss)
 	k := wholeKey(taps, split, full)
 	err := m.each(ctx, (b.N+slots-1)/slots, func(w *worker, i int) error {
 		p, err := m.wholeProgram(w, k, taps, split, full)
@@ -172,11 +186,13 @@ func (m *Model) forward(ctx context.Context, b *query.Batch, taps []string, spli
 			return err
 		}
 		lo, hi := i*slots, min(b.N, (i+1)*slots)
-		p.load(b, lo, hi)
-		if err := p.run(m.opt.Loss); err != nil {
+		p.load(b, loss, lo, hi)
+		if err := p.run(loss); err != nil {
 			return err
 		}
-		copy(c.Losses[lo:hi], values(p.losses))
+		if loss != nil {
+			copy(c.Losses[lo:hi], values(p.losses))
+		}
 		copy(c.Logits[lo*c.Classes:hi*c.Classes], values(p.logits))
 		copy(c.Features[lo*c.Dim:hi*c.Dim], values(p.taps[m.net.Features().Name].node))
 		for _, name := range taps {

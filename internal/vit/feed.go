@@ -14,14 +14,14 @@ import (
 type Feed struct {
 	N      int     // slots in use, at most the graph's size
 	Image  []int32 // per slot: image of the clean batch
-	Labels []int32 // per slot
+	Target []int32 // per slot: what the objective is told of it
 	Pair   []int32 // per slot: number of the direction
 	Sign   []int8  // per slot: +1, -1, or 0 where the slot carries no noise
 
 	Step  uint32
 	Sigma []float32 // per site of the network: scale of its noise
 	Noise noise.Source
-	Loss  objective.Objective
+	Loss  *objective.Bound // nil where no losses are wanted
 
 	gemm kernel.Scratch
 	attn kernel.AttentionScratch
@@ -39,26 +39,17 @@ func (f *Feed) buf(i, n int) []float32 {
 }
 
 func newFeed(slots, sites int) *Feed {
-	return &Feed{Image: make([]int32, slots), Labels: make([]int32, slots), Pair: make([]int32, slots),
+	return &Feed{Image: make([]int32, slots), Target: make([]int32, slots), Pair: make([]int32, slots),
 		Sign: make([]int8, slots), Sigma: make([]float32, sites)}
-}
-
-// target is what the objective is told of each slot: its class, or its place in
-// the batch where the objective couples the images.
-func (f *Feed) target() []int32 {
-	if _, ok := f.Loss.(objective.Coupled); ok {
-		return f.Image[:f.N]
-	}
-	return f.Labels[:f.N]
 }
 
 // lossGrad is the derivative of each slot's loss by its logits.
 func (f *Feed) lossGrad(out, logits []float32, rows, classes int) error {
-	d, ok := f.Loss.(objective.Differentiable)
+	d, ok := f.Loss.Objective.(objective.Differentiable)
 	if !ok {
 		return fmt.Errorf("vit: objective %s has no gradient", f.Loss.Name())
 	}
-	return d.Grad(out, logits, rows, classes, f.target(), 1)
+	return d.Grad(out, logits, rows, classes, f.Target[:f.N], 1)
 }
 
 // counter names the noise of a slot at a site.

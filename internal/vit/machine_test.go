@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 	"gorgonia.org/gorgonia"
@@ -72,8 +73,12 @@ func TestTapeMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := &program{graph: g}
-		p.load(b, 0, 3)
-		g.feed.Loss = crossEntropy(t)
+		loss, err := objective.Bind(crossEntropy(t), b.Labels, b.Index, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.load(b, loss, 0, 3)
+		g.feed.Loss = loss
 		return g, append(gorgonia.Nodes{g.losses}, grads...)
 	}
 	g1, want := build()
@@ -159,10 +164,11 @@ func TestWorkers(t *testing.T) {
 		for i := range n.sites {
 			sites = append(sites, i)
 		}
-		c, err := m.Clean(ctx, b, sites)
+		pass, err := m.Clean(ctx, b, sites)
 		if err != nil {
 			t.Fatal(err)
 		}
+		c := pass.Clean()
 		got = append(append(got, c.Losses...), c.Features...)
 		var q []query.Query
 		var terms []query.Term
@@ -187,11 +193,11 @@ func TestWorkers(t *testing.T) {
 			if s < len(sites) {
 				p.Sites, p.Sigma, tr = []int{s}, sigma[:1], terms
 			}
-			if err := m.Losses(ctx, p, q, out); err != nil {
+			if err := pass.Losses(ctx, p, q, out); err != nil {
 				t.Fatal(err)
 			}
 			got = append(got, out...)
-			if err := m.Accumulate(ctx, p, tr); err != nil {
+			if err := pass.Accumulate(ctx, p, tr); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -200,11 +206,11 @@ func TestWorkers(t *testing.T) {
 			all = append(all, i)
 		}
 		w := &query.Perturbation{Kind: query.Weight, Step: 4, Params: all, Sigma: []float32{0.01}}
-		if err := m.Losses(ctx, w, q, out); err != nil {
+		if err := pass.Losses(ctx, w, q, out); err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, out...)
-		if err := m.Accumulate(ctx, w, terms[:2]); err != nil {
+		if err := pass.Accumulate(ctx, w, terms[:2]); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := m.Backward(ctx, b); err != nil {
@@ -242,7 +248,7 @@ func TestRestore(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	c, err := m.Clean(ctx, b, nil)
+	pass, err := m.Clean(ctx, b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +256,7 @@ func TestRestore(t *testing.T) {
 	q := []query.Query{{Image: 0, Sign: 1}, {Image: 0, Sign: -1}, {Image: 4, Pair: 2, Sign: 1}}
 	out := make([]float32, 3)
 	for range 2 {
-		if err := m.Losses(ctx, p, q, out); (err != nil) != (ctx.Err() != nil) {
+		if err := pass.Losses(ctx, p, q, out); (err != nil) != (ctx.Err() != nil) {
 			t.Fatal(err)
 		}
 		var after []float32
@@ -266,7 +272,7 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(again.Logits, c.Logits) {
+	if !slices.Equal(again.Logits, pass.Clean().Logits) {
 		t.Error("logits moved: a packed weight kept the noise")
 	}
 }
@@ -280,18 +286,18 @@ func TestSuffixIsForward(t *testing.T) {
 		for i := range n.sites {
 			sites = append(sites, i)
 		}
-		c, err := m.Clean(context.Background(), b, sites)
+		pass, err := m.Clean(context.Background(), b, sites)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for s := range sites {
 			q := []query.Query{{Image: 5, Sign: 1}, {Image: 1, Sign: -1}, {Image: 1, Pair: 1, Sign: 1}}
 			out := make([]float32, 3)
-			if err := m.Losses(context.Background(), &query.Perturbation{Sites: []int{s}, Sigma: []float32{0}}, q, out); err != nil {
+			if err := pass.Losses(context.Background(), &query.Perturbation{Sites: []int{s}, Sigma: []float32{0}}, q, out); err != nil {
 				t.Fatal(err)
 			}
 			for i, x := range q {
-				if d := math.Abs(float64(out[i] - c.Losses[x.Image])); d > 1e-5 {
+				if d := math.Abs(float64(out[i] - pass.Clean().Losses[x.Image])); d > 1e-5 {
 					t.Errorf("mask %v, %s: loss of image %d is %g off", mask, n.sites[s].Name, x.Image, d)
 				}
 			}
@@ -304,7 +310,8 @@ func TestSteadyState(t *testing.T) {
 	n, b := small(t, 8)
 	m := NewModel(n, Options{Threads: 1, Loss: crossEntropy(t), Noise: source(t), Mask: true})
 	ctx := context.Background()
-	if _, err := m.Clean(ctx, b, []int{8}); err != nil {
+	pass, err := m.Clean(ctx, b, []int{8})
+	if err != nil {
 		t.Fatal(err)
 	}
 	measure := func(queries int) float64 {
@@ -315,7 +322,7 @@ func TestSteadyState(t *testing.T) {
 		out := make([]float32, queries)
 		p := &query.Perturbation{Sites: []int{8}, Sigma: []float32{0.1}}
 		return testing.AllocsPerRun(20, func() {
-			if err := m.Losses(ctx, p, q, out); err != nil {
+			if err := pass.Losses(ctx, p, q, out); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -33,7 +33,7 @@ type Model struct {
 	sites   []int       // perturbed at the last Clean
 	taps    []string    // what the clean pass keeps
 	from    int         // boundary at which the clean pass lets queries of the weights start
-	batch   *query.Batch
+	pass    *pass       // the last Clean
 	errs    []error
 	terms   scratchE
 }
@@ -97,9 +97,6 @@ func (m *Model) Touch() { m.net.touch(false) }
 // Reload tells the model that any parameter may have changed.
 func (m *Model) Reload() { m.net.touch(true) }
 
-// SetLoss changes the objective of later passes.
-func (m *Model) SetLoss(o objective.Objective) { m.opt.Loss = o }
-
 // Device is the processor.
 func (m *Model) Device() string { return "cpu" }
 
@@ -129,16 +126,20 @@ func (m *Model) each(ctx context.Context, n int, f func(w *worker, i int) error)
 // check refuses a batch that does not fit the network.
 func (m *Model) check(b *query.Batch) error {
 	chans, side := m.net.Arch.Input()
-	if want := b.N * chans * side * side; len(b.X) < want || len(b.Labels) < b.N {
+	if want := b.N * chans * side * side; len(b.X) < want || b.Labels != nil && len(b.Labels) < b.N {
 		return fmt.Errorf("vit: batch of %d images has %d values and %d labels, the network wants %d values of %d×%d×%d",
 			b.N, len(b.X), len(b.Labels), want, chans, side, side)
 	}
-	for _, l := range b.Labels[:b.N] {
-		if _, ok := m.opt.Loss.(objective.Coupled); !ok && (l < 0 || int(l) >= m.net.Arch.Outputs()) {
-			return fmt.Errorf("vit: label %d, the network has %d classes", l, m.net.Arch.Outputs())
-		}
-	}
 	return nil
+}
+
+// bind is the model's objective of a batch that fits the network, nil where the
+// batch has no labels.
+func (m *Model) bind(b *query.Batch) (*objective.Bound, error) {
+	if err := m.check(b); err != nil || b.Labels == nil {
+		return nil, err
+	}
+	return objective.Bind(m.opt.Loss, b.Labels[:b.N], b.Index, m.net.Arch.Outputs())
 }
 
 // pick is the program of a key, built the first time a worker needs it.
@@ -163,8 +164,8 @@ func guard(build func() (*program, error)) (p *program, err error) {
 	return build()
 }
 
-// run evaluates a program with the model's objective.
-func (p *program) run(o objective.Objective) error {
+// run evaluates a program with an objective of the batch, nil: none.
+func (p *program) run(o *objective.Bound) error {
 	p.feed.Loss, p.feed.err = o, nil
 	if err := p.m.RunAll(); err != nil {
 		return err

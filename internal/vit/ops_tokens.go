@@ -118,7 +118,9 @@ func (g *graph) loss(logits *gorgonia.Node) *gorgonia.Node {
 	o := g.op(Spec{Kind: OpLoss, Name: "loss", Rows: 1, Width: k})
 	o.shape = tensor.Shape{g.slots}
 	o.run = func(out []float32, v [][]float32) {
-		f.err = f.Loss.Losses(out[:f.N], v[0][:f.N*k], f.N, k, f.target())
+		if f.Loss != nil {
+			f.err = f.Loss.Losses(out[:f.N], v[0][:f.N*k], f.N, k, f.Target[:f.N])
+		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		d := g.op(Spec{Kind: OpLossGrad, Name: "loss.dx", Rows: 1, Width: k})

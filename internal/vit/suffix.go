@@ -54,15 +54,16 @@ func (m *Model) loadQueries(p *program, t *query.Perturbation, q []query.Query) 
 	}
 	for s, x := range q {
 		f.Image[s], f.Pair[s], f.Sign[s] = x.Image, x.Pair, x.Sign
-		f.Labels[s] = m.batch.Labels[x.Image]
+		f.Target[s] = m.pass.loss.Targets[x.Image]
 	}
 }
 
 // Losses evaluates queries: suffixes from noisy sites, or forwards with noisy
 // weights.
-func (m *Model) Losses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) error {
-	if m.batch == nil {
-		return fmt.Errorf("vit: Losses before Clean")
+func (p *pass) Losses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) error {
+	m := p.m
+	if m.pass != p {
+		return query.ErrStale
 	}
 	if t.Kind == query.Weight {
 		return m.weightLosses(ctx, t, q, out)
@@ -80,7 +81,7 @@ func (m *Model) Losses(ctx context.Context, t *query.Perturbation, q []query.Que
 		}
 		lo, hi := i*slots, min(len(q), (i+1)*slots)
 		m.loadQueries(p, t, q[lo:hi])
-		if err := p.run(m.opt.Loss); err != nil {
+		if err := p.run(m.pass.loss); err != nil {
 			return err
 		}
 		copy(out[lo:hi], values(p.losses))

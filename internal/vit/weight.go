@@ -123,7 +123,7 @@ func (m *Model) WeightFLOPs() int64 { return m.net.out.from(m.start(m.sites)) }
 // are, from the stored activations of a boundary, or from the pixels.
 func (m *Model) forwardImages(ctx context.Context, q []query.Query, which []int, from int, out []float32) error {
 	slots := m.net.wholeSlots()
-	source, size := m.batch.X, len(m.batch.X)/m.batch.N
+	source, size := m.pass.batch.X, len(m.pass.batch.X)/m.pass.batch.N
 	if from > 0 {
 		name := m.net.out.boundaries[from-1].Name
 		source, size = m.net.store.tensors[name].data, len(m.net.store.image(name, 0))
@@ -140,9 +140,9 @@ func (m *Model) forwardImages(ctx context.Context, q []query.Query, which []int,
 		for s, j := range which[lo:hi] {
 			image := int(q[j].Image)
 			copy(x[s*size:(s+1)*size], source[image*size:(image+1)*size])
-			f.Image[s], f.Labels[s] = int32(image), m.batch.Labels[image]
+			f.Image[s], f.Target[s] = int32(image), m.pass.loss.Targets[image]
 		}
-		if err := p.run(m.opt.Loss); err != nil {
+		if err := p.run(m.pass.loss); err != nil {
 			return err
 		}
 		losses := values(p.losses)

@@ -55,7 +55,8 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 			}
 		}
 		m := NewModel(NewNet(w), Options{Threads: 2, Noise: src, Loss: crossEntropy(t), Mask: true})
-		if _, err := m.Clean(ctx, b, nil); err != nil {
+		pass, err := m.Clean(ctx, b, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if m.from != c.want || m.WeightFLOPs() != c.flops {
@@ -69,7 +70,7 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 		}
 		losses := func() []float32 {
 			out := make([]float32, len(q))
-			if err := m.Losses(ctx, p, q, out); err != nil {
+			if err := pass.Losses(ctx, p, q, out); err != nil {
 				t.Fatal(err)
 			}
 			return out

@@ -1,0 +1,64 @@
+package vit
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// TestPass: a pass answers alike whatever is evaluated beside it, also where an
+// objective couples its images, until another takes its place; then it refuses.
+func TestPass(t *testing.T) {
+	n, b := small(t, 5)
+	_, other := small(t, 3)
+	texts, err := objective.NewContrastive(objective.Options{Texts: other.X[:16], Width: 4, Pairing: "class"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	for _, loss := range []objective.Objective{objective.CE{}, texts} {
+		m := NewModel(n, Options{Threads: 2, Loss: loss, Noise: source(t), Mask: true})
+		first, err := m.Clean(ctx, b, []int{3})
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := []query.Query{{Image: 1, Sign: 1}, {Image: 4, Sign: -1}}
+		site := &query.Perturbation{Sites: []int{3}, Sigma: []float32{0.1}}
+		weight := &query.Perturbation{Kind: query.Weight, Params: []int{5}, Sigma: []float32{0.1}}
+		ask := func() []float32 {
+			out := make([]float32, 4)
+			if err := errors.Join(first.Losses(ctx, site, q, out[:2]), first.Losses(ctx, weight, q, out[2:])); err != nil {
+				t.Fatal(err)
+			}
+			return out
+		}
+		want := ask()
+		if _, err := m.Evaluate(ctx, other); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(); !slices.Equal(got, want) {
+			t.Errorf("%s: losses %v after an evaluation, %v before", loss.Name(), got, want)
+		}
+		bare := *other
+		bare.Labels = nil
+		if c, err := m.Evaluate(ctx, &bare); err != nil || c.Losses != nil || len(c.Logits) != 3*4 {
+			t.Errorf("%s: without labels %+v, %v", loss.Name(), c, err)
+		}
+		if _, err := m.Clean(ctx, &bare, nil); err == nil {
+			t.Errorf("%s: a pass without labels", loss.Name())
+		}
+		if _, err := m.Clean(ctx, other, []int{3}); err != nil {
+			t.Fatal(err)
+		}
+		if err := first.Losses(ctx, site, q, make([]float32, 2)); !errors.Is(err, query.ErrStale) {
+			t.Errorf("%s: a stale pass is asked: %v", loss.Name(), err)
+		}
+		if err := first.Accumulate(ctx, site, nil); !errors.Is(err, query.ErrStale) {
+			t.Errorf("%s: a stale pass has a gradient: %v", loss.Name(), err)
+		}
+	}
+}
