@@ -24,9 +24,9 @@ type counted struct {
 // Name implements Source.
 func (s *counted) Name() string {
 	if s.rademacher {
-		return "rademacher"
+		return Sign.String()
 	}
-	return "gaussian"
+	return Normal.String()
 }
 
 // Fill implements Source.
@@ -36,6 +36,9 @@ func (s *counted) Fill(dst []float32, c Counter, offset int) {
 
 // AddScaled implements Source.
 func (s *counted) AddScaled(dst, z []float32, scale float32, c Counter, offset int) {
+	if len(z) < len(dst) {
+		panic("noise: z is shorter than dst")
+	}
 	s.span(addScaled, dst, z[:len(dst)], scale, c, offset)
 }
 
@@ -52,7 +55,8 @@ func (s *counted) span(m mode, dst, z []float32, scale float32, c Counter, offse
 	if offset < 0 {
 		panic("noise: negative offset")
 	}
-	ctr := counter{uint32(offset / group * 8), c.Pair | c.Site<<20, c.Image, c.Step, uint32(s.seed), uint32(s.seed >> 32)}
+	ctr := counter{uint32(offset / group * 8), c.Pair | c.Site<<20, c.Image, c.Step,
+		uint32(s.seed), uint32(s.seed >> 32)}
 	for len(dst) > 0 {
 		if r := offset % group; r != 0 || len(dst) < group {
 			n := min(group-r, len(dst))

@@ -1,33 +1,28 @@
 package noise
 
-import (
-	"fmt"
-	"strings"
-
-	"github.com/flops-vit/flops/internal/uierr"
-)
-
 // Limits of a Counter: Pair and Site share one word of the generator.
 const (
 	MaxPair = 1 << 20 // Pair is below this
 	MaxSite = 1 << 12 // Site is below this
 )
 
-// Counter names one direction under a seed.
+// Counter names one direction under a seed. What the four numbers count is the
+// caller's; the names are those of the estimators in package forward.
 type Counter struct {
-	Step  uint32 // the run's step
-	Site  uint32 // the perturbed map or parameter, below MaxSite
-	Image uint32 // the image's slot in the batch, or any number the caller fixes
-	Pair  uint32 // number of the direction, below MaxPair
+	Step  uint32 // the step of a run
+	Site  uint32 // what is perturbed, below MaxSite
+	Image uint32 // the item's slot in its batch, or any number the caller fixes
+	Pair  uint32 // number of the direction, below MaxPair; the place in a low-discrepancy sequence
 }
 
 // Source makes the noise of directions. The three methods see the same ε for
 // the same counter, whatever the offset and length: AddScaled and Axpy give
 // the bits of fma(scale, ε, z). They allocate nothing and are safe for
-// concurrent use. A Counter beyond its limits panics, since it would repeat
-// another direction's noise; CheckCounts lets a configuration be refused first.
+// concurrent use. Mistakes of the caller panic: a Counter beyond its limits,
+// since it would repeat another direction's noise, a negative offset, a z that is
+// shorter than dst, and elements beyond MaxDim.
 type Source interface {
-	// Name is the kind and sequence, "gaussian" or "gaussian/sobol".
+	// Name is the law and the sequence, "gaussian" or "rademacher/sobol".
 	Name() string
 	// Fill sets dst[j] = ε[offset+j].
 	Fill(dst []float32, c Counter, offset int)
@@ -37,65 +32,56 @@ type Source interface {
 	Axpy(dst []float32, coef float32, c Counter, offset int)
 }
 
-// Kinds and sequences that New knows.
-var (
-	kinds     = []string{"gaussian", "rademacher"}
-	sequences = []string{"none", "sobol", "halton"}
+// Law is the distribution of one element of a direction. Both have mean 0 and
+// variance 1.
+type Law int
+
+const (
+	// Normal is the standard normal distribution N(0, 1).
+	Normal Law = iota
+	// Sign is −1 or +1 with equal chance (Rademacher).
+	Sign
 )
 
-// New returns the source of kind ("gaussian": N(0, 1); "rademacher": ±1 with
-// equal chance) drawn from qmc ("none": independent numbers; "sobol",
-// "halton": scrambled low-discrepancy directions).
-func New(kind, qmc string, seed uint64) (Source, error) {
-	rademacher := kind == "rademacher"
-	if !rademacher && kind != "gaussian" {
-		return nil, unknown("noise", kind, kinds)
+// String is the name that a Source has of its law: "gaussian" or "rademacher".
+func (l Law) String() string {
+	if l == Sign {
+		return "rademacher"
 	}
-	switch qmc {
-	case "none", "":
-		return &counted{seed: seed, rademacher: rademacher}, nil
-	case "sobol":
-		return newSequence(kind, false, seed), nil
-	case "halton":
-		return newSequence(kind, true, seed), nil
-	}
-	return nil, unknown("qmc", qmc, sequences)
+	return "gaussian"
 }
 
-func unknown(key, value string, known []string) error {
-	return uierr.New(fmt.Sprintf("estimator.%s: no such choice: %q", key, value),
-		"choose one of: "+strings.Join(known, ", "))
+// Gaussian is the source of independent standard normals.
+func Gaussian(seed uint64) Source { return Independent(Normal, seed) }
+
+// Rademacher is the source of independent signs.
+func Rademacher(seed uint64) Source { return Independent(Sign, seed) }
+
+// Independent is the source of independent numbers straight from the counter. Its
+// directions have no largest length.
+func Independent(l Law, seed uint64) Source {
+	return &counted{seed: seed, rademacher: l == Sign}
 }
+
+// Sobol is the source of scrambled Sobol directions, of at most 21201 elements:
+// direction numbers of Joe and Kuo (Constructing Sobol sequences with better
+// two-dimensional projections, SIAM J. Sci. Comput. 30, 2008), Owen's scrambling
+// by hash (Burley, Practical hash-based Owen scrambling, JCGT 2020). The first
+// call makes a table of 1.7 MB that all share.
+func Sobol(l Law, seed uint64) Source { return newSequence(l, false, seed) }
+
+// Halton is the source of scrambled Halton directions, of at most 4096 elements:
+// random linear digit scrambling (Matoušek, On the L2-discrepancy for anchored
+// boxes, J. Complexity 14, 1998).
+func Halton(l Law, seed uint64) Source { return newSequence(l, true, seed) }
 
 // MaxDim returns how many elements one direction of s may have, or 0 when there
-// is no limit.
+// is no limit. A source of your own says so by a method MaxDim() int.
 func MaxDim(s Source) int {
-	if q, ok := s.(*sequence); ok {
-		return q.dims()
+	if q, ok := s.(interface{ MaxDim() int }); ok {
+		return q.MaxDim()
 	}
 	return 0
-}
-
-// CheckDim refuses directions of dim elements where s cannot make them.
-func CheckDim(s Source, site string, dim int) error {
-	if m := MaxDim(s); m > 0 && dim > m {
-		return uierr.New(fmt.Sprintf("estimator.qmc: site %s has directions of %d elements and %s ends at %d", site, dim, s.Name(), m),
-			"set estimator.qmc: none, keep structural_mask: true, or leave this site out")
-	}
-	return nil
-}
-
-// CheckCounts refuses runs whose pairs or sites would not fit a Counter.
-func CheckCounts(pairs, sites int) error {
-	if pairs > MaxPair {
-		return uierr.New(fmt.Sprintf("budget.queries_per_image: one image may get %d directions, more than the %d that the noise can number", pairs, MaxPair),
-			"lower budget.queries_per_image or train.batch_size")
-	}
-	if sites > MaxSite {
-		return uierr.New(fmt.Sprintf("sites: %d perturbed maps are more than the %d that the noise can number", sites, MaxSite),
-			"perturb fewer sites")
-	}
-	return nil
 }
 
 func (c Counter) check() {

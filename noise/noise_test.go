@@ -17,7 +17,8 @@ func TestPhiloxKnownAnswers(t *testing.T) {
 	}{
 		{[4]uint32{}, 0, 0, [4]uint32{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
 		{[4]uint32{ff, ff, ff, ff}, ff, ff, [4]uint32{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-		{[4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0xa4093822, 0x299f31d0, [4]uint32{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+		{[4]uint32{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0xa4093822, 0x299f31d0, [4]uint32{0xd16cfe09,
+			0x94fdcceb, 0x5001e420, 0x24126ea1}},
 	} {
 		if got := philox(c.ctr, c.k0, c.k1); got != c.want {
 			t.Errorf("philox(%08x) = %08x, want %08x", c.ctr, got, c.want)
@@ -25,16 +26,19 @@ func TestPhiloxKnownAnswers(t *testing.T) {
 	}
 }
 
-func mustNew(t testing.TB, kind, qmc string, seed uint64) Source {
-	t.Helper()
-	s, err := New(kind, qmc, seed)
-	if err != nil {
-		t.Fatal(err)
+// sources are the ways to make one, by the name of the sequence.
+var sources = map[string]func(Law, uint64) Source{"none": Independent, "sobol": Sobol, "halton": Halton}
+
+func newSource(kind, qmc string, seed uint64) Source {
+	law := Normal
+	if kind == Sign.String() {
+		law = Sign
 	}
-	return s
+	return sources[qmc](law, seed)
 }
 
-var everySource = [][2]string{{"gaussian", "none"}, {"rademacher", "none"}, {"gaussian", "sobol"}, {"rademacher", "sobol"}, {"gaussian", "halton"}, {"rademacher", "halton"}}
+var everySource = [][2]string{{"gaussian", "none"}, {"rademacher", "none"}, {"gaussian", "sobol"}, {"rademacher",
+	"sobol"}, {"gaussian", "halton"}, {"rademacher", "halton"}}
 
 // TestElementOrder recomputes elements one by one from the package comment.
 func TestElementOrder(t *testing.T) {
@@ -42,9 +46,9 @@ func TestElementOrder(t *testing.T) {
 		const seed = 0xa4093822_299f31d0
 		c := Counter{Step: 0xfffffff1, Site: 4095, Image: 77, Pair: 1<<20 - 1}
 		got := make([]float32, 256)
-		mustNew(t, "gaussian", "none", seed).Fill(got, c, 0)
+		newSource("gaussian", "none", seed).Fill(got, c, 0)
 		signs := make([]float32, 256)
-		mustNew(t, "rademacher", "none", seed).Fill(signs, c, 0)
+		newSource("rademacher", "none", seed).Fill(signs, c, 0)
 		for o, v := range got {
 			g, r := uint32(o/32), uint32(o%32)
 			x := philox([4]uint32{g*8 + r%8, c.Pair | c.Site<<20, c.Image, c.Step}, seed&0xffffffff, seed>>32)
@@ -97,7 +101,7 @@ func TestFormsAgree(t *testing.T) {
 func TestMethodsAndOffsetsAgree(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		for _, k := range everySource {
-			s := mustNew(t, k[0], k[1], 3)
+			s := newSource(k[0], k[1], 3)
 			c := Counter{Step: 9, Site: 3, Image: 2, Pair: 5}
 			const n = 300
 			all, z := make([]float32, n), make([]float32, n)
@@ -135,7 +139,7 @@ func TestMethodsAndOffsetsAgree(t *testing.T) {
 
 func TestNothingAllocatedAndConcurrent(t *testing.T) {
 	for _, k := range everySource {
-		s := mustNew(t, k[0], k[1], 3)
+		s := newSource(k[0], k[1], 3)
 		dst := make([]float32, 1000)
 		if n := testing.AllocsPerRun(5, func() {
 			s.Fill(dst, Counter{Pair: 1}, 3)
@@ -163,39 +167,54 @@ func TestNothingAllocatedAndConcurrent(t *testing.T) {
 	}
 }
 
-func TestMistakesAreRefused(t *testing.T) {
-	for _, k := range [][2]string{{"cauchy", "none"}, {"gaussian", "lattice"}} {
-		if _, err := New(k[0], k[1], 1); err == nil {
-			t.Errorf("New(%q, %q) succeeds", k[0], k[1])
+func TestNames(t *testing.T) {
+	for want, s := range map[string]Source{"gaussian": Gaussian(1), "rademacher": Rademacher(1),
+		"gaussian/sobol":   Sobol(Normal, 1),
+		"rademacher/sobol": Sobol(Sign, 1), "gaussian/halton": Halton(Normal, 1), "rademacher/halton": Halton(Sign,
+			1)} {
+		if s.Name() != want {
+			t.Errorf("%s calls itself %s", want, s.Name())
 		}
 	}
-	s := mustNew(t, "gaussian", "sobol", 1)
-	if MaxDim(s) != 21201 || CheckDim(s, "block.0.mlp_in", 21201) != nil || CheckDim(s, "block.0.mlp_in", 21202) == nil {
-		t.Error("Sobol's last dimension is not 21201")
+}
+
+func TestLongestDirections(t *testing.T) {
+	for dim, s := range map[int]Source{0: Gaussian(1), 21201: Sobol(Normal, 1), 4096: Halton(Sign, 1)} {
+		if got := MaxDim(s); got != dim {
+			t.Errorf("%s: directions of %d elements, want %d", s.Name(), got, dim)
+		}
+		if dim > 0 {
+			s.Fill(make([]float32, 1), Counter{}, dim-1)
+			panics(t, "an element beyond the last", func() { s.Fill(make([]float32, 1), Counter{}, dim) })
+		}
 	}
-	if MaxDim(mustNew(t, "gaussian", "none", 1)) != 0 || CheckDim(mustNew(t, "gaussian", "none", 1), "x", 1<<30) != nil {
-		t.Error("independent noise has a limit")
+}
+
+func TestMistakesPanic(t *testing.T) {
+	for _, s := range []Source{Gaussian(1), Sobol(Normal, 1)} {
+		dst := make([]float32, 2)
+		panics(t, "a pair beyond its limit", func() { s.Fill(dst, Counter{Pair: MaxPair}, 0) })
+		panics(t, "a site beyond its limit", func() { s.Fill(dst, Counter{Site: MaxSite}, 0) })
+		panics(t, "a negative offset", func() { s.Fill(dst, Counter{}, -1) })
+		panics(t, "a short z", func() { s.AddScaled(dst, dst[:1:1], 1, Counter{}, 0) })
 	}
-	if CheckCounts(MaxPair, MaxSite) != nil || CheckCounts(MaxPair+1, 1) == nil || CheckCounts(1, MaxSite+1) == nil {
-		t.Error("CheckCounts does not hold the limits")
-	}
-	for _, c := range []Counter{{Pair: MaxPair}, {Site: MaxSite}} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%+v is accepted", c)
-				}
-			}()
-			s.Fill(make([]float32, 1), c, 0)
-		}()
-	}
+}
+
+func panics(t *testing.T, what string, f func()) {
+	t.Helper()
+	defer func() {
+		if recover() == nil {
+			t.Errorf("%s is accepted", what)
+		}
+	}()
+	f()
 }
 
 func BenchmarkNoise(b *testing.B) {
 	const n = 65 * 128
 	dst := make([]float32, n)
 	for _, k := range everySource {
-		s := mustNew(b, k[0], k[1], 1)
+		s := newSource(k[0], k[1], 1)
 		m := n
 		if MaxDim(s) > 0 {
 			m = 1024

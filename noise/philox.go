@@ -1,6 +1,17 @@
-// Package noise makes every random number of the project from one counter-based
-// generator, so that any worker, any device and any resumed run regenerates the
-// same numbers without storing them.
+// Package noise makes random numbers from a counter, so that any worker, any
+// device and any resumed run regenerates the same numbers without storing them.
+//
+// A Source makes directions: long vectors ε of independent elements, or of a
+// low-discrepancy sequence, each named by a Counter. Gaussian, Rademacher, Sobol
+// and Halton make one. A Generator is a small stream of numbers for everything
+// else that is drawn; Rand makes one.
+//
+// The numbers of a Source under a seed are part of this package's promise: they
+// stay from one version to the next, and are the same on every machine, but for
+// the last place of some normals (below). The package is version 0: names may
+// still change.
+//
+// # The generator
 //
 // The generator is Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random
 // numbers: as easy as 1, 2, 3; SC 2011). Its key is the 64-bit seed (k0 the low

@@ -3,10 +3,14 @@ package noise
 import "math"
 
 // Purpose separates the streams of one seed: two draws with different purposes
-// share no number.
+// share no number. Those below Free belong to this module; take yours from there
+// on.
 type Purpose uint32
 
-// The purposes of the project's draws.
+// Free is the first purpose that this module leaves to others.
+const Free Purpose = 1 << 16
+
+// The purposes of this module's own draws.
 const (
 	Shuffle  Purpose = iota + 1 // order of the images of an epoch
 	Augment                     // crops, flips and other transforms

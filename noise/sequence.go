@@ -16,11 +16,10 @@ type sequence struct {
 	key        uint64
 }
 
-func newSequence(kind string, halton bool, seed uint64) *sequence {
-	s := &sequence{halton: halton, rademacher: kind == "rademacher", name: kind + "/sobol",
-		key: streamKey(seed, Scramble)}
+func newSequence(l Law, halton bool, seed uint64) *sequence {
+	s := &sequence{halton: halton, rademacher: l == Sign, name: l.String() + "/sobol", key: streamKey(seed, Scramble)}
 	if halton {
-		s.name = kind + "/halton"
+		s.name = l.String() + "/halton"
 		primes()
 	} else {
 		sobolTable()
@@ -28,7 +27,8 @@ func newSequence(kind string, halton bool, seed uint64) *sequence {
 	return s
 }
 
-func (s *sequence) dims() int {
+// MaxDim is where the sequence ends.
+func (s *sequence) MaxDim() int {
 	if s.halton {
 		return haltonDims
 	}
@@ -69,7 +69,7 @@ func (s *sequence) Axpy(dst []float32, coef float32, c Counter, offset int) {
 func (s *sequence) noise(e *[chunk]float32, n int, c Counter, offset int) int {
 	c.check()
 	n = min(n, chunk)
-	if offset < 0 || offset+n > s.dims() {
+	if offset < 0 || offset+n > s.MaxDim() {
 		panic("noise: direction longer than MaxDim")
 	}
 	seeds := seeder{c: [4]uint32{0, c.Site, c.Image, c.Step}, key: s.key, block: -1}

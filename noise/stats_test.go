@@ -12,7 +12,7 @@ import (
 func TestGaussianMoments(t *testing.T) {
 	const n = 1 << 20
 	e := make([]float32, n)
-	mustNew(t, "gaussian", "none", 42).Fill(e, Counter{Step: 1, Site: 2, Image: 3, Pair: 4}, 0)
+	newSource("gaussian", "none", 42).Fill(e, Counter{Step: 1, Site: 2, Image: 3, Pair: 4}, 0)
 	var m [5]float64
 	for _, v := range e {
 		p := 1.0
@@ -34,7 +34,7 @@ func TestGaussianMoments(t *testing.T) {
 func TestGaussianDistribution(t *testing.T) {
 	for _, k := range [][2]string{{"gaussian", "none"}, {"gaussian", "sobol"}, {"gaussian", "halton"}} {
 		n := 1 << 18
-		s := mustNew(t, k[0], k[1], 7)
+		s := newSource(k[0], k[1], 7)
 		e := make([]float32, n)
 		if d := MaxDim(s); d > 0 { // many short directions
 			const width = 512
@@ -63,7 +63,7 @@ func TestCountersAreIndependent(t *testing.T) {
 	const n = 1 << 16
 	base := Counter{Step: 5, Site: 6, Image: 7, Pair: 8}
 	for _, kind := range []string{"gaussian", "rademacher"} {
-		s := mustNew(t, kind, "none", 11)
+		s := newSource(kind, "none", 11)
 		a, b := make([]float32, n), make([]float32, n)
 		s.Fill(a, base, 0)
 		corr := func() (r float64) {
@@ -73,13 +73,14 @@ func TestCountersAreIndependent(t *testing.T) {
 			return r
 		}
 		limit := 5 / math.Sqrt(n)
-		for name, c := range map[string]Counter{"step": {6, 6, 7, 8}, "site": {5, 7, 7, 8}, "image": {5, 6, 8, 8}, "pair": {5, 6, 7, 9}} {
+		for name, c := range map[string]Counter{"step": {6, 6, 7, 8}, "site": {5, 7, 7, 8}, "image": {5, 6, 8, 8},
+			"pair": {5, 6, 7, 9}} {
 			s.Fill(b, c, 0)
 			if r := corr(); math.Abs(r) > limit {
 				t.Errorf("%s: correlation %g with the next %s", kind, r, name)
 			}
 		}
-		mustNew(t, kind, "none", 12).Fill(b, base, 0)
+		newSource(kind, "none", 12).Fill(b, base, 0)
 		if r := corr(); math.Abs(r) > limit {
 			t.Errorf("%s: correlation %g with the next seed", kind, r)
 		}
@@ -127,7 +128,8 @@ func TestBoxMullerError(t *testing.T) {
 }
 
 func TestNormalQuantile(t *testing.T) {
-	for _, p := range []float64{1e-15, 1e-12, 1.4e-11, 3e-10, 1e-9, 1e-5, 0.01, 0.03, 0.05, 0.06, 0.0749, 0.0751, 0.3, 0.5, 0.7, 0.9251, 0.99, 1 - 1e-9} {
+	for _, p := range []float64{1e-15, 1e-12, 1.4e-11, 3e-10, 1e-9, 1e-5, 0.01, 0.03, 0.05, 0.06, 0.0749, 0.0751,
+		0.3, 0.5, 0.7, 0.9251, 0.99, 1 - 1e-9} {
 		x := normalQuantile(p)
 		tol := 1e-13 * p
 		if p > 0.9 { // near 1 the input itself is only known to 1e-16
@@ -183,11 +185,16 @@ func TestSequencesAreBalanced(t *testing.T) {
 func TestSobolTable(t *testing.T) {
 	table := sobolTable()
 	for dim, want := range map[int][sobolBits]uint32{
-		2:     {1, 3, 3, 9, 29, 23, 71, 197, 209, 627, 1907, 1369, 4109, 12327, 12407, 36949, 119041, 94979, 291587, 809225},
-		3:     {1, 3, 1, 5, 31, 29, 81, 147, 433, 149, 719, 3693, 3841, 11523, 16641, 49925, 16671, 83229, 515921, 482707},
-		9:     {1, 1, 7, 11, 19, 37, 69, 91, 103, 871, 913, 1009, 6199, 10683, 10691, 10741, 5237, 27819, 433303, 434167},
-		20000: {1, 3, 1, 11, 23, 27, 119, 59, 421, 343, 831, 2679, 5899, 12087, 15953, 18601, 109551, 33895, 226435, 600105},
-		21200: {1, 1, 7, 11, 15, 7, 37, 239, 337, 245, 1557, 3681, 7357, 9639, 27367, 26869, 114603, 86317, 224527, 180227},
+		2: {1, 3, 3, 9, 29, 23, 71, 197, 209, 627, 1907, 1369, 4109, 12327, 12407, 36949, 119041, 94979,
+			291587, 809225},
+		3: {1, 3, 1, 5, 31, 29, 81, 147, 433, 149, 719, 3693, 3841, 11523, 16641, 49925, 16671, 83229, 515921,
+			482707},
+		9: {1, 1, 7, 11, 19, 37, 69, 91, 103, 871, 913, 1009, 6199, 10683, 10691, 10741, 5237, 27819, 433303,
+			434167},
+		20000: {1, 3, 1, 11, 23, 27, 119, 59, 421, 343, 831, 2679, 5899, 12087, 15953, 18601, 109551, 33895,
+			226435, 600105},
+		21200: {1, 1, 7, 11, 15, 7, 37, 239, 337, 245, 1557, 3681, 7357, 9639, 27367, 26869, 114603, 86317, 224527,
+			180227},
 	} {
 		for i, m := range want {
 			if got := table[i][dim] >> (31 - i); got != m || table[i][dim]<<(i+1) != 0 {
@@ -201,7 +208,7 @@ func TestSobolTable(t *testing.T) {
 // smaller error with a net than with independent draws; half is asked for.
 func TestSequencesIntegrate(t *testing.T) {
 	rms := func(qmc string) float64 {
-		s := mustNew(t, "gaussian", qmc, 5)
+		s := newSource("gaussian", qmc, 5)
 		const dim, pairs, images = 8, 256, 40
 		var sq float64
 		e := make([]float32, dim)

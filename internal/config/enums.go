@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/directions"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
@@ -17,6 +18,8 @@ import (
 var registries = map[string]func() []string{
 	"allocator.name":      allocator.Names,
 	"estimator.name":      lr.Names,
+	"estimator.noise":     directions.Laws,
+	"estimator.qmc":       directions.Sequences,
 	"estimator.schedule":  lr.AllSchedules,
 	"objective.kind":      objective.Names,
 	"optimizer.name":      optim.Names,

@@ -81,10 +81,7 @@ func twinsOn(t testing.TB, d Driver, a vit.Architecture, images int, mask bool, 
 	t.Helper()
 	n1, b := network(t, a, images, true)
 	n2, _ := network(t, a, images, true)
-	src, err := noise.New("gaussian", "none", seed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(seed)
 	if opt.Loss == nil {
 		opt.Loss = objective.CE{}
 	}

@@ -12,20 +12,15 @@ func slots(r *rig, image, pair, sign []int32, sigma []float32, step uint32) Slot
 	return Slots{Image: put(r, image), Pair: put(r, pair), Sign: put(r, sign), Sigma: put(r, sigma), Step: put(r, []uint32{step})}
 }
 
-func source(t testing.TB, n Noise) noise.Source {
-	kind := "gaussian"
+func source(n Noise) noise.Source {
 	if n.Rademacher {
-		kind = "rademacher"
+		return noise.Rademacher(n.Seed)
 	}
-	s, err := noise.New(kind, "none", n.Seed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return noise.Gaussian(n.Seed)
 }
 
-// TestNoiseIsTheCPUs compares the device's noise with noise over more
-// than a million elements. The issue allows two units in the last place; the
+// TestNoiseIsTheCPUs compares the device's noise with package noise over
+// more than a million elements. Two units in the last place are allowed; the
 // operations are the same ones, so that only the portable version's emulated
 // multiply-add may differ, in one case in 2^29.
 func TestNoiseIsTheCPUs(t *testing.T) {
@@ -34,7 +29,7 @@ func TestNoiseIsTheCPUs(t *testing.T) {
 		r := newRig(t, n)
 		const size = 1<<19 + 7
 		want := make([]float32, size)
-		source(t, n).Fill(want, noise.Counter{Step: 41, Site: 4095, Image: 3, Pair: 77}, 0)
+		source(n).Fill(want, noise.Counter{Step: 41, Site: 4095, Image: 3, Pair: 77}, 0)
 		out, z := r.room(4*size), put(r, make([]float32, size))
 		r.ok(r.WeightNoise(out, z, put(r, []int32{77}), put(r, []float32{1}), 1, 41, 4095, 3, size))
 		got, differ := r.floats(out, size), 0
@@ -54,7 +49,7 @@ func TestNoiseIsTheCPUs(t *testing.T) {
 
 func TestPerturb(t *testing.T) {
 	n := Noise{Seed: 5}
-	src := source(t, n)
+	src := source(n)
 	for _, c := range []struct {
 		slots, images, rows, width, offset int
 		indexed, gelu                      bool
@@ -113,7 +108,7 @@ func geluRef(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) }
 
 func TestNoiseSum(t *testing.T) {
 	n := Noise{Seed: 77}
-	r, src := newRig(t, n), source(t, n)
+	r, src := newRig(t, n), source(n)
 	const rows, size, step, site = 3, 65, 2, 11
 	first := []int32{0, 2, 2, 5}
 	image, pair := []int32{0, 0, 2, 2, 2}, []int32{0, 1, 0, 1, 9}
@@ -139,7 +134,7 @@ func wide(v []float32) []float64 {
 
 func TestWeightNoiseAddsInPlace(t *testing.T) {
 	n := Noise{Seed: 8, Rademacher: true}
-	r, src := newRig(t, n), source(t, n)
+	r, src := newRig(t, n), source(n)
 	const size = 1001
 	g := random(size, 4)
 	pair, coef := []int32{0, 5, 6}, []float32{0.1, -0.2, 0.3}

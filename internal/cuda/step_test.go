@@ -82,8 +82,7 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 			return int64(b.N)
 		}
 	}
-	src, err := noise.New("gaussian", "none", seed)
-	ok(err)
+	src := noise.Gaussian(seed)
 	o := lr.Options{Antithetic: true, Sigma: 1e-3, Noise: src}
 	name := "weight"
 	trained := map[int]bool{}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/directions"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -44,7 +45,7 @@ type Noise struct {
 }
 
 // Source makes the directions on the host.
-func (n *Noise) Source() (noise.Source, error) { return noise.New(n.Kind, n.QMC, n.Seed) }
+func (n *Noise) Source() (noise.Source, error) { return directions.New(n.Kind, n.QMC, n.Seed) }
 
 // Kind is a kind of device.
 type Kind struct {

@@ -44,10 +44,7 @@ func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *query.Ba
 			}
 		}
 	}
-	src, err := noise.New("gaussian", "none", 11)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(11)
 	loss, err := objective.New("cross_entropy")
 	if err != nil {
 		t.Fatal(err)

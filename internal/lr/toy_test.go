@@ -44,10 +44,7 @@ func (r resumable) WeightFLOPs() int64 { return r.cost }
 // site costs.
 func newToy(t testing.TB, images int, maps []toySite, flops ...int64) *toy {
 	t.Helper()
-	src, err := noise.New("gaussian", "none", 23)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(23)
 	m := &toy{maps: maps, noise: src, images: images, forward: 7777, t: t}
 	g := noise.Rand(8, noise.Test)
 	draw := func(n int, scale float64) []float64 {

@@ -69,10 +69,7 @@ func bench(t *testing.T) *Bench {
 			}
 		}
 	}
-	src, err := noise.New("gaussian", "none", 11)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(11)
 	loss, err := objective.New("cross_entropy")
 	if err != nil {
 		t.Fatal(err)

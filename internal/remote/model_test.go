@@ -27,10 +27,7 @@ func prompted(t *testing.T, mode string) (*Model, *flaky, *query.Batch, noise.So
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := noise.New("gaussian", "none", 5)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(5)
 	p := newPool(t, f, quick(), NewMeter(0, Counts{}), newMemory())
 	r, err := NewModel(p, frame, m, objective.CE{}, src)
 	if err != nil {

@@ -96,10 +96,7 @@ func TestPeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := noise.New("gaussian", "none", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(1)
 	m, err := NewModel(newPool(t, c, p, NewMeter(0, Counts{}), newMemory()), frame, id, objective.CE{}, src)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/device"
+	"github.com/flops-vit/flops/internal/directions"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
@@ -242,12 +243,12 @@ func (x *Experiment) checkDirections(src noise.Source) error {
 	if !ok {
 		return nil
 	}
-	if err := noise.CheckCounts(mostDirections(x.Config), len(x.Model.Sites())); err != nil {
+	if err := directions.CheckCounts(mostDirections(x.Config), len(x.Model.Sites())); err != nil {
 		return err
 	}
 	for _, p := range e.Plan(0) {
 		for _, i := range p.Params {
-			if err := noise.CheckDim(src, x.Model.Params()[i].Name, len(x.Model.Params()[i].Data)); err != nil {
+			if err := directions.CheckDim(src, x.Model.Params()[i].Name, len(x.Model.Params()[i].Data)); err != nil {
 				return err
 			}
 		}
@@ -257,7 +258,7 @@ func (x *Experiment) checkDirections(src noise.Source) error {
 			if !x.Config.Estimator.StructuralMask {
 				rows = s.Rows
 			}
-			if err := noise.CheckDim(src, s.Name, rows*s.Out); err != nil {
+			if err := directions.CheckDim(src, s.Name, rows*s.Out); err != nil {
 				return err
 			}
 		}

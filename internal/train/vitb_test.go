@@ -75,10 +75,7 @@ func TestViTB(t *testing.T) {
 	if took > 2*time.Second {
 		t.Errorf("loading took %v", took)
 	}
-	src, err := noise.New("gaussian", "none", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(0)
 	loss, err := objective.New("cross_entropy")
 	if err != nil {
 		t.Fatal(err)

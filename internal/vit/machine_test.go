@@ -47,10 +47,7 @@ func small(t testing.TB, images int) (*Net, *query.Batch) {
 
 func source(t testing.TB) noise.Source {
 	t.Helper()
-	s, err := noise.New("gaussian", "none", 17)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := noise.Gaussian(17)
 	return s
 }
 

@@ -15,10 +15,7 @@ import (
 func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 	ctx := context.Background()
 	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 3, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
-	src, err := noise.New("gaussian", "none", 3)
-	if err != nil {
-		t.Fatal(err)
-	}
+	src := noise.Gaussian(3)
 	b := &query.Batch{N: 5, X: make([]float32, 5*3*64), Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{0, 1, 2, 3, 4}}
 	g := noise.Rand(5, noise.Test)
 	for i := range b.X {
