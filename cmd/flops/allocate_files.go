@@ -67,7 +67,7 @@ func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report
 		return nil, err
 	}
 	c := x.Config
-	e := x.Describe(versionString(), data.Checksum(x.TrainData))
+	e := x.Describe(versionString())
 	p := &report.AllocationReport{Title: "Allocation: " + c.Name, Config: string(raw), Env: envFacts(e),
 		Lead: fmt.Sprintf("After %s, the queries of %s of %d images, shared out by every allocator at an equal budget.",
 			plural(r.Step, "step"), pluralES(r.Batches, "batch"), c.Train.BatchSize),

@@ -181,7 +181,7 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 }
 
 func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *query.Batch, all []allocator.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
-	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Config.Estimator.Antithetic)
+	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
 	if err != nil {
 		return nil, nil, err
 	}

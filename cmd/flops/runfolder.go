@@ -3,14 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
-	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -73,21 +69,10 @@ func taken(dir string) bool {
 	return false
 }
 
-// writeRunFiles writes the resolved experiment and where it runs. A resumed run
-// has both, unless it was killed between the two: then the second is written now.
-func writeRunFiles(x *train.Experiment, dir string, resume bool) error {
-	if resume {
-		if _, err := os.Stat(filepath.Join(dir, "env.json")); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return train.WriteEnv(fsys.OS, dir, x.Describe(versionString(), data.Checksum(x.TrainData)))
-	}
-	b, err := config.Marshal(x.Config)
-	if err != nil {
+// writeRunFiles writes the resolved experiment and where it runs.
+func writeRunFiles(x *train.Experiment, dir string) error {
+	if err := x.WriteConfig(dir); err != nil {
 		return err
 	}
-	if err := checkpoint.WriteFileAtomic(fsys.OS, filepath.Join(dir, "config.yaml"), b); err != nil {
-		return err
-	}
-	return train.WriteEnv(fsys.OS, dir, x.Describe(versionString(), data.Checksum(x.TrainData)))
+	return train.WriteEnv(fsys.OS, dir, x.Describe(versionString()))
 }

@@ -61,11 +61,13 @@ func (f *configFlags) load() (config.Config, error) {
 func trainCmd() *cobra.Command {
 	var f configFlags
 	var output, resume string
+	var force bool
 	c := &cobra.Command{
 		Use: "train --config FILE", Short: "Train a model by forward passes", Args: cobra.NoArgs,
 		Example: `  flops train --config configs/cifar5.yaml
   flops train --config configs/cifar5.yaml --set train.steps=10 --output runs/try
-  flops train --resume runs/try`,
+  flops train --resume runs/try
+  flops train --resume runs/try --set train.steps=20`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			format, _ := c.Flags().GetString("log-format")
 			if resume != "" {
@@ -88,17 +90,35 @@ func trainCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return trainRun(c, cfg, output, resume != "", format)
+			j := trainJob{cfg: cfg, dir: output, resume: resume != "", force: force, format: format}
+			if j.resume {
+				if j.changes, err = train.Changes(resume, cfg); err != nil {
+					return err
+				}
+			}
+			return j.run(c)
 		},
 	}
 	f.add(c)
 	c.Flags().StringVarP(&output, "output", "o", "", "run folder (default runs/NAME, numbered when taken)")
 	c.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
+	c.Flags().BoolVar(&force, "force", false, "--resume: go on though the data changed since the run began")
 	return c
 }
 
-// trainRun trains in a run folder.
-func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, format string) error {
+// trainJob is a run to begin or to go on with.
+type trainJob struct {
+	cfg     config.Config
+	dir     string
+	resume  bool
+	force   bool
+	changes []config.Difference // of a resumed run
+	format  string
+}
+
+// run trains in a run folder.
+func (j *trainJob) run(c *cobra.Command) error {
+	cfg, dir, resume, format := j.cfg, j.dir, j.resume, j.format
 	w := c.OutOrStdout()
 	text := w
 	if format == "json" {
@@ -110,17 +130,21 @@ func trainRun(c *cobra.Command, cfg config.Config, dir string, resume bool, form
 		return err
 	}
 	defer x.Close()
-	if !resume {
+	if resume {
+		if err := x.Continue(dir, versionString(), j.changes, j.force); err != nil {
+			return err
+		}
+	} else {
 		var lock *fsys.Lock
 		if dir, lock, err = newRunFolder(dir, cfg.Name, warn); err != nil {
 			return err
 		}
 		defer lock.Unlock()
+		if err := writeRunFiles(x, dir); err != nil {
+			return err
+		}
 	}
 	printPlan(text, x, dir)
-	if err := writeRunFiles(x, dir, resume); err != nil {
-		return err
-	}
 	view := &watcher{p: nil, w: w, format: format, steps: cfg.Train.Steps, warn: warn}
 	log := openLog(dir, warn, view)
 	defer log.close()

@@ -51,7 +51,7 @@
 //	then records:
 //	4         n, the length of the body
 //	4         step
-//	1         kind: 1 step, 2 answer, 3 note
+//	1         kind: 1 step, 2 answer, 3 asked
 //	n         body
 //	4         CRC-32C of the 9+n bytes before
 //
@@ -71,5 +71,8 @@
 //	    list      float32, c
 //	    list      float32, means
 //
-// The body of an answer: call and width, 4 bytes each, and a list of float32.
+// answers.bin, which keeps what a model that is only called has answered, has the
+// same framing. The body of an answer is the key of the image, 32 bytes, and its
+// logits, float32; that of asked is an int32, how many images a request asks for,
+// or, negative, how many one asked for in vain.
 package checkpoint

@@ -27,8 +27,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Kinds of records.
 const (
 	KindStep   uint8 = 1 // a StepRecord
-	KindAnswer uint8 = 2 // an AnswerRecord
+	KindAnswer uint8 = 2 // what a model that is only called answered about an image
+	KindAsked  uint8 = 3 // how many images such a model is asked about
+
+	lastKind = KindAsked
 )
+
+// FrameTail is the length of what follows a record's body.
+const FrameTail = frameTail
 
 // Record is one framed entry of a journal.
 type Record struct {
@@ -52,7 +58,7 @@ func CreateJournal(disk fsys.FS, path string, hash [32]byte) (*Journal, error) {
 	if err != nil {
 		return nil, writeError(err, path)
 	}
-	j := &Journal{path: path, f: f, w: bufio.NewWriterSize(f, chunk)}
+	j := newJournal(path, f, 0)
 	head := append([]byte(journalMagic), binary.LittleEndian.AppendUint32(nil, journalVersion)...)
 	head = append(head, hash[:]...)
 	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
@@ -89,7 +95,7 @@ func ResumeJournal(disk fsys.FS, path string, hash [32]byte, offset int64) (*Jou
 	if err != nil {
 		return nil, writeError(err, path)
 	}
-	return &Journal{path: path, f: f, w: bufio.NewWriterSize(f, chunk), offset: offset}, nil
+	return newJournal(path, f, offset), nil
 }
 
 // walkTo checks every record up to offset.
@@ -136,6 +142,15 @@ func frameHeader(dst []byte, r Record) {
 	binary.LittleEndian.PutUint32(dst[4:], r.Step)
 	dst[8] = r.Kind
 }
+
+// newJournal appends to an open file of a length.
+func newJournal(path string, f fsys.File, offset int64) *Journal {
+	return &Journal{path: path, f: f, w: bufio.NewWriterSize(f, chunk), offset: offset}
+}
+
+// Flush puts every record into the file, where it outlives the process though
+// not the machine, and returns the length of the journal.
+func (j *Journal) Flush() (int64, error) { return j.offset, writeError(j.w.Flush(), j.path) }
 
 // Sync puts every record on the disk and returns the length of the journal,
 // for a checkpoint to hold.

@@ -31,15 +31,6 @@ type Coefficients struct {
 	Mean []float32 // per direction, where the scale is learned; else nil
 }
 
-// AnswerRecord is what a model behind a network answered, for a replay that
-// does not ask it again.
-type AnswerRecord struct {
-	Step   uint32
-	Call   uint32 // number of the call within the step
-	Width  uint32 // numbers per image
-	Values []float32
-}
-
 // Encode frames the step.
 func (s *StepRecord) Encode() Record {
 	e := encoder{}
@@ -101,26 +92,6 @@ func DecodeStep(r Record) (*StepRecord, error) {
 		return c
 	})
 	return s, d.end(r)
-}
-
-// Encode frames the answer.
-func (a *AnswerRecord) Encode() Record {
-	e := encoder{}
-	e.u32(a.Call)
-	e.u32(a.Width)
-	e.floats(a.Values)
-	return Record{a.Step, KindAnswer, e.b}
-}
-
-// DecodeAnswer reads what Encode wrote.
-func DecodeAnswer(r Record) (*AnswerRecord, error) {
-	if r.Kind != KindAnswer {
-		return nil, fmt.Errorf("journal: a record of kind %d is no answer", r.Kind)
-	}
-	d := decoder{b: r.Body}
-	a := &AnswerRecord{Step: r.Step, Call: d.u32(), Width: d.u32()}
-	a.Values = list(&d, 4, d.f32)
-	return a, d.end(r)
 }
 
 // encoder appends little-endian numbers; a list is its length and its items.

@@ -46,15 +46,8 @@ func TestStepRecord(t *testing.T) {
 			t.Error("a record with a byte too many was read")
 		}
 	}
-	a := &AnswerRecord{Step: 4, Call: 2, Width: 3, Values: fill(6, 1)}
-	if got, err := DecodeAnswer(a.Encode()); err != nil || !reflect.DeepEqual(got, a) {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if _, err := DecodeStep(a.Encode()); err == nil {
+	if _, err := DecodeStep(Record{4, KindAnswer, stepRecord(1).Encode().Body}); err == nil {
 		t.Error("an answer was read as a step")
-	}
-	if _, err := DecodeAnswer(stepRecord(1).Encode()); err == nil {
-		t.Error("a step was read as an answer")
 	}
 	claim := binary.LittleEndian.AppendUint32(make([]byte, 8), math.MaxUint32) // 2^32−1 images
 	if n := allocated(func() { _, _ = DecodeStep(Record{1, KindStep, claim}) }); n > 1<<16 {

@@ -30,7 +30,9 @@ type Resolved struct {
 // layer is checked strictly before viper merges them, because viper itself
 // ignores unknown keys. Relative paths in values are relative to the current folder;
 // extends is relative to the file that says it. The result is validated.
-func Load(path string, sets []string) (*Resolved, error) {
+func Load(path string, sets []string) (*Resolved, error) { return load(path, os.Environ(), sets) }
+
+func load(path string, environ, sets []string) (*Resolved, error) {
 	v := viper.New()
 	r := &Resolved{reader: newReader()}
 	base, err := toMap(Default())
@@ -45,7 +47,7 @@ func Load(path string, sets []string) (*Resolved, error) {
 			return nil, err
 		}
 	}
-	if err := r.fromEnv(v, os.Environ()); err != nil {
+	if err := r.fromEnv(v, environ); err != nil {
 		return nil, err
 	}
 	for _, s := range sets {
@@ -64,7 +66,7 @@ func Load(path string, sets []string) (*Resolved, error) {
 		r.Name = nameOf(path)
 	}
 	r.Extends = ""
-	r.Warnings = r.strays(os.Environ())
+	r.Warnings = r.strays(environ)
 	return r, Validate(&r.Config)
 }
 

@@ -31,15 +31,20 @@ type Bench struct {
 	step uint32
 }
 
-// Start runs the clean pass of a batch. Of two benches on one model, only the
-// later can be used: the other's pass is stale.
-func Start(ctx context.Context, m query.Model, e lr.Asker, b *query.Batch, params []int, antithetic bool) (*Bench, error) {
+// Start runs the clean pass of a batch, with the activations of every site that
+// a draw may ask at: an estimator that draws its sites has others at each draw.
+// Of two benches on one model, only the later can be used: the other's pass is
+// stale.
+func Start(ctx context.Context, m query.Model, e lr.Asker, b *query.Batch, params, sites []int, antithetic bool) (*Bench, error) {
 	k := &Bench{Model: m, Estimator: e, Batch: b, Params: params, PerPair: 1, step: firstStep}
 	if antithetic {
 		k.PerPair = 2
 	}
+	if len(e.Sites(0)) == 0 {
+		sites = nil
+	}
 	var err error
-	k.Pass, err = m.Clean(ctx, b, e.Sites(0))
+	k.Pass, err = m.Clean(ctx, b, sites)
 	return k, err
 }
 

@@ -95,7 +95,8 @@ func bench(t *testing.T) *Bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := Start(context.Background(), m, e.(lr.Asker), b, params, true)
+	asker := e.(lr.Asker)
+	k, err := Start(context.Background(), m, asker, b, params, asker.Sites(0), true)
 	if err != nil {
 		t.Fatal(err)
 	}

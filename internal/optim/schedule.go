@@ -31,6 +31,9 @@ func (s Schedule) Check() error {
 	return uierr.New(fmt.Sprintf("optimizer.schedule: no schedule %q", s.Kind), fmt.Sprintf("known: %v", Schedules()))
 }
 
+// Bounded says whether the rate depends on the length of the run.
+func (s Schedule) Bounded() bool { return s.Kind == "cosine" }
+
 // At is the rate of a step, counted from 0.
 func (s Schedule) At(step int) float64 {
 	if step < s.Warmup {

@@ -1,27 +1,34 @@
 package remote
 
 import (
-	"bufio"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
+	"io/fs"
 	"os"
 	"sync"
 
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// AnswerFile keeps answers in a file: a magic line, then per image its key, the
-// number of logits (uint32), the logits (float32) and a CRC-32 of these, all
-// little-endian. It is only ever appended to. A record that a crash cut short
-// ends the file when it is opened again: that image is asked for once more.
+// AnswerFile keeps answers in a file with the framing of a journal (package
+// checkpoint): a record of kind answer per image, and one of kind asked before
+// every request and after every one that brought nothing. Only the end of the
+// file that a crash cut short is cut off; a record that was damaged since costs
+// that record alone. An image that was asked for and whose answer is not there
+// was paid for: Lost counts it.
 type AnswerFile struct {
-	mu   sync.Mutex
-	f    *os.File
-	at   map[Key]place
-	size int64
+	mu    sync.Mutex
+	path  string
+	j     *checkpoint.Journal // nil: nothing is kept
+	r     *os.File            // nil: there is no file
+	at    map[Key]place
+	size  int64
+	asked int64 // images of requests that were not called off
+	had   int64 // answers, each record counted
 }
 
 type place struct {
@@ -29,76 +36,80 @@ type place struct {
 	n      int
 }
 
-const (
-	answerMagic = "flops answers 1\n"
-	maxLogits   = 1 << 24
-	recordHead  = len(Key{}) + 4
-)
+// oldMagic begins the files of versions before this framing.
+const oldMagic = "flops answers 1\n"
 
-// OpenAnswers opens or makes a file of answers.
-func OpenAnswers(path string) (*AnswerFile, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+// answersHash stands where a run's journal names its experiment.
+var answersHash = sha256.Sum256([]byte("answers of a model that is only called"))
+
+// OpenAnswers opens or makes a file of answers. warn gets a line where answers
+// that were paid for are lost.
+func OpenAnswers(disk fsys.FS, path string, warn func(string)) (*AnswerFile, error) {
+	a, err := ReadAnswers(disk, path, warn)
+	if err != nil {
+		return nil, err
+	}
+	if a.size > 0 {
+		a.j, err = checkpoint.AppendJournal(disk, path, a.size)
+	} else if a.j, err = checkpoint.CreateJournal(disk, path, answersHash); err == nil {
+		a.size, err = a.j.Flush()
+	}
+	if err == nil && a.r == nil {
+		a.r, err = os.Open(path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// ReadAnswers opens a file of answers to look them up and keeps no others. A file
+// that is not there has none.
+func ReadAnswers(_ fsys.FS, path string, warn func(string)) (*AnswerFile, error) {
+	a := &AnswerFile{path: path, at: map[Key]place{}}
+	st, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the answers: %w", err)
 	}
-	a := &AnswerFile{f: f, at: map[Key]place{}}
-	if err = a.load(path); err == nil {
-		err = f.Truncate(a.size)
+	if a.r, err = os.Open(path); err != nil {
+		return nil, fmt.Errorf("open the answers: %w", err)
 	}
-	if err != nil {
-		_ = f.Close() // nothing was written
-		return nil, err
+	if err := a.load(st.Size(), warn); err != nil {
+		return nil, errors.Join(err, a.r.Close())
 	}
 	return a, nil
 }
 
 // load indexes the sound records.
-func (a *AnswerFile) load(path string) error {
-	st, err := a.f.Stat()
+func (a *AnswerFile) load(size int64, warn func(string)) error {
+	magic := make([]byte, len(oldMagic))
+	if n, _ := a.r.ReadAt(magic, 0); string(magic[:n]) == oldMagic {
+		return uierr.New(a.path+": the answers of a run of an older version", "end that run with the version that began it, or move the file away and pay for its answers again")
+	}
+	s, err := checkpoint.Salvage(a.path, func(r checkpoint.Record, body int64) error {
+		switch {
+		case r.Kind == checkpoint.KindAnswer && len(r.Body) >= len(Key{}) && len(r.Body)%4 == 0:
+			a.at[Key(r.Body[:len(Key{})])] = place{body + int64(len(Key{})), (len(r.Body) - len(Key{})) / 4}
+			a.had++
+		case r.Kind == checkpoint.KindAsked && len(r.Body) == 4:
+			a.asked += int64(int32(binary.LittleEndian.Uint32(r.Body)))
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	r := bufio.NewReaderSize(a.f, 1<<20)
-	magic := make([]byte, len(answerMagic))
-	switch n, err := io.ReadFull(r, magic); {
-	case err != nil && string(magic[:n]) == answerMagic[:n]: // new, or cut short in its first line
-		if _, err := a.f.WriteAt([]byte(answerMagic), 0); err != nil {
-			return fmt.Errorf("begin the answers: %w", err)
-		}
-		a.size = int64(len(answerMagic))
-		return nil
-	case err != nil || string(magic) != answerMagic:
-		return uierr.New(path+": not a file of a model's answers", "move it away")
+	if a.size = s.End; size < s.End { // not even the header is whole
+		a.size = 0
 	}
-	a.size = int64(len(answerMagic))
-	head := make([]byte, recordHead)
-	for {
-		if _, err := io.ReadFull(r, head); err != nil {
-			return ended(err)
-		}
-		n := int64(binary.LittleEndian.Uint32(head[len(Key{}):]))
-		if n > maxLogits || a.size+int64(recordHead)+4*n+4 > st.Size() {
-			return nil
-		}
-		body := make([]byte, 4*n+4)
-		if _, err := io.ReadFull(r, body); err != nil {
-			return ended(err)
-		}
-		sum := crc32.Update(crc32.ChecksumIEEE(head), crc32.IEEETable, body[:4*n])
-		if sum != binary.LittleEndian.Uint32(body[4*n:]) {
-			return nil
-		}
-		a.at[Key(head[:len(Key{})])] = place{a.size + int64(recordHead), int(n)}
-		a.size += int64(recordHead) + 4*n + 4
+	if n := a.lost(); n > 0 || s.Damaged > 0 {
+		warn(fmt.Sprintf("%s: %d answers that were asked for are not there (%d damaged places, %d bytes cut short at the end); those that are needed are asked for again, and all count in budget.max_queries",
+			a.path, n, s.Damaged, max(0, size-s.End)))
 	}
-}
-
-// ended is nil where a file is merely over.
-func ended(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return fmt.Errorf("read the answers: %w", err)
+	return nil
 }
 
 // Len is the number of images whose answer is kept.
@@ -106,6 +117,41 @@ func (a *AnswerFile) Len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.at)
+}
+
+// Lost is the number of images that the model may have answered and whose answer
+// is not there: a crash or a damage has taken it.
+func (a *AnswerFile) Lost() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lost()
+}
+
+func (a *AnswerFile) lost() int64 { return max(0, a.asked-a.had) }
+
+// Asked notes, before a request, how many images it asks for; a negative number
+// calls off those of a request that brought nothing.
+func (a *AnswerFile) Asked(n int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, err := a.append(checkpoint.KindAsked, binary.LittleEndian.AppendUint32(nil, uint32(int32(n))))
+	if err == nil {
+		a.asked += int64(n)
+	}
+	return err
+}
+
+// append writes a record, for a process that is killed to have written it too,
+// and says where its body begins.
+func (a *AnswerFile) append(kind uint8, body []byte) (int64, error) {
+	if a.j == nil {
+		return 0, nil
+	}
+	if err := a.j.Append(checkpoint.Record{Kind: kind, Body: body}); err != nil {
+		return 0, err
+	}
+	end, err := a.j.Flush()
+	return end - int64(len(body)) - checkpoint.FrameTail, err
 }
 
 // Get reads the logits of key.
@@ -120,7 +166,7 @@ func (a *AnswerFile) Get(key Key, out []float32) (bool, error) {
 		return false, fmt.Errorf("answers: %d logits are kept of an image and %d are wanted", p.n, len(out))
 	}
 	b := make([]byte, 4*p.n)
-	if _, err := a.f.ReadAt(b, p.offset); err != nil {
+	if _, err := a.r.ReadAt(b, p.offset); err != nil {
 		return false, fmt.Errorf("read an answer: %w", err)
 	}
 	copy(out, binaryFloats(b))
@@ -131,25 +177,37 @@ func (a *AnswerFile) Get(key Key, out []float32) (bool, error) {
 func (a *AnswerFile) Put(key Key, logits []float32) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, ok := a.at[key]; ok {
+	if _, ok := a.at[key]; ok || a.j == nil {
 		return nil
 	}
-	b := append([]byte(nil), key[:]...)
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(logits)))
-	b = appendFloats(b, logits)
-	b = binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
-	if _, err := a.f.WriteAt(b, a.size); err != nil {
-		return fmt.Errorf("keep an answer: %w", err)
+	at, err := a.append(checkpoint.KindAnswer, appendFloats(append([]byte(nil), key[:]...), logits))
+	if err != nil {
+		return err
 	}
-	a.at[key] = place{a.size + int64(recordHead), len(logits)}
-	a.size += int64(len(b))
+	a.at[key] = place{at + int64(len(key)), len(logits)}
+	a.had++
 	return nil
 }
 
 // Sync returns when everything put is on the disk.
-func (a *AnswerFile) Sync() error { return a.f.Sync() }
+func (a *AnswerFile) Sync() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.j == nil {
+		return nil
+	}
+	_, err := a.j.Sync()
+	return err
+}
 
 // Close syncs and closes the file.
 func (a *AnswerFile) Close() error {
-	return errors.Join(a.f.Sync(), a.f.Close())
+	err := a.Sync()
+	if a.j != nil {
+		err = errors.Join(err, a.j.Close())
+	}
+	if a.r != nil {
+		err = errors.Join(err, a.r.Close())
+	}
+	return err
 }

@@ -77,6 +77,8 @@ func (a *memory) Get(k Key, out []float32) (bool, error) {
 	return ok, nil
 }
 
+func (a *memory) Asked(int) error { return nil }
+
 func (a *memory) Put(k Key, v []float32) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

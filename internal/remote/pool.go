@@ -23,6 +23,9 @@ type Answers interface {
 	Get(key Key, out []float32) (bool, error)
 	// Put keeps the logits of an image that was not there.
 	Put(key Key, logits []float32) error
+	// Asked notes how many images are about to be asked for, or, negative, how
+	// many were asked for in vain.
+	Asked(n int) error
 }
 
 // Pool asks a Caller for many images: MaxBatch to a request, InFlight requests
@@ -201,6 +204,11 @@ func (p *Pool) send(ctx context.Context, ids []int, keys []Key, image Images, ou
 
 // request makes one request until it is answered or given up.
 func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) error {
+	if p.answers != nil {
+		if err := p.answers.Asked(n); err != nil {
+			return fmt.Errorf("keep the model's answers: %w", err)
+		}
+	}
 	err := p.retry.do(ctx, func(ctx context.Context) error {
 		err := p.caller.Call(ctx, x, n, y)
 		var f *fault
@@ -212,6 +220,11 @@ func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) err
 	if err == nil {
 		p.meter.answered(n)
 		return nil
+	}
+	if p.answers != nil {
+		if e := p.answers.Asked(-n); e != nil {
+			return errors.Join(err, e)
+		}
 	}
 	// The model was looked at before the first request: what it does wrong now
 	// is no mistake of the user's.

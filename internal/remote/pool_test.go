@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 )
 
 // flaky is a model whose requests fail by a rule, and that counts what it
@@ -129,7 +131,7 @@ func TestCeiling(t *testing.T) {
 // kept, and a second run asks for the rest alone.
 func TestFailureKeepsAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "answers.bin")
-	a, err := OpenAnswers(path)
+	a, err := OpenAnswers(fsys.OS, path, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,10 +158,10 @@ func TestFailureKeepsAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, append(whole, whole[len(answerMagic):len(answerMagic)+40]...), 0o644); err != nil {
+	if err := os.WriteFile(path, append(whole, whole[48:48+40]...), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if a, err = OpenAnswers(path); err != nil || a.Len() != kept {
+	if a, err = OpenAnswers(fsys.OS, path, func(string) {}); err != nil || a.Len() != kept {
 		t.Fatalf("%v; %d answers of %d", err, a.Len(), kept)
 	}
 	defer a.Close()
@@ -199,7 +201,7 @@ func TestAnswerFileRefusesStrangers(t *testing.T) {
 	if err := os.WriteFile(path, []byte("these are my notes, do not cut them"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := OpenAnswers(path)
+	_, err := OpenAnswers(fsys.OS, path, func(string) {})
 	userError(t, err, path)
 	if b, _ := os.ReadFile(path); string(b) != "these are my notes, do not cut them" {
 		t.Errorf("the file now holds %q", b)
@@ -207,15 +209,15 @@ func TestAnswerFileRefusesStrangers(t *testing.T) {
 }
 
 func FuzzAnswerFile(f *testing.F) {
-	f.Add([]byte(answerMagic))
-	f.Add([]byte(answerMagic + "0123456789abcdef0123456789abcdef\xff\xff\xff\xffxxxx"))
-	f.Add([]byte("flops ans"))
+	f.Add([]byte(oldMagic))
+	f.Add([]byte("FLOPSJNL\x01\x00\x00\x000123456789abcdef0123456789abcdefxxxx\x04\x00\x00\x00\x00\x00\x00\x00\x03\xff\xff\xff\xff"))
+	f.Add([]byte("FLOPS"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "a")
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		a, err := OpenAnswers(path)
+		a, err := OpenAnswers(fsys.OS, path, func(string) {})
 		if err != nil {
 			return
 		}

@@ -56,6 +56,7 @@ func Open(c config.Config, warn func(string)) (*Experiment, error) {
 
 // Close frees the model and closes the data.
 func (x *Experiment) Close() {
+	_ = x.closeAnswers() // a run has closed them itself; else they were only read
 	if x.Loader != nil {
 		x.Loader.Close()
 	}

@@ -2,10 +2,8 @@ package train
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/allocator"
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/lr"
 )
 
@@ -16,32 +14,11 @@ import (
 // price of one clean pass per step. after, where it is not nil, is told of every
 // step that the allocators learned from.
 func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []allocator.Allocator, after func(step int)) (*Trainer, error) {
-	store := &checkpoint.Store{Run: dir}
-	first, err := store.Load(0)
-	if err != nil {
-		return nil, err
-	}
-	t := NewTrainer(x)
-	if err := t.load(first); err != nil {
-		return nil, err
-	}
-	j, err := checkpoint.OpenJournal(filepath.Join(dir, "journal.bin"))
-	if err != nil {
-		return nil, err
-	}
-	defer j.Close()
-	for t.Step < to {
-		rec, err := nextStep(j)
-		if err != nil {
-			return nil, err
-		}
-		step := t.Step
-		if err := t.replayStep(ctx, rec); err != nil {
-			return nil, err
-		}
+	return x.walk(ctx, dir, to, func(t *Trainer) error {
 		if t.last == nil || len(t.last.Counts) == 0 {
-			continue
+			return nil
 		}
+		step := t.Step - 1
 		v := x.Variance(t.last, t.asked)
 		sig := x.Signals(step, t.last)
 		total := 0
@@ -51,15 +28,15 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 		for _, a := range all {
 			counts, err := a.Allocate(sig, total)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			a.Observe(allocator.Feedback{Step: step, IDs: t.last.Batch.Index, Counts: counts, Asked: t.last.Counts, Variance: v})
 		}
 		if after != nil {
 			after(t.Step)
 		}
-	}
-	return t, nil
+		return nil
+	})
 }
 
 // Variance is V̂_i of a step's images from its recorded coefficients.

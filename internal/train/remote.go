@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
@@ -83,7 +84,7 @@ func (x *Experiment) openRemote() (err error) {
 	}
 	if err == nil {
 		x.remote = r
-		err = x.callThrough(nil)
+		err = x.callThrough(nil, true)
 	}
 	if err != nil {
 		r.caller.Close()
@@ -93,13 +94,17 @@ func (x *Experiment) openRemote() (err error) {
 	return nil
 }
 
-// callThrough makes the model anew over answers, which may be nil.
-func (x *Experiment) callThrough(answers *remote.AnswerFile) error {
+// callThrough makes the model anew over answers, which may be nil. They count as
+// spent, unless one only looks on.
+func (x *Experiment) callThrough(answers *remote.AnswerFile, lookOn bool) error {
 	r, c := x.remote, x.Config
 	var kept remote.Answers
 	var spent remote.Counts
 	if answers != nil {
-		kept, spent.Images = answers, int64(answers.Len())
+		kept = answers
+		if !lookOn {
+			spent.Images = int64(answers.Len()) + answers.Lost()
+		}
 	}
 	pool, err := remote.NewPool(r.caller, r.policy, remote.NewMeter(c.Budget.MaxQueries, spent), kept)
 	if err != nil {
@@ -131,15 +136,20 @@ func (x *Experiment) callThrough(answers *remote.AnswerFile) error {
 }
 
 // attach keeps the answers of a model that can only be called in a run folder,
-// so that a resumed run asks nothing again, and learns the mapping.
-func (x *Experiment) attach(ctx context.Context, dir string) (err error) {
+// so that a resumed run asks nothing again, and learns the mapping. Who only
+// looks on reads the answers and keeps no others.
+func (x *Experiment) attach(ctx context.Context, disk fsys.FS, dir string, lookOn bool) (err error) {
 	if x.remote == nil {
 		return nil
 	}
-	if x.remote.answers, err = remote.OpenAnswers(filepath.Join(dir, "answers.bin")); err != nil {
+	open := remote.OpenAnswers
+	if lookOn {
+		open = remote.ReadAnswers
+	}
+	if x.remote.answers, err = open(disk, filepath.Join(dir, "answers.bin"), x.warn); err != nil {
 		return err
 	}
-	if err := x.callThrough(x.remote.answers); err != nil {
+	if err := x.callThrough(x.remote.answers, lookOn); err != nil {
 		return err
 	}
 	learn := prompt.Learners[x.Config.Prompt.Mapping.Kind]
@@ -220,6 +230,20 @@ type called struct {
 	*remote.Model
 	owed  int64 // answers that the run had asked for after the checkpoint that it resumed
 	known int64 // images that were known before the first resumed step
+}
+
+// chargeLost puts answers into the ledger that were paid for and are lost to a
+// crash or a damage; charged are those that it holds already.
+func (x *Experiment) chargeLost(l *lr.Ledger, charged int64) int64 {
+	m, ok := x.Model.(*called)
+	if !ok {
+		return charged
+	}
+	lost := x.remote.answers.Lost()
+	if n := min(lost-charged, m.Pool().Counts().Images-l.Total().Queries); n > 0 {
+		l.Spend(lr.Perturbed, n, 0, time.Now())
+	}
+	return lost
 }
 
 // owe tells a resumed run's model how far its ledger is behind its answers. The

@@ -2,13 +2,15 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -17,7 +19,7 @@ import (
 // record is the last step as the journal keeps it.
 func (r *run) record() *checkpoint.StepRecord {
 	t := r.t
-	s := &checkpoint.StepRecord{Step: t.last.Number, Seed: uint64(t.X.Config.Train.Seed), Images: t.last.Batch.Index, Values: []float64{t.Factor}}
+	s := &checkpoint.StepRecord{Step: t.last.Number, Seed: uint64(t.X.Config.Train.Seed), Images: t.last.Batch.Index, Values: t.stepValues()}
 	for _, n := range t.last.Counts {
 		s.Counts = append(s.Counts, uint32(n))
 	}
@@ -32,11 +34,20 @@ func (r *run) record() *checkpoint.StepRecord {
 // inputs, the journal its coefficients, and the counter its noise. A model that can
 // only be called must answer its metadata, but the clean passes are found among the
 // answers that the run folder keeps.
-func Replay(ctx context.Context, x *Experiment, dir string, to int) (tr *Trainer, err error) {
-	if err := x.attach(ctx, dir); err != nil {
+func Replay(ctx context.Context, x *Experiment, dir string, to int) (*Trainer, error) {
+	return x.walk(ctx, dir, to, func(*Trainer) error { return nil })
+}
+
+// walk is the one way along a run's journal: it rebuilds the run step by step in
+// its experiment and calls visit after each. The experiment must be the run's,
+// and its data what the run saw.
+func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*Trainer) error) (*Trainer, error) {
+	if err := x.isOf(dir); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, x.closeAnswers()) }()
+	if err := x.attach(ctx, fsys.OS, dir, true); err != nil {
+		return nil, err
+	}
 	store := &checkpoint.Store{Disk: fsys.OS, Run: dir}
 	first, err := store.Load(0)
 	if err != nil {
@@ -54,7 +65,7 @@ func Replay(ctx context.Context, x *Experiment, dir string, to int) (tr *Trainer
 	for t.Step < to {
 		rec, err := nextStep(j)
 		if err == io.EOF {
-			return nil, uierr.New(fmt.Sprintf("%s: the journal ends at step %d", dir, t.Step), fmt.Sprintf("give --to a step of at most %d", t.Step))
+			return nil, uierr.New(fmt.Sprintf("%s: the journal ends at step %d", dir, t.Step), fmt.Sprintf("name a step of at most %d", t.Step))
 		}
 		if err != nil {
 			return nil, err
@@ -62,8 +73,42 @@ func Replay(ctx context.Context, x *Experiment, dir string, to int) (tr *Trainer
 		if err := t.replayStep(ctx, rec); err != nil {
 			return nil, err
 		}
+		if err := visit(t); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
+}
+
+// isOf refuses to walk along a run with another experiment, by the keys that
+// differ, or with other data.
+func (x *Experiment) isOf(dir string) error {
+	path := filepath.Join(dir, "config.yaml")
+	if _, err := os.Stat(path); err == nil {
+		before, err := config.Stored(path)
+		if err != nil {
+			return err
+		}
+		err = refuse(dir, config.Differences(before, x.Config), append(recorded, changeable...),
+			"give the run's own experiment, --config "+path+"; allocator.* and budget.* may be others")
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := x.journalHash(dir); err != nil {
+		return err
+	}
+	env, err := ReadEnv(dir)
+	if err != nil || env == nil {
+		return err
+	}
+	x.Schedule.Steps = env.rateSteps(x.Config)
+	now := x.Describe("")
+	x.warnOfModel(env, now)
+	if other := env.dataChanges(now); len(other) > 0 {
+		return uierr.New(fmt.Sprintf("data.path: %s is not what the run saw: %s", x.Config.Data.Path, strings.Join(other, "; ")), "restore the data")
+	}
+	return nil
 }
 
 // nextStep skips to the journal's next step.
@@ -94,9 +139,7 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 			return uierr.New(fmt.Sprintf("step %d: image %d is not the one that the run saw", t.Step, i), "the data folder changed since the run; restore it (env.json has its checksum)")
 		}
 	}
-	if len(rec.Values) > 0 {
-		t.Factor = rec.Values[0]
-	}
+	t.setValues(rec.Values)
 	for _, p := range x.Trained {
 		clear(p.Grad)
 	}

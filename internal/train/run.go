@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -84,10 +83,11 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.files(); err != nil {
 		return err
 	}
-	if err := r.t.X.attach(ctx, r.o.Dir); err != nil {
+	if err := r.t.X.attach(ctx, r.o.Disk, r.o.Dir, false); err != nil {
 		return err
 	}
 	if r.o.Resume {
+		r.state.Lost = r.t.X.chargeLost(r.t.Ledger, r.state.Lost)
 		r.t.X.owe(r.t.Ledger)
 	}
 	if n := spend(r.t.X.Model, r.t.Ledger, 0); n > 0 { // asked, of training images, to learn the label mapping
@@ -102,11 +102,12 @@ func (r *run) open(ctx context.Context) error {
 // files opens the run's files where the state says they end.
 func (r *run) files() error {
 	path := func(name string) string { return filepath.Join(r.o.Dir, name) }
-	print, err := r.t.X.fingerprint()
-	if err != nil {
-		return err
+	hash, err := r.t.X.fingerprint(r.t.X.Config), error(nil)
+	if r.state.Journal > 0 {
+		if hash, err = r.t.X.journalHash(r.o.Dir); err != nil {
+			return err
+		}
 	}
-	hash := sha256.Sum256(print)
 	if r.metrics, err = checkpoint.OpenLines(r.o.Disk, path("metrics.jsonl"), r.state.Metrics); err != nil {
 		return err
 	}

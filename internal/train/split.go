@@ -15,7 +15,8 @@ type Split struct {
 	Data   data.Dataset
 	Loader *data.Loader
 
-	texts *Alignment // nil where the objective is not contrastive
+	whole data.Dataset // of which Data is what train.eval_images leaves
+	texts *Alignment   // nil where the objective is not contrastive
 }
 
 func (s *Split) close() {
@@ -60,12 +61,13 @@ func (x *Experiment) openSplit(name string) (*Split, error) {
 	if err != nil {
 		return nil, err
 	}
+	whole := d
 	d = data.Balanced(d, x.Config.Train.EvalImages, x.Config.Data.SplitSeed)
 	if err := sameClasses(x.TrainData, d, name); err != nil {
 		d.Close()
 		return nil, err
 	}
-	return &Split{Name: name, Data: d}, nil
+	return &Split{Name: name, Data: d, whole: whole}, nil
 }
 
 // Splits are those that there are: validation before test.

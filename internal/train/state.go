@@ -6,7 +6,6 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
-	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 )
 
@@ -25,6 +24,7 @@ type State struct {
 	Metrics   int64      `json:"metrics_bytes"`
 	Summary   int64      `json:"summary_bytes"`
 	Journal   int64      `json:"journal_bytes"`
+	Lost      int64      `json:"lost_answers,omitempty"` // of a called model, that the ledger holds
 	EvalStep  int        `json:"eval_step"`
 
 	// Only where there is a validation split.
@@ -129,20 +129,6 @@ func (t *Trainer) reload() {
 	if m, ok := t.X.Model.(interface{ Reload() }); ok {
 		m.Reload()
 	}
-}
-
-// fingerprint names an experiment: two runs of one fingerprint take the same
-// steps. It is taken of the YAML, in which a list that is empty and one that is
-// absent look the same, as they must after a resume has read config.yaml.
-func (x *Experiment) fingerprint() ([]byte, error) {
-	c := x.Config
-	c.Train.Threads, c.Train.Device, c.Train.LogEvery, c.Data.Workers, c.Name, c.Extends = 0, "", 0, 0, "", ""
-	c.Train.TensorBoard = false
-	b, err := config.Marshal(c)
-	if err == nil && x.align != nil {
-		b = append(b, x.digest()...)
-	}
-	return b, err
 }
 
 // LastState is what the last sound checkpoint of a run says, and its step.
