@@ -85,7 +85,7 @@ func TestCommandsReachTheDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer x.Close()
-	if d := x.Describe("test", "").Device; !strings.HasPrefix(d, "cuda, host with own kernels") {
+	if d := x.Describe("test").Device; !strings.HasPrefix(d, "cuda, host with own kernels") {
 		t.Errorf("env.json would say device %q", d)
 	}
 	if _, err := train.NewTrainer(x).TakeStep(ctx, 8); err != nil || *launches == 0 {
