@@ -37,6 +37,23 @@ func TestNeymanRemembers(t *testing.T) {
 	}
 }
 
+// A history of q queries weighs q/(q+8) against a ratio of 1: of two images with
+// the same signals, one with ratio 4 after 8 queries has ½·4 + ½ = 2.5 times the
+// share, after 24 queries ¾·4 + ¼ = 3.25 times.
+func TestNeymanWeighsHistory(t *testing.T) {
+	for queries, times := range map[float64]float64{8: 2.5, 24: 3.25, 0: 1} {
+		n := &neyman{o: Options{MinQueries: 1, Decay: 0.7}, st: neymanState{History: map[int32]visit{4: {Ratio: 4, Queries: queries}}}}
+		const budget = 100000
+		counts, err := n.Allocate(Signals{IDs: []int32{4, 5}, Losses: []float32{1, 1}}, budget)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := budget * times / (1 + times); math.Abs(float64(counts[0])-want) > 1 {
+			t.Errorf("after %v queries: %d, want %.0f", queries, counts[0], want)
+		}
+	}
+}
+
 // Nothing of a step's queries may reach that step's own allocation, and what a
 // step showed must change the next.
 func TestNeymanLooksBackOnly(t *testing.T) {

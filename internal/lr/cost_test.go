@@ -62,6 +62,29 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestJointBaseline: what a joint step records of each query is its loss less the
+// image's clean loss, so that a σ near nothing leaves nothing.
+func TestJointBaseline(t *testing.T) {
+	m := newToy(t, 2, mixed(1))
+	for _, sigma := range []float64{0.5, 1e-7} {
+		e, err := New("activation", m, Options{Schedule: "joint", Sigma: sigma, Sites: []int{0, 1}, Noise: m.noise})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, r := m.step(e, m, 3, []int{2, 3})
+		q := plan(nil, s.Counts, false)
+		losses := make([]float32, len(q))
+		if err := m.Losses(t.Context(), &r.Records[0].P, q, losses); err != nil {
+			t.Fatal(err)
+		}
+		for j, c := range r.Records[0].C {
+			if want := losses[j] - s.Clean.Losses[q[j].Image]; c != want || sigma < 1e-6 && math.Abs(float64(c)) > 1e-3 {
+				t.Errorf("σ %v, query %d: %v, want %v", sigma, j, c, want)
+			}
+		}
+	}
+}
+
 // TestRandomSite draws every site alike: over 3000 steps each comes up in a third
 // of them, within 4.5 standard errors of the binomial, and the same step draws the
 // same site.

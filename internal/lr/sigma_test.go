@@ -4,6 +4,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
 )
 
@@ -81,6 +82,29 @@ func TestSigmaFollows(t *testing.T) {
 		if got := e.State()[0]; math.Abs(got-c.want) > 1e-6*c.want {
 			t.Errorf("scale %v, mean loss %v: %v, want %v", c.sigma, c.mean, got, c.want)
 		}
+	}
+}
+
+// TestSigmaGradientByHand: (1/B) Σ_i (1/P_i) Σ_p (ℓ̄_ip − b_i)(‖ε_ip‖² − d) over the
+// noise of the live rows alone, which rows that reach no loss would only blur.
+func TestSigmaGradientByHand(t *testing.T) {
+	m := newToy(t, 2, []toySite{{rows: 2, in: 2, out: 3}})
+	e, err := New("activation", m, Options{Antithetic: true, Sigma: 0.5, LearnSigma: true, Sites: []int{0}, Noise: m.noise})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Step{Number: 5, Batch: &query.Batch{N: 2}, Counts: []int{4, 2}}
+	r := Record{P: e.Plan(5)[0], Mean: []float32{3, -1, 2}}
+	want := 0.0
+	for j, c := range []noise.Counter{{Step: 5, Image: 0, Pair: 0}, {Step: 5, Image: 0, Pair: 1}, {Step: 5, Image: 1, Pair: 0}} {
+		sq := -6.0
+		for _, v := range m.eps(c, 6) {
+			sq += float64(v) * float64(v)
+		}
+		want += float64(r.Mean[j]) * sq / []float64{4, 4, 2}[j] // B·P_i
+	}
+	if got := e.(*activation).sigmaGradient(s, r, 0); math.Abs(got-want) > 1e-9 {
+		t.Errorf("%v, by hand %v", got, want)
 	}
 }
 
