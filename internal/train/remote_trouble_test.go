@@ -28,11 +28,12 @@ type restarted struct {
 	srv     *http.Server
 	times   int
 	asked   chan struct{}
+	over    chan struct{} // closed to end watch; asked stays open for requests that are still under way
 	stopped chan struct{}
 }
 
 func restartServer(t *testing.T, h *remote.Handler, after ...int64) *restarted {
-	r := &restarted{t: t, h: h, after: after, asked: make(chan struct{}, 1), stopped: make(chan struct{})}
+	r := &restarted{t: t, h: h, after: after, asked: make(chan struct{}, 1), over: make(chan struct{}), stopped: make(chan struct{})}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +57,12 @@ func (r *restarted) start(l net.Listener) {
 
 func (r *restarted) watch() {
 	defer close(r.stopped)
-	for range r.asked {
+	for {
+		select {
+		case <-r.over:
+			return
+		case <-r.asked:
+		}
 		if r.times == len(r.after) || r.h.Stats().Images < r.after[r.times] {
 			continue
 		}
@@ -73,7 +79,7 @@ func (r *restarted) watch() {
 }
 
 func (r *restarted) close() {
-	close(r.asked)
+	close(r.over)
 	<-r.stopped
 	_ = r.srv.Close()
 }
