@@ -67,7 +67,7 @@ func TestPlan(t *testing.T) {
 func TestJointBaseline(t *testing.T) {
 	m := newToy(t, 2, mixed(1))
 	for _, sigma := range []float64{0.5, 1e-7} {
-		e, err := New("activation", m, Options{Schedule: "joint", Sigma: sigma, Sites: []int{0, 1}, Noise: m.noise})
+		e, err := asker("activation", m, Options{Schedule: "joint", Sigma: sigma, Sites: []int{0, 1}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,8 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/noise"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/noise"
 )
 
 // TestSigmaGradient: on losses curve·½‖z−t‖² smoothing adds curve·½σ²d, so that
@@ -89,7 +89,7 @@ func TestSigmaFollows(t *testing.T) {
 // noise of the live rows alone, which rows that reach no loss would only blur.
 func TestSigmaGradientByHand(t *testing.T) {
 	m := newToy(t, 2, []toySite{{rows: 2, in: 2, out: 3}})
-	e, err := New("activation", m, Options{Antithetic: true, Sigma: 0.5, LearnSigma: true, Sites: []int{0}, Noise: m.noise})
+	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5, LearnSigma: true, Sites: []int{0}, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}
