@@ -45,12 +45,17 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	zoo, err := filepath.Abs("../../testdata/zoo")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SHARED", shared)
 			e.Setenv("EXAMPLES", examples)
 			e.Setenv("PICTURES", pictures)
+			e.Setenv("ZOO", zoo)
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -47,7 +48,11 @@ func printModel(w io.Writer, s *checkpoint.Summary) {
 	fmt.Fprintf(w, "%s\n", s.Path)
 	fmt.Fprintf(w, "files      %s (%d bytes, %s)\n", strings.Join(s.Files, ", "), s.Bytes, strings.Join(kinds, ", "))
 	fmt.Fprintf(w, "parameters %s in %d tensors\n", ui.Count(s.Parameters), len(s.Tensors))
-	fmt.Fprintf(w, "network    %d blocks, width %d, %d heads, feed-forward %d, %d tokens\n", s.Layers, s.Hidden, s.Heads, s.MLP, s.Tokens)
+	fmt.Fprintf(w, "network    %s: %d blocks, width %d, %d heads, feed-forward %d (%s), %d tokens\n", s.Family,
+		s.Layers, s.Hidden, s.Heads, s.MLP, s.Activation, s.Tokens)
+	if s.Projected > 0 {
+		fmt.Fprintf(w, "projection to %d\n", s.Projected)
+	}
 	fmt.Fprintf(w, "images     %dx%d pixels, %d channels, patches of %d, mean %v, deviation %v\n", s.ImageSize, s.ImageSize, s.Channels, s.PatchSize, s.Mean, s.Std)
 	if s.Classes == 0 {
 		fmt.Fprintln(w, "classes    none: there is no classifier")
@@ -63,10 +68,10 @@ func printModel(w io.Writer, s *checkpoint.Summary) {
 		fmt.Fprintf(w, "problem    %s\n", s.Problem)
 	}
 	if len(s.Extra) > 0 {
-		fmt.Fprintf(w, "extra      %s\n", strings.Join(s.Extra, ", "))
+		fmt.Fprintf(w, "extra      %s\n", train.Names(s.Extra))
 	}
 	if len(s.Ignored) > 0 {
-		fmt.Fprintf(w, "ignored    %s\n", strings.Join(s.Ignored, ", "))
+		fmt.Fprintf(w, "ignored    %s\n", train.Names(s.Ignored))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 )
 
 const configName = "config.json"
@@ -39,16 +40,22 @@ type Config struct {
 	// multi_label_classification or regression.
 	ProblemType string
 
-	extra map[string]json.RawMessage
-	names naming        // of the tensors in the folder that it was read from
-	input *Preprocessor // where the config itself says how images are prepared
+	// Act is the activation function of the feed-forward layers.
+	Act vit.Act
+	// Projected is the width of a CLIP tower's projection, 0 without one.
+	Projected int
+
+	family  *family // of networks; nil: plain ViTs
+	actName string  // of the activation function in the file, "" where it does not say
+	extra   map[string]json.RawMessage
+	input   *Preprocessor // where the config itself says how images are prepared
 }
 
 // DefaultConfig is what transformers.ViTConfig assumes of keys that a
 // config.json leaves out (the ViT-B/16 of arXiv 2010.11929 at 224 pixels).
 func DefaultConfig() *Config {
 	return &Config{HiddenSize: 768, NumLayers: 12, NumHeads: 12, IntermediateSize: 3072,
-		ImageSize: 224, PatchSize: 16, NumChannels: 3, LayerNormEps: 1e-12, QKVBias: true}
+		ImageSize: 224, PatchSize: 16, NumChannels: 3, LayerNormEps: 1e-12, QKVBias: true, Act: vit.GELU}
 }
 
 // Patches is the number of patches of an image.
@@ -63,7 +70,7 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	c, err := parseConfig(raw)
 	if err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "a config.json of a ViTForImageClassification is needed")
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "a config.json of one of these is needed: "+familyNames())
 	}
 	return c, nil
 }
@@ -74,32 +81,12 @@ func parseConfig(raw []byte) (*Config, error) {
 		return nil, err
 	}
 	c := DefaultConfig()
-	c.extra = m
-	for _, k := range folderKinds {
-		if k.is(m) {
-			c.names = k.names
-			return c, k.read(c)
-		}
-	}
-	return nil, errors.New("the config of no model that is known") // the last kind takes what is left
+	c.extra, c.family = m, familyOf(m)
+	return c, c.family.read(c)
 }
 
-// folderKinds are the layouts of a model's folder, told apart by config.json.
-var folderKinds = []struct {
-	is    func(keys map[string]json.RawMessage) bool
-	read  func(c *Config) error // what c.extra says into c
-	names naming
-}{
-	{isTimm, (*Config).readTimm, timmNames},
-	{func(map[string]json.RawMessage) bool { return true }, (*Config).readHF, hfNames},
-}
-
-// readHF reads the keys of transformers.
-func (c *Config) readHF() error {
-	m := c.extra
-	if err := c.readKind(); err != nil {
-		return err
-	}
+// readSizes reads the keys that most of transformers' vision models have alike.
+func (c *Config) readSizes(m map[string]json.RawMessage) error {
 	for key, dst := range c.sizes() {
 		if err := take(m, key, dst); err != nil {
 			return err
@@ -110,13 +97,12 @@ func (c *Config) readHF() error {
 			return err
 		}
 	}
-	if err := take(m, "layer_norm_eps", &c.LayerNormEps); err != nil {
-		return err
-	}
-	if err := take(m, "qkv_bias", &c.QKVBias); err != nil {
-		return err
-	}
-	if err := take(m, "problem_type", &c.ProblemType); err != nil {
+	return take(m, "layer_norm_eps", &c.LayerNormEps)
+}
+
+// readTask reads what the logits mean, and checks the whole.
+func (c *Config) readTask() error {
+	if err := take(c.extra, "problem_type", &c.ProblemType); err != nil {
 		return err
 	}
 	if !slices.Contains([]string{"", "single_label_classification", MultiLabel, Regression}, c.ProblemType) {
@@ -161,25 +147,6 @@ func takeSquare(m map[string]json.RawMessage, key string, dst *int) error {
 		return fmt.Errorf("%s: %v is not square", key, pair)
 	}
 	*dst = pair[0]
-	return nil
-}
-
-// readKind refuses other models and activations, which have the same keys and
-// tensors but compute something else.
-func (c *Config) readKind() error {
-	kind, act := "vit", "gelu"
-	if err := take(c.extra, "model_type", &kind); err != nil {
-		return err
-	}
-	if kind != "vit" {
-		return fmt.Errorf("model_type is %q, not \"vit\"", clip(kind))
-	}
-	if err := take(c.extra, "hidden_act", &act); err != nil {
-		return err
-	}
-	if act != "gelu" {
-		return fmt.Errorf("hidden_act is %q; only \"gelu\" is known", clip(act))
-	}
 	return nil
 }
 
@@ -272,8 +239,9 @@ func (c *Config) MarshalJSON() ([]byte, error) {
 	for k, v := range c.extra {
 		m[k] = v
 	}
-	maps.Copy(m, map[string]any{"model_type": "vit", "hidden_act": "gelu", "layer_norm_eps": c.LayerNormEps, "qkv_bias": c.QKVBias,
+	maps.Copy(m, map[string]any{"hidden_act": c.actWritten(), "layer_norm_eps": c.LayerNormEps,
 		"image_size": c.ImageSize, "patch_size": c.PatchSize})
+	maps.Copy(m, c.kind().write(c))
 	for key, n := range c.sizes() {
 		m[key] = *n
 	}

@@ -65,7 +65,7 @@ func TestBadConfig(t *testing.T) {
 		`{"image_size":65536,"patch_size":1,"hidden_size":12}`: "patches",
 		`{"num_channels":65536}`:                               "num_channels",
 		`{"layer_norm_eps":-1}`:                                "layer_norm_eps",
-		`{"hidden_act":"relu"}`:                                "relu",
+		`{"hidden_act":"mish"}`:                                "mish",
 		`{"model_type":"deit"}`:                                "deit",
 		`{"num_labels":1152921504606846976}`:                   "num_labels",
 		`{"num_labels":-1}`:                                    "num_labels",

@@ -8,6 +8,9 @@ import (
 // Summary is what a model folder holds, known from its headers alone.
 type Summary struct {
 	Path       string           `json:"path"`
+	Family     string           `json:"family"`
+	Activation string           `json:"activation"`
+	Projected  int              `json:"projection,omitempty"` // width of a projection after the pooled row
 	Files      []string         `json:"files"`
 	Bytes      int64            `json:"bytes"`      // of the weight files
 	Parameters int64            `json:"parameters"` // of the network, without what is ignored
@@ -43,7 +46,7 @@ func Inspect(dir string) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Summary{Path: f.dir, Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize, Channels: c.NumChannels,
+	s := &Summary{Path: f.dir, Family: c.Family(), Activation: string(c.Act), Projected: c.Projected, Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize, Channels: c.NumChannels,
 		Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Tokens: 1 + c.Patches(),
 		Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra, Ignored: p.ignored, Problem: c.ProblemType, Tensors: infos}
 	s.Labels = p.labels(c)

@@ -9,54 +9,17 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Spec is the name and shape that a tensor has in a Hugging Face ViT.
+// Spec is the name and shape that a tensor has in a network of its family.
 type Spec struct {
 	Name  string
 	Shape []int
 }
 
+// The tensors of a classifier, in every family.
 const (
-	positionName   = "vit.embeddings.position_embeddings"
 	classifierName = "classifier.weight"
+	classifierBias = "classifier.bias"
 )
-
-// Layout lists the tensors of a ViTForImageClassification in the order of a
-// forward; with classes 0, of a ViT without classifier.
-func (c *Config) Layout(classes int) []Spec {
-	D := c.HiddenSize
-	var l []Spec
-	add := func(name string, shape ...int) { l = append(l, Spec{name, shape}) }
-	linear := func(name string, out, in int) {
-		add(name+".weight", out, in)
-		if bias := name + ".bias"; c.QKVBias || !isQKVBias(bias) {
-			add(bias, out)
-		}
-	}
-	norm := func(name string) {
-		add(name+".weight", D)
-		add(name+".bias", D)
-	}
-	add("vit.embeddings.cls_token", 1, 1, D)
-	add(positionName, 1, 1+c.Patches(), D)
-	add("vit.embeddings.patch_embeddings.projection.weight", D, c.NumChannels, c.PatchSize, c.PatchSize)
-	add("vit.embeddings.patch_embeddings.projection.bias", D)
-	for i := range c.NumLayers {
-		b := fmt.Sprintf("vit.encoder.layer.%d.", i)
-		for _, n := range []string{"query", "key", "value"} {
-			linear(b+"attention.attention."+n, D, D)
-		}
-		linear(b+"attention.output.dense", D, D)
-		linear(b+"intermediate.dense", c.IntermediateSize, D)
-		linear(b+"output.dense", D, c.IntermediateSize)
-		norm(b + "layernorm_before")
-		norm(b + "layernorm_after")
-	}
-	norm("vit.layernorm")
-	if classes > 0 {
-		linear("classifier", classes, D)
-	}
-	return l
-}
 
 // plan says where each tensor of a model comes from.
 type plan struct {
@@ -72,13 +35,16 @@ func match(dir string, c *Config, infos []Info) (*plan, error) {
 	p := &plan{source: map[string]Info{}}
 	byName := map[string]Info{}
 	for _, i := range infos {
-		for name, part := range c.names.pieces(i) {
+		for name, part := range c.kind().names.pieces(i) {
 			if other, twice := byName[name]; twice {
 				return nil, uierr.New(fmt.Sprintf("%s: tensors %s and %s are the same one under two names", dir, clip(other.Name), clip(i.Name)),
 					"the folder holds two models; keep one")
 			}
 			byName[name] = part
 		}
+	}
+	if see := c.kind().see; see != nil {
+		see(c, func(name string) bool { _, ok := byName[name]; return ok })
 	}
 	if err := p.classify(dir, c, byName); err != nil {
 		return nil, err
@@ -93,7 +59,7 @@ func match(dir string, c *Config, infos []Info) (*plan, error) {
 		case !ok:
 			lack = append(lack, s.Name)
 		case !slices.Equal(i.Shape, s.Shape):
-			return nil, shapeError(dir, s, i.Shape)
+			return nil, shapeError(dir, c, s, i.Shape)
 		default:
 			p.source[s.Name] = i
 		}
@@ -133,7 +99,7 @@ func (p *plan) classify(dir string, c *Config, byName map[string]Info) error {
 		return nil
 	}
 	if len(w.Shape) != 2 || w.Shape[0] < 1 {
-		return shapeError(dir, Spec{classifierName, []int{max(1, len(c.Labels)), c.HiddenSize}}, w.Shape)
+		return shapeError(dir, c, Spec{classifierName, []int{max(1, len(c.Labels)), c.HiddenSize}}, w.Shape)
 	}
 	p.classes = w.Shape[0]
 	if len(c.Labels) > 0 {
@@ -142,10 +108,10 @@ func (p *plan) classify(dir string, c *Config, byName map[string]Info) error {
 	return nil
 }
 
-func shapeError(dir string, s Spec, found []int) error {
+func shapeError(dir string, c *Config, s Spec, found []int) error {
 	hint := "config.json and weights belong to different models"
 	switch s.Name {
-	case positionName:
+	case c.kind().positions:
 		hint = "image_size and patch_size in config.json must be those that the weights were made with; to use another image size, load the model as it is and resize it"
 	case classifierName:
 		hint = "id2label in config.json must have one label for each row of the classifier"
@@ -160,10 +126,10 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[
 	for name, i := range byName {
 		switch {
 		case known[name]:
-		case isIgnored(name), isQKVBias(name) && !c.QKVBias, !i.DType.weight():
+		case c.kind().ignored.MatchString(name), isQKVBias(name) && !c.QKVBias, !i.DType.weight():
 			p.ignored = append(p.ignored, i.Name)
-		case strings.HasPrefix(name, "vit.") || strings.HasPrefix(name, "classifier."), c.names.closed:
-			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the ViT of %d layers that config.json describes", dir, clip(name), c.NumLayers),
+		case c.kind().own.MatchString(name), c.kind().names.closed:
+			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the network of %d layers that config.json describes (%s)", dir, clip(name), c.NumLayers, c.Family()),
 				"config.json and weights belong to different models")
 		default:
 			p.extra = append(p.extra, i.Name)
@@ -172,12 +138,6 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[
 	sort.Strings(p.ignored)
 	sort.Strings(p.extra)
 	return nil
-}
-
-// isIgnored: the pooler is read by nothing after it in a classifier; mask
-// token and decoder belong to masked-image pretraining.
-func isIgnored(name string) bool {
-	return strings.HasPrefix(name, "vit.pooler.") || name == "vit.embeddings.mask_token" || strings.HasPrefix(name, "decoder.")
 }
 
 // isQKVBias: the biases that a config without qkv_bias leaves out; transformers

@@ -104,7 +104,7 @@ func (f *modelFolder) kept() ([]Kept, error) {
 	for _, name := range f.p.ignored {
 		file := f.w.holder[name]
 		i, _ := file.Info(name)
-		k, err := file.keep(i, f.c.names.canonical(name)[0])
+		k, err := file.keep(i, f.c.kind().names.canonical(name)[0])
 		if err != nil {
 			return nil, err
 		}
@@ -218,9 +218,9 @@ func (m *Model) files(dtype DType) ([]content, error) {
 	var files []content
 	if m.Config != nil {
 		c := *m.Config
-		arch := "ViTModel"
+		arch := c.kind().without(&c)
 		if m.Classes() > 0 {
-			arch = "ViTForImageClassification"
+			arch = c.kind().with(&c)
 		}
 		if err := c.set("architectures", []string{arch}); err != nil {
 			return nil, err

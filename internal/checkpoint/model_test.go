@@ -145,9 +145,9 @@ func TestMismatch(t *testing.T) {
 		return nil
 	}
 	_, err := LoadModel(alter(func(m *Model) {
-		*at(m, positionName) = Tensor{positionName, []int{1, 10, 4}, fill(40, 0)}
+		*at(m, plainViT.positions) = Tensor{plainViT.positions, []int{1, 10, 4}, fill(40, 0)}
 	}))
-	wantMistake(t, err, positionName, "[1 5 4]", "[1 10 4]")
+	wantMistake(t, err, plainViT.positions, "[1 5 4]", "[1 10 4]")
 	_, err = LoadModel(alter(func(m *Model) {
 		*at(m, classifierName) = Tensor{classifierName, []int{7, 4}, fill(28, 0)}
 	}))
@@ -248,7 +248,7 @@ func TestResize(t *testing.T) {
 	if err := m.Resize(8); err != nil {
 		t.Fatal(err)
 	}
-	p, _ := m.Tensor(positionName)
+	p, _ := m.Tensor(plainViT.positions)
 	if !reflect.DeepEqual(p.Shape, []int{1, 17, 4}) || m.Config.ImageSize != 8 || m.Preprocessor.Side() != 8 {
 		t.Errorf("%v %+v", p.Shape, m.Preprocessor)
 	}

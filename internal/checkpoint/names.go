@@ -56,7 +56,7 @@ var (
 		block+`mlp\.fc1\.`, "${1}intermediate.dense.",
 		block+`mlp\.fc2\.`, "${1}output.dense.",
 		`^cls_token$`, "vit.embeddings.cls_token",
-		`^pos_embed$`, positionName,
+		`^pos_embed$`, "vit.embeddings.position_embeddings",
 		`^patch_embed\.proj\.`, "vit.embeddings.patch_embeddings.projection.",
 		`^norm\.`, "vit.layernorm.",
 		`^head\.`, "classifier.",

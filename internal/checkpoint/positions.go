@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -84,14 +85,16 @@ func (m *Model) Resize(imageSize int) error {
 	}
 	to := imageSize / c.PatchSize
 	for i, t := range m.Tensors {
-		if t.Name != positionName {
+		if t.Name != m.Config.kind().positions {
 			continue
 		}
 		data, err := InterpolatePositions(t.Data, from, to, c.HiddenSize)
 		if err != nil {
 			return err
 		}
-		m.Tensors[i] = Tensor{t.Name, []int{1, 1 + to*to, c.HiddenSize}, data}
+		shape := slices.Clone(t.Shape)
+		shape[len(shape)-2] = 1 + to*to
+		m.Tensors[i] = Tensor{t.Name, shape, data}
 	}
 	if m.Preprocessor != nil {
 		m.Preprocessor = m.Preprocessor.scaled(m.Config.ImageSize, imageSize)

@@ -10,6 +10,12 @@ import (
 	"strconv"
 )
 
+func init() {
+	f := *plainViT
+	f.name, f.is, f.read, f.names = "a plain ViT of timm", isTimm, (*Config).readTimm, timmNames
+	register(&f)
+}
+
 // isTimm says whether a config.json is that of timm's folders on the hub.
 func isTimm(m map[string]json.RawMessage) bool {
 	return m["architecture"] != nil && m["model_type"] == nil

@@ -194,7 +194,10 @@ func LoadProjection(dir string, width, prompts int, seed uint64) (*Local, error)
 		return nil, err
 	}
 	labels := m.Config.Labels
-	if m.Classes() != width {
+	switch {
+	case m.Classes() == 0 && m.Config.Headless() && m.Config.Architecture(0, 0).Outputs() == width:
+		labels = nil // the projection that there is
+	case m.Classes() != width:
 		labels = projectionLabels(width)
 	}
 	return fromModel(m, labels, prompts, seed)
@@ -212,9 +215,12 @@ func projectionLabels(width int) []string {
 
 const projectionPrefix = "embedding_"
 
-// IsProjection says whether the classifier of a network is a projection to
-// embeddings that a contrastive run made.
+// IsProjection says whether the outputs of a network are a projection to
+// embeddings: its family's, or one that a contrastive run made.
 func (l *Local) IsProjection() bool {
+	if l.Bare {
+		return l.Config.Projected > 0
+	}
 	return len(l.Config.Labels) > 0 && l.Config.Labels[0] == projectionPrefix+"0"
 }
 

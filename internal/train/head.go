@@ -79,7 +79,7 @@ func reorder(dst, src []float32, rows []int32) {
 
 // needHead refuses a model without classifier where classes are asked for.
 func (l *Local) needHead(path string) error {
-	if !l.NewHead {
+	if !l.NewHead && !l.Bare {
 		return nil
 	}
 	return uierr.New(path+": the model has no classifier, so it says of no image what it shows",

@@ -20,16 +20,12 @@ type Local struct {
 	// NewHead says that the classifier is fresh because the data has other
 	// classes than the model; Head says why, or what else there is to know of it.
 	NewHead bool
-	Head    string
+	// Bare says that there is no classifier and the outputs are the family's own:
+	// a projection, or the rows that one would be made of.
+	Bare bool
+	Head string
 
 	logScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty
-}
-
-// ArchOf is the architecture that a config.json describes.
-func ArchOf(c *checkpoint.Config, classes, prompts int) vit.Arch {
-	return vit.Arch{Image: c.ImageSize, Patch: c.PatchSize, Chans: c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers,
-		Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: classes, Prompts: prompts, Eps: c.LayerNormEps,
-		NoQKVBias: !c.QKVBias}
 }
 
 // LoadLocal reads a model folder. Its classes get the order of labels (nil: keep
@@ -52,13 +48,17 @@ func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (
 	} else { // what is trained on them chooses one
 		l.Config.ProblemType = ""
 	}
-	if len(labels) == 0 {
+	l.Bare = len(labels) == 0 && m.Classes() == 0 && m.Config.Headless()
+	if len(labels) == 0 && !l.Bare {
 		labels = checkpoint.NumberedLabels(max(1, m.Classes()))
 	}
-	rows, note := headFor(m, labels)
-	l.NewHead, l.Head = rows == nil, note
+	var rows []int32
+	if !l.Bare {
+		rows, l.Head = headFor(m, labels)
+		l.NewHead = rows == nil
+	}
 	l.Config.Labels = labels
-	w, err := vit.NewWeights(ArchOf(m.Config, len(labels), prompts))
+	w, err := vit.NewWeights(m.Config.Architecture(len(labels), prompts))
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func NewLocal(a config.Arch, labels []string, prompts int, seed uint64) (*Local,
 	c := checkpoint.DefaultConfig()
 	c.HiddenSize, c.NumLayers, c.NumHeads, c.IntermediateSize = a.Hidden, a.Layers, a.Heads, a.MLP
 	c.ImageSize, c.PatchSize, c.NumChannels, c.Labels = a.Image, a.Patch, a.Chans, labels
-	w, err := vit.NewWeights(ArchOf(c, len(labels), prompts))
+	w, err := vit.NewWeights(c.Architecture(len(labels), prompts))
 	if err != nil {
 		return nil, err
 	}

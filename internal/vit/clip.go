@@ -6,10 +6,11 @@ import "fmt"
 // transformers' CLIPVisionModelWithProjection): a norm before the blocks as well,
 // patches without a bias, quick GELU, a norm of the cls row alone, and a
 // projection without a bias into the space that images and texts share. Without
-// Classes the logits are that embedding; with them a classifier comes after it.
+// Classes the logits are that embedding, or what it would be made of where there
+// is no projection either; with them a classifier comes after it.
 type CLIPVision struct {
 	Arch          // Classes: outputs of the classifier, 0 where there is none
-	Projected int // width of the projection
+	Projected int // width of the projection, 0 where there is none
 }
 
 var _ Architecture = CLIPVision{}
@@ -28,7 +29,7 @@ const (
 
 // Check refuses shapes that no such tower has.
 func (c CLIPVision) Check() error {
-	if c.Projected < 1 || c.Projected > 1<<20 {
+	if c.Projected < 0 || c.Projected > 1<<20 {
 		return fmt.Errorf("vit: the projection is %d wide", c.Projected)
 	}
 	a := c.Arch
@@ -41,7 +42,15 @@ func (c CLIPVision) Outputs() int {
 	if c.Classes > 0 {
 		return c.Classes
 	}
-	return c.Projected
+	return c.embedded()
+}
+
+// embedded is the width of the embedding.
+func (c CLIPVision) embedded() int {
+	if c.Projected > 0 {
+		return c.Projected
+	}
+	return c.Hidden
 }
 
 func (c CLIPVision) block(l int) blockNames {
@@ -62,9 +71,11 @@ func (c CLIPVision) Params() []ParamSpec {
 	p.norm(clipPre, c.Hidden)
 	p.blocks(c.Arch, c.block)
 	p.norm(clipPost, c.Hidden)
-	p.linear(clipProject, false, c.Projected, c.Hidden)
+	if c.Projected > 0 {
+		p.linear(clipProject, false, c.Projected, c.Hidden)
+	}
 	if c.Classes > 0 {
-		p.classifier(c.Classes, c.Projected)
+		p.classifier(c.Classes, c.embedded())
 	}
 	return p.specs
 }
@@ -78,10 +89,14 @@ func (c CLIPVision) build(g *graph) (logits, features act) {
 		h = e.block(g, l, c.block(l), h, l == c.Layers-1)
 	}
 	f := g.normed("f", clipPost, h, c.Eps)
-	if c.Classes == 0 {
+	switch {
+	case c.Classes == 0 && c.Projected == 0:
+		return f, f
+	case c.Classes == 0:
 		return g.mapped(Classifier, -1, clipProject, "logits", f, NoAct), f
+	case c.Projected > 0:
+		f = g.mapped(Projection, -1, clipProject, "embedding", f, NoAct)
 	}
-	f = g.mapped(Projection, -1, clipProject, "embedding", f, NoAct)
 	return g.mapped(Classifier, -1, Classifier, "logits", f, NoAct), f
 }
 

@@ -21,6 +21,7 @@ func TestFamiliesBackpropagate(t *testing.T) {
 	for name, arch := range map[string]Architecture{
 		"gelu by tanh": with(TanhGELU), "quick gelu": with(QuickGELU), "silu": with(SiLU), "relu": with(ReLU),
 		"CLIP": CLIPVision{Arch: tower, Projected: 5}, "CLIP with a classifier": CLIPVision{Arch: a, Projected: 5},
+		"CLIP without a projection": CLIPVision{Arch: a}, "CLIP's rows alone": CLIPVision{Arch: tower},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := NewWeights(arch)
