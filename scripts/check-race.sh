@@ -12,9 +12,9 @@ if [ "$(go env GOOS)" != darwin ] && ! command -v "$(go env CC | cut -d' ' -f1)"
 fi
 export CGO_ENABLED=1 FLOPS_KERNEL=portable
 # whatever says go or sync, and the rooms above
-mapfile -t found < <(grep -rlE '^[[:space:]]*go (func|[a-zA-Z.]+\()|sync\.' --include='*.go' internal cmd |
-  grep -vE '_test\.go$|/asm/|internal/(cuda|kernel)/' | xargs -n1 dirname)
-mapfile -t packages < <(printf './%s\n' "${found[@]}" internal/train internal/report internal/device | sort -u)
+mapfile -t found < <(go list -f '{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}' ./... | grep . |
+  xargs grep -lE '^[[:space:]]*go (func|[a-zA-Z.]+\()|sync\.' | grep -vE '/asm/|internal/(cuda|kernel)/' | xargs -n1 dirname)
+mapfile -t packages < <(go list "${found[@]}" ./internal/train ./internal/report ./internal/device | sort -u)
 long='^(TestReference.*|TestPreflight|TestAlignedLearns|TestPackedTar)$'
 go test -race -short -timeout 30m -skip "$long" "${packages[@]}"
 # of the kernels, what runs them on several cores
