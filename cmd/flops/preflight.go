@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/flops-vit/flops/internal/bench"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // preflight prints what the run is going to take. A model that can only be
@@ -32,5 +34,17 @@ func preflight(ctx context.Context, w io.Writer, x *train.Experiment, dir string
 	}
 	total := f.Total + x.Saving(dir, from)
 	fmt.Fprintf(w, "forecast   %s memory, %s per step, %s to the end\n", ui.Bytes(f.Memory), ui.Duration(f.Step), ui.Forecast(total))
-	return nil
+	limit, by := bench.MemoryLimit()
+	return fits(f.Memory, limit, by)
+}
+
+// fits refuses a run before its first step that the system would kill in the
+// middle: of memory that is not given Go's runtime tells in its own way, and a
+// control group in none. A limit of 0 is none.
+func fits(memory, limit int64, by string) error {
+	if limit == 0 || memory <= limit {
+		return nil
+	}
+	return uierr.New(fmt.Sprintf("the run needs about %s of memory, and %s allows %s", ui.Bytes(memory), by, ui.Bytes(limit)),
+		"raise the limit, or set a smaller train.batch_size or fewer sites, or train.threads: 1")
 }
