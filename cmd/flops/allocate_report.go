@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"

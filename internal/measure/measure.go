@@ -10,7 +10,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/query"
 )

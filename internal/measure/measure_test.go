@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"

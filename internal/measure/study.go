@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 )
 
 // Options of a study.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/uierr"

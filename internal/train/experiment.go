@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/device"

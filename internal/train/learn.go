@@ -3,7 +3,7 @@ package train
 import (
 	"context"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/lr"
 )
 

@@ -3,7 +3,7 @@ package train
 import (
 	"math"
 
-	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/query"
 )
 
