@@ -1,32 +1,20 @@
-package allocator
+package alloc
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
 
-// usual are the options of these tests.
-func usual() Options {
-	return Options{MinQueries: 2, Even: true, Learn: true, Features: "cls", LR: 0.05, Decay: 0.7, Window: 50}
-}
-
-func build(t testing.TB, name string, o Options) Allocator {
-	t.Helper()
-	a, err := New(name, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
 // odd are signals that are no usual numbers.
 func odd(g *noise.Generator, n int) []float32 {
-	special := []float32{0, -1, 1, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32}
+	special := []float32{0, -1, 1, float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)),
+		math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32}
 	out := make([]float32, n)
 	all := g.Intn(4) // none, all equal, some, all special
 	for i := range out {
@@ -49,13 +37,14 @@ func FuzzAllocate(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, images, queries uint8, even bool) {
 		B := int(images)%24 + 1
-		for _, name := range Names() {
+		for _, name := range every {
 			o := usual()
-			o.Even = even
+			o.limits.Even = even
 			a, b := build(t, name, o), build(t, name, o)
 			g := noise.Rand(seed, noise.Test)
 			for step := range 4 {
-				s := Signals{Step: step, Seed: seed, Losses: odd(g, B), Surprise: odd(g, B), Features: odd(g, 3*B), Dim: 3}
+				s := Signals{Step: step, Seed: seed, Losses: odd(g, B), Surprise: odd(g, B), Features: odd(g, 3*B),
+					Dim: 3}
 				for range B {
 					s.IDs = append(s.IDs, int32(g.Intn(2*B)))
 				}
@@ -92,9 +81,9 @@ func FuzzAllocate(f *testing.F) {
 
 // A stopped and restored allocator goes on exactly as one that never stopped.
 func TestResume(t *testing.T) {
-	for _, name := range Names() {
+	for _, name := range every {
 		o := usual()
-		o.Window, o.Fallback = 7, true
+		o.guard.Window, o.guard.Fallback = 7, true
 		a := build(t, name, o)
 		w := newWorld(3)
 		for step := range 15 {
@@ -132,7 +121,8 @@ func TestSeedDecides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for what, change := range map[string]func(*Signals){"seed": func(s *Signals) { s.Seed++ }, "step": func(s *Signals) { s.Step++ }} {
+		for what, change := range map[string]func(*Signals){"seed": func(s *Signals) { s.Seed++ },
+			"step": func(s *Signals) { s.Step++ }} {
 			c := s
 			change(&c)
 			if m, err := a.Allocate(c, 64*20); err != nil || slices.Equal(n, m) {
@@ -143,7 +133,7 @@ func TestSeedDecides(t *testing.T) {
 }
 
 func TestOneImageAndEqualLosses(t *testing.T) {
-	for _, name := range Names() {
+	for _, name := range every {
 		a := build(t, name, usual())
 		n, err := a.Allocate(Signals{IDs: []int32{4}, Losses: []float32{2}, Features: []float32{1, 2}, Dim: 2}, 20)
 		if err != nil || !slices.Equal(n, []int{20}) {
@@ -211,39 +201,38 @@ func TestBernoulliChances(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	set := func(f func(*Options)) Options { o := usual(); f(&o); return o }
-	for name, c := range map[string]struct {
-		name string
-		o    Options
-	}{
-		"unknown name":  {"gausian", usual()},
-		"w of two":      {"gaussian", set(func(o *Options) { o.W = []float64{1, 2} })},
-		"w NaN":         {"gaussian", set(func(o *Options) { o.W = []float64{1, math.NaN(), 1, 1} })},
-		"w2 zero":       {"gaussian", set(func(o *Options) { o.W = []float64{1, 1, 0, 1} })},
-		"freeze w9":     {"gaussian", set(func(o *Options) { o.Freeze = []string{"w9"} })},
-		"features":      {"gaussian", set(func(o *Options) { o.Features = "clz" })},
-		"negative min":  {"uniform", set(func(o *Options) { o.MinQueries = -1 })},
-		"negative rate": {"gaussian", set(func(o *Options) { o.LR = -1 })},
-		"decay 1":       {"neyman", set(func(o *Options) { o.Decay = 1 })},
-		"window":        {"neyman", set(func(o *Options) { o.Window = -1 })},
+	for option, make := range map[string]func() error{
+		"Start of two": func() error { _, err := NewGaussian(GaussianOptions{Start: []float64{1, 2}}); return err },
+		"Start NaN": func() error {
+			_, err := NewGaussian(GaussianOptions{Start: []float64{1, math.NaN(), 1, 1}})
+			return err
+		},
+		"Start w2":  func() error { _, err := NewGaussian(GaussianOptions{Start: []float64{1, 1, 0, 1}}); return err },
+		"Rate":      func() error { _, err := NewGaussian(GaussianOptions{Rate: -1}); return err },
+		"Rate Inf":  func() error { _, err := NewGaussian(GaussianOptions{Rate: math.Inf(1)}); return err },
+		"Decay 1":   func() error { _, err := NewNeyman(NeymanOptions{Decay: 1}); return err },
+		"Decay NaN": func() error { _, err := NewNeyman(NeymanOptions{Decay: math.NaN()}); return err },
+		"Window":    func() error { _, err := NewGuard(NewUniform(Limits{}), GuardOptions{Window: -1}); return err },
 	} {
-		if _, err := New(c.name, c.o); err == nil {
-			t.Errorf("%s is accepted", name)
-		} else if e, ok := uierr.As(err); !ok || e.Hint == "" {
-			t.Errorf("%s: %v is no user's error with a hint", name, err)
+		var e *OptionError
+		if err := make(); !errors.As(err, &e) || e.Want == "" || !strings.HasPrefix(option, e.Option) {
+			t.Errorf("%s: %v", option, err)
 		}
 	}
 	a := build(t, "gaussian", usual())
 	if !a.Needs().Features {
-		t.Error("cls features are not needed")
+		t.Error("features are not needed")
 	}
-	if _, err := a.Allocate(Signals{Losses: make([]float32, 2)}, 8); err == nil {
-		t.Error("cls features can be missing")
+	var signal *SignalError
+	if _, err := a.Allocate(Signals{Losses: make([]float32, 2)}, 8); !errors.As(err,
+		&signal) || signal.Signal != "Features" {
+		t.Errorf("features can be missing: %v", err)
 	}
-	for _, name := range Names() {
+	for _, name := range every {
 		a := build(t, name, usual())
-		if _, err := a.Allocate(Signals{}, 8); err == nil {
-			t.Errorf("%s: an empty batch is accepted", name)
+		var budget *BudgetError
+		if _, err := a.Allocate(Signals{}, 8); !errors.As(err, &budget) || budget.Items != 0 {
+			t.Errorf("%s: an empty batch is accepted: %v", name, err)
 		}
 		if err := a.Restore([]byte(`{"Gains":"x"}`)); err == nil && name != "uniform" {
 			t.Errorf("%s: a state that is none is accepted", name)
@@ -254,24 +243,16 @@ func TestRefused(t *testing.T) {
 func TestLengthsChecked(t *testing.T) {
 	two := []float32{1, 2}
 	for _, name := range []string{"gaussian", "gaussian_released", "bernoulli", "neyman"} {
-		a := build(t, name, Options{})
+		a := build(t, name, options{})
 		for what, s := range map[string]Signals{
-			"ids":      {Losses: two, IDs: []int32{1}},
-			"surprise": {Losses: two, Surprise: []float32{1}},
-			"features": {Losses: two, Features: []float32{1}, Dim: 3},
+			"IDs":      {Losses: two, IDs: []int32{1}},
+			"Surprise": {Losses: two, Surprise: []float32{1}},
+			"Features": {Losses: two, Features: []float32{1}, Dim: 3},
 		} {
-			if _, err := a.Allocate(s, 8); err == nil {
-				t.Errorf("%s: %s of another length are accepted", name, what)
+			var e *SignalError
+			if _, err := a.Allocate(s, 8); !errors.As(err, &e) || e.Signal != what || e.Have != 1 {
+				t.Errorf("%s: %s of another length: %v", name, what, err)
 			}
 		}
 	}
-}
-
-func TestRegisterTwice(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("a name can be taken twice")
-		}
-	}()
-	Register("uniform", nil)
 }

@@ -1,27 +1,29 @@
-package allocator
+package alloc
 
 import "github.com/flops-vit/flops/noise"
 
-func init() {
-	Register("bernoulli", func(o Options) (Allocator, error) { return &bernoulli{o: o}, nil })
-}
-
-// The chances of the released code that an image below the mean is halved.
+// The chances of the released code that an item below the mean is halved.
 const (
 	halveFirst = 0.3 // in the first epoch, number 0
 	halveLater = 0.01
 )
 
-// bernoulli is the released code's simple variant: images below the mean loss
-// get half a share, each with the chance above.
-type bernoulli struct {
+// Bernoulli is the simple variant of the code that the authors of the paper
+// published: an item below the mean loss gets half a share with a chance of 0.3 in
+// epoch 0 and of 0.01 later.
+type Bernoulli struct {
 	stateless
-	o Options
+	limits Limits
 }
 
-func (b *bernoulli) Name() string { return "bernoulli" }
+// NewBernoulli makes one.
+func NewBernoulli(l Limits) *Bernoulli { return &Bernoulli{limits: l} }
 
-func (b *bernoulli) Allocate(s Signals, budget int) ([]int, error) {
+// Name implements Allocator.
+func (b *Bernoulli) Name() string { return "bernoulli" }
+
+// Allocate implements Allocator.
+func (b *Bernoulli) Allocate(s Signals, budget int) ([]int, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -38,10 +40,10 @@ func (b *bernoulli) Allocate(s Signals, budget int) ([]int, error) {
 	shares := make([]float64, len(losses))
 	for i, l := range losses {
 		shares[i] = 1
-		// Every image draws, so that one image's loss is not another's luck.
+		// Every item draws, so that one item's loss is not another's luck.
 		if halve := g.Float64() < p; halve && l < mean {
 			shares[i] = 0.5
 		}
 	}
-	return Round(shares, budget, b.o.MinQueries, b.o.Even)
+	return Round(shares, budget, b.limits)
 }

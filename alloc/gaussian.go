@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"encoding/json"
@@ -6,16 +6,13 @@ import (
 	"math"
 	"slices"
 
-	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
 
-func init() { Register("gaussian", newGaussian) }
-
-// gaussian is the paper's allocator (Ren et al., ICLR 2025, section 4): scores
+// Gaussian is the paper's allocator (Ren et al., ICLR 2025, section 4): scores
 // a ~ N(μ, Σ) over the batch with μ_i = w₀ + w₁ s_i, s the standardised clean
 // losses, and Σ_ij = w₂² exp(−d_ij / 2w₃²) + jitter, d the squared distance of
-// the images' features in units of the batch's median. Scores below 0 count as
+// the items' features in units of the batch's median. Scores below 0 count as
 // 0, scores become shares, shares become counts by largest remainder.
 //
 // The four parameters follow the likelihood-ratio gradient
@@ -31,11 +28,10 @@ func init() { Register("gaussian", newGaussian) }
 // closely cost, while late they gain, and the noise of sampled scores only ever
 // costs; 128 draws; a gradient of at most 3 in each parameter; distances in
 // units of their median, which makes w₃ a number without unit.
-type gaussian struct {
-	o      Options
-	frozen [4]bool
-	st     gaussianState
-	last   *sample
+type Gaussian struct {
+	o    GaussianOptions
+	st   gaussianState
+	last *sample
 }
 
 type gaussianState struct{ W [4]float64 }
@@ -52,34 +48,44 @@ const (
 	steepest = 3.0 // largest gradient that is followed
 )
 
-// Start is the starting value of the four parameters.
-var Start = [4]float64{1, 0.3, 0.1, 1}
+// GaussianOptions of a Gaussian. The zero value learns from the losses alone.
+type GaussianOptions struct {
+	Limits
+	ByFeatures bool      // correlate scores by Signals.Features instead of the losses
+	Start      []float64 // w0..w3; none: 1, 0.3, 0.1, 1
+	Freeze     [4]bool   // of w0..w3, those that are not learned
+	Fixed      bool      // nothing is learned
+	Rate       float64   // of learning; 0: 0.05
+}
+
+// start are the first values of the parameters, and usualRate that of learning.
+var start = [4]float64{1, 0.3, 0.1, 1}
+
+const usualRate = 0.05
 
 // The parameters stay within these bounds: beyond them the floor alone or the
 // noise alone decides the shares.
 var lowW, highW = [4]float64{-100, -100, 1e-3, 1e-2}, [4]float64{100, 100, 10, 100}
 
-// names of the parameters in Options.Freeze.
-var names = []string{"w0", "w1", "w2", "w3"}
+// names of the parameters.
+var names = [4]string{"w0", "w1", "w2", "w3"}
 
-func newGaussian(o Options) (Allocator, error) {
-	g := &gaussian{o: o, st: gaussianState{W: Start}}
-	if o.Features != "" && o.Features != "loss" && o.Features != "cls" {
-		return nil, uierr.New(fmt.Sprintf("allocator.features: no features %q", o.Features), "use loss or cls")
+// NewGaussian makes one. An option out of range is an *OptionError.
+func NewGaussian(o GaussianOptions) (*Gaussian, error) {
+	g := &Gaussian{o: o, st: gaussianState{W: start}}
+	if len(o.Start) != 0 && len(o.Start) != 4 {
+		return nil, &OptionError{"Start", fmt.Sprintf("%d numbers", len(o.Start)), "give w0, w1, w2 and w3, or none"}
 	}
-	if len(o.W) != 0 && len(o.W) != 4 {
-		return nil, uierr.New(fmt.Sprintf("allocator.w: %d numbers", len(o.W)), "give w0, w1, w2 and w3, or none")
-	}
-	copy(g.st.W[:], o.W)
+	copy(g.st.W[:], o.Start)
 	if k := outside(g.st.W); k >= 0 {
-		return nil, uierr.New(fmt.Sprintf("allocator.w: %s is %v", names[k], g.st.W[k]), fmt.Sprintf("choose it from %v to %v", lowW[k], highW[k]))
+		return nil, &OptionError{"Start", fmt.Sprintf("%s is %v", names[k], g.st.W[k]),
+			fmt.Sprintf("choose it from %v to %v", lowW[k], highW[k])}
 	}
-	for _, f := range o.Freeze {
-		k := slices.Index(names, f)
-		if k < 0 {
-			return nil, uierr.New(fmt.Sprintf("allocator.freeze: no parameter %q", f), "use w0, w1, w2 or w3")
-		}
-		g.frozen[k] = true
+	if !(o.Rate >= 0) || math.IsInf(o.Rate, 1) {
+		return nil, &OptionError{"Rate", fmt.Sprint(o.Rate), "use a rate such as 0.05"}
+	}
+	if o.Rate == 0 {
+		g.o.Rate = usualRate
 	}
 	return g, nil
 }
@@ -94,24 +100,27 @@ func outside(w [4]float64) int {
 	return -1
 }
 
-func (g *gaussian) Name() string { return "gaussian" }
+// Name implements Allocator.
+func (g *Gaussian) Name() string { return "gaussian" }
 
-func (g *gaussian) Needs() Need { return Need{Features: g.o.Features == "cls"} }
+// Needs implements Allocator.
+func (g *Gaussian) Needs() Need { return Need{Features: g.o.ByFeatures} }
 
 // Params are w0 to w3.
-func (g *gaussian) Params() []float64 { return slices.Clone(g.st.W[:]) }
+func (g *Gaussian) Params() []float64 { return slices.Clone(g.st.W[:]) }
 
-func (g *gaussian) Allocate(s Signals, budget int) ([]int, error) {
+// Allocate implements Allocator.
+func (g *Gaussian) Allocate(s Signals, budget int) ([]int, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
 	B := len(s.Losses)
 	d := &sample{seed: s.Seed, step: s.Step, s: standardise(finite(s.Losses))}
 	switch {
-	case g.o.Features != "cls":
+	case !g.o.ByFeatures:
 		d.d = distances(d.s, B, 1)
 	case len(s.Features) == 0 && B > 0:
-		return nil, uierr.New("allocator.features: this model gives no cls embedding", "set allocator.features: loss")
+		return nil, &SignalError{Signal: "Features"}
 	default:
 		d.d = distances(finite(s.Features), B, s.Dim)
 	}
@@ -119,22 +128,22 @@ func (g *gaussian) Allocate(s Signals, budget int) ([]int, error) {
 	l, _ := cholesky(covariance(g.st.W, d.d), B, jitter(g.st.W))
 	a := draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step)))
 	g.last = d
-	return Round(a, budget, g.o.MinQueries, g.o.Even)
+	return Round(a, budget, g.o.Limits)
 }
 
 // Observe follows the gradient of the expected reward under the variances that
 // the step showed.
-func (g *gaussian) Observe(f Feedback) {
+func (g *Gaussian) Observe(f Feedback) {
 	d := g.last
-	if d == nil || !g.o.Learn || d.step != f.Step || len(d.s) != len(f.Counts) || len(f.Variance) != len(f.Counts) {
+	if d == nil || g.o.Fixed || d.step != f.Step || len(d.s) != len(f.Counts) || len(f.Variance) != len(f.Counts) {
 		return
 	}
 	g.last = nil
 	for k, v := range g.gradient(d, f) {
-		if g.frozen[k] || math.IsNaN(v) {
+		if g.o.Freeze[k] || math.IsNaN(v) {
 			continue
 		}
-		step, w := g.o.LR*max(-steepest, min(steepest, v)), g.st.W[k]
+		step, w := g.o.Rate*max(-steepest, min(steepest, v)), g.st.W[k]
 		if k < 2 {
 			w += step
 		} else {
@@ -145,7 +154,7 @@ func (g *gaussian) Observe(f Feedback) {
 }
 
 // gradient is the mean of ∇ log N(a)·(R(a) − R̄) over virtual draws.
-func (g *gaussian) gradient(d *sample, f Feedback) [4]float64 {
+func (g *Gaussian) gradient(d *sample, f Feedback) [4]float64 {
 	n := len(d.s)
 	mu := mean(g.st.W, d.s)
 	l, _ := cholesky(covariance(g.st.W, d.d), n, jitter(g.st.W))
@@ -156,7 +165,7 @@ func (g *gaussian) gradient(d *sample, f Feedback) [4]float64 {
 	var base float64
 	for k := range virtual {
 		a := draw(mu, l, rng)
-		rewards[k] = -proxy(a, f, g.o.MinQueries)
+		rewards[k] = -proxy(a, f, g.o.Least)
 		scores[k] = z.score(a)
 		base += rewards[k] / virtual
 	}
@@ -182,15 +191,17 @@ func proxy(a []float64, f Feedback, least int) float64 {
 	return ratio(f.Variance, fill(clean(a), total, float64(max(1, least))))
 }
 
-func (g *gaussian) State() ([]byte, error) { return json.Marshal(g.st) }
+// State implements Allocator. It is JSON.
+func (g *Gaussian) State() ([]byte, error) { return json.Marshal(g.st) }
 
-func (g *gaussian) Restore(b []byte) error {
+// Restore implements Allocator.
+func (g *Gaussian) Restore(b []byte) error {
 	var st gaussianState
 	if err := json.Unmarshal(b, &st); err != nil {
-		return fmt.Errorf("allocator gaussian: state: %w", err)
+		return fmt.Errorf("alloc: gaussian: state: %w", err)
 	}
 	if k := outside(st.W); k >= 0 {
-		return fmt.Errorf("allocator gaussian: state: %s is %v", names[k], st.W[k])
+		return fmt.Errorf("alloc: gaussian: state: %s is %v", names[k], st.W[k])
 	}
 	g.st, g.last = st, nil
 	return nil

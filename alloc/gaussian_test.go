@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"math"
@@ -94,19 +94,20 @@ func TestScoresDistribution(t *testing.T) {
 // On a synthetic task whose optimum is near 0.6, the allocator starts below
 // equal shares, learns, and ends at most 0.8 (this seed: some 0.72).
 func TestGaussianLearns(t *testing.T) {
-	for _, features := range []string{"loss", "cls"} {
+	for features, by := range map[string]bool{"losses": false, "features": true} {
 		o := usual()
-		o.Features = features
+		o.gaussian.ByFeatures = by
 		a, w := build(t, "gaussian", o), newWorld(1)
 		early := w.run(t, a, 0, 20)
 		w.run(t, a, 20, 150)
 		late := w.run(t, a, 150, 200)
-		t.Logf("%s: optimum %.3f, early %.3f, late %.3f, w %.3v", features, w.optimum(), early, late, a.(Parameters).Params())
+		t.Logf("%s: optimum %.3f, early %.3f, late %.3f, w %.3v", features, w.optimum(), early, late,
+			a.(Parameters).Params())
 		if early > 0.95 || late > 0.8 || late > early-0.02 {
 			t.Errorf("%s: ratio %.3f early and %.3f late", features, early, late)
 		}
 		for k, v := range a.(Parameters).Params() {
-			if math.Abs(v-Start[k]) < 1e-3*Start[k] {
+			if math.Abs(v-start[k]) < 1e-3*start[k] {
 				t.Errorf("%s: %s did not move: %v", features, names[k], v)
 			}
 		}
@@ -114,23 +115,23 @@ func TestGaussianLearns(t *testing.T) {
 }
 
 func TestFrozen(t *testing.T) {
-	after := func(o Options) []float64 {
+	after := func(o options) []float64 {
 		a, w := build(t, "gaussian", o), newWorld(2)
 		w.run(t, a, 0, 10)
 		return a.(Parameters).Params()
 	}
 	o := usual()
-	o.Learn = false
+	o.gaussian.Fixed = true
 	for k, v := range after(o) {
-		if v != Start[k] {
-			t.Errorf("learn: false, and %s went to %v", names[k], v)
+		if v != start[k] {
+			t.Errorf("fixed, and %s went to %v", names[k], v)
 		}
 	}
 	for f := range names {
 		o := usual()
-		o.Freeze = names[f : f+1]
+		o.gaussian.Freeze[f] = true
 		for k, v := range after(o) {
-			if (v == Start[k]) != (k == f) {
+			if (v == start[k]) != (k == f) {
 				t.Errorf("freeze %s: %s is %v", names[f], names[k], v)
 			}
 		}
@@ -140,7 +141,7 @@ func TestFrozen(t *testing.T) {
 // Whatever the rewards, the parameters stay where they mean something.
 func TestParametersBounded(t *testing.T) {
 	o := usual()
-	o.LR = 10
+	o.gaussian.Rate = 10
 	a, w := build(t, "gaussian", o), newWorld(2)
 	w.run(t, a, 0, 60)
 	if k := outside([4]float64(a.(Parameters).Params())); k >= 0 {

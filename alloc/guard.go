@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"encoding/json"
@@ -7,15 +7,38 @@ import (
 
 // Guard watches the gain that an allocator's counts had over equal shares, by
 // the variances that the same queries showed. Where the mean gain over a window
-// of steps is not positive it says so once, and with Options.Fallback gives
-// equal shares for the rest of the run.
+// of steps is not positive it says so once, and with Fallback gives equal shares
+// from then on.
 //
 // The measured V̂_i and n_i belong to one step, but the fallback decides about
 // later steps only, so that no estimate is allocated by its own noise.
 type Guard struct {
 	Allocator
-	o  Options
+	o  GuardOptions
 	st guardState
+}
+
+// GuardOptions of a Guard.
+type GuardOptions struct {
+	Limits               // of the equal shares
+	Window   int         // steps over which the gain is measured; 0 measures none
+	Fallback bool        // equal shares once the measured gain is not positive
+	Warn     func(Alarm) // is told of it; may be nil
+}
+
+// Alarm is what a Guard found.
+type Alarm struct {
+	Name   string  // of the allocator
+	Step   int     // after which it was found
+	Window int     // steps that were measured
+	Gain   float64 // their mean gain in variance over equal shares, at most 0
+	Equal  bool    // equal shares from now on
+}
+
+// String is one line that tells it, but for what comes of it.
+func (a Alarm) String() string {
+	return fmt.Sprintf("step %d: %s gained nothing over the last %d steps (%.1f%%)",
+		a.Step+1, a.Name, a.Window, 100*a.Gain)
 }
 
 type guardState struct {
@@ -26,14 +49,19 @@ type guardState struct {
 	Inner  []byte
 }
 
-// Watch puts a Guard around an allocator; of the options it reads MinQueries,
-// Even, Fallback, Window and Warn.
-func Watch(a Allocator, o Options) *Guard { return &Guard{Allocator: a, o: o} }
+// NewGuard puts a Guard around an allocator. A negative window is an
+// *OptionError.
+func NewGuard(a Allocator, o GuardOptions) (*Guard, error) {
+	if o.Window < 0 {
+		return nil, &OptionError{"Window", fmt.Sprint(o.Window), "give a number of steps such as 50"}
+	}
+	return &Guard{Allocator: a, o: o}, nil
+}
 
 // Allocate asks the allocator, or gives equal shares after the fallback.
 func (g *Guard) Allocate(s Signals, budget int) ([]int, error) {
 	if g.st.Equal {
-		return equal(len(s.Losses), s.Step, budget, g.o)
+		return equal(len(s.Losses), s.Step, budget, g.o.Limits)
 	}
 	return g.Allocator.Allocate(s, budget)
 }
@@ -47,7 +75,7 @@ func (g *Guard) Observe(f Feedback) {
 	if g.st.Warned || g.o.Window < 1 {
 		return
 	}
-	gain := 1 - PredictedRatio(f.Variance, f.Counts)
+	gain := 1 - Ratio(f.Variance, f.Counts)
 	if len(g.st.Gains) < g.o.Window {
 		g.st.Gains = append(g.st.Gains, gain)
 	} else {
@@ -64,14 +92,9 @@ func (g *Guard) Observe(f Feedback) {
 	if mean > 0 {
 		return
 	}
-	g.st.Warned = true
-	what := "allocator.fallback: true would return to equal shares"
-	if g.o.Fallback {
-		g.st.Equal = true
-		what = "equal shares from now on"
-	}
+	g.st.Warned, g.st.Equal = true, g.o.Fallback
 	if g.o.Warn != nil {
-		g.o.Warn(fmt.Sprintf("step %d: %s gained nothing over the last %d steps (%.1f%%); %s", f.Step+1, g.Name(), g.o.Window, 100*mean, what))
+		g.o.Warn(Alarm{Name: g.Name(), Step: f.Step, Window: g.o.Window, Gain: mean, Equal: g.st.Equal})
 	}
 }
 
@@ -98,7 +121,7 @@ func (g *Guard) State() ([]byte, error) {
 func (g *Guard) Restore(b []byte) error {
 	var s guardState
 	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("allocator: state: %w", err)
+		return fmt.Errorf("alloc: state: %w", err)
 	}
 	if err := g.Allocator.Restore(s.Inner); err != nil {
 		return err

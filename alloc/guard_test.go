@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"slices"
@@ -19,24 +19,34 @@ func (*backwards) Allocate(s Signals, budget int) ([]int, error) {
 	for i, l := range s.Losses {
 		shares[i] = 1 / (1 + float64(l))
 	}
-	return Round(shares, budget, 2, true)
+	return Round(shares, budget, Limits{2, true})
 }
 
 func (b *backwards) Observe(Feedback) { b.observed++ }
 
+func watch(t *testing.T, a Allocator, o GuardOptions) *Guard {
+	t.Helper()
+	g, err := NewGuard(a, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
 func TestGuard(t *testing.T) {
 	for _, fallback := range []bool{false, true} {
-		var said []string
-		o := Options{MinQueries: 2, Even: true, Window: 5, Fallback: fallback, Warn: func(s string) { said = append(said, s) }}
+		var said []Alarm
 		inner := &backwards{}
-		g, w := Watch(inner, o), newWorld(6)
+		g, w := watch(t, inner, GuardOptions{Limits: Limits{2, true}, Window: 5, Fallback: fallback,
+			Warn: func(a Alarm) { said = append(said, a) }}), newWorld(6)
 		for step := range 5 {
 			if n, _ := w.step(t, g, step, 10); slices.Max(n) == slices.Min(n) {
 				t.Fatal("equal shares before the window is full")
 			}
 		}
-		if len(said) != 1 || !strings.Contains(said[0], "backwards gained nothing over the last 5 steps") {
-			t.Fatalf("after the window: %q", said)
+		if len(said) != 1 || said[0].Equal != fallback || said[0].Step != 4 ||
+			!strings.Contains(said[0].String(), "step 5: backwards gained nothing over the last 5 steps") {
+			t.Fatalf("after the window: %v", said)
 		}
 		for step := 5; step < 30; step++ {
 			n, _ := w.step(t, g, step, 10)
@@ -55,7 +65,7 @@ func TestGuard(t *testing.T) {
 
 func TestGuardLeavesAGain(t *testing.T) {
 	o := usual()
-	o.Window, o.Fallback, o.Warn = 10, true, func(s string) { t.Error(s) }
+	o.guard = GuardOptions{Window: 10, Fallback: true, Warn: func(a Alarm) { t.Error(a) }}
 	newWorld(1).run(t, build(t, "neyman", o), 0, 60)
 }
 
@@ -83,7 +93,7 @@ func TestGuardMeasures(t *testing.T) {
 		{[]float64{9, 9, 1, 1}, "(-6.7%)"}, // two of each
 	} {
 		var said string
-		g := Watch(fixed{}, Options{Window: len(c.v), Warn: func(s string) { said += s }})
+		g := watch(t, fixed{}, GuardOptions{Window: len(c.v), Warn: func(a Alarm) { said += a.String() }})
 		for step, v := range c.v {
 			if said != "" {
 				t.Errorf("%v: said before the window was full", c.v)

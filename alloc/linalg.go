@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"math"
@@ -95,7 +95,7 @@ func distances(f []float64, n, dim int) []float64 {
 	}
 	sort.Float64s(off)
 	unit := off[len(off)/2]
-	if unit == 0 { // most images are alike
+	if unit == 0 { // most items are alike
 		for _, v := range off {
 			unit += v / float64(len(off))
 		}

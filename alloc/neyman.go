@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"encoding/json"
@@ -6,31 +6,25 @@ import (
 	"math"
 )
 
-func init() {
-	Register("neyman", func(o Options) (Allocator, error) {
-		return &neyman{o: o, st: neymanState{History: map[int32]visit{}}}, nil
-	})
-}
-
-// neyman gives n_i ∝ √V̂_i, guessed from what earlier steps showed: the free
-// signals of the clean pass say what an image of such a loss usually has, and
-// the image's own history how it differs from that.
+// Neyman gives n_i ∝ √V̂_i, guessed from what earlier steps showed: the free
+// signals of the clean pass say what an item of such a loss usually has, and
+// the item's own history how it differs from that.
 //
 // The usual √V̂ is a regression on (1, ℓ, ℓ², s, s²), ℓ the clean loss and s the
 // norm ‖softmax(logits) − onehot‖, by recursive least squares that forgets
 // 15% per step. Signals alone, without it, gain less: early in a run all
 // variances are alike and shares that follow the loss would only cost, late
 // they differ tenfold. The history is the exponential average, with Decay, of
-// the ratio √V̂ to that guess over the image's visits (a ratio, because the
+// the ratio √V̂ to that guess over the item's visits (a ratio, because the
 // scale of all variances drifts as the model learns), and weighs q/(q+8) after
 // q queries against a ratio of 1. V̂ of few queries is noisy: the regression
-// weighs an image by its queries. The forgetting and the 8 prior queries are
+// weighs an item by its queries. The forgetting and the 8 prior queries are
 // ours, chosen on the fine-tuning task.
-type neyman struct {
-	o    Options
+type Neyman struct {
+	o    NeymanOptions
 	st   neymanState
 	step int                      // of the last Allocate
-	seen map[int32][terms]float64 // what it saw of each image
+	seen map[int32][terms]float64 // what it saw of each item
 }
 
 // terms of the regression.
@@ -57,19 +51,37 @@ const (
 	lowest = 0.1 // a guess is at least this share of the mean √V̂
 )
 
-func (n *neyman) Name() string { return "neyman" }
+// NeymanOptions of a Neyman.
+type NeymanOptions struct {
+	Limits
+	Decay float64 // weight of the past in the exponential average, in [0, 1); 0.7 is a good one
+}
 
-func (n *neyman) Needs() Need { return Need{} }
+// NewNeyman makes one that has seen nothing. A decay out of range is an
+// *OptionError.
+func NewNeyman(o NeymanOptions) (*Neyman, error) {
+	if !(o.Decay >= 0 && o.Decay < 1) {
+		return nil, &OptionError{"Decay", fmt.Sprint(o.Decay),
+			"choose it from 0 (the last visit alone) to below 1, such as 0.7"}
+	}
+	return &Neyman{o: o, st: neymanState{History: map[int32]visit{}}}, nil
+}
 
-// row is what the regression sees of an image: (1, ℓ, ℓ², s, s²), with ℓ cut at
+// Name implements Allocator.
+func (n *Neyman) Name() string { return "neyman" }
+
+// Needs implements Allocator: IDs and surprises help, none must be there.
+func (n *Neyman) Needs() Need { return Need{} }
+
+// row is what the regression sees of an item: (1, ℓ, ℓ², s, s²), with ℓ cut at
 // 20 and s at its largest value √2. A missing surprise is 0.
 func row(loss, surprise float64) [terms]float64 {
 	l, s := max(0, min(20, loss)), max(0, min(math.Sqrt2, surprise))
 	return [terms]float64{1, l, l * l, s, s * s}
 }
 
-// guess is the usual √V̂ of an image with these signals.
-func (n *neyman) guess(x [terms]float64) float64 {
+// guess is the usual √V̂ of an item with these signals.
+func (n *Neyman) guess(x [terms]float64) float64 {
 	if !n.st.Fitted { // the loss itself, gently: nothing is known yet
 		return 1 + 0.1*x[1]
 	}
@@ -80,7 +92,8 @@ func (n *neyman) guess(x [terms]float64) float64 {
 	return max(v, lowest*n.st.Root)
 }
 
-func (n *neyman) Allocate(s Signals, budget int) ([]int, error) {
+// Allocate implements Allocator.
+func (n *Neyman) Allocate(s Signals, budget int) ([]int, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -102,11 +115,11 @@ func (n *neyman) Allocate(s Signals, budget int) ([]int, error) {
 			shares[i] *= w*h.Ratio + 1 - w
 		}
 	}
-	return Round(shares, budget, n.o.MinQueries, n.o.Even)
+	return Round(shares, budget, n.o.Limits)
 }
 
 // Observe adds the step to the histories and then to the regression.
-func (n *neyman) Observe(f Feedback) {
+func (n *Neyman) Observe(f Feedback) {
 	if n.step != f.Step {
 		return
 	}
@@ -145,9 +158,9 @@ func (n *neyman) Observe(f Feedback) {
 	st.Coef, st.Fitted = fit(st.XX, st.XY), true
 }
 
-// remember averages a visit into an image's history; one that is ten times the
+// remember averages a visit into an item's history; one that is ten times the
 // usual is taken for noise and cut.
-func (n *neyman) remember(id int32, ratio, queries float64) {
+func (n *Neyman) remember(id int32, ratio, queries float64) {
 	h := n.st.History[id]
 	ratio = min(ratio, 10)
 	if h.Queries == 0 {
@@ -174,12 +187,14 @@ func fit(xx [terms][terms]float64, xy [terms]float64) [terms]float64 {
 	return [terms]float64(b)
 }
 
-func (n *neyman) State() ([]byte, error) { return json.Marshal(n.st) }
+// State implements Allocator. It is JSON.
+func (n *Neyman) State() ([]byte, error) { return json.Marshal(n.st) }
 
-func (n *neyman) Restore(b []byte) error {
+// Restore implements Allocator.
+func (n *Neyman) Restore(b []byte) error {
 	s := neymanState{}
 	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("allocator neyman: state: %w", err)
+		return fmt.Errorf("alloc: neyman: state: %w", err)
 	}
 	if s.History == nil {
 		s.History = map[int32]visit{}

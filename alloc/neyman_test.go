@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"math"
@@ -26,7 +26,7 @@ func TestNeymanLearns(t *testing.T) {
 // A history is the exponential average of the ratios of an image's visits, each
 // cut at ten, and rests on the queries of all of them: numbers done by hand.
 func TestNeymanRemembers(t *testing.T) {
-	n := &neyman{o: Options{Decay: 0.7}, st: neymanState{History: map[int32]visit{}}}
+	n := bare(t, "neyman", usual()).(*Neyman)
 	for _, v := range []struct{ ratio, queries, want, sum float64 }{
 		{1000, 8, 10, 8}, {1, 4, 7.3, 12}, {0, 2, 5.11, 14}, {10, 2, 6.577, 16}, {11, 2, 7.6039, 18},
 	} {

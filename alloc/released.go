@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"math"
@@ -6,30 +6,31 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-func init() {
-	Register("gaussian_released", func(o Options) (Allocator, error) { return &released{o: o}, nil })
-}
-
-// released is what the paper's published code does in place of its allocator:
+// Released is what the paper's published code does in place of its allocator:
 // scores from N(M·losses, K), with M a random matrix (entries uniform within
 // ±1/√B, as a fresh linear layer has, fixed by the seed) that nothing trains,
 // and K the RBF kernel of the losses with unit length scale and variance. It is
 // here with unbiased weights, so that a comparison is about allocation alone.
-type released struct {
+type Released struct {
 	stateless
-	o Options
+	limits Limits
 }
 
-func (r *released) Name() string { return "gaussian_released" }
+// NewReleased makes one.
+func NewReleased(l Limits) *Released { return &Released{limits: l} }
 
-func (r *released) Allocate(s Signals, budget int) ([]int, error) {
+// Name implements Allocator.
+func (r *Released) Name() string { return "gaussian_released" }
+
+// Allocate implements Allocator.
+func (r *Released) Allocate(s Signals, budget int) ([]int, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
 	B := len(s.Losses)
 	mu, k := scoresOf(finite(s.Losses), s.Seed)
 	l, _ := cholesky(k, B, 1e-6)
-	return Round(draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), budget, r.o.MinQueries, r.o.Even)
+	return Round(draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), budget, r.limits)
 }
 
 // scoresOf are the mean M·loss (B) and the covariance K (B×B) of the scores.

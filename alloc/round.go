@@ -1,15 +1,11 @@
-package allocator
+package alloc
 
 import (
-	"fmt"
 	"math"
 	"sort"
-
-	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Round turns shares into counts whose sum is the budget exactly. The least
-// count is at least 1 and, where even, rounded up to an even number. The ideal
+// Round turns shares into counts whose sum is the budget exactly. The ideal
 // counts are max(least, λ·share_i), with the λ that makes their sum the budget:
 // for shares √V_i that is the minimum of Σ V_i/n_i under a least count. They
 // become whole queries (pairs, where even) by the method of the largest
@@ -17,23 +13,12 @@ import (
 //
 // A share that is negative or NaN counts as 0; where some are +Inf, those share
 // equally and the others count as 0; where none is left, all are equal. An
-// empty batch, a budget below B·least and an odd budget where even are errors
-// of type *uierr.Error.
-func Round(shares []float64, budget, least int, even bool) ([]int, error) {
-	unit := 1
-	if even {
-		unit = 2
-	}
-	least = (max(least, 1) + unit - 1) / unit * unit
-	switch B := len(shares); {
-	case B == 0:
-		return nil, uierr.New("the batch is empty", "set train.batch_size to at least 1")
-	case budget/B < least:
-		return nil, uierr.New(fmt.Sprintf("budget: %d queries for %d images that get at least %d each", budget, B, least),
-			"raise budget.queries_per_image or lower allocator.min_queries")
-	case budget%unit != 0:
-		return nil, uierr.New(fmt.Sprintf("budget: %d queries cannot be spent in antithetic pairs", budget),
-			"make batch size times queries per image even")
+// empty batch, a budget below the least counts and an odd budget where counts are
+// even are a *BudgetError.
+func Round(shares []float64, budget int, l Limits) ([]int, error) {
+	unit, least := l.unit()
+	if B := len(shares); B == 0 || budget/B < least || budget%unit != 0 {
+		return nil, &BudgetError{Items: B, Budget: budget, Least: least, Even: l.Even}
 	}
 	ideal := fill(clean(shares), float64(budget), float64(least))
 	return remainders(ideal, budget, least, unit), nil
@@ -64,7 +49,7 @@ func clean(shares []float64) []float64 {
 	return w
 }
 
-// fill solves Σ max(least, λ·share_i) = budget: images whose share is too small
+// fill solves Σ max(least, λ·share_i) = budget: items whose share is too small
 // for the least count leave the sum, smallest first.
 func fill(share []float64, budget, least float64) []float64 {
 	order := ranked(share, func(a, b float64) bool { return a < b })
@@ -117,11 +102,11 @@ func ranked(v []float64, before func(a, b float64) bool) []int {
 	return order
 }
 
-// PredictedRatio is Σ V_i/n_i over the same at equal shares of the same total:
-// below 1 is a gain, 1 − ratio the part of the variance that is saved. Images
-// without a count or whose variance is no positive finite number are left out;
+// Ratio is Σ V_i/n_i over the same at equal shares of the same total: below 1 is
+// a gain, 1 − Ratio the part of the variance that is saved. Items without a count
+// or whose variance is no positive finite number are left out;
 // with none left it is 1.
-func PredictedRatio(variance []float64, counts []int) float64 {
+func Ratio(variance []float64, counts []int) float64 {
 	n := make([]float64, len(counts))
 	for i, c := range counts {
 		n[i] = float64(c)
@@ -129,7 +114,7 @@ func PredictedRatio(variance []float64, counts []int) float64 {
 	return ratio(variance, n)
 }
 
-// ratio is PredictedRatio for counts that need not be whole.
+// ratio is Ratio for counts that need not be whole.
 func ratio(variance, n []float64) float64 {
 	var total, top float64
 	for i, c := range n {

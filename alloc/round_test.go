@@ -1,11 +1,11 @@
-package allocator
+package alloc
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -19,7 +19,8 @@ func TestRound(t *testing.T) {
 		even   bool
 		want   []int
 	}{
-		{"largest remainder", []float64{47000, 16000, 15800, 12000, 6100, 3100}, 10, 0, false, []int{4, 2, 1, 1, 1, 1}}, // Hamilton, with at least 1
+		{"largest remainder", []float64{47000, 16000, 15800, 12000, 6100, 3100}, 10, 0, false, []int{4, 2, 1, 1, 1,
+			1}}, // Hamilton, with at least 1
 		{"ties to the lower index", []float64{1, 1, 1}, 4, 1, false, []int{2, 1, 1}},
 		{"pairs", []float64{3, 1}, 8, 2, true, []int{6, 2}},
 		{"odd least with pairs", []float64{3, 1}, 16, 3, true, []int{12, 4}},
@@ -32,7 +33,7 @@ func TestRound(t *testing.T) {
 		{"huge", []float64{1e308, 1e308}, 6, 1, false, []int{3, 3}},
 		{"tiny", []float64{5e-324, 5e-324}, 6, 1, false, []int{3, 3}},
 	} {
-		got, err := Round(c.shares, c.budget, c.least, c.even)
+		got, err := Round(c.shares, c.budget, Limits{c.least, c.even})
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, %v, want %v", c.name, got, err, c.want)
 		}
@@ -41,16 +42,20 @@ func TestRound(t *testing.T) {
 
 func TestRoundRefuses(t *testing.T) {
 	for name, f := range map[string]func() ([]int, error){
-		"no image":           func() ([]int, error) { return Round(nil, 4, 1, false) },
-		"budget below least": func() ([]int, error) { return Round(make([]float64, 4), 7, 2, false) },
-		"pairs need more":    func() ([]int, error) { return Round(make([]float64, 4), 6, 1, true) },
-		"odd":                func() ([]int, error) { return Round(make([]float64, 2), 7, 2, true) },
-		"negative":           func() ([]int, error) { return Round(make([]float64, 2), -4, 0, false) },
-		"overflowing least":  func() ([]int, error) { return Round(make([]float64, 4), 100, math.MaxInt/2, false) },
+		"no image":           func() ([]int, error) { return Round(nil, 4, Limits{1, false}) },
+		"budget below least": func() ([]int, error) { return Round(make([]float64, 4), 7, Limits{2, false}) },
+		"pairs need more":    func() ([]int, error) { return Round(make([]float64, 4), 6, Limits{1, true}) },
+		"odd":                func() ([]int, error) { return Round(make([]float64, 2), 7, Limits{2, true}) },
+		"negative":           func() ([]int, error) { return Round(make([]float64, 2), -4, Limits{0, false}) },
+		"overflowing least": func() ([]int, error) {
+			return Round(make([]float64, 4), 100, Limits{math.MaxInt / 2,
+				false})
+		},
 	} {
 		n, err := f()
-		if _, ok := uierr.As(err); !ok {
-			t.Errorf("%s: %v, %v, want a user's error", name, n, err)
+		var e *BudgetError
+		if !errors.As(err, &e) {
+			t.Errorf("%s: %v, %v, want a BudgetError", name, n, err)
 		}
 	}
 }
@@ -69,11 +74,11 @@ func TestNeymanOptimum(t *testing.T) {
 		sum, sumRoot = sum+V[i], sumRoot+root[i]
 	}
 	want := sumRoot * sumRoot / (B * sum)
-	n, err := Round(root, 1000*B, 2, true)
+	n, err := Round(root, 1000*B, Limits{2, true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := PredictedRatio(V, n); math.Abs(got/want-1) > 1e-3 || got < want*(1-1e-12) {
+	if got := Ratio(V, n); math.Abs(got/want-1) > 1e-3 || got < want*(1-1e-12) {
 		t.Errorf("ratio %v, closed form %v", got, want)
 	}
 }
@@ -111,7 +116,7 @@ func TestLeastCountOptimal(t *testing.T) {
 	}
 }
 
-func TestPredictedRatio(t *testing.T) {
+func TestRatio(t *testing.T) {
 	inf, nan := math.Inf(1), math.NaN()
 	for _, c := range []struct {
 		v    []float64
@@ -125,7 +130,7 @@ func TestPredictedRatio(t *testing.T) {
 		{[]float64{nan, 2, inf, -1}, []int{2, 2, 2, 2}, 1},
 		{[]float64{1e308, 1e308}, []int{1, 3}, (1 + 1.0/3) / 1},
 	} {
-		if got := PredictedRatio(c.v, c.n); math.Abs(got-c.want) > 1e-12 {
+		if got := Ratio(c.v, c.n); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%v %v: %v, want %v", c.v, c.n, got, c.want)
 		}
 	}
@@ -140,9 +145,10 @@ func FuzzRound(f *testing.F) {
 		for i := range shares {
 			shares[i] = math.Float64frombits(g.Uint64())
 		}
-		n, err := Round(shares, int(budget), int(least), even)
+		n, err := Round(shares, int(budget), Limits{int(least), even})
 		if err != nil {
-			if _, ok := uierr.As(err); !ok {
+			var e *BudgetError
+			if !errors.As(err, &e) {
 				t.Fatal(err)
 			}
 			return

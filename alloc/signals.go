@@ -1,23 +1,17 @@
-package allocator
+package alloc
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // check finds signals whose lengths differ, which are mistakes of the caller.
 func (s *Signals) check() error {
 	b := len(s.Losses)
 	for _, f := range []struct {
-		name string
-		n    int
-	}{{"IDs", len(s.IDs)}, {"surprises", len(s.Surprise)}} {
-		if f.n != 0 && f.n != b {
-			return fmt.Errorf("allocator: %d losses with %d %s", b, f.n, f.name)
+		name       string
+		have, want int
+	}{{"IDs", len(s.IDs), b}, {"Surprise", len(s.Surprise), b}, {"Features", len(s.Features), b * max(0, s.Dim)}} {
+		if f.have != 0 && f.have != f.want {
+			return &SignalError{f.name, f.have, f.want}
 		}
-	}
-	if s.Dim < 0 || len(s.Features) != 0 && len(s.Features) != b*s.Dim {
-		return fmt.Errorf("allocator: %d features for %d images of %d each", len(s.Features), b, s.Dim)
 	}
 	return nil
 }
@@ -68,6 +62,51 @@ func standardise(v []float64) []float64 {
 		for i, x := range v {
 			out[i] = (x - mean) / std
 		}
+	}
+	return out
+}
+
+// Surprise is ‖softmax(z) − onehot(label)‖ of each row z of logits (items×classes,
+// row-major): the norm of the cross-entropy's gradient by the logits, from 0 to √2,
+// which costs no query. It has one row for each label; labels beyond the classes
+// count as none, so that the norm is that of the softmax alone.
+func Surprise(logits []float32, classes int, labels []int32) []float32 {
+	out := make([]float32, len(labels))
+	for i := range out {
+		z := logits[i*classes : (i+1)*classes]
+		top := z[0]
+		for _, v := range z {
+			top = max(top, v)
+		}
+		var sum float64
+		for _, v := range z {
+			sum += math.Exp(float64(v - top))
+		}
+		var sq float64
+		for k, v := range z {
+			p := math.Exp(float64(v-top)) / sum
+			if k == int(labels[i]) {
+				p--
+			}
+			sq += p * p
+		}
+		out[i] = float32(math.Sqrt(sq))
+	}
+	return out
+}
+
+// Variance is V̂_i up to a common factor: the mean square of each item's
+// coefficients, (ℓ₊−ℓ₋)/2σ of a pair or (ℓ−ℓ_clean)/σ of a single direction, which
+// is NaN where an item has none. It is right where the items' directions are as long
+// as each other; at the output of a linear map with the input x_i it wants the
+// factor ‖x_i‖² besides.
+func Variance(coefficients [][]float64) []float64 {
+	out := make([]float64, len(coefficients))
+	for i, cs := range coefficients {
+		for _, c := range cs {
+			out[i] += c * c
+		}
+		out[i] /= float64(len(cs))
 	}
 	return out
 }

@@ -1,23 +1,26 @@
-package allocator
+package alloc
 
-func init() { Register("uniform", func(o Options) (Allocator, error) { return &uniform{o: o}, nil }) }
-
-// uniform gives equal shares, the control for everything. What does not divide
-// goes to one image after another, beginning at another one every step.
-type uniform struct {
+// Uniform gives equal shares, the control for everything. What does not divide
+// goes to one item after another, beginning at another one every step.
+type Uniform struct {
 	stateless
-	o Options
+	limits Limits
 }
 
-func (u *uniform) Name() string { return "uniform" }
+// NewUniform makes one.
+func NewUniform(l Limits) *Uniform { return &Uniform{limits: l} }
 
-func (u *uniform) Allocate(s Signals, budget int) ([]int, error) {
-	return equal(len(s.Losses), s.Step, budget, u.o)
+// Name implements Allocator.
+func (u *Uniform) Name() string { return "uniform" }
+
+// Allocate implements Allocator. Of the signals it counts the losses.
+func (u *Uniform) Allocate(s Signals, budget int) ([]int, error) {
+	return equal(len(s.Losses), s.Step, budget, u.limits)
 }
 
-// equal are equal shares whose remainder begins at image step mod B.
-func equal(B, step, budget int, o Options) ([]int, error) {
-	n, err := Round(make([]float64, B), budget, o.MinQueries, o.Even)
+// equal are equal shares whose remainder begins at item step mod B.
+func equal(B, step, budget int, l Limits) ([]int, error) {
+	n, err := Round(make([]float64, B), budget, l)
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +34,14 @@ func equal(B, step, budget int, o Options) ([]int, error) {
 // stateless is the part of an allocator that learns nothing.
 type stateless struct{}
 
+// Needs implements Allocator: the losses are enough.
 func (stateless) Needs() Need { return Need{} }
 
+// Observe implements Allocator and learns nothing.
 func (stateless) Observe(Feedback) {}
 
+// State implements Allocator and is empty.
 func (stateless) State() ([]byte, error) { return nil, nil }
 
+// Restore implements Allocator and has nothing to restore.
 func (stateless) Restore([]byte) error { return nil }

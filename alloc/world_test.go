@@ -1,4 +1,4 @@
-package allocator
+package alloc
 
 import (
 	"math"
@@ -66,7 +66,7 @@ func (w *world) step(t testing.TB, a Allocator, step, queries int) ([]int, float
 		}
 	}
 	a.Observe(Feedback{Step: step, IDs: s.IDs, Counts: n, Variance: hat})
-	return n, PredictedRatio(V, n)
+	return n, Ratio(V, n)
 }
 
 // run is the mean ratio over the steps from..to.

@@ -127,7 +127,7 @@ func (f *allocFlags) run(c *cobra.Command) error {
 	}
 	r.Allocators = measure.Summarise(studies)
 	for i, a := range all {
-		if p, ok := a.(allocator.Parameters); ok {
+		if p, ok := a.(alloc.Parameters); ok {
 			r.Allocators[i].Params = p.Params()
 		}
 	}
@@ -135,12 +135,12 @@ func (f *allocFlags) run(c *cobra.Command) error {
 }
 
 // allocators are those asked for, equal shares first.
-func (f *allocFlags) allocators(cfg config.Config) ([]allocator.Allocator, error) {
+func (f *allocFlags) allocators(cfg config.Config) ([]alloc.Allocator, error) {
 	names := f.names
 	if len(names) == 0 {
 		names = config.Choices("allocator.name")
 	}
-	var all []allocator.Allocator
+	var all []alloc.Allocator
 	for _, n := range append([]string{"uniform"}, names...) {
 		if n == "uniform" && len(all) > 0 {
 			continue
@@ -156,10 +156,10 @@ func (f *allocFlags) allocators(cfg config.Config) ([]allocator.Allocator, error
 
 // learn brings the experiment to the checkpoint, the allocators with it where
 // the run's journal is there.
-func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []allocator.Allocator, r *allocReport) (*train.Trainer, error) {
+func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc.Allocator, r *allocReport) (*train.Trainer, error) {
 	note := func(step int) {
 		for _, a := range all {
-			if p, ok := a.(allocator.Parameters); ok && p.Params() != nil {
+			if p, ok := a.(alloc.Parameters); ok && p.Params() != nil {
 				r.Paths[a.Name()] = append(r.Paths[a.Name()], paramPoint{step, p.Params()})
 			}
 		}
@@ -180,7 +180,7 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 	return train.ReplayLearning(ctx, x, run, step, all, note)
 }
 
-func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *query.Batch, all []allocator.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
+func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *query.Batch, all []alloc.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
 	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
 	if err != nil {
 		return nil, nil, err

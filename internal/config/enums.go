@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/directions"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"

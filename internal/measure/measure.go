@@ -177,7 +177,7 @@ type Result struct {
 // Measure draws the gradient again and again under an allocator. Every draw has
 // its own noise and, where the allocator samples, its own allocation. reference
 // is the backpropagation gradient, or nil.
-func (k *Bench) Measure(ctx context.Context, a allocator.Allocator, sig allocator.Signals, budget, draws int, V []float64, reference []float32) (*Result, error) {
+func (k *Bench) Measure(ctx context.Context, a alloc.Allocator, sig alloc.Signals, budget, draws int, V []float64, reference []float32) (*Result, error) {
 	r := &Result{Name: a.Name()}
 	grads := make([][]float32, draws)
 	for j := range draws {
@@ -191,7 +191,7 @@ func (k *Bench) Measure(ctx context.Context, a allocator.Allocator, sig allocato
 		if j == 0 {
 			r.Counts = append([]int(nil), counts...)
 		}
-		r.Predicted += allocator.PredictedRatio(V, counts) / float64(draws)
+		r.Predicted += alloc.Ratio(V, counts) / float64(draws)
 		if grads[j], err = k.Draw(ctx, counts, nil); err != nil {
 			return nil, err
 		}

@@ -15,14 +15,14 @@ import (
 
 // given is an allocator that always answers the same.
 type given struct {
-	allocator.Allocator
+	alloc.Allocator
 	name   string
 	counts []int
 }
 
 func (g given) Name() string { return g.name }
 
-func (g given) Allocate(allocator.Signals, int) ([]int, error) { return g.counts, nil }
+func (g given) Allocate(alloc.Signals, int) ([]int, error) { return g.counts, nil }
 
 // unweighted repeats image i n_i times without the 1/n_i weight, as the released
 // code does: its coefficients count n_i/n̄ times.
@@ -117,16 +117,16 @@ func study(t *testing.T, k *Bench, draws int) []Row {
 	for i, v := range V {
 		root[i], against[i] = math.Sqrt(v), 1/math.Sqrt(v)
 	}
-	split := func(name string, w []float64) allocator.Allocator {
-		counts, err := allocator.Round(w, budget, 2, true)
+	split := func(name string, w []float64) alloc.Allocator {
+		counts, err := alloc.Round(w, budget, alloc.Limits{Least: 2, Even: true})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return given{name: name, counts: counts}
 	}
 	equal := []float64{1, 1, 1, 1, 1, 1}
-	b, err := k.Study(context.Background(), []allocator.Allocator{split("uniform", equal), split("again", equal), split("optimal", root), split("wrong", against)},
-		allocator.Signals{}, Options{Pairs: 256, Draws: draws, Budget: budget})
+	b, err := k.Study(context.Background(), []alloc.Allocator{split("uniform", equal), split("again", equal), split("optimal", root), split("wrong", against)},
+		alloc.Signals{}, Options{Pairs: 256, Draws: draws, Budget: budget})
 	if err != nil {
 		t.Fatal(err)
 	}

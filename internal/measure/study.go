@@ -50,7 +50,7 @@ type Batch struct {
 
 // Study measures every allocator on one batch against equal shares, which must
 // be the first of them.
-func (k *Bench) Study(ctx context.Context, all []allocator.Allocator, sig allocator.Signals, o Options) (*Batch, error) {
+func (k *Bench) Study(ctx context.Context, all []alloc.Allocator, sig alloc.Signals, o Options) (*Batch, error) {
 	began := time.Now()
 	V, err := k.Probe(ctx, o.Pairs)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/device"
@@ -32,7 +33,7 @@ type Experiment struct {
 	Selection  Selection
 	Trained    []*query.Param
 	Estimator  lr.Estimator
-	Allocator  allocator.Allocator
+	Allocator  alloc.Allocator
 	Optimizer  optim.Optimizer
 	Schedule   optim.Schedule
 	Warn       func(string) // one line, at most once per cause
@@ -278,7 +279,7 @@ func mostDirections(c config.Config) int {
 }
 
 // NewAllocator makes the allocator of a name with a config's settings.
-func NewAllocator(c config.Config, name string, warn func(string)) (allocator.Allocator, error) {
+func NewAllocator(c config.Config, name string, warn func(string)) (alloc.Allocator, error) {
 	a := c.Allocator
 	return allocator.New(name, allocator.Options{MinQueries: a.MinQueries, Even: c.Estimator.Antithetic, Learn: a.Learn, Features: a.Features,
 		W: a.W, Freeze: a.Freeze, LR: a.LR, Decay: a.Decay, Fallback: a.Fallback, Window: a.Window, Warn: warn})

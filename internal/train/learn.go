@@ -13,7 +13,7 @@ import (
 // allocator the history that a fair comparison after training needs, for the
 // price of one clean pass per step. after, where it is not nil, is told of every
 // step that the allocators learned from.
-func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []allocator.Allocator, after func(step int)) (*Trainer, error) {
+func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []alloc.Allocator, after func(step int)) (*Trainer, error) {
 	return x.walk(ctx, dir, to, func(t *Trainer) error {
 		if t.last == nil || len(t.last.Counts) == 0 {
 			return nil
@@ -30,7 +30,7 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 			if err != nil {
 				return err
 			}
-			a.Observe(allocator.Feedback{Step: step, IDs: t.last.Batch.Index, Counts: counts, Asked: t.last.Counts, Variance: v})
+			a.Observe(alloc.Feedback{Step: step, IDs: t.last.Batch.Index, Counts: counts, Asked: t.last.Counts, Variance: v})
 		}
 		if after != nil {
 			after(t.Step)
@@ -49,7 +49,7 @@ func (x *Experiment) Variance(s *lr.Step, records []lr.Record) []float64 {
 }
 
 // Signals are what an allocator would see on the batch of a clean pass.
-func (x *Experiment) Signals(step int, s *lr.Step) allocator.Signals {
+func (x *Experiment) Signals(step int, s *lr.Step) alloc.Signals {
 	sig := signals(step, x.Loader.Epoch(step), uint64(x.Config.Train.Seed), s.Batch, s.Clean)
 	if x.align != nil {
 		sig.Surprise = surpriseOf(s.Clean)

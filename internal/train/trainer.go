@@ -104,10 +104,10 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 		return nil, err
 	}
 	if len(s.Counts) > 0 {
-		m.Ratio = allocator.PredictedRatio(r.Variance, s.Counts)
-		x.Allocator.Observe(allocator.Feedback{Step: t.Step - 1, IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
+		m.Ratio = alloc.Ratio(r.Variance, s.Counts)
+		x.Allocator.Observe(alloc.Feedback{Step: t.Step - 1, IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
 		m.MinShare, m.MaxShare = extremes(s.Counts)
-		if p, ok := x.Allocator.(allocator.Parameters); ok {
+		if p, ok := x.Allocator.(alloc.Parameters); ok {
 			m.Alloc = p.Params()
 		}
 	}

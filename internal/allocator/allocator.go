@@ -1,0 +1,125 @@
+// Package allocator holds the allocators under the names that a config knows. What
+// they do is package alloc's; here are their options' keys, and errors that say
+// which key to mend.
+package allocator
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Options of every allocator, as a config has them; each reads what concerns it.
+type Options struct {
+	MinQueries int          // least count of an image; at least 1, and even where Even
+	Even       bool         // counts are even: antithetic pairs
+	Learn      bool         // gaussian: learn the four parameters
+	Features   string       // gaussian: loss or cls; empty is loss
+	W          []float64    // gaussian: starting w0..w3, empty for those of alloc
+	Freeze     []string     // gaussian: of w0 w1 w2 w3, those that are not learned
+	LR         float64      // gaussian: rate of the learned parameters
+	Decay      float64      // neyman: weight of the past in the exponential average, in [0, 1)
+	Fallback   bool         // equal shares once the measured gain is not positive
+	Window     int          // steps over which the gain is measured; 0 measures none
+	Warn       func(string) // takes the one line that says so; may be nil
+}
+
+// Limits are what every count keeps.
+func (o Options) Limits() alloc.Limits { return alloc.Limits{Least: o.MinQueries, Even: o.Even} }
+
+var builders = map[string]func(Options) (alloc.Allocator, error){}
+
+// Register adds an allocator under a name; call it from init. A name that is
+// taken panics.
+func Register(name string, build func(Options) (alloc.Allocator, error)) {
+	if builders[name] != nil {
+		panic("allocator: " + name + " is registered twice")
+	}
+	builders[name] = build
+}
+
+// Names lists the registered allocators in alphabetic order.
+func Names() []string { return slices.Sorted(maps.Keys(builders)) }
+
+// New makes an allocator, watched by a guard unless it is uniform. An unknown
+// name, options out of range, and what Allocate cannot share out or do without are
+// errors of type *uierr.Error.
+func New(name string, o Options) (alloc.Allocator, error) {
+	b, ok := builders[name]
+	if !ok {
+		return nil, uierr.New(fmt.Sprintf("allocator.name: no allocator %q", name),
+			"use one of "+strings.Join(Names(), ", "))
+	}
+	if o.MinQueries < 0 {
+		return nil, uierr.New(fmt.Sprintf("allocator.min_queries: %d", o.MinQueries),
+			"give every image at least 1 query")
+	}
+	a, err := b(o)
+	if err == nil && name != "uniform" {
+		a, err = alloc.NewGuard(a, alloc.GuardOptions{Limits: o.Limits(), Window: o.Window, Fallback: o.Fallback,
+			Warn: o.warn})
+	}
+	if err != nil {
+		return nil, told(err)
+	}
+	return keyed{a}, nil
+}
+
+// warn passes an alarm of the guard on.
+func (o Options) warn(a alloc.Alarm) {
+	what := "allocator.fallback: true would return to equal shares"
+	if a.Equal {
+		what = "equal shares from now on"
+	}
+	if o.Warn != nil {
+		o.Warn(a.String() + "; " + what)
+	}
+}
+
+// keyed is an allocator whose errors name the keys of a config.
+type keyed struct{ alloc.Allocator }
+
+// Allocate implements alloc.Allocator.
+func (k keyed) Allocate(s alloc.Signals, budget int) ([]int, error) {
+	n, err := k.Allocator.Allocate(s, budget)
+	return n, told(err)
+}
+
+// Params are the learned parameters, nil where there are none.
+func (k keyed) Params() []float64 {
+	if p, ok := k.Allocator.(alloc.Parameters); ok {
+		return p.Params()
+	}
+	return nil
+}
+
+// keys are the keys of alloc's options.
+var keys = map[string]string{"Start": "w", "Rate": "lr", "Decay": "decay", "Window": "window"}
+
+// told turns the errors of package alloc into a user's mistakes.
+func told(err error) error {
+	var option *alloc.OptionError
+	var budget *alloc.BudgetError
+	var signal *alloc.SignalError
+	switch {
+	case errors.As(err, &option):
+		return uierr.Wrap(err, "allocator."+keys[option.Option]+": "+option.Is, option.Want)
+	case errors.As(err, &budget) && budget.Items == 0:
+		return uierr.Wrap(err, "the batch is empty", "set train.batch_size to at least 1")
+	case errors.As(err, &budget) && budget.Short():
+		return uierr.Wrap(err, fmt.Sprintf("budget: %d queries for %d images that get at least %d each",
+			budget.Budget, budget.Items, budget.Least),
+			"raise budget.queries_per_image or lower allocator.min_queries")
+	case errors.As(err, &budget):
+		return uierr.Wrap(err, fmt.Sprintf("budget: %d queries cannot be spent in antithetic pairs", budget.Budget),
+			"make batch size times queries per image even")
+	case errors.As(err, &signal) && signal.Signal == "Features" && signal.Have == 0:
+		return uierr.Wrap(err, "allocator.features: this model gives no cls embedding", "set allocator.features: loss")
+	}
+	return err
+}
