@@ -116,8 +116,9 @@ func TestOptionsReach(t *testing.T) {
 // TestWarning: what the guard says names the key that would mend it.
 func TestWarning(t *testing.T) {
 	for fallback, want := range map[bool]string{
-		false: "step 1: neyman gained nothing over the last 1 steps (-112.5%); allocator.fallback: true would return to equal shares",
-		true:  "step 1: neyman gained nothing over the last 1 steps (-112.5%); equal shares from now on"} {
+		false: "step 1: neyman gained nothing over the last 1 steps (-112.5%); " +
+			"allocator.fallback: true would return to equal shares",
+		true: "step 1: neyman gained nothing over the last 1 steps (-112.5%); equal shares from now on"} {
 		var said string
 		a, err := New("neyman", Options{Window: 1, Fallback: fallback, Warn: func(s string) { said = s }})
 		if err != nil {
