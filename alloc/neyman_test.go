@@ -42,7 +42,8 @@ func TestNeymanRemembers(t *testing.T) {
 // share, after 24 queries ¾·4 + ¼ = 3.25 times.
 func TestNeymanWeighsHistory(t *testing.T) {
 	for queries, times := range map[float64]float64{8: 2.5, 24: 3.25, 0: 1} {
-		n := &neyman{o: Options{MinQueries: 1, Decay: 0.7}, st: neymanState{History: map[int32]visit{4: {Ratio: 4, Queries: queries}}}}
+		n := &Neyman{o: NeymanOptions{Decay: 0.7},
+			st: neymanState{History: map[int32]visit{4: {Ratio: 4, Queries: queries}}}}
 		const budget = 100000
 		counts, err := n.Allocate(Signals{IDs: []int32{4, 5}, Losses: []float32{1, 1}}, budget)
 		if err != nil {

@@ -155,7 +155,7 @@ func TestLearningBehindMapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := ReplayLearning(context.Background(), x, dir, 4, []allocator.Allocator{a}, nil)
+	tr, err := ReplayLearning(context.Background(), x, dir, 4, []alloc.Allocator{a}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
