@@ -10,6 +10,8 @@ import (
 // alignment of everything in an arena: what cuBLAS and wide loads want.
 const alignment = 256
 
+func align(n int64) int64 { return (n + alignment - 1) / alignment * alignment }
+
 // Arena is the one piece of device memory that everything of a model lives in.
 // It is planned before it exists: the same code that takes memory runs once on
 // an arena that only counts, so that a run that will not fit is refused before
@@ -55,7 +57,7 @@ func tooLarge(what string, asked, free, total int64, lower string) error {
 // Take is the next piece of the arena, for what the name says. Its content is
 // undefined.
 func (a *Arena) Take(what string, bytes int64) (Ptr, error) {
-	n := (bytes + alignment - 1) / alignment * alignment
+	n := align(bytes)
 	if a.size >= 0 && n > a.size-a.used {
 		return 0, fmt.Errorf("cuda: %s asks for %s, and %s of the arena's %s are free (it holds %s)",
 			what, size(n), size(a.size-a.used), size(a.size), a.Contents())

@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 )
 
 func TestArena(t *testing.T) {
@@ -87,7 +88,7 @@ func TestTightMemory(t *testing.T) {
 		q, _ := queries(6, 4)
 		losses = make([]float32, len(q))
 		err = pass.Losses(t.Context(), &query.Perturbation{Step: 1, Sites: []int{2}, Sigma: []float32{0.1}}, q, losses)
-		return losses, m.progs[fmt.Sprint("suffix", []int{2}, []string(nil))].Slots, err
+		return losses, m.b.progs[fmt.Sprint(vit.Forward{Sites: []int{2}})].Slots, err
 	}
 	want, most, err := run(1 << 30)
 	if err != nil {
@@ -115,7 +116,7 @@ func leastMemory(t *testing.T, images int, sites []int) int64 {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = m.begin(b, sites)
+		_, err = m.Clean(t.Context(), b, sites)
 		if e := m.Close(); e != nil {
 			t.Error(e)
 		}

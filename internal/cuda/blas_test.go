@@ -115,7 +115,7 @@ func TestModelWithBLAS(t *testing.T) {
 		t.Skip("a GPU has its own cuBLAS")
 	}
 	w := newTwins(t, tiny, 3, true, Options{})
-	withBLAS(t, w.gpu.dev, FP32)
+	withBLAS(t, w.gpu.b.dev, FP32)
 	cpu, gpu := w.clean([]int{2, 3})
 	w.same("logits", gpu.Logits, cpu.Logits, 1e-4)
 	_, err := w.cpu.Backward(w.ctx, w.b)

@@ -1,6 +1,6 @@
 // Package cuda runs the graphs of internal/vit on an NVIDIA GPU: device memory,
 // kernels, a gorgonia.VM that dispatches the fused ops to them, and a
-// query.Model whose suffixes, losses and gradient accumulation stay on the
+// vit.Backend whose suffixes, losses and gradient accumulation stay on the
 // device.
 //
 // The layers, each knowing only the one before:
@@ -13,7 +13,8 @@
 //     the launch geometry.
 //   - VM: a compiled graph. An op that it does not know is an error that names
 //     it; nothing is ever copied to the host behind the caller's back.
-//   - Model: the queries of an estimator.
+//   - backend: what vit.Model asks of a device. The step itself, what a clean
+//     pass, a query and a gradient are, is vit's.
 //
 // Kernels are CUDA C under kernels/, compiled by clang to the checked-in
 // kernels/kernels.ptx (scripts/ptx.sh), which the driver translates for the

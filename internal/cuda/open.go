@@ -15,7 +15,7 @@ func Open(spec string, n *vit.Net, opt Options) (*Model, error) {
 		d.Close() // the error of NewModel says more
 		return nil, err
 	}
-	m.spec = spec
+	m.b.spec = spec
 	return m, nil
 }
 

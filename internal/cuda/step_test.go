@@ -51,9 +51,9 @@ func (d *timed) Launch(kernel string, grid, block Dim, s Stream, args []Arg) err
 
 // clock lets a model's kernels be timed.
 func clock(m *Model) *timed {
-	d := &timed{Driver: m.dev.Driver, by: map[string]time.Duration{}, calls: map[string]int{}}
-	m.dev.Driver = d
-	if b := m.dev.blas; b != nil {
+	d := &timed{Driver: m.b.dev.Driver, by: map[string]time.Duration{}, calls: map[string]int{}}
+	m.b.dev.Driver = d
+	if b := m.b.dev.blas; b != nil {
 		call := b.call
 		b.call = func(fn uintptr, args ...uintptr) (r uintptr) {
 			err := d.measure("cuBLAS", func() error { r = call(fn, args...); return nil })

@@ -55,12 +55,12 @@ type Bind func(name string) (Ptr, error)
 // run. Where hostLoss, the losses are not computed: their objective is not one
 // of the device's, and the caller evaluates it from the logits.
 func Compile(d *Device, p *vit.Program, hostLoss bool, keep ...*gorgonia.Node) (*VM, error) {
-	order, last := schedule(p.Graph, keep)
+	order, last := vit.Schedule(p.Graph, keep...)
 	m := &VM{dev: d, refs: map[*gorgonia.Node]*ref{}, hostLoss: hostLoss}
-	places, top := plan(order, last)
-	m.bytes = top
+	places, total := vit.Place(order, last, alignment/4)
+	m.bytes = 4 * total
 	for _, n := range order {
-		m.refs[n] = &ref{off: places[n].at}
+		m.refs[n] = &ref{off: 4 * places[n].At}
 		s, work, err := m.build(p, n)
 		if err != nil {
 			return nil, err
@@ -137,7 +137,7 @@ func (m *VM) input(p *vit.Program, n *gorgonia.Node) *ref {
 		return r
 	}
 	switch n {
-	case p.Images:
+	case p.Start:
 		r = &ref{from: func(r *Run) Ptr { return r.Images }}
 	case p.Seed:
 		r = &ref{from: func(r *Run) Ptr { return r.Seed }}
@@ -151,7 +151,7 @@ func (m *VM) input(p *vit.Program, n *gorgonia.Node) *ref {
 // build makes the step of a node and says how much workspace it wants.
 func (m *VM) build(p *vit.Program, n *gorgonia.Node) (step, int64, error) {
 	o := op{VM: m, out: m.refs[n], size: int64(n.Shape().TotalSize()), slots: p.Slots}
-	for _, c := range inputs(p.Graph, n) {
+	for _, c := range vit.Inputs(p.Graph, n) {
 		o.in = append(o.in, m.input(p, c))
 		o.sizes = append(o.sizes, int64(c.Shape().TotalSize()))
 	}

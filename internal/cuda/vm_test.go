@@ -14,7 +14,7 @@ import (
 // names it, and nothing computed.
 func TestUnknownOp(t *testing.T) {
 	net, _ := network(t, tiny, 1, false)
-	p, err := net.WholeProgram(1, false, false)
+	p, err := net.Outline().Program(1, &vit.Forward{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,23 +89,23 @@ func TestHostObjective(t *testing.T) {
 // overlap.
 func TestPlanReusesMemory(t *testing.T) {
 	net, _ := network(t, tiny, 1, false)
-	p, err := net.WholeProgram(3, true, false)
+	p, err := net.Outline().Program(3, &vit.Forward{Split: true, Features: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	order, last := schedule(p.Graph, kept(p, []string{"f"}))
-	places, top := plan(order, last)
+	order, last := vit.Schedule(p.Graph, p.Kept...)
+	places, top := vit.Place(order, last, alignment/4)
 	var sum int64
 	for i, n := range order {
-		sum += places[n].n
+		sum += places[n].N
 		for _, o := range order[:i] {
 			a, b := places[n], places[o]
-			if last[o] >= i && a.at < b.at+b.n && b.at < a.at+a.n {
+			if last[o] >= i && a.At < b.At+b.N && b.At < a.At+a.N {
 				t.Fatalf("%s lies over %s, which is read later", n, o)
 			}
 		}
 	}
 	if top >= sum {
-		t.Errorf("%d bytes for values of %d in all: nothing was reused", top, sum)
+		t.Errorf("room for %d values, for %d in all: nothing was reused", top, sum)
 	}
 }

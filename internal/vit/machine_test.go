@@ -69,13 +69,13 @@ func TestTapeMachine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &program{graph: g}
 		loss, err := objective.Bind(crossEntropy(t), b.Labels, b.Index, 4)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.load(b, loss, 0, 3)
-		g.feed.Loss = loss
+		copy(values(g.images), b.X)
+		copy(g.feed.Target, loss.Targets)
+		g.feed.N, g.feed.Loss = 3, loss
 		return g, append(gorgonia.Nodes{g.losses}, grads...)
 	}
 	g1, want := build()

@@ -14,7 +14,7 @@ type Net struct {
 	linears []*linear // parallel to sites
 	bySite  map[siteKey]int
 	out     *outline
-	store   *store
+	store   *store // of activations that a forward left, in a Net that a backend runs
 }
 
 // siteKey names a site.
@@ -25,14 +25,12 @@ type siteKey struct {
 
 // NewNet puts a network over its parameters.
 func NewNet(w *Weights) *Net {
-	n := &Net{Weights: w, bySite: map[siteKey]int{}, store: &store{tensors: map[string]*stored{}}}
-	_, err := guard(func() (p *program, err error) {
-		n.out, err = outlineOf(n)
-		return nil, err
-	})
+	n := &Net{Weights: w, bySite: map[siteKey]int{}}
+	o, err := guard(func() (*outline, error) { return outlineOf(n) })
 	if err != nil { // only a family that contradicts itself comes here
 		panic(fmt.Sprintf("vit: %T: %v", w.Arch, err))
 	}
+	n.out = o
 	return n
 }
 
@@ -58,16 +56,6 @@ func (n *Net) siteGrads(s query.Site) (weight, bias []float32) {
 	return w.Grad, bias
 }
 
-// touch forgets the packed form of the weights that changed; all says that
-// frozen ones did too.
-func (n *Net) touch(all bool) {
-	for _, l := range n.linears {
-		if all || l.w.Grad != nil {
-			l.stale()
-		}
-	}
-}
-
 // SiteInput names the activation that a site's linear map reads, x in
 // z = x Wᵀ, and its rows that a gradient under this mask pairs with noise: those
 // that reach the loss, or all.
@@ -83,6 +71,10 @@ func (n *Net) Pixels() int {
 	chans, side := n.Arch.Input()
 	return chans * side * side
 }
+
+// Boundary is the activation that a forward from the i-th boundary (Forward.From)
+// starts with.
+func (n *Net) Boundary(i int) Activation { return n.out.boundaries[i-1] }
 
 // Features is the pooled embedding that the logits are made of.
 func (n *Net) Features() Activation { return n.out.features }

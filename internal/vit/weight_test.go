@@ -56,8 +56,8 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if m.from != c.want || m.WeightFLOPs() != c.flops {
-			t.Errorf("%q: starts at block %d of %d FLOPs, want %d of %d", c.name, m.from, m.WeightFLOPs(), c.want, c.flops)
+		if m.plan.from != c.want || m.WeightFLOPs() != c.flops {
+			t.Errorf("%q: starts at block %d of %d FLOPs, want %d of %d", c.name, m.plan.from, m.WeightFLOPs(), c.want, c.flops)
 		}
 		var q []query.Query
 		for image := range b.N {
@@ -73,17 +73,17 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 			return out
 		}
 		got := losses()
-		m.from = 0
+		m.plan.from = 0
 		if want := losses(); !slices.Equal(got, want) {
 			t.Errorf("%q: losses from block %d %v, from the pixels %v", c.name, c.want, got, want)
 		}
-		m.from = c.want
+		m.plan.from = c.want
 		if c.want == 0 {
 			continue
 		}
 		p.Params = []int{0} // the cls token, below every block
 		got = losses()
-		m.from = 0
+		m.plan.from = 0
 		if want := losses(); !slices.Equal(got, want) {
 			t.Errorf("%q: a perturbation below the start was not seen", c.name)
 		}

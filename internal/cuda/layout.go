@@ -1,0 +1,135 @@
+package cuda
+
+import "github.com/flops-vit/flops/internal/vit"
+
+// queryRoom is how many queries, or terms of a gradient, the device is told of
+// at once; longer lists go in parts. Tests make it small.
+var queryRoom = 1 << 16
+
+// layout is where everything of a model stands in its arena.
+type layout struct {
+	asked  vit.Layout // and those before it
+	params []Ptr
+	images Ptr
+	store  map[string]stored // clean activations, by vit.CleanPrefix and name
+
+	// Per query: what Slots holds. first, coef: terms of a gradient.
+	slots       Slots
+	first, coef Ptr
+
+	losses, logits, features, sumsq Ptr
+	grads                           []Ptr // per parameter: sum of its gradient
+	gradBytes                       int64 // largest of them
+	sums                            Ptr   // workspace of column sums
+	region                          Ptr
+	regionBytes                     int64
+
+	pinned  [][]byte
+	queries []byte // page-locked: five arrays of queryRoom int32, then σ and step
+	pixels  []byte // page-locked: the images of a batch
+	answers []byte // page-locked: losses, logits, features, or a gradient
+}
+
+type stored struct {
+	vit.Activation
+	ptr Ptr
+}
+
+// slotsAt are the slots from a query of the list on.
+func (l *layout) slotsAt(i int) Slots {
+	at := func(p Ptr) Ptr { return p + Ptr(4*i) }
+	return Slots{Image: at(l.slots.Image), Label: at(l.slots.Label), Pair: at(l.slots.Pair), Sign: at(l.slots.Sign),
+		Sigma: l.slots.Sigma, Step: l.slots.Step}
+}
+
+// lay takes everything from an arena.
+func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error) {
+	l := &layout{asked: asked, store: map[string]stored{}, regionBytes: region}
+	var err error
+	take := func(what string, values int64) (p Ptr) {
+		if err == nil {
+			p, err = a.Take(what, 4*values)
+		}
+		return p
+	}
+	classes, n := int64(d.net.Arch.Outputs()), int64(asked.Images)
+	for _, p := range d.net.Params() {
+		l.params = append(l.params, take("weights", int64(len(p.Data))))
+		var g Ptr
+		if p.Grad != nil {
+			g = take("gradients", int64(len(p.Data)))
+			l.gradBytes = max(l.gradBytes, 4*int64(len(p.Data)))
+		}
+		l.grads = append(l.grads, g)
+	}
+	l.images = take("images", n*int64(d.net.Pixels()))
+	for _, t := range asked.Keep {
+		l.store[vit.CleanPrefix+t.Name] = stored{t, take("activations", n*int64(t.Rows)*int64(t.Width))}
+	}
+	for _, p := range []*Ptr{&l.slots.Image, &l.slots.Label, &l.slots.Pair, &l.slots.Sign, &l.coef} {
+		*p = take("queries", int64(queryRoom))
+	}
+	l.slots.Sigma = take("sigma", int64(len(d.net.Sites()))+1)
+	l.slots.Step = l.slots.Sigma + Ptr(4*len(d.net.Sites()))
+	l.first = take("terms", n+int64(queryRoom)+2)
+	l.losses = take("losses", max(n, int64(queryRoom)))
+	l.logits = take("logits", max(n, logitRoom())*classes)
+	l.features = take("features", n*int64(d.net.Features().Width))
+	l.sumsq = take("norms", n)
+	l.sums = take("sums", ColumnSumWorkspace(int64(d.net.Widest()))/4)
+	if d.dev.pointerRoom = 1 << 14; d.dev.pointerRoom < d.net.MostHeads() {
+		d.dev.pointerRoom = d.net.MostHeads()
+	}
+	d.dev.pointers = take("operands", 6*int64(d.dev.pointerRoom))
+	l.region = take("workspace", region/4)
+	return l, err
+}
+
+// logitRoom is how many queries' logits are kept for an objective of the host.
+func logitRoom() int64 { return int64(min(4096, queryRoom)) }
+
+// pin takes the page-locked memory that copies go through.
+func (d *backend) pin() error {
+	l := d.l
+	get := func(b *[]byte, bytes int64) error {
+		var err error
+		if *b, err = d.dev.Pinned(int(bytes)); err == nil {
+			l.pinned = append(l.pinned, *b)
+		}
+		return err
+	}
+	n := int64(l.asked.Images)
+	if err := get(&l.queries, 4*(5*int64(queryRoom)+int64(len(d.net.Sites()))+1+n+int64(queryRoom)+2)); err != nil {
+		return err
+	}
+	if err := get(&l.pixels, 4*n*int64(d.net.Pixels())); err != nil {
+		return err
+	}
+	logits, features := max(n, logitRoom())*int64(d.net.Arch.Outputs()), n*int64(d.net.Features().Width)
+	return get(&l.answers, max(l.gradBytes, 4*(int64(queryRoom)+logits+features+n)))
+}
+
+// release gives back what arrange took.
+func (d *backend) release() error {
+	var err error
+	keep := func(e error) {
+		if err == nil {
+			err = e
+		}
+	}
+	keep(d.dev.Sync())
+	if d.l != nil {
+		for _, b := range d.l.pinned {
+			keep(d.dev.Unpin(b))
+		}
+	}
+	for _, a := range []*Arena{d.arena, d.saved} {
+		if a != nil {
+			keep(a.Close())
+		}
+	}
+	d.arena, d.saved, d.l, d.originals, d.batch, d.list = nil, nil, nil, nil, nil, nil
+	clear(d.begun)
+	d.progs, d.one = map[string]*compiled{}, map[string]int64{}
+	return err
+}

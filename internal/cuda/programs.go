@@ -1,0 +1,181 @@
+package cuda
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// compiled is a program and its VM.
+type compiled struct {
+	*vit.Program
+	vm *VM
+}
+
+// slack is what rounding every value of a program up to the alignment may cost.
+const slack = 1 << 17
+
+func (d *backend) compile(slots int, f *vit.Forward) (*compiled, error) {
+	p, err := d.shapes.Program(slots, f)
+	if err != nil {
+		return nil, err
+	}
+	vm, err := Compile(d.dev, p, d.hostLoss, p.Kept...)
+	if err != nil {
+		return nil, err
+	}
+	return &compiled{p, vm}, nil
+}
+
+// bytes is what one slot of a graph wants of the region: its values, what it
+// starts from, and the noise and inputs that its sums are made of.
+func (d *backend) bytes(f *vit.Forward) (int64, error) {
+	key := fmt.Sprint(*f)
+	if n, ok := d.one[key]; ok {
+		return n, nil
+	}
+	c, err := d.compile(1, f)
+	if err != nil {
+		return 0, err
+	}
+	n := c.vm.Bytes()
+	if c.Start != nil {
+		n += align(4 * int64(c.Start.Shape().TotalSize()))
+	}
+	var sums int64
+	for k, x := range f.Inputs {
+		s := d.net.Sites()[f.Sites[k]]
+		sums = max(sums, align(4*int64(x.Rows*s.Out))+align(4*int64(x.Rows*s.In)))
+	}
+	d.one[key] = n + sums
+	return n + sums, nil
+}
+
+// program is the VM of a graph, with as many slots as are wanted and fit into the
+// region.
+func (d *backend) program(f *vit.Forward, want int) (*compiled, error) {
+	if len(f.Sites) == 0 {
+		want = min(want, d.slots)
+	} else {
+		want = 1 << bits.Len(uint(want-1)) // so that a list a little longer finds the program made
+	}
+	one, err := d.bytes(f)
+	if err != nil {
+		return nil, err
+	}
+	key, room := fmt.Sprint(*f), int(min((d.l.regionBytes-slack)/one, maxGridZ))
+	if c, ok := d.progs[key]; ok && (c.Slots >= want || c.Slots == room) {
+		return c, nil
+	}
+	if room < 1 {
+		return nil, uierr.New(fmt.Sprintf("train.device: one image asks for %s of GPU memory beside the weights and "+
+			"activations, and %s are left", size(one), size(d.l.regionBytes)),
+			"lower train.batch_size, or perturb fewer sites")
+	}
+	c, err := d.compile(min(want, room), f)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.vm.Place(d.l.region, d.bind); err != nil {
+		return nil, err
+	}
+	d.progs[key] = c
+	return c, nil
+}
+
+// bind finds the inputs of a program.
+func (d *backend) bind(name string) (Ptr, error) {
+	if p, ok := d.l.store[name]; ok {
+		return p.ptr, nil
+	}
+	if i := d.net.Index(name); i >= 0 {
+		return d.l.params[i], nil
+	}
+	return 0, fmt.Errorf("cuda: the graph reads %s, which is not on the device", name)
+}
+
+// Run evaluates micro-batches with nothing between them for the device to wait
+// for.
+func (d *backend) Run(ctx context.Context, f *vit.Forward, lo, hi int) error {
+	p, err := d.program(f, hi-lo)
+	if err != nil {
+		return err
+	}
+	for at := lo; at < hi; at += p.Slots {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n := min(p.Slots, hi-at)
+		r := Run{N: n, Slots: d.l.slotsAt(at), Seed: d.l.coef + Ptr(4*at)}
+		if p.Start != nil {
+			r.Images = d.l.region + Ptr(align(p.vm.Bytes()))
+			if err := d.start(r, f, at); err != nil {
+				return err
+			}
+		}
+		p.vm.Set(r)
+		if err := p.vm.RunAll(); err != nil {
+			return err
+		}
+		if err := d.keep(p, f, at, n); err != nil {
+			return err
+		}
+		if err := d.sum(p, f, at, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start gathers what the slots of a run begin with: activations of a boundary, or
+// images, which go up on the copy stream while the run before is computed.
+func (d *backend) start(r Run, f *vit.Forward, at int) error {
+	if f.From > 0 {
+		x := d.l.store[vit.CleanPrefix+d.net.Boundary(f.From).Name]
+		n := int64(x.Rows) * int64(x.Width)
+		return d.dev.Gather(r.Images, x.ptr, r.Slots.Image, r.N, n, n)
+	}
+	need, pixels := 0, d.net.Pixels()
+	for _, q := range d.list.Queries[at : at+r.N] {
+		need = max(need, int(q.Image)+1)
+	}
+	if need > d.sent {
+		lo, hi := 4*d.sent*pixels, 4*need*pixels
+		copy(floatsOf(d.l.pixels[lo:hi]), d.batch.X[(d.first+d.sent)*pixels:])
+		if err := d.dev.Upload(d.l.images+Ptr(lo), d.l.pixels[lo:hi], Copy); err != nil {
+			return err
+		}
+		if err := d.dev.Order(Copy, Compute); err != nil {
+			return err
+		}
+		d.sent = need
+	}
+	return d.dev.Gather(r.Images, d.l.images, r.Slots.Image, r.N, int64(pixels), int64(pixels))
+}
+
+// keep moves the results of n queries from at on to their places.
+func (d *backend) keep(p *compiled, f *vit.Forward, at, n int) error {
+	var err error
+	move := func(dst, src Ptr, row, width int) {
+		if err == nil {
+			err = d.dev.CopyWithin(dst+Ptr(4*row*width), src, int64(4*n*width), Compute)
+		}
+	}
+	if d.list.Losses != nil && !d.hostLoss {
+		move(d.l.losses, p.vm.Value(p.Losses), at, 1)
+	}
+	if d.logits() {
+		move(d.l.logits, p.vm.Value(p.Logits), at, d.net.Arch.Outputs())
+	}
+	if f.Features {
+		move(d.l.features, p.vm.Value(p.Taps[d.net.Features().Name]), at, d.net.Features().Width)
+	}
+	for _, name := range f.Keep {
+		t := d.l.store[vit.CleanPrefix+name]
+		move(t.ptr, p.vm.Value(p.Taps[name]), int(d.list.Queries[at].Image), t.Rows*t.Width)
+	}
+	return err
+}

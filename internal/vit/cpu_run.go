@@ -1,0 +1,164 @@
+package vit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/flops-vit/flops/internal/kernel"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// each runs f for 0..n-1 on the workers and returns the first error by index.
+func (c *cpu) each(ctx context.Context, n int, f func(w *worker, i int) error) error {
+	if cap(c.errs) < n {
+		c.errs = make([]error, n)
+	}
+	errs := c.errs[:n]
+	clear(errs)
+	kernel.Parallel(min(len(c.workers), n), n, func(k, i int) {
+		if errs[i] = ctx.Err(); errs[i] == nil {
+			errs[i] = f(c.workers[k], i)
+		}
+	})
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run evaluates micro-batches of a fixed size; those that add to a sum do so one
+// after another.
+func (c *cpu) Run(ctx context.Context, f *Forward, lo, hi int) error {
+	slots, key := c.net.slots(f.Sites), fmt.Sprint(*f)
+	var turn *turnstile
+	if len(f.Inputs)+len(f.Params) > 0 {
+		turn = newTurnstile()
+	}
+	return c.each(ctx, (hi-lo+slots-1)/slots, func(w *worker, i int) error {
+		defer turn.leave(i)
+		p, err := c.program(w, f, key, slots)
+		if err != nil {
+			return err
+		}
+		at := lo + i*slots
+		n := min(slots, hi-at)
+		c.load(p, f, at, n)
+		if err := p.m.RunAll(); err != nil {
+			return err
+		}
+		if p.feed.err != nil {
+			return p.feed.err
+		}
+		c.keep(p, f, at, n)
+		turn.enter(i)
+		for k, site := range f.Sites[:len(f.Inputs)] {
+			c.addQueries(w, p, site, f.Inputs[k], at, n, c.list.Coef[k*len(c.list.Queries):])
+		}
+		for k, j := range f.Params {
+			kernel.AddTo(c.net.params[j].Grad, values(p.Grads[k]))
+		}
+		return nil
+	})
+}
+
+// program is a worker's graph, built the first time that it is needed.
+func (c *cpu) program(w *worker, f *Forward, key string, slots int) (*compiled, error) {
+	if p, ok := w.programs[key]; ok {
+		return p, nil
+	}
+	p, err := c.net.Program(slots, f)
+	if err != nil {
+		return nil, err
+	}
+	m, err := NewMachine(p.Graph, p.Kept...)
+	if err != nil {
+		return nil, err
+	}
+	w.programs[key] = &compiled{p, m}
+	return w.programs[key], nil
+}
+
+// load puts n queries of the list from at on into the slots of a graph.
+func (c *cpu) load(p *compiled, f *Forward, at, n int) {
+	l, feed := c.list, p.feed
+	feed.N, feed.Step, feed.Noise, feed.Loss, feed.err = n, l.Step, c.noise, l.Loss, nil
+	for i, s := range l.Sites {
+		feed.Sigma[s] = l.Sigma[i]
+	}
+	for s, q := range l.Queries[at : at+n] {
+		feed.Image[s], feed.Pair[s], feed.Sign[s] = q.Image, q.Pair, q.Sign
+	}
+	if l.Targets != nil {
+		copy(feed.Target, l.Targets[at:at+n])
+	}
+	if p.Seed != nil {
+		copy(values(p.Seed), l.Coef[at:at+n])
+	}
+	if p.Start == nil {
+		return
+	}
+	source, size, x := c.pixels, c.net.Pixels(), values(p.Start)
+	if f.From > 0 {
+		t := c.net.store.tensors[c.net.out.boundaries[f.From-1].Name]
+		source, size = t.data, t.rows*t.width
+	}
+	for s, q := range l.Queries[at : at+n] {
+		i := int(q.Image)
+		copy(x[s*size:(s+1)*size], source[i*size:(i+1)*size])
+	}
+}
+
+// keep puts the results of n queries from at on where they are wanted.
+func (c *cpu) keep(p *compiled, f *Forward, at, n int) {
+	l := c.list
+	put := func(dst []float32, node *gorgonia.Node, width int) {
+		if dst != nil {
+			copy(dst[at*width:(at+n)*width], values(node))
+		}
+	}
+	put(l.Losses, p.Losses, 1)
+	put(l.Logits, p.Logits, c.net.Arch.Outputs())
+	put(l.Features, p.Taps[c.net.Features().Name], c.net.Features().Width)
+	for _, name := range f.Keep {
+		x := values(p.Taps[name])
+		size := len(x) / p.Slots
+		for s, q := range l.Queries[at : at+n] {
+			copy(c.net.store.image(name, int(q.Image)), x[s*size:(s+1)*size])
+		}
+	}
+}
+
+func values(n *gorgonia.Node) []float32 { return n.Value().(*tensor.Dense).Float32s() }
+
+// slots is the number of queries of one micro-batch of what follows these sites;
+// of a whole forward where there are none. It is fixed, so that results do not
+// depend on the workers. With about as many rows as a whole forward's, the widest
+// activation stays in the cache.
+func (n *Net) slots(sites []int) int {
+	o, noisy := n.out, 1 // rows of a slot that carry noise
+	// The activations of a block stay in a core's cache, and the rows fill the
+	// GEMM's tiles.
+	whole := min(16, max(1, 2*260/o.rows()))
+	if len(sites) == 0 {
+		return whole
+	}
+	after := o.noisy(sites...)
+	for i := range o.steps {
+		s := &o.steps[i]
+		if !after[i] || s.dead || s.site < 0 || s.Rows == 1 {
+			continue
+		}
+		if slices.ContainsFunc(s.reads, func(j int) bool { return after[j] }) { // a product of many rows for each query
+			return whole
+		}
+		noisy = s.Rows
+	}
+	if noisy > 1 {
+		return min(32, max(4, 2080/o.rows()))
+	}
+	return 128
+}

@@ -1,0 +1,124 @@
+package vit
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+)
+
+// Program is one of the network's graphs for a machine. Its ops are FusedOps,
+// whose Spec says what each computes; of the inputs, those of parameters carry the
+// parameter's name, and what a suffix reads of the store is named CleanPrefix and
+// the activation's name.
+type Program struct {
+	Graph  *gorgonia.ExprGraph
+	Slots  int
+	Start  *gorgonia.Node            // slots × the images, or the activation of a boundary; nil in a suffix
+	Seed   *gorgonia.Node            // slots: weights of the losses; nil where there is no gradient
+	Logits *gorgonia.Node            // slots × outputs
+	Losses *gorgonia.Node            // slots
+	Taps   map[string]*gorgonia.Node // computed activations
+	Reads  []Activation              // of the store
+	Grads  gorgonia.Nodes            // by Forward.Params
+	Kept   gorgonia.Nodes            // what is read after a run
+
+	feed *Feed
+}
+
+// Activation names an intermediate value of one image.
+type Activation struct {
+	Name        string
+	Rows, Width int
+}
+
+// CleanPrefix begins the names of inputs that stand in the store.
+const CleanPrefix = "clean."
+
+// Outline is the network over a store of one image, whose graphs tell a machine
+// other than the CPU's what to compute: the values behind their inputs have no
+// meaning.
+func (n *Net) Outline() *Net { return n.over(1) }
+
+// over is the network with a store for so many images.
+func (n *Net) over(images int) *Net {
+	own := *n
+	own.store = &store{images: images, tensors: map[string]*stored{}}
+	return &own
+}
+
+// Program builds a graph for so many slots. A panic of Gorgonia's is an error.
+func (n *Net) Program(slots int, f *Forward) (*Program, error) {
+	return guard(func() (*Program, error) { return n.program(slots, f) })
+}
+
+func (n *Net) program(slots int, f *Forward) (*Program, error) {
+	g := newGraph(n, slots)
+	g.suffix, g.from, g.split, g.full = len(f.Sites) > 0, f.From, f.Split, f.Full
+	if err := g.network(noiseSet(f.Sites)); err != nil {
+		return nil, err
+	}
+	p := &Program{Graph: g.g, Slots: slots, Start: g.images, Logits: g.logits, Losses: g.losses,
+		Taps: map[string]*gorgonia.Node{}, Kept: gorgonia.Nodes{g.losses, g.logits}, feed: g.feed}
+	for name, a := range g.taps {
+		p.Taps[name] = a.node
+	}
+	for _, a := range g.cleans {
+		p.Reads = append(p.Reads, a.activation())
+	}
+	if err := p.keep(n, f); err != nil {
+		return nil, err
+	}
+	if len(f.Params) == 0 {
+		return p, nil
+	}
+	p.Seed = g.input("seed", make([]float32, slots), slots)
+	var wrt gorgonia.Nodes
+	for _, i := range f.Params {
+		wrt = append(wrt, g.param(n.params[i]))
+	}
+	var err error
+	if p.Grads, err = gorgonia.Backpropagate(gorgonia.Nodes{g.losses}, gorgonia.Nodes{p.Seed}, wrt); err != nil {
+		return nil, fmt.Errorf("vit: differentiate: %w", err)
+	}
+	p.Kept = append(p.Kept, p.Grads...)
+	return p, nil
+}
+
+// keep adds the activations that are read after a run. Inputs of sites that a
+// suffix does not compute stand in the store.
+func (p *Program) keep(n *Net, f *Forward) error {
+	names := f.Keep
+	if f.Features {
+		names = append([]string{n.Features().Name}, names...)
+	}
+	for _, name := range names {
+		if p.Taps[name] == nil {
+			return fmt.Errorf("vit: no activation %s", name)
+		}
+		p.Kept = append(p.Kept, p.Taps[name])
+	}
+	for _, a := range f.Inputs {
+		if t := p.Taps[a.Name]; t != nil {
+			p.Kept = append(p.Kept, t)
+		}
+	}
+	return nil
+}
+
+// guard turns a panic of Gorgonia's into an error.
+func guard[T any](build func() (T, error)) (out T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("vit: gorgonia: %v", r)
+		}
+	}()
+	return build()
+}
+
+func noiseSet(sites []int) map[int]bool {
+	s := map[int]bool{}
+	for _, i := range sites {
+		s[i] = true
+	}
+	return s
+}
