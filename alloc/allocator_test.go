@@ -240,6 +240,20 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestEmptySignals: a list of none is a signal that is not there.
+func TestEmptySignals(t *testing.T) {
+	o := usual()
+	o.gaussian.ByFeatures = false
+	for _, name := range every {
+		s := Signals{Losses: []float32{1, 2}, IDs: []int32{}, Surprise: []float32{}, Features: []float32{}}
+		n, err := build(t, name, o).Allocate(s, 12)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		invariants(t, n, 2, 12, 2, true)
+	}
+}
+
 func TestLengthsChecked(t *testing.T) {
 	two := []float32{1, 2}
 	for _, name := range []string{"gaussian", "gaussian_released", "bernoulli", "neyman"} {

@@ -98,7 +98,7 @@ func (n *Neyman) Allocate(s Signals, budget int) ([]int, error) {
 		return nil, err
 	}
 	loss, surprise := finite(s.Losses), make([]float64, len(s.Losses))
-	if s.Surprise != nil {
+	if len(s.Surprise) > 0 {
 		surprise = finite(s.Surprise)
 	}
 	shares := make([]float64, len(loss))
@@ -106,7 +106,7 @@ func (n *Neyman) Allocate(s Signals, budget int) ([]int, error) {
 	for i := range shares {
 		x := row(loss[i], surprise[i])
 		shares[i] = n.guess(x)
-		if s.IDs == nil {
+		if len(s.IDs) == 0 {
 			continue
 		}
 		n.seen[s.IDs[i]] = x

@@ -27,6 +27,17 @@ type Options struct {
 	Fallback   bool         // equal shares once the measured gain is not positive
 	Window     int          // steps over which the gain is measured; 0 measures none
 	Warn       func(string) // takes the one line that says so; may be nil
+	// Named is how the user names an option, such as "decay"; nil: by its key in a
+	// config.
+	Named func(option string) string
+}
+
+// named is how the user names an option.
+func (o Options) named(option string) string {
+	if o.Named != nil {
+		return o.Named(option)
+	}
+	return "allocator." + option
 }
 
 // Limits are what every count keeps.
@@ -50,29 +61,39 @@ func Names() []string { return slices.Sorted(maps.Keys(builders)) }
 // name, options out of range, and what Allocate cannot share out or do without are
 // errors of type *uierr.Error.
 func New(name string, o Options) (alloc.Allocator, error) {
-	b, ok := builders[name]
-	if !ok {
-		return nil, uierr.New(fmt.Sprintf("allocator.name: no allocator %q", name),
+	if builders[name] == nil {
+		return nil, uierr.New(fmt.Sprintf("%s: no allocator %q", o.named("name"), name),
 			"use one of "+strings.Join(Names(), ", "))
 	}
 	if o.MinQueries < 0 {
-		return nil, uierr.New(fmt.Sprintf("allocator.min_queries: %d", o.MinQueries),
+		return nil, uierr.New(fmt.Sprintf("%s: %d", o.named("min_queries"), o.MinQueries),
 			"give every image at least 1 query")
 	}
-	a, err := b(o)
+	for _, n := range Names() { // what is wrong is told, whoever would read it
+		if _, err := o.build(n); err != nil {
+			return nil, err
+		}
+	}
+	a, err := o.build(name)
+	return keyed{a, o}, err
+}
+
+// build makes an allocator with its guard.
+func (o Options) build(name string) (alloc.Allocator, error) {
+	a, err := builders[name](o)
 	if err == nil && name != "uniform" {
 		a, err = alloc.NewGuard(a, alloc.GuardOptions{Limits: o.Limits(), Window: o.Window, Fallback: o.Fallback,
 			Warn: o.warn})
 	}
 	if err != nil {
-		return nil, told(err)
+		return nil, o.told(err)
 	}
-	return keyed{a}, nil
+	return a, nil
 }
 
 // warn passes an alarm of the guard on.
 func (o Options) warn(a alloc.Alarm) {
-	what := "allocator.fallback: true would return to equal shares"
+	what := o.named("fallback") + ": true would return to equal shares"
 	if a.Equal {
 		what = "equal shares from now on"
 	}
@@ -82,12 +103,15 @@ func (o Options) warn(a alloc.Alarm) {
 }
 
 // keyed is an allocator whose errors name the keys of a config.
-type keyed struct{ alloc.Allocator }
+type keyed struct {
+	alloc.Allocator
+	o Options
+}
 
 // Allocate implements alloc.Allocator.
 func (k keyed) Allocate(s alloc.Signals, budget int) ([]int, error) {
 	n, err := k.Allocator.Allocate(s, budget)
-	return n, told(err)
+	return n, k.o.told(err)
 }
 
 // Params are the learned parameters, nil where there are none.
@@ -102,13 +126,13 @@ func (k keyed) Params() []float64 {
 var keys = map[string]string{"Start": "w", "Rate": "lr", "Decay": "decay", "Window": "window"}
 
 // told turns the errors of package alloc into a user's mistakes.
-func told(err error) error {
+func (o Options) told(err error) error {
 	var option *alloc.OptionError
 	var budget *alloc.BudgetError
 	var signal *alloc.SignalError
 	switch {
 	case errors.As(err, &option):
-		return uierr.Wrap(err, "allocator."+keys[option.Option]+": "+option.Is, option.Want)
+		return uierr.Wrap(err, o.named(keys[option.Option])+": "+option.Is, option.Want)
 	case errors.As(err, &budget) && budget.Items == 0:
 		return uierr.Wrap(err, "the batch is empty", "set train.batch_size to at least 1")
 	case errors.As(err, &budget) && budget.Short():
@@ -119,7 +143,8 @@ func told(err error) error {
 		return uierr.Wrap(err, fmt.Sprintf("budget: %d queries cannot be spent in antithetic pairs", budget.Budget),
 			"make batch size times queries per image even")
 	case errors.As(err, &signal) && signal.Signal == "Features" && signal.Have == 0:
-		return uierr.Wrap(err, "allocator.features: this model gives no cls embedding", "set allocator.features: loss")
+		return uierr.Wrap(err, o.named("features")+": this model gives no cls embedding",
+			"set "+o.named("features")+": loss")
 	}
 	return err
 }

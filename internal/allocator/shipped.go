@@ -26,14 +26,14 @@ var parameters = []string{"w0", "w1", "w2", "w3"}
 
 func gaussian(o Options) (alloc.Allocator, error) {
 	if o.Features != "" && o.Features != "loss" && o.Features != "cls" {
-		return nil, uierr.New(fmt.Sprintf("allocator.features: no features %q", o.Features), "use loss or cls")
+		return nil, uierr.New(fmt.Sprintf("%s: no features %q", o.named("features"), o.Features), "use loss or cls")
 	}
 	g := alloc.GaussianOptions{Limits: o.Limits(), ByFeatures: o.Features == "cls", Start: o.W,
 		Fixed: !o.Learn || o.LR == 0, Rate: o.LR}
 	for _, f := range o.Freeze {
 		k := slices.Index(parameters, f)
 		if k < 0 {
-			return nil, uierr.New(fmt.Sprintf("allocator.freeze: no parameter %q", f), "use w0, w1, w2 or w3")
+			return nil, uierr.New(fmt.Sprintf("%s: no parameter %q", o.named("freeze"), f), "use w0, w1, w2 or w3")
 		}
 		g.Freeze[k] = true
 	}
