@@ -52,13 +52,14 @@ func allocateReportCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "allocate-report --config FILE", Short: "Show who gets the queries of a batch, and what it gains", Args: cobra.NoArgs,
 		Long: `For a batch of an experiment, prints each image's loss and its queries under
-every allocator, and the variance of the gradient against equal shares: predicted
-from an independent probe of every image, and measured on repeated draws.
+every allocator, and the variance of the gradient against equal shares:
+predicted from an independent probe of every image, and measured on repeated
+draws.
 
 With --checkpoint of a run that 'flops train' wrote, the allocators first learn
-from the run's journal, as if each had been there. --output gets report.html (one page that needs no network), report.json,
-allocators.csv, images.csv and, for every allocator, a picture of the images
-ordered by their queries.`,
+from the run's journal, as if each had been there. --output gets report.html
+(one page that needs no network), report.json, allocators.csv, images.csv and,
+for every allocator, a picture of the images ordered by their queries.`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.add(c)

@@ -27,16 +27,17 @@ func compareCmd() *cobra.Command {
 		Long: `Trains an experiment once per arm and seed, each run in a process of its own and
 at an equal number of queries of training: those of clean passes and of the
 allocator count, evaluations are apart. An arm with match: flops (bp) gets equal
-floating-point operations instead, one with match: steps equal steps. Prints and saves the mean test accuracy with
-its 95% interval, the difference to the first arm over the same seeds, and what it
-took. A comparison that was stopped goes on when the same command is given again.
+floating-point operations instead, one with match: steps equal steps. Prints and
+saves the mean test accuracy with its 95% interval, the difference to the first
+arm over the same seeds, and what it took. A comparison that was stopped goes on
+when the same command is given again.
 
---output gets compare.json, compare.csv, curves.png, report.html and, in a folder
-per arm, the runs.
+--output gets compare.json, compare.csv, curves.png, report.html and, in a
+folder per arm, the runs.
 
 Arms are a YAML file (configs/arms/) or names:
   ` + lines(compare.Names(), 76, "  "),
-		Example: `  flops compare --config configs/cifar5.yaml --arms configs/arms/paper.yaml --seeds 3
+		Example: `  flops compare --config configs/cifar5.yaml --arms configs/arms/paper.yaml
   flops compare --config configs/cifar5.yaml --arms uniform,neyman,bp`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}

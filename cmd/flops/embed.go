@@ -42,7 +42,8 @@ With --texts, stand-ins for the output of a text encoder that the experiment
 needs: with objective.pairing image the words that describe each drawn image
 (data.kind shapes) as ones among zeros; with class, or with --classes and no
 experiment, fixed orthogonal vectors that a seed and the class's name decide.`,
-		Example: `  flops embed --model runs/cifar5/checkpoints/step-75 --data photos --output photos.npy
+		Example: `  flops embed --model runs/cifar5/checkpoints/step-75 --data photos \
+    --output photos.npy
   flops embed --texts --config configs/shapes-align.yaml
   flops embed --texts --classes cat,dog --width 16 --output classes.safetensors`,
 		RunE: func(c *cobra.Command, _ []string) error {

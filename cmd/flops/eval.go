@@ -27,18 +27,20 @@ func evalCmd() *cobra.Command {
 images per second. --data is a folder of class folders, one that holds such a
 folder for each split, or data of another kind that 'flops data inspect' reads.
 Or give the experiment and one of its checkpoints, or a checkpoint in its run
-folder alone: --split is then test, or validation for the images that the run held
-out, or train for those that it trained on.
+folder alone: --split is then test, or validation for the images that the run
+held out, or train for those that it trained on.
 
-Of a model that a contrastive run aligned with embeddings, prints zero-shot top-1
-and recall at 1, 5 and 10 from images to texts and back. The embeddings are those
-of the run that the checkpoint stands in, or of --embeddings; they are found by
-the names of the classes or the ids of the images, which 'flops embed' writes.
+Of a model that a contrastive run aligned with embeddings, prints zero-shot
+top-1 and recall at 1, 5 and 10 from images to texts and back. The embeddings
+are those of the run that the checkpoint stands in, or of --embeddings; they are
+found by the names of the classes or the ids of the images, which 'flops embed'
+writes.
 
-A checkpoint of a model that could only be called is measured by calling it, once
-for each image, as its run's config.yaml or --config says.`,
+A checkpoint of a model that could only be called is measured by calling it,
+once for each image, as its run's config.yaml or --config says.`,
 		Example: `  flops eval --model runs/cifar5/checkpoints/step-75 --data photos/test
-  flops eval --config configs/cifar5.yaml --checkpoint runs/cifar5/checkpoints/step-75
+  flops eval --config configs/cifar5.yaml \
+    --checkpoint runs/cifar5/checkpoints/step-75
   flops eval --checkpoint runs/cifar5/checkpoints/best --split validation`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			part := data.Test

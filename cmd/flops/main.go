@@ -71,8 +71,9 @@ decides how many queries each image of a batch gets.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.SetOut(out) // before the completion commands are made, which keep it
+	c.SetUsageTemplate(strings.ReplaceAll(c.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	c.SetVersionTemplate("flops {{.Version}}\n")
-	c.PersistentFlags().Var(&choice{"text", []string{"text", "json"}}, "log-format", "how progress is written: text or json")
+	c.PersistentFlags().Var(&choice{"text", []string{"text", "json"}}, "log-format", "form of progress: text or json")
 	offer(c, "log-format", "text", "json")
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return uierr.Wrap(err, err.Error(), fmt.Sprintf("run '%s --help' for the flags", c.CommandPath()))

@@ -36,8 +36,8 @@ func predictCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "predict --model DIR IMAGE...", Short: "Say what images show", Args: cobra.MinimumNArgs(1),
 		Long: `Prints the likeliest classes of each image, in the order given. Images are read
-as the run that the checkpoint stands in read its own (data.exif). One that cannot
-be read is told of after the others, and the status is then 2.
+as the run that the checkpoint stands in read its own (data.exif). One that
+cannot be read is told of after the others, and the status is then 2.
 
 The numbers are probabilities that sum to 1 over all classes; of a model of
 several labels (problem_type multi_label_classification) or one output each is a

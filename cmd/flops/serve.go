@@ -26,8 +26,8 @@ Images are sent as the network takes them, resized and normalised; the metadata
 (GET /v2/models/NAME) say the mean, the standard deviation and the classes.
 
 A checkpoint of a model that could only be called is a prompt: every image that
-is sent here is sent on to that model, behind the frame, and the answer is mapped
-to the task's classes.`,
+is sent here is sent on to that model, behind the frame, and the answer is
+mapped to the task's classes.`,
 		Example: "  flops serve --model models/vit --addr 127.0.0.1:8000 --name vit",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if model == "" {

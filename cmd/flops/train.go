@@ -64,8 +64,16 @@ func trainCmd() *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use: "train --config FILE", Short: "Train a model by forward passes", Args: cobra.NoArgs,
+		Long: `Trains as an experiment says, and writes a run folder: the config as it was
+resolved, metrics, the count of every query, a journal and checkpoints. Before
+the first step it says how much memory and time the run will take.
+
+--resume goes on where the last checkpoint stands, also with a run that has
+ended; --set may then change how long the run is and how it is computed and
+watched, and what else it would change is refused. An interrupt saves the step
+that is under way and prints the command that goes on.`,
 		Example: `  flops train --config configs/cifar5.yaml
-  flops train --config configs/cifar5.yaml --set train.steps=10 --output runs/try
+  flops train --config configs/cifar5.yaml --set train.steps=10 -o runs/try
   flops train --resume runs/try
   flops train --resume runs/try --set train.steps=20`,
 		RunE: func(c *cobra.Command, _ []string) error {
