@@ -39,7 +39,25 @@ type armJSON struct {
 	FLOPs          float64          `json:"flops"`
 	Seconds        float64          `json:"seconds"`
 	PeakMiB        *float64         `json:"peak_mib"`
+	Metrics        measuredJSON     `json:"metrics,omitempty"`
 	Runs           []compare.Result `json:"runs"`
+}
+
+// measuredJSON are the chosen metrics of an arm over its seeds, by their tags.
+type measuredJSON map[string]meanJSON
+
+type meanJSON struct {
+	Mean *float64  `json:"mean"`
+	CI95 []float64 `json:"ci95"`
+}
+
+func measuredOf(a compare.ArmResult) measuredJSON {
+	out := measuredJSON{}
+	for _, o := range compare.MeasuresOf([]compare.ArmResult{a}) {
+		m := a.Measured(o.Tag)
+		out[o.Tag] = meanJSON{orNull(m.Value), interval(m)}
+	}
+	return out
 }
 
 func interval(m compare.Mean) []float64 {
@@ -62,7 +80,7 @@ func (f *compareFlags) write(w io.Writer, p *compare.Plan, arms []compare.ArmRes
 	for _, a := range arms {
 		j.Arms = append(j.Arms, armJSON{Arm: a.Arm, Accuracy: a.Accuracy.Value, CI95: interval(a.Accuracy),
 			Validation: orNull(a.Validation.Value), ValidationCI95: interval(a.Validation), Difference: orNull(a.Difference.Value),
-			DifferenceCI95: interval(a.Difference), Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: orNull(a.PeakMiB), Runs: a.Runs})
+			DifferenceCI95: interval(a.Difference), Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: orNull(a.PeakMiB), Metrics: measuredOf(a), Runs: a.Runs})
 	}
 	page, err := comparePage(p, arms)
 	if err != nil {
@@ -124,6 +142,10 @@ func compareTable(arms []compare.ArmResult) *ui.Table {
 	if s.Both() {
 		t.Head = slices.Insert(t.Head, 2, "validation")
 	}
+	measured := compare.MeasuresOf(arms)
+	for _, o := range measured {
+		t.Head = append(t.Head, o.Title)
+	}
 	for _, a := range arms {
 		mib, flops := "-", "-"
 		if !math.IsNaN(a.PeakMiB) {
@@ -136,6 +158,9 @@ func compareTable(arms []compare.ArmResult) *ui.Table {
 			fmt.Sprintf("%.1f", a.Seconds), mib}
 		if s.Both() {
 			row = slices.Insert(row, 2, any(plusMinus("%.3f", a.Validation)))
+		}
+		for _, o := range measured {
+			row = append(row, plusMinus("%.4f", a.Measured(o.Tag)))
 		}
 		t.Add(row...)
 	}
@@ -156,6 +181,13 @@ func compareCSV(w io.Writer, arms []compare.ArmResult) error {
 	if s.Validation {
 		head = append(head, "split", "validation_accuracy", "validation_loss")
 	}
+	measured := compare.MeasuresOf(arms)
+	for _, o := range measured {
+		head = append(head, o.Tag)
+		if s.Validation {
+			head = append(head, "validation_"+o.Tag)
+		}
+	}
 	var rows [][]string
 	for _, a := range arms {
 		for _, r := range a.Runs {
@@ -163,6 +195,12 @@ func compareCSV(w io.Writer, arms []compare.ArmResult) error {
 				fmt.Sprint(r.Evaluation), fmt.Sprint(r.FLOPs), fmt.Sprintf("%.3f", r.Seconds), fmt.Sprintf("%.1f", r.PeakMiB)}
 			if s.Validation {
 				row = append(row, r.Split, orEmpty(r.Validation), orEmpty(r.ValidationLoss))
+			}
+			for _, o := range measured {
+				row = append(row, orEmpty(orNull(compare.NumberOf(r.Metrics, o.Tag))))
+				if s.Validation {
+					row = append(row, orEmpty(orNull(compare.NumberOf(r.ValidationMetrics, o.Tag))))
+				}
 			}
 			rows = append(rows, row)
 		}
@@ -180,12 +218,19 @@ func comparePage(p *compare.Plan, arms []compare.ArmResult) (*report.CompareRepo
 		Facts: report.Facts{{Name: "arms", Value: fmt.Sprint(len(arms))}, {Name: "seeds", Value: fmt.Sprint(p.Seeds)}},
 		Env: report.Facts{{Name: "version", Value: versionString()}, {Name: "system", Value: runtime.GOOS + "/" + runtime.GOARCH},
 			{Name: "kernel", Value: kernel.Describe()}, {Name: "cores", Value: fmt.Sprint(runtime.NumCPU())}}}
+	measured := compare.MeasuresOf(arms)
+	for _, o := range measured {
+		r.Measures = append(r.Measures, measureOf(o))
+	}
 	for _, a := range arms {
 		one := report.Arm{Validation: a.Validation.Value, Name: a.Name, Accuracy: a.Accuracy.Value, Lo: a.Accuracy.Value - a.Accuracy.Half, Hi: a.Accuracy.Value + a.Accuracy.Half,
 			Difference: a.Difference.Value, DifferenceLo: a.Difference.Value - a.Difference.Half, DifferenceHi: a.Difference.Value + a.Difference.Half,
 			Seeds: len(a.Runs), Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: a.PeakMiB, Set: a.Set}
 		for _, c := range a.Curve {
 			one.Curve = append(one.Curve, report.CurvePoint{Queries: c.Queries, Accuracy: c.Accuracy.Value, Lo: c.Accuracy.Value - c.Accuracy.Half, Hi: c.Accuracy.Value + c.Accuracy.Half})
+		}
+		for _, o := range measured {
+			one.Measures = append(one.Measures, a.Measured(o.Tag).Value)
 		}
 		r.Arms = append(r.Arms, one)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -20,11 +21,12 @@ func evalCmd() *cobra.Command {
 	var model, folder, split, ckpt string
 	var texts textFlags
 	var batch, limit int
+	var metrics []string
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "eval --model DIR --data DIR", Short: "Measure a model on images", Args: cobra.NoArgs,
 		Long: `Prints top-1 accuracy, top-5 where there are more than five classes, loss and
-images per second. --data is a folder of class folders, one that holds such a
+images per second, and what --metrics names besides. --data is a folder of class folders, one that holds such a
 folder for each split, or data of another kind that 'flops data inspect' reads.
 Or give the experiment and one of its checkpoints, or a checkpoint in its run
 folder alone: --split is then test, or validation for the images that the run
@@ -85,6 +87,9 @@ once for each image, as its run's config.yaml or --config says.`,
 			if err := texts.apply(&cfg); err != nil {
 				return err
 			}
+			if c.Flags().Changed("metrics") {
+				cfg.Train.Metrics = metrics
+			}
 			e, err := evaluate(c, cfg, part, texts.key(), batch, limit)
 			if err != nil {
 				return err
@@ -104,6 +109,8 @@ once for each image, as its run's config.yaml or --config says.`,
 	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
 	c.Flags().IntVar(&batch, "batch", 64, "images at a time")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many images, as many of each class, 0: all")
+	c.Flags().StringSliceVar(&metrics, "metrics", nil, "what to measure besides, parted by commas (default: train.metrics of the experiment)")
+	offerList(c, "metrics", metric.Names)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON line")
 	return c
 }
@@ -216,9 +223,15 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 		if err != nil {
 			return nil, err
 		}
-		return a.Evaluate(c.Context(), m.Model, loader.Sequential(batch), 0, nil)
+		if err := metric.Check(a.Task(), metricsKey(c), cfg.Train.Metrics); err != nil {
+			return nil, err
+		}
+		return a.Evaluate(c.Context(), m.Model, loader.Sequential(batch), 0, nil, cfg.Train.Metrics...)
 	}
 	if err := m.OneClass(cfg.Model.Path); err != nil {
+		return nil, err
+	}
+	if err := metric.Check(metric.Task{Outputs: len(m.Labels)}, metricsKey(c), cfg.Train.Metrics); err != nil {
 		return nil, err
 	}
 	labels, wrong := train.MatchClasses(ds.Classes(), used, m.Labels)
@@ -226,35 +239,35 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 		return nil, uierr.New(fmt.Sprintf("%s (%s)", wrong, cfg.Model.Path),
 			fmt.Sprintf("the data has %s; the model knows %s", train.Names(ds.Classes()), train.Names(m.Labels)))
 	}
-	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil)
+	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil, cfg.Train.Metrics...)
 }
 
+// metricsKey is what mistakes in the chosen metrics are told under.
+func metricsKey(c *cobra.Command) string {
+	if c.Flags().Changed("metrics") {
+		return "--metrics"
+	}
+	return train.MetricsKey
+}
+
+// printEval prints the single numbers on one line, and a line for each metric that
+// has several.
 func printEval(c *cobra.Command, e *train.Eval) error {
-	w := c.OutOrStdout()
-	r := e.Retrieval
-	if r == nil {
-		fmt.Fprintf(w, "top-1 %.4f", e.Top1)
-	} else {
-		fmt.Fprintf(w, "zero-shot top-1 %.4f", r.ZeroShot)
-	}
-	if e.Top5 != nil {
-		fmt.Fprintf(w, ", top-5 %.4f", *e.Top5)
-	}
-	_, err := fmt.Fprintf(w, ", loss %.4f on %d images (%.0f images/s)\n", e.Loss, e.Images, e.PerSecond)
-	if r == nil || err != nil {
-		return err
-	}
-	for _, way := range []struct {
-		name   string
-		recall []float64
-	}{{"image to text", r.ImageToText}, {"text to image", r.TextToImage}} {
-		fmt.Fprint(w, way.name)
-		for i, k := range train.RecallAt {
-			fmt.Fprintf(w, "  recall@%d %.4f", k, way.recall[i])
+	single, more := "", ""
+	for _, v := range e.All() {
+		m := metric.Named(v.Name)
+		if len(m.At) == 0 {
+			for _, o := range v.Ones() {
+				single += ", " + o.Title + " " + o.Text()
+			}
+			continue
 		}
-		if _, err = fmt.Fprintln(w); err != nil {
-			return err
+		more += m.Title
+		for i, x := range v.Numbers {
+			more += fmt.Sprintf("  %s@%d %.4f", m.Each, m.At[i], x)
 		}
+		more += "\n"
 	}
-	return nil
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s on %d images (%.0f images/s)\n%s", strings.TrimPrefix(single, ", "), e.Images, e.PerSecond, more)
+	return err
 }

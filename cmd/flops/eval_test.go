@@ -57,7 +57,7 @@ func TestEvalLimitIsBalanced(t *testing.T) {
 		return e
 	}
 	all, some := measure(), measure("--limit", "4")
-	if all.Images != 12 || some.Images != 4 || math.Abs(all.Loss-some.Loss) > 1e-6 || all.Top1 != some.Top1 {
+	if all.Images != 12 || some.Images != 4 || math.Abs(all.Loss()-some.Loss()) > 1e-6 || all.Score() != some.Score() {
 		t.Errorf("all: %+v, four: %+v", all, some)
 	}
 }

@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -120,6 +122,7 @@ func fill(p *report.RunReport, r *train.RunData) {
 		validation.news(r.ValidationStep, r.Ledger.Total().Queries, r.LastValidation)
 	}
 	p.Evals, p.Validations = test.points, validation.points
+	p.Measures = measures(&validation, &test)
 	for _, s := range r.Shares {
 		p.Allocation = append(p.Allocation, report.SpreadOf(s.Step, s.Counts))
 	}
@@ -142,6 +145,7 @@ func fill(p *report.RunReport, r *train.RunData) {
 // followed is a split along a run.
 type followed struct {
 	points     []report.EvalPoint
+	evals      []*train.Eval // of each point
 	last, best *train.Eval
 }
 
@@ -149,11 +153,8 @@ func (f *followed) add(step int, queries int64, e *train.Eval) {
 	if e == nil {
 		return
 	}
-	f.points = append(f.points, report.EvalPoint{Step: step, Queries: queries, Accuracy: e.Top1, Loss: e.Loss})
-	f.last = e
-	if f.best == nil || e.Top1 > f.best.Top1 {
-		f.best = e
-	}
+	f.points = append(f.points, report.EvalPoint{Step: step, Queries: queries, Accuracy: e.Score(), Loss: e.Loss()})
+	f.evals, f.last, f.best = append(f.evals, e), e, train.Better(f.best, e)
 }
 
 // news adds what only the last checkpoint knows.
@@ -163,12 +164,44 @@ func (f *followed) news(step int, queries int64, e *train.Eval) {
 	}
 }
 
+// measures are the chosen metrics along a run.
+func measures(validation, test *followed) (out []report.Measure) {
+	at := map[string]int{} // by the number's tag
+	for _, f := range []*followed{validation, test} {
+		name := data.Test
+		if f == validation {
+			name = data.Validation
+		}
+		for i, e := range f.evals {
+			for _, o := range e.Chosen.Ones() {
+				k, had := at[o.Tag]
+				if !had {
+					k = len(out)
+					at[o.Tag], out = k, append(out, measureOf(o))
+				}
+				m := &out[k]
+				if n := len(m.Splits); n == 0 || m.Splits[n-1].Name != name {
+					m.Splits = append(m.Splits, report.Series{Name: name})
+				}
+				s := &m.Splits[len(m.Splits)-1]
+				s.X, s.Y = append(s.X, float64(f.points[i].Step)), append(s.Y, o.V)
+			}
+		}
+	}
+	return out
+}
+
+// measureOf is a metric as pages tell of it.
+func measureOf(o metric.One) report.Measure {
+	return report.Measure{Title: o.Title, About: o.Metric.About, Better: o.Metric.Better.String(), Percent: o.Metric.Range == metric.Share}
+}
+
 // outcome are the accuracies of a run; the best is of the split that it was
 // followed by.
 func outcome(r *train.RunData, validation, test *followed) (out report.Facts) {
 	accuracy := func(name string, e *train.Eval) {
 		if e != nil {
-			out = append(out, report.Fact{Name: name, Value: report.Percent(e.Top1)})
+			out = append(out, report.Fact{Name: name, Value: report.Percent(e.Score())})
 		}
 	}
 	accuracy("validation accuracy", validation.last)

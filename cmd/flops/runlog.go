@@ -68,7 +68,7 @@ func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {
 }
 
 func (l *runLog) Evaluated(step int, split string, e *train.Eval) {
-	l.line("step %d: %s %.4f, loss %.4f on %d images", step, e.Measure(split), e.Top1, e.Loss, e.Images)
+	l.line("step %d: %s %.4f, loss %.4f%s on %d images", step, e.Measure(split), e.Score(), e.Loss(), e.More(), e.Images)
 	l.next.Evaluated(step, split, e)
 }
 

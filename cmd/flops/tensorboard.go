@@ -108,7 +108,11 @@ func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
 }
 
 func (b *tensorBoard) Evaluated(step int, split string, e *train.Eval) {
-	b.scalars(step, []scalar{{split + "/accuracy", e.Top1}, {split + "/loss", e.Loss}})
+	all := []scalar{{split + "/accuracy", e.Score()}, {split + "/loss", e.Loss()}}
+	for _, o := range e.Chosen.Ones() {
+		all = append(all, scalar{split + "/" + o.Tag, o.V})
+	}
+	b.scalars(step, all)
 	b.next.Evaluated(step, split, e)
 }
 

@@ -189,11 +189,11 @@ func (j *trainJob) run(c *cobra.Command) error {
 // the best of it, then the test split where that is another one.
 func printOutcome(w io.Writer, out *train.Outcome) {
 	line := func(split string, e *train.Eval, note string) {
-		fmt.Fprintf(w, "%s %.4f%s, loss %.4f on %d images\n", e.Measure(split), e.Top1, note, e.Loss, e.Images)
+		fmt.Fprintf(w, "%s %.4f%s, loss %.4f%s on %d images\n", e.Measure(split), e.Score(), note, e.Loss(), e.More(), e.Images)
 	}
 	best := ""
 	if out.Best != nil {
-		best = fmt.Sprintf(" (best %.4f)", out.Best.Top1)
+		best = fmt.Sprintf(" (best %.4f)", out.Best.Score())
 	}
 	if out.Validation != nil {
 		line(data.Validation, out.Validation, best)
@@ -303,8 +303,12 @@ func (v *watcher) Stepped(m *train.StepMetrics, rate float64) {
 }
 
 func (v *watcher) Evaluated(step int, split string, e *train.Eval) {
-	v.p.Line("eval", fmt.Sprintf("step %d: %s %.4f, loss %.4f (%d images, %.0f images/s)", step, e.Measure(split), e.Top1, e.Loss, e.Images, e.PerSecond),
-		map[string]any{"step": step, "split": split, "top1": e.Top1, "loss": e.Loss, "images": e.Images})
+	fields := map[string]any{"step": step, "split": split, "top1": e.Score(), "loss": e.Loss(), "images": e.Images}
+	if len(e.Chosen) > 0 {
+		fields["metrics"] = e.Chosen
+	}
+	v.p.Line("eval", fmt.Sprintf("step %d: %s %.4f, loss %.4f%s (%d images, %.0f images/s)",
+		step, e.Measure(split), e.Score(), e.Loss(), e.More(), e.Images, e.PerSecond), fields)
 }
 
 func (v *watcher) Saved(step int, dir string) {

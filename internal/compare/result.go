@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/train"
 )
 
@@ -35,10 +36,14 @@ type Result struct {
 	PeakMiB    float64 `json:"peak_mib"`           // of the process; 0 where the system does not say
 	Curve      []Point `json:"curve"`
 
+	Metrics metric.Values `json:"metrics,omitempty"` // the chosen ones, on the same split as Accuracy
+
 	// Only where there is a validation split.
 	Split          string   `json:"split,omitempty"`               // that Accuracy is of
 	Validation     *float64 `json:"validation_accuracy,omitempty"` // at the end
 	ValidationLoss *float64 `json:"validation_loss,omitempty"`
+
+	ValidationMetrics metric.Values `json:"validation_metrics,omitempty"`
 }
 
 // resultName is where the result of a run is kept, beside its folder.
@@ -74,10 +79,11 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 	if end == nil {
 		return nil, fmt.Errorf("compare: %s was never evaluated", folder)
 	}
-	res := &Result{Seed: r.Seed, Steps: step, Accuracy: end.Top1, Loss: end.Loss, PeakMiB: peak,
+	res := &Result{Seed: r.Seed, Steps: step, Accuracy: end.Score(), Loss: end.Loss(), Metrics: end.Chosen, PeakMiB: peak,
 		Evaluation: s.Ledger.Of(lr.Evaluation).Queries}
 	if v := s.LastValidation; v != nil {
-		res.Split, res.Validation, res.ValidationLoss = data.Test, &v.Top1, &v.Loss
+		score, loss := v.Score(), v.Loss()
+		res.Split, res.Validation, res.ValidationLoss, res.ValidationMetrics = data.Test, &score, &loss, v.Chosen
 		if end == v {
 			res.Split = data.Validation
 		}
@@ -130,7 +136,7 @@ func curve(path string, end *Result) ([]Point, error) {
 		if m.Validation != nil {
 			shown = m.Validation
 		}
-		out = append(out, Point{m.Queries - evals, shown.Top1})
+		out = append(out, Point{m.Queries - evals, shown.Score()})
 	}
 	if last < end.Steps {
 		accuracy := end.Accuracy

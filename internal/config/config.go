@@ -167,19 +167,20 @@ type Mapping struct {
 
 // Train says how long and on what.
 type Train struct {
-	Steps          int     `yaml:"steps"`           // updates to make
-	BatchSize      int     `yaml:"batch_size"`      // images of a step
-	Seed           int64   `yaml:"seed"`            // decides every random number of the run
-	EvalEvery      int     `yaml:"eval_every"`      // 0: at the end only
-	EvalImages     int     `yaml:"eval_images"`     // images of the test and of the validation split to look at, as many of each class, chosen by data.split_seed; 0: all
-	LogEvery       int     `yaml:"log_every"`       // steps between two lines of metrics.jsonl
-	TensorBoard    bool    `yaml:"tensorboard"`     // write event files into the run folder's tb/
-	Threads        int     `yaml:"threads"`         // 0: every core
-	Device         string  `yaml:"device"`          // auto | cpu | cuda | cuda:N
-	Precision      string  `yaml:"precision"`       // fp32 | tf32 | bf16 (CUDA)
-	OnDivergence   string  `yaml:"on_divergence"`   // stop | rollback
-	RollbackFactor float64 `yaml:"rollback_factor"` // what the rate is multiplied by at a rollback
-	MaxRollbacks   int     `yaml:"max_rollbacks"`   // rollbacks before the run stops
+	Steps          int      `yaml:"steps"`           // updates to make
+	BatchSize      int      `yaml:"batch_size"`      // images of a step
+	Seed           int64    `yaml:"seed"`            // decides every random number of the run
+	EvalEvery      int      `yaml:"eval_every"`      // 0: at the end only
+	EvalImages     int      `yaml:"eval_images"`     // images of the test and of the validation split to look at, as many of each class, chosen by data.split_seed; 0: all
+	Metrics        []string `yaml:"metrics"`         // what every evaluation measures beside accuracy and loss; docs/metrics.md lists them
+	LogEvery       int      `yaml:"log_every"`       // steps between two lines of metrics.jsonl
+	TensorBoard    bool     `yaml:"tensorboard"`     // write event files into the run folder's tb/
+	Threads        int      `yaml:"threads"`         // 0: every core
+	Device         string   `yaml:"device"`          // auto | cpu | cuda | cuda:N
+	Precision      string   `yaml:"precision"`       // fp32 | tf32 | bf16 (CUDA)
+	OnDivergence   string   `yaml:"on_divergence"`   // stop | rollback
+	RollbackFactor float64  `yaml:"rollback_factor"` // what the rate is multiplied by at a rollback
+	MaxRollbacks   int      `yaml:"max_rollbacks"`   // rollbacks before the run stops
 }
 
 // Checkpoint says what is saved and kept.

@@ -7,13 +7,14 @@ import (
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/directions"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/prompt"
 )
 
 // registries hold the values of some keys, asked whenever they are needed, so
-// that a new allocator, estimator, objective, optimizer or mapping needs its
+// that a new allocator, estimator, metric, objective, optimizer or mapping needs its
 // registration alone.
 var registries = map[string]func() []string{
 	"allocator.name":      allocator.Names,
@@ -24,6 +25,7 @@ var registries = map[string]func() []string{
 	"objective.kind":      objective.Names,
 	"optimizer.name":      optim.Names,
 	"optimizer.schedule":  optim.Schedules,
+	"train.metrics":       metric.Names,
 	"prompt.mapping.kind": func() []string { return slices.Sorted(maps.Keys(prompt.Learners)) },
 }
 

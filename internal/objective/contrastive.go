@@ -97,12 +97,12 @@ func NewContrastive(o Options) (*Contrastive, error) {
 			Data: []float32{float32(-math.Log(o.Temperature))}, Role: "temperature"}}
 	for k := range c.count {
 		t := o.Texts[k*o.Width : (k+1)*o.Width]
-		norm := norm(t)
-		if !(norm > 0) || math.IsInf(norm, 0) {
-			return nil, uierr.New(fmt.Sprintf("objective.embeddings: text %d has length %v", k, norm), "every embedding needs a direction; leave out or repair this one")
+		length := Norm(t)
+		if !(length > 0) || math.IsInf(length, 0) {
+			return nil, uierr.New(fmt.Sprintf("objective.embeddings: text %d has length %v", k, length), "every embedding needs a direction; leave out or repair this one")
 		}
 		for j, v := range t {
-			c.texts[k*o.Width+j] = float64(v) / norm
+			c.texts[k*o.Width+j] = float64(v) / length
 		}
 	}
 	return c, nil
@@ -180,8 +180,8 @@ func (c *Contrastive) scale() float64 {
 	return math.Exp(min(float64(c.Temperature.Data[0]), maxLogScale))
 }
 
-// norm is the Euclidean length of v.
-func norm(v []float32) float64 {
+// Norm is the Euclidean length of v.
+func Norm(v []float32) float64 {
 	var s float64
 	for _, x := range v {
 		s += float64(x) * float64(x)
@@ -192,7 +192,7 @@ func norm(v []float32) float64 {
 // similarities writes s_k = scale·cos(e, t_k) for every text of the batch and
 // returns the length of e.
 func (c *Contrastive) similarities(s []float64, e []float32, scale float64) float64 {
-	length := norm(e)
+	length := Norm(e)
 	f := scale / max(length, tiny)
 	for j, k := range c.batch {
 		t := c.texts[k*c.width : (k+1)*c.width]

@@ -200,37 +200,6 @@ func TestContrastiveRefuses(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	texts := []float32{1, 0, 0, 1, -1, 0}
-	images := []float32{2, .1, .1, 3, 0, 1}
-	acc, err := ZeroShot(images, texts, 2, []int32{0, 1, 2})
-	if err != nil || math.Abs(acc-2./3) > 1e-9 {
-		t.Errorf("zero-shot %v, %v", acc, err)
-	}
-	r, err := RecallAt(images, texts, 2, 1, 2, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Image 2 lies at text 1, and texts 0 and 2 at equal distance after it; text
-	// 1 is nearer to image 2 than to its own, text 2 is nearest to its own.
-	if want := []float64{2. / 3, 2. / 3, 1}; !slices.Equal(r.ImageToText, want) {
-		t.Errorf("image to text %v, want %v", r.ImageToText, want)
-	}
-	if want := []float64{2. / 3, 1, 1}; !slices.Equal(r.TextToImage, want) {
-		t.Errorf("text to image %v, want %v", r.TextToImage, want)
-	}
-	// Equal texts are one: both images answer either.
-	r, err = RecallAt([]float32{1, .1, 1, .2, 0, 1}, []float32{1, 0, 1, 0, 0, 1}, 2, 1)
-	if err != nil || r.ImageToText[0] != 1 || r.TextToImage[0] != 1 {
-		t.Errorf("equal texts: %+v, %v", r, err)
-	}
-	// Constant embeddings know nothing and find nothing.
-	r, err = RecallAt(make([]float32, 6), texts, 2, 1)
-	if err != nil || r.ImageToText[0] != 0 || r.TextToImage[0] != 0 {
-		t.Errorf("constant embeddings: %+v, %v", r, err)
-	}
-}
-
 // TestBindKeepsBatchesApart: what is bound to a batch answers alike whatever other
 // batches are bound and anchored since, and what it was bound from knows no batch.
 func TestBindKeepsBatchesApart(t *testing.T) {

@@ -19,6 +19,8 @@ type CompareReport struct {
 	Config string
 	Env    Facts
 
+	Measures []Measure // the chosen metrics, of the split that the accuracies are of; may be empty
+
 	Validation bool // there is a validation split, along which the curves are drawn
 	Untested   bool // there is no test split: the accuracies are of validation
 }
@@ -36,6 +38,7 @@ type Arm struct {
 	Queries, FLOPs                         float64 // of one run, mean over the seeds
 	Seconds, PeakMiB                       float64
 	Curve                                  []CurvePoint // by queries, ascending
+	Measures                               []float64    // mean of each of CompareReport.Measures
 }
 
 // CurvePoint is the accuracy after so many queries, over the seeds. Lo and Hi are
@@ -95,6 +98,10 @@ func (r CompareReport) Table() Table {
 	if both {
 		t.Head = slices.Insert(t.Head, 3, "validation")
 	}
+	for _, m := range r.Measures {
+		t.Head = append(t.Head, m.Title)
+	}
+	t.Caption = explain(r.Measures)
 	best := math.Inf(-1)
 	for i, a := range r.Arms {
 		interval, against := Missing, Missing
@@ -111,6 +118,9 @@ func (r CompareReport) Table() Table {
 		row := []string{a.Name, Percent(a.Accuracy), interval, difference, against, Count(int64(a.Seeds)), Short(a.Queries), Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0)}
 		if both {
 			row = slices.Insert(row, 3, Percent(a.Validation))
+		}
+		for k, m := range r.Measures {
+			row = append(row, m.write(a.Measures[k]))
 		}
 		t.Add(row...)
 		if a.Accuracy > best {

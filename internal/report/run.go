@@ -14,6 +14,7 @@ type RunReport struct {
 	Steps       []StepPoint
 	Evals       []EvalPoint // of the test split
 	Validations []EvalPoint // of the validation split; empty where there is none
+	Measures    []Measure   // the chosen metrics; may be empty
 	Ledger      []Spent
 	Allocation  []Spread     // queries per image over the steps; may be empty
 	Params      []ParamPoint // of the Gaussian allocator; may be empty
@@ -75,6 +76,7 @@ func SpreadOf(step int, counts []int) Spread {
 func (r RunReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts}
 	p.Sections = append(p.Sections, Section{Title: "Learning", Note: "Batch values before each update with their moving average, and " + r.followed() + " at every evaluation.", Blocks: r.curves()})
+	p.Sections = append(p.Sections, r.measures()...)
 	if len(r.Ledger) > 0 {
 		p.Sections = append(p.Sections, Section{Title: "Where the queries went",
 			Note:   "Every forward evaluation of one image's loss, by purpose, with the operations and the time it took.",

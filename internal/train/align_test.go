@@ -10,7 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
-	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -113,13 +113,13 @@ func TestAlignedLearns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := out.Eval.Retrieval
-	if r == nil || out.Eval.Top1 != r.ImageToText[0] || out.Eval.Measure("test") != "recall@1" {
+	found, back := out.Eval.Values.Of(metric.ImageToText).Numbers, out.Eval.Values.Of(metric.TextToImage).Numbers
+	if len(found) != 3 || len(back) != 3 || out.Eval.Score() != found[0] || out.Eval.Measure("test") != "recall@1" {
 		t.Fatalf("%+v", out.Eval)
 	}
 	// 60 images have at least 50 distinct captions: chance is 0.1 at 5.
-	if r.ImageToText[1] < 0.5 || r.TextToImage[1] < 0.5 {
-		t.Errorf("recall at 5 %.3f and %.3f, chance 0.1", r.ImageToText[1], r.TextToImage[1])
+	if found[1] < 0.5 || back[1] < 0.5 {
+		t.Errorf("recall at 5 %.3f and %.3f, chance 0.1", found[1], back[1])
 	}
 }
 
@@ -190,8 +190,7 @@ func TestAlignedEval(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out []float32
-		var labels []int32
+		var all metric.Batch
 		for b, err := range x.Test.Loader.Sequential(5) {
 			if err != nil {
 				t.Fatal(err)
@@ -200,21 +199,30 @@ func TestAlignedEval(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, labels = append(out, clean.Logits...), append(labels, b.Labels...)
+			all.N, all.Outputs, all.Labels = all.N+b.N, append(all.Outputs, clean.Logits...), append(all.Labels, b.Labels...)
 		}
 		set, err := embed.Read(c.Objective.Embeddings)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := 0.0
-		if pairing == "class" {
-			want, err = objective.ZeroShot(out, set.Data, set.Width, labels)
+		all.Losses = make([]float32, all.N)
+		task, goal := metric.Task{Outputs: set.Width, Aligned: true, Classes: set.Data}, metric.ZeroShot
+		if pairing == "image" {
+			goal, all.Texts = metric.ImageToText, set.Data[c.Data.Count*set.Width:]
 		} else {
-			var r *objective.Recall
-			r, err = objective.RecallAt(out, set.Data[c.Data.Count*set.Width:], set.Width, 1)
-			want = r.ImageToText[0]
+			for _, l := range all.Labels {
+				all.Texts = append(all.Texts, set.Data[int(l)*set.Width:int(l+1)*set.Width]...)
+			}
 		}
-		if err != nil || e.Top1 != want || e.Images != c.Data.TestCount {
+		m, err := metric.NewSet(task, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Add(&all); err != nil {
+			t.Fatal(err)
+		}
+		values, _, err := m.Values()
+		if want := values.Of(goal).Numbers[0]; err != nil || e.Score() != want || e.Images != c.Data.TestCount {
 			t.Errorf("%s: %+v, want %v, %v", pairing, e, want, err)
 		}
 	}

@@ -7,54 +7,40 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/query"
 )
 
-// Eval is how a model does on a dataset.
-type Eval struct {
-	Top1      float64  `json:"top1"`           // what training is to raise: accuracy, or see Alignment.Evaluate
-	Top5      *float64 `json:"top5,omitempty"` // where there are more than five classes
-	Loss      float64  `json:"loss"`
-	Images    int      `json:"images"`
-	PerSecond float64  `json:"images_per_s,omitempty"`
+// MetricsKey is the key that mistakes in the chosen metrics are told under.
+const MetricsKey = "train.metrics"
 
-	Retrieval *Retrieval `json:"retrieval,omitempty"` // of a network that is aligned with texts
+// Evaluate runs every batch through the model, measures it by its accuracy and the
+// chosen metrics, and counts it in the ledger, which may be nil. limit bounds the
+// images, 0 being all.
+func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger,
+	chosen ...string) (*Eval, error) {
+	began := time.Now()
+	var set *metric.Set
+	n, err := passes(ctx, m, batches, limit, l, func(b *query.Batch, c *query.Clean) (err error) {
+		if set == nil {
+			if set, err = metric.NewSet(metric.Task{Outputs: c.Classes}, MetricsKey, chosen); err != nil {
+				return err
+			}
+		}
+		return set.Add(&metric.Batch{N: b.N, Losses: c.Losses, Outputs: c.Logits, Labels: b.Labels})
+	})
+	if err != nil || n == 0 {
+		return &Eval{Goal: metric.Top1}, err
+	}
+	return evalOf(metric.Top1, set, n, began)
 }
 
-// Evaluate runs every batch through the model and counts it in the ledger,
-// which may be nil. limit bounds the images, 0 being all.
-func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger) (*Eval, error) {
-	began := time.Now()
-	var e Eval
-	var top1, top5, classes int
-	var sum float64
+// evalOf is what a set measured since a time.
+func evalOf(goal string, set *metric.Set, images int, began time.Time) (*Eval, error) {
+	e := &Eval{Goal: goal, Images: images, PerSecond: float64(images) / time.Since(began).Seconds()}
 	var err error
-	e.Images, err = passes(ctx, m, batches, limit, l, func(b *query.Batch, c *query.Clean) error {
-		classes = c.Classes
-		for i := 0; i < b.N; i++ {
-			sum += float64(c.Losses[i])
-			r := rank(c.Logits[i*c.Classes:(i+1)*c.Classes], int(b.Labels[i]))
-			if r == 0 {
-				top1++
-			}
-			if r < 5 {
-				top5++
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if n := float64(e.Images); n > 0 {
-		e.Top1, e.Loss = float64(top1)/n, sum/n
-		if classes > 5 {
-			t := float64(top5) / n
-			e.Top5 = &t
-		}
-		e.PerSecond = n / time.Since(began).Seconds()
-	}
-	return &e, nil
+	e.Values, e.Chosen, err = set.Values()
+	return e, err
 }
 
 // passes runs batches through the model, counts them in the ledger, which may be
@@ -94,23 +80,11 @@ func head(b *query.Batch, n int) *query.Batch {
 	return &query.Batch{N: n, X: b.X[:n*size], Labels: b.Labels[:min(n, len(b.Labels))], Index: b.Index[:n]}
 }
 
-// rank is how many classes score higher than the right one; of equal scores the
-// lower class number comes first.
-func rank(logits []float32, label int) int {
-	r := 0
-	for k, v := range logits {
-		if v > logits[label] || v == logits[label] && k < label {
-			r++
-		}
-	}
-	return r
-}
-
 // accuracy is the share of a clean pass that is right.
 func accuracy(c *query.Clean, labels []int32) float64 {
 	n := 0
 	for i := range c.Losses {
-		if rank(c.Logits[i*c.Classes:(i+1)*c.Classes], int(labels[i])) == 0 {
+		if metric.Rank(c.Logits[i*c.Classes:(i+1)*c.Classes], int(labels[i])) == 0 {
 			n++
 		}
 	}

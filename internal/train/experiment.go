@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/directions"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
@@ -46,7 +47,7 @@ type Experiment struct {
 // are found here, before a query is spent.
 func Open(c config.Config, warn func(string)) (*Experiment, error) {
 	x := &Experiment{Config: c, Warn: warn}
-	for _, build := range []func() error{x.openData, x.openModel, x.openLoader, x.openMethod} {
+	for _, build := range []func() error{x.openData, x.openModel, x.checkMetrics, x.openLoader, x.openMethod} {
 		if err := build(); err != nil {
 			x.Close()
 			return nil, err
@@ -70,6 +71,15 @@ func (x *Experiment) Close() {
 	if x.TrainData != nil {
 		x.TrainData.Close()
 	}
+}
+
+// checkMetrics refuses metrics that this experiment's model cannot be measured by.
+func (x *Experiment) checkMetrics() error {
+	t := metric.Task{Outputs: len(x.TrainData.Classes())}
+	if x.align != nil {
+		t = x.Followed().texts.Task()
+	}
+	return metric.Check(t, MetricsKey, x.Config.Train.Metrics)
 }
 
 func (x *Experiment) openData() (err error) {

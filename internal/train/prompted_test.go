@@ -70,8 +70,8 @@ func TestPromptedAnswersAsInTheRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Top1 != out.Eval.Top1 || e.Loss != out.Eval.Loss {
-			t.Errorf("%s: accuracy %v and loss %v, in the run %v and %v", mapping, e.Top1, e.Loss, out.Eval.Top1, out.Eval.Loss)
+		if e.Score() != out.Eval.Score() || e.Loss() != out.Eval.Loss() {
+			t.Errorf("%s: accuracy %v and loss %v, in the run %v and %v", mapping, e.Score(), e.Loss(), out.Eval.Score(), out.Eval.Loss())
 		}
 		if n := h.Stats().Images - before; n != int64(e.Images) {
 			t.Errorf("%s: %d images measured, the server answered %d", mapping, e.Images, n)

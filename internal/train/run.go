@@ -111,7 +111,7 @@ func (r *run) files() error {
 	if r.metrics, err = checkpoint.OpenLines(r.o.Disk, path("metrics.jsonl"), r.state.Metrics); err != nil {
 		return err
 	}
-	if r.summary, err = openSummary(r.o.Disk, path("summary.csv"), r.state.Summary, summaryHead(r.t.X.Validation != nil)); err != nil {
+	if r.summary, err = openSummary(r.o.Disk, path("summary.csv"), r.state.Summary, summaryHead(r.t.X.Splits(), r.t.X.Config.Train.Metrics)); err != nil {
 		return err
 	}
 	if r.state.Journal > 0 {

@@ -48,8 +48,8 @@ func (r *run) measure(ctx context.Context, s *Split) (*Eval, error) {
 		return nil, err
 	}
 	r.o.Watch.Evaluated(r.t.Step, s.Name, e)
-	if math.IsNaN(e.Loss) || math.IsInf(e.Loss, 0) {
-		return nil, &errDiverged{fmt.Sprintf("the loss on the %s split is %v", s.Name, e.Loss)}
+	if l := e.Loss(); math.IsNaN(l) || math.IsInf(l, 0) {
+		return nil, &errDiverged{fmt.Sprintf("the loss on the %s split is %v", s.Name, l)}
 	}
 	e.PerSecond = 0 // what is written must not depend on the clock
 	return e, nil
@@ -69,7 +69,7 @@ func (r *run) keep(m *StepMetrics, s *Split, e *Eval) {
 	if by == "none" {
 		by = r.t.X.Followed().Name // still told of at the end
 	}
-	if s.Name == by && (r.state.Best == nil || e.Top1 > r.state.Best.Top1) {
+	if s.Name == by && (r.state.Best == nil || e.beats(r.state.Best)) {
 		r.state.Best = e
 		r.bestNow = r.t.X.Config.BestBy() != "none"
 	}
@@ -90,12 +90,6 @@ func (r *run) measuredNow(s *Split) bool {
 // BestOnTest is what Watcher.Evaluated calls the measure of the best checkpoint
 // on the test split.
 const BestOnTest = "best"
-
-// BestEval is what the best checkpoint measures on the test split.
-type BestEval struct {
-	Step int `json:"step"` // of the checkpoint
-	Eval
-}
 
 // testBest measures the best checkpoint on the test split, unless it is these
 // very weights.

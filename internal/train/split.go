@@ -127,7 +127,7 @@ func (t *Trainer) Evaluate(ctx context.Context, s *Split) (*Eval, error) {
 	if s.texts != nil {
 		evaluate = s.texts.Evaluate
 	}
-	return evaluate(ctx, t.X.Model, s.Loader.Sequential(c.BatchSize), c.EvalImages, t.Ledger)
+	return evaluate(ctx, t.X.Model, s.Loader.Sequential(c.BatchSize), c.EvalImages, t.Ledger, c.Metrics...)
 }
 
 // sameClasses refuses a split that has classes which the training split lacks:
