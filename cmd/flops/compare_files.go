@@ -43,23 +43,6 @@ type armJSON struct {
 	Runs           []compare.Result `json:"runs"`
 }
 
-// measuredJSON are the chosen metrics of an arm over its seeds, by their tags.
-type measuredJSON map[string]meanJSON
-
-type meanJSON struct {
-	Mean *float64  `json:"mean"`
-	CI95 []float64 `json:"ci95"`
-}
-
-func measuredOf(a compare.ArmResult) measuredJSON {
-	out := measuredJSON{}
-	for _, o := range compare.MeasuresOf([]compare.ArmResult{a}) {
-		m := a.Measured(o.Tag)
-		out[o.Tag] = meanJSON{orNull(m.Value), interval(m)}
-	}
-	return out
-}
-
 func interval(m compare.Mean) []float64 {
 	if math.IsNaN(m.Half) {
 		return nil

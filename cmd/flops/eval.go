@@ -109,7 +109,8 @@ once for each image, as its run's config.yaml or --config says.`,
 	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
 	c.Flags().IntVar(&batch, "batch", 64, "images at a time")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many images, as many of each class, 0: all")
-	c.Flags().StringSliceVar(&metrics, "metrics", nil, "what to measure besides, parted by commas (default: train.metrics of the experiment)")
+	c.Flags().StringSliceVar(&metrics, "metrics", nil,
+		"what to measure besides, parted by commas (default: train.metrics of the experiment)")
 	offerList(c, "metrics", metric.Names)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON line")
 	return c
@@ -268,6 +269,7 @@ func printEval(c *cobra.Command, e *train.Eval) error {
 		}
 		more += "\n"
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s on %d images (%.0f images/s)\n%s", strings.TrimPrefix(single, ", "), e.Images, e.PerSecond, more)
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s on %d images (%.0f images/s)\n%s",
+		strings.TrimPrefix(single, ", "), e.Images, e.PerSecond, more)
 	return err
 }

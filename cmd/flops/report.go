@@ -8,10 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -162,38 +160,6 @@ func (f *followed) news(step int, queries int64, e *train.Eval) {
 	if n := len(f.points); n == 0 || f.points[n-1].Step < step {
 		f.add(step, queries, e)
 	}
-}
-
-// measures are the chosen metrics along a run.
-func measures(validation, test *followed) (out []report.Measure) {
-	at := map[string]int{} // by the number's tag
-	for _, f := range []*followed{validation, test} {
-		name := data.Test
-		if f == validation {
-			name = data.Validation
-		}
-		for i, e := range f.evals {
-			for _, o := range e.Chosen.Ones() {
-				k, had := at[o.Tag]
-				if !had {
-					k = len(out)
-					at[o.Tag], out = k, append(out, measureOf(o))
-				}
-				m := &out[k]
-				if n := len(m.Splits); n == 0 || m.Splits[n-1].Name != name {
-					m.Splits = append(m.Splits, report.Series{Name: name})
-				}
-				s := &m.Splits[len(m.Splits)-1]
-				s.X, s.Y = append(s.X, float64(f.points[i].Step)), append(s.Y, o.V)
-			}
-		}
-	}
-	return out
-}
-
-// measureOf is a metric as pages tell of it.
-func measureOf(o metric.One) report.Measure {
-	return report.Measure{Title: o.Title, About: o.Metric.About, Better: o.Metric.Better.String(), Percent: o.Metric.Range == metric.Share}
 }
 
 // outcome are the accuracies of a run; the best is of the split that it was

@@ -46,7 +46,8 @@ func TestTensorBoardRecords(t *testing.T) {
 	b.settings = settingsOf(c)
 	b.Begins(0)
 	b.Stepped(&train.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
-	b.Evaluated(3, "test", &train.Eval{Goal: metric.Top1, Values: metric.Values{{Name: metric.Top1, Numbers: []float64{0.5}}}})
+	b.Evaluated(3, "test", &train.Eval{Goal: metric.Top1,
+		Values: metric.Values{{Name: metric.Top1, Numbers: []float64{0.5}}}})
 	b.close()
 	files, err := filepath.Glob(filepath.Join(dir, "tb", "events.out.tfevents.*"))
 	if err != nil || len(files) != 1 {

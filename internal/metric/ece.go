@@ -8,7 +8,8 @@ import (
 
 func init() {
 	Register(Metric{Name: "ece", Title: "ECE",
-		About:  "expected calibration error: how far the confidence of the answers is from the share of them that is right, in 15 bins",
+		About: "expected calibration error: how far the confidence of the answers is from the share of them that is right, " +
+			"in 15 bins",
 		Better: Lower, Range: Share, Needs: Logits, New: func(Task) Accumulator { return &calibration{} }})
 }
 

@@ -53,7 +53,8 @@ func random(aligned bool) (Task, *Batch) {
 
 // cut is images from to to of a batch.
 func cut(b *Batch, width, from, to int) *Batch {
-	out := &Batch{N: to - from, Losses: b.Losses[from:to], Outputs: b.Outputs[from*width : to*width], Labels: b.Labels[from:to]}
+	out := &Batch{N: to - from, Losses: b.Losses[from:to], Labels: b.Labels[from:to]}
+	out.Outputs = b.Outputs[from*width : to*width]
 	if b.Texts != nil {
 		out.Texts = b.Texts[from*width : to*width]
 	}
@@ -130,7 +131,8 @@ func TestStandard(t *testing.T) {
 		[]string{"zero_shot", "loss", "image_to_text", "text_to_image", "image_to_text"}) {
 		t.Error(got)
 	}
-	if got := Names(); !slices.Equal(got[:6], []string{"top1", "top5", "zero_shot", "loss", "image_to_text", "text_to_image"}) {
+	first := []string{"top1", "top5", "zero_shot", "loss", "image_to_text", "text_to_image"}
+	if got := Names(); !slices.Equal(got[:6], first) {
 		t.Error(got)
 	}
 }
@@ -153,13 +155,17 @@ func TestCheck(t *testing.T) {
 		task         Task
 		chosen, want string
 	}{
-		{Task{Outputs: 3}, "image_to_text", "train.metrics: image_to_text needs embeddings that are aligned with texts, and what is measured answers logits of classes"},
-		{Task{Outputs: 3, Aligned: true}, "ece", "train.metrics: ece needs logits of classes, and what is measured answers embeddings that are aligned with texts"},
-		{Task{Outputs: 5}, "top5", "train.metrics: top5 needs 6 outputs or more, and what is measured has 5"},
-		{Task{Outputs: 3}, "f1", "train.metrics: f1 is no metric"},
+		{Task{Outputs: 3}, "image_to_text", "image_to_text needs embeddings that are aligned with texts, " +
+			"and what is measured answers logits of classes"},
+		{Task{Outputs: 3, Aligned: true}, "ece", "ece needs logits of classes, " +
+			"and what is measured answers embeddings that are aligned with texts"},
+		{Task{Outputs: 5}, "top5", "top5 needs 6 outputs or more, and what is measured has 5"},
+		{Task{Outputs: 3}, "f1", "f1 is no metric"},
 	} {
 		_, err := NewSet(c.task, "train.metrics", []string{"loss", c.chosen})
-		if e, ok := uierr.As(err); !ok || e.What != c.want || !strings.HasPrefix(e.Hint, "choose among ") || strings.Contains(e.Hint, c.chosen) {
+		e, ok := uierr.As(err)
+		if !ok || e.What != "train.metrics: "+c.want || !strings.HasPrefix(e.Hint, "choose among ") ||
+			strings.Contains(e.Hint, c.chosen) {
 			t.Errorf("%v", err)
 		}
 	}
@@ -188,9 +194,10 @@ func TestAddRefuses(t *testing.T) {
 // TestValuesJSON: one number, several, and what is no number survive a file, in
 // their order; so does a metric of another version.
 func TestValuesJSON(t *testing.T) {
-	v := Values{{"ece", []float64{0.25}}, {"image_to_text", []float64{0.1, 0.2, 0.3}}, {"aurora", []float64{math.Inf(1)}}, {"xs", []float64{1, 2}}}
+	v := Values{{"ece", []float64{0.25}}, {"image_to_text", []float64{0.1, 0.2, 0.3}}, {"aurora", []float64{math.Inf(1)}},
+		{"xs", []float64{1, 2}}}
 	raw, err := json.Marshal(v)
-	if want := `{"ece":0.25,"image_to_text":[0.1,0.2,0.3],"aurora":null,"xs":[1,2]}`; err != nil || string(raw) != want {
+	if file := `{"ece":0.25,"image_to_text":[0.1,0.2,0.3],"aurora":null,"xs":[1,2]}`; err != nil || string(raw) != file {
 		t.Fatalf("%s, %v", raw, err)
 	}
 	var back Values
@@ -205,7 +212,8 @@ func TestValuesJSON(t *testing.T) {
 	for _, o := range back.Ones() {
 		tags, titles = append(tags, o.Tag), append(titles, o.Title)
 	}
-	if want := []string{"ece", "image_to_text_1", "image_to_text_5", "image_to_text_10", "aurora", "xs_0", "xs_1"}; !slices.Equal(tags, want) {
+	want := []string{"ece", "image_to_text_1", "image_to_text_5", "image_to_text_10", "aurora", "xs_0", "xs_1"}
+	if !slices.Equal(tags, want) {
 		t.Error(tags)
 	}
 	if titles[0] != "ECE" || titles[2] != "image to text recall@5" || titles[4] != "aurora" {
@@ -224,7 +232,8 @@ func TestValuesJSON(t *testing.T) {
 // TestBeats: directions, and what is no number loses.
 func TestBeats(t *testing.T) {
 	nan := math.NaN()
-	if !Higher.Beats(2, 1) || Higher.Beats(1, 1) || !Lower.Beats(1, 2) || Lower.Beats(2, 1) || !Lower.Beats(1, nan) || Higher.Beats(nan, 1) || Higher.Beats(nan, nan) {
+	if !Higher.Beats(2, 1) || Higher.Beats(1, 1) || !Lower.Beats(1, 2) || Lower.Beats(2, 1) || !Lower.Beats(1, nan) ||
+		Higher.Beats(nan, 1) || Higher.Beats(nan, nan) {
 		t.Error("a direction is wrong")
 	}
 }
@@ -233,8 +242,12 @@ func TestBeats(t *testing.T) {
 func TestRegisterRefuses(t *testing.T) {
 	whole := func(Task, *Batch) ([]float64, error) { return nil, nil }
 	for _, m := range []Metric{
-		{Name: "A b", Title: "t", About: "a", Whole: whole}, {Name: "a", About: "a", Whole: whole}, {Name: "a", Title: "t", Whole: whole},
-		{Name: "a", Title: "t", About: "a"}, {Name: "ece", Title: "t", About: "a", Whole: whole}, {Name: "a", Title: "t", About: "a", At: []int{1}, Whole: whole},
+		{Name: "A b", Title: "t", About: "a", Whole: whole},
+		{Name: "a", About: "a", Whole: whole},
+		{Name: "a", Title: "t", Whole: whole},
+		{Name: "a", Title: "t", About: "a"},
+		{Name: "a", Title: "t", About: "a", At: []int{1}, Whole: whole},
+		{Name: "ece", Title: "t", About: "a", Whole: whole},
 	} {
 		func() {
 			defer func() {

@@ -19,7 +19,8 @@ func TestRetrieval(t *testing.T) {
 		{"one text each", []float32{2, .1, .1, 3, 0, 1}, texts, 2. / 3, []float64{2. / 3, 2. / 3, 1}, []float64{2. / 3, 1, 1}},
 		{"equal texts are one: both images answer either", []float32{1, .1, 1, .2, 0, 1}, []float32{1, 0, 1, 0, 0, 1},
 			2. / 3, []float64{1, 1, 1}, []float64{1, 1, 1}},
-		{"constant embeddings know nothing and find nothing", make([]float32, 6), texts, 1. / 3, []float64{0, 0, 1}, []float64{0, 0, 1}},
+		{"constant embeddings know nothing and find nothing", make([]float32, 6), texts, 1. / 3,
+			[]float64{0, 0, 1}, []float64{0, 0, 1}},
 	} {
 		n := len(c.images) / 2
 		task := Task{Outputs: 2, Aligned: true, Classes: c.texts}
