@@ -23,25 +23,29 @@ func TestCostIsTheCPUs(t *testing.T) {
 				schedules = []string{""}
 			}
 			for _, schedule := range schedules {
-				w := newTwins(t, tiny, 3, true, Options{})
-				o := lr.Options{Schedule: schedule, Antithetic: true, Sigma: 0.05, Noise: src}
-				for _, n := range []query.Model{w.cpu, w.gpu} {
-					o.Sites, o.Params = train(n, name, from)
-				}
-				var spent [2]lr.Entry
-				for i, m := range []query.Differentiable{w.cpu, w.gpu} {
-					e, err := lr.New(name, m, o)
-					w.ok(err)
-					spent[i] = w.estimate(e, m)
-				}
-				what := fmt.Sprintf("%s %s from block %d", name, schedule, from)
-				if spent[0] != spent[1] || spent[0].FLOPs == 0 {
-					t.Errorf("%s: %+v on the CPU, %+v on the device", what, spent[0], spent[1])
-				}
-				w.grads(what, 1e-2) // differences of losses, over σ
+				t.Run(fmt.Sprintf("%s %s from block %d", name, schedule, from), func(t *testing.T) {
+					o := lr.Options{Schedule: schedule, Antithetic: true, Sigma: 0.05, Noise: src}
+					costCase(newTwins(t, tiny, 3, true, Options{}), name, o, from)
+				})
 			}
 		}
 	}
+}
+
+// costCase takes one step of an estimator on both devices.
+func costCase(w *twins, name string, o lr.Options, from int) {
+	w.t.Helper()
+	var spent [2]lr.Entry
+	for i, m := range []query.Differentiable{w.cpu, w.gpu} {
+		o.Sites, o.Params = train(m, name, from)
+		e, err := lr.New(name, m, o)
+		w.ok(err)
+		spent[i] = w.estimate(e, m)
+	}
+	if spent[0] != spent[1] || spent[0].FLOPs == 0 {
+		w.t.Errorf("%+v on the CPU, %+v on the device", spent[0], spent[1])
+	}
+	w.grads("gradient", 1e-2) // differences of losses, over σ
 }
 
 // train gives gradients to a model's parameters from a block on, and lists the

@@ -256,8 +256,7 @@ func jointCase(w *twins) {
 
 // TestWeights perturbs every parameter and finds nothing of it left.
 func TestWeights(t *testing.T) {
-	weightsCase(newTwins(t, tiny, 4, true, Options{Slots: 3}))
-	weightsCase(newTwins(t, clip, 3, true, Options{}))
+	each(t, func(t *testing.T, a vit.Architecture) { weightsCase(newTwins(t, a, 4, true, Options{Slots: 3})) }, tiny, clip)
 }
 
 func weightsCase(w *twins) {
