@@ -5,7 +5,21 @@ import (
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/train"
 )
+
+// bestBy says by which metric an evaluation was the best, where that is not the
+// score.
+func bestBy(e *train.Eval, by string) string {
+	if by == "" || by == e.Goal {
+		return ""
+	}
+	o := e.All().Of(by).Ones()
+	if len(o) == 0 {
+		return ""
+	}
+	return " by " + o[0].Title + ", " + o[0].Text() + ":"
+}
 
 // measures are the chosen metrics along a run.
 func measures(validation, test *followed) (out []report.Measure) {

@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -83,7 +84,7 @@ func runPage(ctx context.Context, dir string, images int, warn func(string)) (*r
 	if r.Env != nil {
 		p.Env = envFacts(*r.Env)
 	}
-	fill(p, r)
+	fill(p, r, cfg.Checkpoint.BestMetric)
 	if images > 0 {
 		if p.Hardest, err = hardest(ctx, cfg, dir, images); err != nil {
 			if ctx.Err() != nil {
@@ -105,8 +106,8 @@ func lead(c config.Config) string {
 }
 
 // fill puts the numbers of a run on its page.
-func fill(p *report.RunReport, r *train.RunData) {
-	var test, validation followed
+func fill(p *report.RunReport, r *train.RunData, by string) {
+	test, validation := followed{by: by}, followed{by: by}
 	for _, m := range r.Metrics {
 		p.Steps = append(p.Steps, report.StepPoint{Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, Queries: m.Queries, GradNorm: m.GradNorm, LR: m.LR, Ratio: m.Ratio})
 		test.add(m.Step, m.Queries, m.Eval)
@@ -142,6 +143,7 @@ func fill(p *report.RunReport, r *train.RunData) {
 
 // followed is a split along a run.
 type followed struct {
+	by         string // checkpoint.best_metric
 	points     []report.EvalPoint
 	evals      []*train.Eval // of each point
 	last, best *train.Eval
@@ -152,7 +154,7 @@ func (f *followed) add(step int, queries int64, e *train.Eval) {
 		return
 	}
 	f.points = append(f.points, report.EvalPoint{Step: step, Queries: queries, Accuracy: e.Score(), Loss: e.Loss()})
-	f.evals, f.last, f.best = append(f.evals, e), e, train.Better(f.best, e)
+	f.evals, f.last, f.best = append(f.evals, e), e, train.Better(f.best, e, f.by)
 }
 
 // news adds what only the last checkpoint knows.
@@ -171,10 +173,14 @@ func outcome(r *train.RunData, validation, test *followed) (out report.Facts) {
 		}
 	}
 	accuracy("validation accuracy", validation.last)
-	accuracy("best", validation.best)
+	best := "best"
+	if m := metric.Named(test.by); test.by != "" {
+		best += " by " + m.Title
+	}
+	accuracy(best, validation.best)
 	accuracy("test accuracy", test.last)
 	if validation.last == nil {
-		accuracy("best", test.best)
+		accuracy(best, test.best)
 	} else if b := r.BestTest; b != nil {
 		accuracy(fmt.Sprintf("test accuracy of step %d, the best", b.Step), &b.Eval)
 	}

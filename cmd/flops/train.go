@@ -180,20 +180,20 @@ func (j *trainJob) run(c *cobra.Command) error {
 	if out.Stopped != "" {
 		fmt.Fprintf(text, "stopped after step %d: %s\n", out.Step, out.Stopped)
 	}
-	printOutcome(text, out)
+	printOutcome(text, out, cfg.Checkpoint.BestMetric)
 	fmt.Fprintf(text, "checkpoint %s\n", out.Dir)
 	return nil
 }
 
 // printOutcome says what the run came to: the split that it was followed by with
-// the best of it, then the test split where that is another one.
-func printOutcome(w io.Writer, out *train.Outcome) {
+// the best of it by that metric, then the test split where that is another one.
+func printOutcome(w io.Writer, out *train.Outcome, by string) {
 	line := func(split string, e *train.Eval, note string) {
 		fmt.Fprintf(w, "%s %.4f%s, loss %.4f%s on %d images\n", e.Measure(split), e.Score(), note, e.Loss(), e.More(), e.Images)
 	}
 	best := ""
 	if out.Best != nil {
-		best = fmt.Sprintf(" (best %.4f)", out.Best.Score())
+		best = fmt.Sprintf(" (best%s %.4f)", bestBy(out.Best, by), out.Best.Score())
 	}
 	if out.Validation != nil {
 		line(data.Validation, out.Validation, best)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
@@ -49,24 +50,27 @@ func (p *Plan) Do(ctx context.Context, launch Launch, tell Progress) ([][]Result
 	return out, nil
 }
 
-// same refuses a run folder that holds another experiment.
+// same refuses a run folder that holds another experiment. A key that its config
+// lacks, as that of an older version does, has its default.
 func (p *Plan) same(r Run) error {
 	path := filepath.Join(p.Dir, r.Name, "config.yaml")
-	have, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("compare: %w", err)
-	}
-	want, err := config.Marshal(p.ConfigOf(r))
+	have, err := config.Stored(path)
 	if err != nil {
 		return err
 	}
-	if string(have) != string(want) {
-		return uierr.New(fmt.Sprintf("%s is another experiment than arm %s of this comparison", path, p.Arms[r.Arm].Name), "name another folder with --output, or go on with the config, arms and queries that it was begun with")
+	var other []string
+	for _, d := range config.Differences(have, p.ConfigOf(r)) {
+		other = append(other, fmt.Sprintf("%s is %s there, and %s here", d.Key, d.From, d.To))
 	}
-	return nil
+	if len(other) == 0 {
+		return nil
+	}
+	return uierr.New(fmt.Sprintf("%s is another experiment than arm %s of this comparison: %s",
+		path, p.Arms[r.Arm].Name, strings.Join(other, "; ")),
+		"name another folder with --output, or go on with the config, arms and queries that it was begun with")
 }
 
 // one trains a run, from the start or from where it was.

@@ -185,10 +185,11 @@ type Train struct {
 
 // Checkpoint says what is saved and kept.
 type Checkpoint struct {
-	Every    int    `yaml:"every"`     // steps; 0: at the end only
-	KeepLast int    `yaml:"keep_last"` // newest checkpoints that stay, 0: all
-	KeepBest bool   `yaml:"keep_best"` // the checkpoint that measured best stays too; false: as best: none
-	Best     string `yaml:"best"`      // auto | validation | test | none: the split that the best checkpoint is chosen by; auto: validation where there is one, else test
+	Every      int    `yaml:"every"`       // steps; 0: at the end only
+	KeepLast   int    `yaml:"keep_last"`   // newest checkpoints that stay, 0: all
+	KeepBest   bool   `yaml:"keep_best"`   // the checkpoint that measured best stays too; false: as best: none
+	Best       string `yaml:"best"`        // auto | validation | test | none: the split that the best checkpoint is chosen by; auto: validation where there is one, else test
+	BestMetric string `yaml:"best_metric"` // the metric that the best checkpoint is chosen by, such as loss or one of train.metrics; empty: accuracy, or what stands for it
 }
 
 // Default is the experiment that an empty file describes, less its data.

@@ -25,8 +25,10 @@ var registries = map[string]func() []string{
 	"objective.kind":      objective.Names,
 	"optimizer.name":      optim.Names,
 	"optimizer.schedule":  optim.Schedules,
-	"train.metrics":       metric.Names,
 	"prompt.mapping.kind": func() []string { return slices.Sorted(maps.Keys(prompt.Learners)) },
+	"train.metrics":       metric.Names,
+
+	"checkpoint.best_metric": metric.Names,
 }
 
 // Offer adds to the values of a key what a registry holds that stands above this
@@ -79,6 +81,8 @@ var ordered = map[string][]string{
 	"prompt.mode":         {"over", "around"},
 	"prompt.mapping.kind": {"identity", "given", "learned", "linear"},
 	"checkpoint.best":     {"auto", "validation", "test", "none"},
-	"train.precision":     {"fp32", "tf32", "bf16"},
-	"train.on_divergence": {"stop", "rollback"},
+
+	"checkpoint.best_metric": {""},
+	"train.precision":        {"fp32", "tf32", "bf16"},
+	"train.on_divergence":    {"stop", "rollback"},
 }

@@ -7,18 +7,20 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // test is what one key is asked. The schema says the same (schema_rules.go).
 type test struct {
-	among  []any // the value is one of these
-	not    bool  // the value is none of them instead
-	filled bool  // a text or a list is not empty
-	empty  bool  // a text or a list is empty
-	even   bool  // a number is even
-	least  int   // a number is at least so large
+	among  []any  // the value is one of these
+	not    bool   // the value is none of them instead
+	filled bool   // a text or a list is not empty
+	empty  bool   // a text or a list is empty
+	even   bool   // a number is even
+	least  int    // a number is at least so large
+	has    string // a list has this text
 }
 
 func is(values ...any) test    { return test{among: values} }
@@ -35,6 +37,8 @@ func (t test) holds(v reflect.Value) bool {
 		return v.Int()%2 == 0
 	case t.least != 0:
 		return v.Int() >= int64(t.least)
+	case t.has != "":
+		return slices.Contains(v.Interface().([]string), t.has)
 	}
 	return slices.Contains(t.among, v.Interface()) != t.not
 }
@@ -115,6 +119,12 @@ func rules() []rule {
 			"prompt.kind: tokens cannot be trained by the joint schedule", "", "use estimator.name: weight"},
 	}
 	out = append(out, splitRules()...)
+	for _, n := range metric.Names() {
+		if metric.Named(n).Standard == 0 {
+			out = append(out, rule{[]cond{{"checkpoint.best_metric", is(n)}}, cond{"train.metrics", test{has: n}},
+				"checkpoint.best_metric: " + n + " is not measured", "", "add it to train.metrics"})
+		}
+	}
 	for _, e := range lr.Names() {
 		out = append(out, scheduleRule(e))
 	}

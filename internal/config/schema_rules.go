@@ -55,6 +55,9 @@ func (t test) schema(when bool) map[string]any {
 		return map[string]any{"multipleOf": 2}
 	case t.least != 0:
 		return map[string]any{"minimum": t.least}
+	case t.has != "": // one value is a list of one
+		return map[string]any{"anyOf": []any{enum(t.has), variableSchema(),
+			map[string]any{"type": "array", "contains": map[string]any{"anyOf": []any{enum(t.has), variableSchema()}}}}}
 	}
 	var values []any
 	for _, v := range t.among {

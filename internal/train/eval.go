@@ -1,7 +1,9 @@
 package train
 
 import (
+	"cmp"
 	"encoding/json"
+	"math"
 
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/metric"
@@ -32,15 +34,28 @@ func (e *Eval) first(name string) float64 {
 	return 0
 }
 
-// beats says whether the score is better than another's.
-func (e *Eval) beats(o *Eval) bool { return metric.Named(e.Goal).Better.Beats(e.Score(), o.Score()) }
-
-// Better is the one with the better score, the first of equals; either may be nil.
-func Better(a, b *Eval) *Eval {
-	if a == nil || b != nil && b.beats(a) {
+// Better is the one with the better number of a metric, the first of equals; either
+// may be nil. Without a metric it is the score that counts; of several numbers it is
+// the first.
+func Better(a, b *Eval, by string) *Eval {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	if by == "" {
+		by = b.Goal
+	}
+	if metric.Named(by).Better.Beats(b.Number(by), a.Number(by)) {
 		return b
 	}
 	return a
+}
+
+// Number is the first number of a metric, NaN where it was not measured.
+func (e *Eval) Number(name string) float64 {
+	if v := e.All().Of(name).Numbers; len(v) > 0 {
+		return v[0]
+	}
+	return math.NaN()
 }
 
 // All lists every number that was measured, each once: those of Values, then those

@@ -79,6 +79,11 @@ func (x *Experiment) checkMetrics() error {
 	if x.align != nil {
 		t = x.Followed().texts.Task()
 	}
+	if by := x.Config.Checkpoint.BestMetric; by != "" {
+		if err := metric.Check(t, "checkpoint.best_metric", []string{by}); err != nil {
+			return err
+		}
+	}
 	return metric.Check(t, MetricsKey, x.Config.Train.Metrics)
 }
 

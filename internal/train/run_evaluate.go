@@ -69,7 +69,7 @@ func (r *run) keep(m *StepMetrics, s *Split, e *Eval) {
 	if by == "none" {
 		by = r.t.X.Followed().Name // still told of at the end
 	}
-	if s.Name == by && (r.state.Best == nil || e.beats(r.state.Best)) {
+	if s.Name == by && Better(r.state.Best, e, r.t.X.Config.Checkpoint.BestMetric) == e {
 		r.state.Best = e
 		r.bestNow = r.t.X.Config.BestBy() != "none"
 	}
