@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/flops-vit/flops/internal/cuda"
+	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/spf13/cobra"
 )
@@ -21,10 +21,12 @@ func versionCmd() *cobra.Command {
 			w := c.OutOrStdout()
 			fmt.Fprintf(w, "flops %s\n", versionLine())
 			fmt.Fprintf(w, "kernel %s, %d cores\n", kernel.Describe(), runtime.NumCPU())
-			if ok, why := cuda.Available(); ok {
-				fmt.Fprintln(w, "cuda available")
-			} else {
-				fmt.Fprintf(w, "cuda not available: %s\n", why)
+			for _, kind := range device.Kinds() {
+				if ok, why := device.Available(kind); ok {
+					fmt.Fprintf(w, "%s available\n", kind)
+				} else {
+					fmt.Fprintf(w, "%s not available: %s\n", kind, why)
+				}
 			}
 			return nil
 		},

@@ -6,6 +6,7 @@ package device
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
@@ -83,6 +84,14 @@ func Settings() []string {
 	}
 	return out
 }
+
+// Kinds lists the kinds of devices there may be beside the processor, in the order
+// in which Auto looks for one.
+func Kinds() []string { return slices.Clone(order) }
+
+// Available says whether there is a device of a kind that Kinds lists, and if not,
+// why.
+func Available(kind string) (ok bool, why string) { return kinds[kind].Available() }
 
 // Settle is the device that a setting stands for: itself where it is there, and
 // for Auto or nothing the first that is. A device that there is not is an

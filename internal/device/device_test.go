@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,6 +136,9 @@ func TestSettingOfNewKind(t *testing.T) {
 	})
 	if err := config.Validate(&c); err != nil {
 		t.Error(err)
+	}
+	if ok, why := Available("metal"); !slices.Contains(Kinds(), "metal") || ok || why != "it is a stub" {
+		t.Errorf("kinds %v; metal is there: %v, %q", Kinds(), ok, why)
 	}
 	for _, spec := range []string{"metal", "cuda:1", "cpu", "auto"} {
 		if c.Train.Device = spec; config.Validate(&c) != nil {

@@ -67,6 +67,25 @@ func (a *Alignment) losses(b *query.Batch, c *query.Clean) ([]float32, error) {
 	return out, bound.Losses(out, c.Logits, b.N, c.Classes, bound.Targets)
 }
 
+// losses are those of a batch of a split, against the split's own texts where the
+// network is aligned with texts.
+func (x *Experiment) losses(ctx context.Context, s *Split, b *query.Batch) ([]float32, error) {
+	if s.texts == nil {
+		c, err := x.Model.Evaluate(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		return c.Losses, nil
+	}
+	bare := *b
+	bare.Labels = nil
+	c, err := x.Model.Evaluate(ctx, &bare)
+	if err != nil {
+		return nil, err
+	}
+	return s.texts.losses(b, c)
+}
+
 // unlabelled are batches of which a model is to say its outputs alone.
 func unlabelled(batches iter.Seq2[*query.Batch, error]) iter.Seq2[*query.Batch, error] {
 	return func(yield func(*query.Batch, error) bool) {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -224,6 +225,33 @@ func TestAlignedEval(t *testing.T) {
 		values, _, err := m.Values()
 		if want := values.Of(goal).Numbers[0]; err != nil || e.Score() != want || e.Images != c.Data.TestCount {
 			t.Errorf("%s: %+v, want %v, %v", pairing, e, want, err)
+		}
+	}
+}
+
+// TestAlignedHardest: the losses of a measured split are against its own texts,
+// also where it has more images than there are training texts.
+func TestAlignedHardest(t *testing.T) {
+	for _, pairing := range []string{"class", "image"} {
+		c := short()
+		c.Data.TestCount = c.Data.Count + 5
+		texts(t, &c, pairing, 0)
+		dir := whole(t, c)
+		x := open(t, c)
+		hard, err := Hardest(context.Background(), x, dir, 1000, 1000)
+		if err != nil {
+			t.Fatalf("%s: %v", pairing, err)
+		}
+		e, err := NewTrainer(x).Evaluate(context.Background(), x.Test)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum float64
+		for _, h := range hard {
+			sum += h.Loss
+		}
+		if pairing == "class" && math.Abs(sum/float64(len(hard))-e.Loss()) > 1e-6 || len(hard) != c.Data.TestCount {
+			t.Errorf("%s: %d images of mean loss %v, the evaluation has %+v", pairing, len(hard), sum/float64(len(hard)), e)
 		}
 	}
 }

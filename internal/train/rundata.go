@@ -188,16 +188,17 @@ func Hardest(ctx context.Context, x *Experiment, dir string, limit, most int) ([
 		return nil, err
 	}
 	var all []Hard
-	for b, err := range x.Followed().Loader.Sequential(x.Config.Train.BatchSize) {
+	s := x.Followed()
+	for b, err := range s.Loader.Sequential(x.Config.Train.BatchSize) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := x.Model.Evaluate(ctx, b)
+		losses, err := x.losses(ctx, s, b)
 		if err != nil {
 			return nil, err
 		}
-		for i := range b.N {
-			all = append(all, Hard{int(b.Index[i]), float64(e.Losses[i])})
+		for i, l := range losses {
+			all = append(all, Hard{int(b.Index[i]), float64(l)})
 		}
 		if len(all) >= limit {
 			break
