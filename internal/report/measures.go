@@ -29,13 +29,16 @@ func (r RunReport) measures() []Section {
 	if len(r.Measures) == 0 {
 		return nil
 	}
-	t := Table{Head: []string{"metric", "what it is", "better", "split", "last", "best"}, Text: 4}
+	t := Table{Head: []string{"metric", "split", "last", "best"}, Text: 2, Caption: explain(r.Measures)}
 	charts := Charts{}
 	for _, m := range r.Measures {
-		for _, s := range m.Splits {
-			t.Add(m.Title, m.About, m.Better, s.Name, m.write(s.Y[len(s.Y)-1]), m.write(m.best(s.Y)))
+		c := Chart{Title: m.Title, X: "step", Percent: m.Percent, Small: true}
+		for i, s := range m.Splits {
+			t.Add(m.Title, s.Name, m.write(s.Y[len(s.Y)-1]), m.write(m.best(s.Y)))
+			s.Color = i + 2 // as in the charts of loss and accuracy, where the batches are the first
+			c.Series = append(c.Series, s)
 		}
-		charts = append(charts, Chart{Title: m.Title, X: "step", Percent: m.Percent, Series: m.Splits, Small: true})
+		charts = append(charts, c)
 	}
 	return []Section{{Title: "Metrics", Note: "What train.metrics names, at every evaluation.", Blocks: []Block{charts, t}}}
 }
