@@ -40,7 +40,8 @@ func TestMeasures(t *testing.T) {
 func TestSameOfAnotherVersion(t *testing.T) {
 	base := config.Default()
 	base.Name, base.Data.Kind = "a", "shapes"
-	p := &Plan{Options: Options{Dir: t.TempDir(), Seeds: 1}, Base: base, Arms: []Arm{{Name: "a"}}, Configs: []config.Config{base}}
+	p := &Plan{Options: Options{Dir: t.TempDir(), Seeds: 1}, Base: base,
+		Arms: []Arm{{Name: "a"}}, Configs: []config.Config{base}}
 	r := p.Runs()[0]
 	raw, err := config.Marshal(p.ConfigOf(r))
 	if err != nil {

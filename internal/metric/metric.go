@@ -5,7 +5,8 @@
 // To add one, write one file:
 //
 //	func init() {
-//		Register(Metric{Name: "brier", Title: "Brier score", About: "mean squared distance of the probabilities from the label",
+//		Register(Metric{Name: "brier", Title: "Brier score",
+//			About:  "mean squared distance of the probabilities from the label",
 //			Better: Lower, Needs: Logits, New: func(Task) Accumulator { return &brier{} }})
 //	}
 //

@@ -16,7 +16,8 @@ func TestRetrieval(t *testing.T) {
 	}{
 		// Image 2 lies at text 1, and texts 0 and 2 at equal distance after it; text
 		// 1 is nearer to image 2 than to its own, text 2 is nearest to its own.
-		{"one text each", []float32{2, .1, .1, 3, 0, 1}, texts, 2. / 3, []float64{2. / 3, 2. / 3, 1}, []float64{2. / 3, 1, 1}},
+		{"one text each", []float32{2, .1, .1, 3, 0, 1}, texts, 2. / 3,
+			[]float64{2. / 3, 2. / 3, 1}, []float64{2. / 3, 1, 1}},
 		{"equal texts are one: both images answer either", []float32{1, .1, 1, .2, 0, 1}, []float32{1, 0, 1, 0, 0, 1},
 			2. / 3, []float64{1, 1, 1}, []float64{1, 1, 1}},
 		{"constant embeddings know nothing and find nothing", make([]float32, 6), texts, 1. / 3,

@@ -63,7 +63,7 @@ func (s *Set) Add(b *Batch) error {
 		texts = size
 	}
 	if b.N < 0 || len(b.Losses) != b.N || len(b.Outputs) != size || len(b.Labels) != b.N || len(b.Texts) != texts {
-		return fmt.Errorf("metric: %d losses, %d outputs, %d labels and %d values of texts are not of %d images with %d outputs",
+		return fmt.Errorf("metric: %d losses, %d outputs, %d labels, %d values of texts: not of %d images with %d outputs",
 			len(b.Losses), len(b.Outputs), len(b.Labels), len(b.Texts), b.N, s.task.Outputs)
 	}
 	classes := s.task.Outputs

@@ -3,7 +3,8 @@ package metric
 func init() {
 	Register(Metric{Name: Top1, Title: "top-1", About: "share of the images whose largest output is their label's",
 		Standard: 1, Range: Share, Needs: Logits, New: func(Task) Accumulator { return &topK{k: 1} }})
-	Register(Metric{Name: "top5", Title: "top-5", About: "share of the images whose label is among the five largest outputs",
+	Register(Metric{Name: "top5", Title: "top-5",
+		About:    "share of the images whose label is among the five largest outputs",
 		Standard: 2, Range: Share, Needs: Logits, Least: 6, New: func(Task) Accumulator { return &topK{k: 5} }})
 }
 

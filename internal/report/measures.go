@@ -40,7 +40,8 @@ func (r RunReport) measures() []Section {
 		}
 		charts = append(charts, c)
 	}
-	return []Section{{Title: "Metrics", Note: "What train.metrics names, at every evaluation.", Blocks: []Block{charts, t}}}
+	return []Section{{Title: "Metrics", Note: "What train.metrics names, at every evaluation.",
+		Blocks: []Block{charts, t}}}
 }
 
 // best is the best of some values, NaN where none is a number.

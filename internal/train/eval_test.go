@@ -39,7 +39,8 @@ func TestEvalFile(t *testing.T) {
 		if err := json.Unmarshal([]byte(step), &b); err != nil {
 			t.Fatal(err)
 		}
-		if raw, err := json.Marshal(StepMetrics{Best: &b}.Best); err != nil || string(raw) != step || b.Step != 4 || b.Score() != c.score {
+		raw, err := json.Marshal(&b)
+		if err != nil || string(raw) != step || b.Step != 4 || b.Score() != c.score {
 			t.Errorf("%s is written as %s (%v)", step, raw, err)
 		}
 	}

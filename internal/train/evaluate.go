@@ -46,7 +46,8 @@ func evalOf(goal string, set *metric.Set, images int, began time.Time) (*Eval, e
 // passes runs batches through the model, counts them in the ledger, which may be
 // nil, and gives each answer to use. It returns the number of images, of which
 // limit is the most, 0 being all.
-func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger, use func(*query.Batch, *query.Clean) error) (int, error) {
+func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger,
+	use func(*query.Batch, *query.Clean) error) (int, error) {
 	images := 0
 	for b, err := range batches {
 		if err != nil {

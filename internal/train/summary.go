@@ -95,7 +95,8 @@ func (r *run) endEpoch(m *StepMetrics) error {
 		measured += evalColumns(e)
 		more += moreColumns(e, r.t.X.Config.Train.Metrics)
 	}
-	return r.summary.write(fmt.Sprintf("%d,%d,%.6f,%.4f%s,%d%s\n", m.Epoch, m.Step, e.Loss/n, e.Accuracy/n, measured, m.Queries, more))
+	return r.summary.write(fmt.Sprintf("%d,%d,%.6f,%.4f%s,%d%s\n",
+		m.Epoch, m.Step, e.Loss/n, e.Accuracy/n, measured, m.Queries, more))
 }
 
 // evalColumns are the two columns of a split, empty before it was measured.
