@@ -109,3 +109,26 @@ func TestPlanReusesMemory(t *testing.T) {
 		t.Errorf("room for %d values, for %d in all: nothing was reused", top, sum)
 	}
 }
+
+// TestHostCoupled: queries under an objective that couples the images of a batch
+// answer as on the CPU, whatever is evaluated between.
+func TestHostCoupled(t *testing.T) {
+	o, err := objective.NewContrastive(objective.Options{Texts: random(5*4, 9), Width: 4, Pairing: "class"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newTwins(t, tiny, 5, true, Options{Loss: o, Slots: 2})
+	n := len(w.cpu.Sites())
+	cpu, gpu := w.clean([]int{n - 2})
+	near(t, "losses", gpu.Losses, wide(cpu.Losses), 1e-4)
+	_, err = w.gpu.Evaluate(w.ctx, &query.Batch{N: 1, X: random(144, 77), Labels: []int32{3}})
+	w.ok(err)
+	q, _ := queries(5, 3)
+	w.losses(&query.Perturbation{Step: 1, Sites: []int{n - 2}, Sigma: []float32{0.3}}, q, "site")
+	w.losses(&query.Perturbation{Kind: query.Weight, Step: 1, Params: []int{0, 5}, Sigma: []float32{0.05}}, q, "weights")
+	c, err := w.gpu.Evaluate(w.ctx, &query.Batch{N: 1, X: random(144, 77)})
+	w.ok(err)
+	if c.Losses != nil || c.Loss != nil || len(c.Logits) != 4 {
+		t.Errorf("a batch without labels: %+v", c)
+	}
+}
