@@ -6,6 +6,7 @@ import (
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/pipe"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
 )
@@ -14,7 +15,8 @@ func allocateCmd() *cobra.Command {
 	var name string
 	var p pipe.Options
 	usual := config.Default()
-	o := allocator.Options{Features: "loss"}
+	o := allocator.Options{}
+	var own func() settings.Values
 	c := &cobra.Command{
 		Use: "allocate", Args: cobra.NoArgs,
 		Short: "Share the queries of another program's batches out, through a pipe",
@@ -42,12 +44,12 @@ loop that trains.`,
 			case p.Budget > 0 && p.PerItem > 0:
 				return uierr.New("--budget and --queries-per-item are both given", "leave one of them out")
 			}
-			o.Warn = warner(c)
+			o.Warn, o.Own = warner(c), own()
 			o.Named = func(option string) string {
 				if option == "name" {
 					option = "allocator"
 				}
-				return "--" + strings.ReplaceAll(option, "_", "-")
+				return "--" + flagOf(option)
 			}
 			a, err := allocator.New(name, o)
 			if err != nil {
@@ -65,15 +67,7 @@ loop that trains.`,
 	f.IntVar(&o.MinQueries, "min-queries", d.MinQueries, "every item gets at least so many")
 	f.BoolVar(&o.Even, "antithetic", usual.Estimator.Antithetic, "counts are even, for pairs")
 	f.Uint64Var(&p.Seed, "seed", 0, "seed of everything that is drawn")
-	f.BoolVar(&o.Learn, "learn", d.Learn, "gaussian: learn its four parameters")
-	f.StringVar(&o.Features, "features", o.Features,
-		"gaussian: correlate the items by loss or cls (the line's features)")
-	offer(c, "features", config.Choices("allocator.features")...)
-	f.Float64SliceVar(&o.W, "w", nil, "gaussian: starting parameters w0,w1,w2,w3")
-	f.StringSliceVar(&o.Freeze, "freeze", nil, "gaussian: parameters that are not learned, of w0,w1,w2,w3")
-	offerList(c, "freeze", func() []string { return config.Choices("allocator.freeze") })
-	f.Float64Var(&o.LR, "lr", d.LR, "gaussian: rate of its learned parameters")
-	f.Float64Var(&o.Decay, "decay", d.Decay, "neyman: weight of the past in an item's history")
+	own = settingFlags(c, allocator.Settings(), allocator.Features.With(d.Own, "loss")) // most lines have no features
 	f.BoolVar(&o.Fallback, "fallback", d.Fallback, "equal shares once the measured gain over --window is not positive")
 	f.IntVar(&o.Window, "window", d.Window, "steps over which the gain is measured")
 	return c

@@ -9,6 +9,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -87,7 +88,7 @@ func (f *embedFlags) make(ctx context.Context, warn func(string)) (*embed.Set, e
 		}
 	}
 	if f.texts && f.output == "" {
-		f.output = cfg.Objective.Embeddings
+		f.output = objective.Embeddings.Of(cfg.Objective.Own)
 	}
 	switch {
 	case f.output == "":
@@ -130,7 +131,7 @@ func (f *embedFlags) makeTexts(cfg config.Config) (*embed.Set, error) {
 		defer ds.Close()
 		sets = append(sets, ds)
 	}
-	if cfg.Objective.Pairing == "class" {
+	if objective.Pairing.Of(cfg.Objective.Own) == "class" {
 		return embed.OfClasses(sets[0].Classes(), f.width, f.seed)
 	}
 	return embed.Captions(sets...)

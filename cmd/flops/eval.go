@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/metric"
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -171,14 +172,15 @@ func (f *textFlags) apply(cfg *config.Config) error {
 		}
 	}
 	if f.file != "" {
-		cfg.Objective.Kind, cfg.Objective.Embeddings, cfg.Objective.TestEmbeddings = "contrastive", f.file, ""
+		cfg.Objective.Kind = "contrastive"
+		cfg.Objective.Own = objective.Embeddings.With(objective.TestEmbeddings.With(cfg.Objective.Own, ""), f.file)
 	}
 	switch {
 	case f.pairing == "":
 	case f.pairing != "class" && f.pairing != "image":
 		return uierr.New(fmt.Sprintf("--pairing: no pairing %q", f.pairing), "use class (one text per class) or image (one text per image)")
 	default:
-		cfg.Objective.Pairing = f.pairing
+		cfg.Objective.Own = objective.Pairing.With(cfg.Objective.Own, f.pairing)
 	}
 	return nil
 }
@@ -188,7 +190,7 @@ var parts = []string{data.Test, data.Validation, data.Train}
 
 func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limit int) (*train.Eval, error) {
 	if part != data.Test {
-		cfg.Objective.TestEmbeddings = "" // the others' stand in objective.embeddings
+		cfg.Objective.Own = objective.TestEmbeddings.With(cfg.Objective.Own, "") // the others' stand in objective.embeddings
 	}
 	ds, err := data.Open(cfg.Data, part)
 	if err != nil {

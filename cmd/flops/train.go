@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -240,7 +241,7 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	}
 	fmt.Fprintf(w, " images, %d classes\n", len(x.TrainData.Classes()))
 	if c.Objective.Kind == "contrastive" {
-		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", c.Objective.Pairing, x.Local.Weights.Arch.Outputs(), c.Objective.Embeddings)
+		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", objective.Pairing.Of(c.Objective.Own), x.Local.Weights.Arch.Outputs(), objective.Embeddings.Of(c.Objective.Own))
 	} else if x.Local != nil && x.Local.Head != "" {
 		fmt.Fprintf(w, "classifier %s\n", x.Local.Head)
 	}

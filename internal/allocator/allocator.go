@@ -6,27 +6,21 @@ package allocator
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Options of every allocator, as a config has them; each reads what concerns it.
+// Options of every allocator, as a config has them.
 type Options struct {
-	MinQueries int          // least count of an image; at least 1, and even where Even
-	Even       bool         // counts are even: antithetic pairs
-	Learn      bool         // gaussian: learn the four parameters
-	Features   string       // gaussian: loss or cls; empty is loss
-	W          []float64    // gaussian: starting w0..w3, empty for those of alloc
-	Freeze     []string     // gaussian: of w0 w1 w2 w3, those that are not learned
-	LR         float64      // gaussian: rate of the learned parameters
-	Decay      float64      // neyman: weight of the past in the exponential average, in [0, 1)
-	Fallback   bool         // equal shares once the measured gain is not positive
-	Window     int          // steps over which the gain is measured; 0 measures none
-	Warn       func(string) // takes the one line that says so; may be nil
+	MinQueries int             // least count of an image; at least 1, and even where Even
+	Even       bool            // counts are even: antithetic pairs
+	Fallback   bool            // equal shares once the measured gain is not positive
+	Window     int             // steps over which the gain is measured; 0 measures none
+	Warn       func(string)    // takes the one line that says so; may be nil
+	Own        settings.Values // what single allocators take
 	// Named is how the user names an option, such as "decay"; nil: by its key in a
 	// config.
 	Named func(option string) string
@@ -43,25 +37,31 @@ func (o Options) named(option string) string {
 // Limits are what every count keeps.
 func (o Options) Limits() alloc.Limits { return alloc.Limits{Least: o.MinQueries, Even: o.Even} }
 
-var builders = map[string]func(Options) (alloc.Allocator, error){}
+var registry = settings.NewRegistry[func(Options) (alloc.Allocator, error)]("allocator.name", "allocator")
 
 // Register adds an allocator under a name; call it from init. A name that is
-// taken panics.
-func Register(name string, build func(Options) (alloc.Allocator, error)) {
-	if builders[name] != nil {
-		panic("allocator: " + name + " is registered twice")
-	}
-	builders[name] = build
+// taken panics. What it returns takes the settings that the allocator reads from
+// Options.Own and the numbers that it learns, where it implements
+// settings.Parameters.
+func Register(name string, build func(Options) (alloc.Allocator, error)) *settings.Registration {
+	return registry.Add(name, build)
 }
 
 // Names lists the registered allocators in alphabetic order.
-func Names() []string { return slices.Sorted(maps.Keys(builders)) }
+func Names() []string { return registry.Names() }
+
+// Settings lists what single allocators add to the section allocator of a config.
+func Settings() []settings.Owned { return registry.Settings() }
+
+// Learned names the numbers that an allocator learns.
+func Learned(name string) []settings.Param { return registry.Learned(name) }
 
 // New makes an allocator, watched by a guard unless it is uniform. An unknown
 // name, options out of range, and what Allocate cannot share out or do without are
 // errors of type *uierr.Error.
 func New(name string, o Options) (alloc.Allocator, error) {
-	if builders[name] == nil {
+	build, err := registry.Get(name)
+	if err != nil {
 		return nil, uierr.New(fmt.Sprintf("%s: no allocator %q", o.named("name"), name),
 			"use one of "+strings.Join(Names(), ", "))
 	}
@@ -69,18 +69,12 @@ func New(name string, o Options) (alloc.Allocator, error) {
 		return nil, uierr.New(fmt.Sprintf("%s: %d", o.named("min_queries"), o.MinQueries),
 			"give every image at least 1 query")
 	}
-	for _, n := range Names() { // what is wrong is told, whoever would read it
-		if _, err := o.build(n); err != nil {
+	for _, own := range Settings() { // what is wrong is told, whoever would read it
+		if err := own.Check(o.named(own.Key), own.In(o.Own)); err != nil {
 			return nil, err
 		}
 	}
-	a, err := o.build(name)
-	return keyed{a, o}, err
-}
-
-// build makes an allocator with its guard.
-func (o Options) build(name string) (alloc.Allocator, error) {
-	a, err := builders[name](o)
+	a, err := build(o)
 	if err == nil && name != "uniform" {
 		a, err = alloc.NewGuard(a, alloc.GuardOptions{Limits: o.Limits(), Window: o.Window, Fallback: o.Fallback,
 			Warn: o.warn})
@@ -88,7 +82,7 @@ func (o Options) build(name string) (alloc.Allocator, error) {
 	if err != nil {
 		return nil, o.told(err)
 	}
-	return a, nil
+	return keyed{a, o}, nil
 }
 
 // warn passes an alarm of the guard on.
@@ -114,12 +108,9 @@ func (k keyed) Allocate(s alloc.Signals, budget int) ([]int, error) {
 	return n, k.o.told(err)
 }
 
-// Params are the learned parameters, nil where there are none.
+// Params implements settings.Parameters.
 func (k keyed) Params() []float64 {
-	if p, ok := k.Allocator.(alloc.Parameters); ok {
-		return p.Params()
-	}
-	return nil
+	return settings.ParamsOf(k.Allocator)
 }
 
 // keys are the keys of alloc's options.

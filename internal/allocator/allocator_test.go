@@ -12,7 +12,7 @@ import (
 
 // usual are the options of these tests.
 func usual() Options {
-	return Options{MinQueries: 2, Even: true, Learn: true, Features: "cls", LR: 0.05, Decay: 0.7, Window: 50}
+	return Options{MinQueries: 2, Even: true, Window: 50}
 }
 
 // mistake finds an error's two lines.
@@ -31,16 +31,16 @@ func TestRefused(t *testing.T) {
 		name string
 		o    Options
 	}{
-		"name":        {"gausian", usual()},
-		"w: 2":        {"gaussian", set(func(o *Options) { o.W = []float64{1, 2} })},
-		"w: w1":       {"gaussian", set(func(o *Options) { o.W = []float64{1, math.NaN(), 1, 1} })},
-		"w: w2":       {"gaussian", set(func(o *Options) { o.W = []float64{1, 1, 0, 1} })},
-		"freeze":      {"gaussian", set(func(o *Options) { o.Freeze = []string{"w9"} })},
-		"features":    {"gaussian", set(func(o *Options) { o.Features = "clz" })},
-		"min_queries": {"uniform", set(func(o *Options) { o.MinQueries = -1 })},
-		"lr":          {"gaussian", set(func(o *Options) { o.LR = -1 })},
-		"decay":       {"neyman", set(func(o *Options) { o.Decay = 1 })},
-		"window":      {"neyman", set(func(o *Options) { o.Window = -1 })},
+		"name":         {"gausian", usual()},
+		"w: [1 2] are": {"gaussian", set(func(o *Options) { o.Own = W.With(o.Own, []float64{1, 2}) })},
+		"w: [1 NaN":    {"gaussian", set(func(o *Options) { o.Own = W.With(o.Own, []float64{1, math.NaN(), 1, 1}) })},
+		"w: w2":        {"gaussian", set(func(o *Options) { o.Own = W.With(o.Own, []float64{1, 1, 0, 1}) })},
+		"freeze":       {"gaussian", set(func(o *Options) { o.Own = Freeze.With(o.Own, []string{"w9"}) })},
+		"features":     {"gaussian", set(func(o *Options) { o.Own = Features.With(o.Own, "clz") })},
+		"min_queries":  {"uniform", set(func(o *Options) { o.MinQueries = -1 })},
+		"lr":           {"gaussian", set(func(o *Options) { o.Own = LR.With(o.Own, -1) })},
+		"decay":        {"neyman", set(func(o *Options) { o.Own = Decay.With(o.Own, 1) })},
+		"window":       {"neyman", set(func(o *Options) { o.Window = -1 })},
 	} {
 		_, err := New(c.name, c.o)
 		if e := mistake(t, key, err); !strings.HasPrefix(e.What, "allocator."+key) {
@@ -90,12 +90,15 @@ func TestOptionsReach(t *testing.T) {
 		return !slices.Equal(a.(alloc.Parameters).Params(), []float64{2, 0.3, 0.1, 1})
 	}
 	o := usual()
-	o.W = []float64{2, 0.3, 0.1, 1}
+	o.Own = W.With(o.Own, []float64{2, 0.3, 0.1, 1})
 	if !moved(o) {
 		t.Error("learns nothing")
 	}
-	for what, change := range map[string]func(*Options){"learn: false": func(o *Options) { o.Learn = false },
-		"lr: 0": func(o *Options) { o.LR = 0 }, "all frozen": func(o *Options) { o.Freeze = parameters }} {
+	for what, change := range map[string]func(*Options){
+		"learn: false": func(o *Options) { o.Own = Learn.With(o.Own, false) },
+		"lr: 0":        func(o *Options) { o.Own = LR.With(o.Own, 0) },
+		"all frozen":   func(o *Options) { o.Own = Freeze.With(o.Own, names()) },
+	} {
 		c := o
 		change(&c)
 		if moved(c) {

@@ -192,7 +192,7 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 			params = append(params, p)
 		}
 	}
-	opt, err := optim.New("adamw", optim.Options{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	opt, err := optim.New("adamw", optim.Options{})
 	if err != nil {
 		return err
 	}

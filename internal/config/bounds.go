@@ -2,38 +2,17 @@ package config
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// bound is the smallest and largest value of a number, or of each in a list.
-type bound struct {
-	lo, hi         float64
-	loOpen, hiOpen bool // lo, hi itself is out
-}
-
-func from(lo, hi float64) bound  { return bound{lo: lo, hi: hi} }
-func above(lo, hi float64) bound { return bound{lo: lo, hi: hi, loOpen: true} }
-
-func (b bound) holds(x float64) bool {
-	return x >= b.lo && x <= b.hi && !(b.loOpen && x == b.lo) && !(b.hiOpen && x == b.hi)
-}
-
-func (b bound) String() string {
-	word, end := "from", ""
-	if b.loOpen {
-		word = "above"
-	}
-	if b.hiOpen {
-		end = ", not included"
-	}
-	return fmt.Sprintf("%s %v to %v%s", word, b.lo, b.hi, end)
-}
+func from(lo, hi float64) settings.Bound  { return settings.Bound{Lo: lo, Hi: hi} }
+func above(lo, hi float64) settings.Bound { return settings.Bound{Lo: lo, Hi: hi, LoOpen: true} }
 
 // bounds of the keys that hold numbers; those of a seed are those of its type.
-var bounds = map[string]bound{
+var bounds = map[string]settings.Bound{
 	"model.in_flight":     from(1, 1024),
 	"model.max_batch":     from(1, 1<<20),
 	"model.retries":       from(0, 1000),
@@ -56,30 +35,21 @@ var bounds = map[string]bound{
 	"data.mean":       from(-1e6, 1e6),
 	"data.std":        above(0, 1e6),
 
-	"estimator.sigma":    above(0, 1e3),
-	"estimator.sigma_lr": from(0, 10),
+	"estimator.sigma": above(0, 1e3),
 
 	"allocator.min_queries": from(1, 1<<20),
-	"allocator.lr":          from(0, 10),
-	"allocator.decay":       from(0, 0.9999),
 	"allocator.window":      from(1, 1e6),
-	"allocator.w":           from(-1e9, 1e9),
 
 	"budget.queries_per_image": from(1, 1<<20),
 	"budget.max_queries":       from(0, 1e18),
 
 	"optimizer.lr":           above(0, 1e3),
-	"optimizer.momentum":     from(0, 0.99999),
-	"optimizer.eps":          above(0, 1),
 	"optimizer.weight_decay": from(0, 10),
 	"optimizer.warmup":       from(0, 1e9),
 	"optimizer.step_size":    from(1, 1e9),
 	"optimizer.gamma":        above(0, 10),
 	"optimizer.min_lr":       from(0, 1e3),
 	"optimizer.clip":         from(0, 1e9),
-	"optimizer.betas":        {lo: 0, hi: 1, hiOpen: true},
-
-	"objective.temperature": from(0.01, 100),
 
 	"prompt.width":          from(1, 512),
 	"prompt.count":          from(1, 1024),
@@ -99,38 +69,56 @@ var bounds = map[string]bound{
 	"checkpoint.keep_last": from(0, 1e6),
 }
 
-// length is what a list must have.
-type length struct {
-	of   []int
-	why  string
-	hint string
+// lengths of the keys that hold lists of a fixed one.
+var lengths = map[string]settings.Length{
+	"model.shape": {Of: []int{0, 3}, Why: "is no shape of an image", Hint: "give channels, height and width, as in [3, 224, 224]"},
+	"data.mean": {Of: []int{0, 1, 3}, Why: "is not one number per channel",
+		Hint: "give one number for all channels or three, or leave it out"},
+	"data.std": {Of: []int{0, 1, 3}, Why: "is not one number per channel",
+		Hint: "give one number for all channels or three, or leave it out"},
 }
 
-var lengths = map[string]length{
-	"optimizer.betas": {[]int{2}, "are not two decays",
-		"give two numbers from 0 up to, not including, 1, such as [0.9, 0.999]"},
-	"allocator.w": {[]int{0, 4}, "are not the four parameters w0 to w3",
-		"give four numbers, or leave it out for the defaults"},
-	"model.shape": {[]int{0, 3}, "is no shape of an image", "give channels, height and width, as in [3, 224, 224]"},
-	"data.mean": {[]int{0, 1, 3}, "is not one number per channel",
-		"give one number for all channels or three, or leave it out"},
-	"data.std": {[]int{0, 1, 3}, "is not one number per channel",
-		"give one number for all channels or three, or leave it out"},
+// bound is what the key's numbers are within, nil where they are any.
+func (f field) bound() *settings.Bound {
+	if f.own != nil {
+		return f.own.Bound
+	}
+	if b, ok := bounds[f.key]; ok {
+		return &b
+	}
+	return nil
+}
+
+// length is what the key's list must have, nil where that is any.
+func (f field) length() *settings.Length {
+	if f.own != nil {
+		return f.own.Lengths
+	}
+	if l, ok := lengths[f.key]; ok {
+		return &l
+	}
+	return nil
 }
 
 // ranges checks the length of every list and the size of every number.
 func ranges(c *Config) error {
-	for _, f := range fields {
+	for _, f := range fields() {
 		v := f.of(c)
-		if l, ok := lengths[f.key]; ok && !slices.Contains(l.of, v.Len()) {
-			return bad(f.key, v.Interface(), l.why, l.hint)
-		}
-		b, ok := bounds[f.key]
-		if !ok {
+		if f.own != nil {
+			if err := f.own.Check(f.key, v.Interface()); err != nil {
+				return err
+			}
 			continue
 		}
-		for _, x := range numbers(v) {
-			if !b.holds(x) {
+		if l := f.length(); l != nil && !slices.Contains(l.Of, v.Len()) {
+			return bad(f.key, v.Interface(), l.Why, l.Hint)
+		}
+		b := f.bound()
+		if b == nil {
+			continue
+		}
+		for _, x := range settings.Numbers(v) {
+			if !b.Holds(x) {
 				return bad(f.key, v.Interface(), "is out of range", "give a number "+b.String())
 			}
 		}
@@ -146,21 +134,6 @@ func ranges(c *Config) error {
 		}
 	}
 	return nil
-}
-
-// numbers are the numbers of a value, one or a list.
-func numbers(v reflect.Value) []float64 {
-	switch {
-	case v.Kind() == reflect.Slice:
-		var out []float64
-		for i := range v.Len() {
-			out = append(out, numbers(v.Index(i))...)
-		}
-		return out
-	case v.CanInt():
-		return []float64{float64(v.Int())}
-	}
-	return []float64{v.Float()}
 }
 
 // bad is the error for a value that breaks a rule.

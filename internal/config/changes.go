@@ -16,8 +16,8 @@ type Change struct {
 // the keys.
 func Changes(c Config) (out []Change) {
 	d := Default()
-	for _, f := range fields {
-		v, was := reflect.ValueOf(c).FieldByIndex(f.path), reflect.ValueOf(d).FieldByIndex(f.path)
+	for _, f := range fields() {
+		v, was := f.of(&c), f.of(&d)
 		if reflect.DeepEqual(v.Interface(), was.Interface()) || v.Kind() == reflect.Slice && v.Len() == 0 && was.Len() == 0 {
 			continue
 		}

@@ -1,8 +1,11 @@
 // Package config reads an experiment: strict YAML with defaults, environment
 // values, `--set a.b=c` overrides and one Validate that knows every rule. The
-// structs below are the whole vocabulary; a key that is not here is an error
-// that names the nearest one that is.
+// structs below are the vocabulary, with what the registered allocators,
+// estimators, objectives and optimizers add to their sections (own.go); a key
+// that is in neither is an error that names the nearest one that is.
 package config
+
+import "github.com/flops-vit/flops/internal/settings"
 
 // Config is one experiment (DESIGN section 8). Zero values are never defaults
 // by accident: Default fills them and Validate refuses what makes no sense.
@@ -96,25 +99,21 @@ type Estimator struct {
 	Schedule       string  `yaml:"schedule"`        // activation: per_site | joint | random_site; weight: all | tensor
 	Antithetic     bool    `yaml:"antithetic"`      // ask pairs +noise and -noise; else single directions with the clean loss as baseline
 	Sigma          float64 `yaml:"sigma"`           // scale of the noise
-	LearnSigma     bool    `yaml:"learn_sigma"`     // follow the gradient of the smoothed loss by each site's scale
-	SigmaLR        float64 `yaml:"sigma_lr"`        // rate of the learned scale
 	StructuralMask bool    `yaml:"structural_mask"` // noise only where it can reach the loss; false reproduces the released code
 	Noise          string  `yaml:"noise"`           // gaussian | rademacher
 	QMC            string  `yaml:"qmc"`             // none | sobol | halton
+
+	Own settings.Values `yaml:",inline"` // settings of single estimators
 }
 
 // Allocator says how the queries of a step are shared among its images.
 type Allocator struct {
-	Name       string    `yaml:"name"`        // uniform | gaussian | gaussian_released | bernoulli | neyman
-	Learn      bool      `yaml:"learn"`       // learn the four parameters of the Gaussian allocator
-	MinQueries int       `yaml:"min_queries"` // every image gets at least so many
-	Features   string    `yaml:"features"`    // loss | cls
-	W          []float64 `yaml:"w"`           // the four starting parameters w0..w3
-	Freeze     []string  `yaml:"freeze"`      // of w0 w1 w2 w3
-	LR         float64   `yaml:"lr"`          // rate of the learned parameters
-	Decay      float64   `yaml:"decay"`       // neyman: weight of the past in the exponential average
-	Fallback   bool      `yaml:"fallback"`    // return to equal shares when the measured gain over a window is not positive
-	Window     int       `yaml:"window"`      // steps of the gain that fallback looks at
+	Name       string `yaml:"name"`        // uniform | gaussian | gaussian_released | bernoulli | neyman
+	MinQueries int    `yaml:"min_queries"` // every image gets at least so many
+	Fallback   bool   `yaml:"fallback"`    // return to equal shares when the measured gain over a window is not positive
+	Window     int    `yaml:"window"`      // steps of the gain that fallback looks at
+
+	Own settings.Values `yaml:",inline"` // settings of single allocators
 }
 
 // Budget bounds the queries.
@@ -125,28 +124,24 @@ type Budget struct {
 
 // Optimizer says how a gradient becomes an update.
 type Optimizer struct {
-	Name        string    `yaml:"name"`         // sgd | adamw
-	LR          float64   `yaml:"lr"`           // learning rate after the warm-up
-	Momentum    float64   `yaml:"momentum"`     // sgd: share of the last update that is kept
-	Betas       []float64 `yaml:"betas"`        // adamw: decays of the two averages
-	Eps         float64   `yaml:"eps"`          // adamw: added to the root of the second average
-	WeightDecay float64   `yaml:"weight_decay"` // decoupled decay of the weights of linear maps, per unit of rate
-	Schedule    string    `yaml:"schedule"`     // constant | cosine | step
-	Warmup      int       `yaml:"warmup"`       // steps of a linear rise of the rate
-	StepSize    int       `yaml:"step_size"`    // step: steps between two drops of the rate
-	Gamma       float64   `yaml:"gamma"`        // step: factor of a drop
-	MinLR       float64   `yaml:"min_lr"`       // cosine: rate at the end
-	Clip        float64   `yaml:"clip"`         // largest norm of the gradient, 0: none
+	Name        string  `yaml:"name"`         // sgd | adamw
+	LR          float64 `yaml:"lr"`           // learning rate after the warm-up
+	WeightDecay float64 `yaml:"weight_decay"` // decoupled decay of the weights of linear maps, per unit of rate
+	Schedule    string  `yaml:"schedule"`     // constant | cosine | step
+	Warmup      int     `yaml:"warmup"`       // steps of a linear rise of the rate
+	StepSize    int     `yaml:"step_size"`    // step: steps between two drops of the rate
+	Gamma       float64 `yaml:"gamma"`        // step: factor of a drop
+	MinLR       float64 `yaml:"min_lr"`       // cosine: rate at the end
+	Clip        float64 `yaml:"clip"`         // largest norm of the gradient, 0: none
+
+	Own settings.Values `yaml:",inline"` // settings of single optimizers
 }
 
 // Objective says what is minimised.
 type Objective struct {
-	Kind             string  `yaml:"kind"`              // cross_entropy | accuracy | contrastive
-	Embeddings       string  `yaml:"embeddings"`        // contrastive: .safetensors, .npy or .parquet
-	TestEmbeddings   string  `yaml:"test_embeddings"`   // contrastive: those of the test images where embeddings has them not
-	Pairing          string  `yaml:"pairing"`           // contrastive: class | image
-	Temperature      float64 `yaml:"temperature"`       // contrastive: the fixed or first temperature
-	LearnTemperature bool    `yaml:"learn_temperature"` // contrastive: train the temperature
+	Kind string `yaml:"kind"` // cross_entropy | accuracy | contrastive
+
+	Own settings.Values `yaml:",inline"` // settings of single objectives
 }
 
 // Prompt says what is learned in front of a frozen model.
@@ -200,14 +195,13 @@ func Default() Config {
 		Data: Data{Kind: "folder", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 2000, TestCount: 500, Size: 32},
 		Sites: Sites{Blocks: "last-1", Classifier: true,
 			Kinds: []string{"query", "key", "value", "attn_out", "mlp_in", "mlp_out"}},
-		Estimator: Estimator{Name: "activation", Antithetic: true, Sigma: 0.01, SigmaLR: 0.01,
-			StructuralMask: true, Noise: "gaussian", QMC: "none"},
-		Allocator: Allocator{Name: "gaussian", Learn: true, MinQueries: 2, Features: "cls",
-			LR: 0.05, Decay: 0.7, Window: 50},
-		Budget: Budget{QueriesPerImage: 8},
-		Optimizer: Optimizer{Name: "adamw", LR: 1e-3, Momentum: 0.9, Betas: []float64{0.9, 0.999}, Eps: 1e-8,
-			Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0},
-		Objective: Objective{Kind: "cross_entropy", Pairing: "class", Temperature: 0.07},
+		Estimator: Estimator{Name: "activation", Antithetic: true, Sigma: 0.01,
+			StructuralMask: true, Noise: "gaussian", QMC: "none", Own: owned("estimator")},
+		Allocator: Allocator{Name: "gaussian", MinQueries: 2, Window: 50, Own: owned("allocator")},
+		Budget:    Budget{QueriesPerImage: 8},
+		Optimizer: Optimizer{Name: "adamw", LR: 1e-3, Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0,
+			Own: owned("optimizer")},
+		Objective: Objective{Kind: "cross_entropy", Own: owned("objective")},
 		Prompt:    Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Mapping: Mapping{Kind: "identity", Images: 16}},
 		Train: Train{Steps: 100, BatchSize: 64, LogEvery: 1, TensorBoard: true, Device: "auto", Precision: "fp32",
 			OnDivergence: "stop", RollbackFactor: 0.5, MaxRollbacks: 3},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -37,7 +38,7 @@ func TestRoundTrip(t *testing.T) {
 	if !reflect.DeepEqual(r.Config, again.Config) {
 		t.Errorf("\n%+v\n%+v", r.Config, again.Config)
 	}
-	if r.Optimizer.LR != 1e-4 || r.Sites.Blocks != "all" || r.Train.Steps != 3 || r.Allocator.W[3] != 2 {
+	if r.Optimizer.LR != 1e-4 || r.Sites.Blocks != "all" || r.Train.Steps != 3 || allocator.W.Of(r.Allocator.Own)[3] != 2 {
 		t.Errorf("layers were lost: %+v", r.Config)
 	}
 }

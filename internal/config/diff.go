@@ -14,12 +14,11 @@ type Difference struct {
 }
 
 // Differences are the keys of which two configs say different things, in the
-// order of the structs. A list that is empty and one that is absent are the same.
+// order of the vocabulary. A list that is empty and one that is absent are the same.
 func Differences(from, to Config) []Difference {
 	var out []Difference
-	a, b := reflect.ValueOf(from), reflect.ValueOf(to)
-	for _, f := range fields {
-		if x, y := onLine(a.FieldByIndex(f.path)), onLine(b.FieldByIndex(f.path)); x != y {
+	for _, f := range fields() {
+		if x, y := onLine(f.of(&from)), onLine(f.of(&to)); x != y {
 			out = append(out, Difference{f.key, x, y})
 		}
 	}

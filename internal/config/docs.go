@@ -10,14 +10,25 @@ import (
 	"sync"
 )
 
-// source is where the keys are explained: the comment beside each field is its
-// only documentation, for readers of the code and for users alike.
+// source is where the keys of the structs are explained: the comment beside each
+// field is its only documentation, for readers of the code and for users alike.
 //
 //go:embed config.go
 var source string
 
-// Doc is what a key means, from the comment beside its field.
-func Doc(key string) string { return docs()[key] }
+// Doc is what a key means: the comment beside its field, or what the
+// implementations that it belongs to say of it.
+func Doc(key string) string {
+	f, _ := find(key)
+	return f.doc()
+}
+
+func (f field) doc() string {
+	if f.own != nil {
+		return f.own.About()
+	}
+	return docs()[f.key]
+}
 
 // docs reads the comments of the structs.
 var docs = sync.OnceValue(func() map[string]string {

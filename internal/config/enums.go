@@ -44,8 +44,16 @@ func Offer(key string, names ...string) {
 // Choices lists the values that a key may have, for validation, the schema and
 // shell completion; none where it is free.
 func Choices(key string) []string {
-	out := slices.Clone(ordered[key])
-	if registered, ok := registries[key]; ok {
+	f, _ := find(key)
+	return f.choices()
+}
+
+func (f field) choices() []string {
+	if f.own != nil {
+		return slices.Clone(f.own.Choices)
+	}
+	out := slices.Clone(ordered[f.key])
+	if registered, ok := registries[f.key]; ok {
 		for _, n := range registered() {
 			if !slices.Contains(out, n) {
 				out = append(out, n)
@@ -71,12 +79,9 @@ var ordered = map[string][]string{
 	"estimator.noise":     {"gaussian", "rademacher"},
 	"estimator.qmc":       {"none", "sobol", "halton"},
 	"allocator.name":      {"uniform", "gaussian", "gaussian_released", "bernoulli", "neyman"},
-	"allocator.features":  {"loss", "cls"},
-	"allocator.freeze":    {"w0", "w1", "w2", "w3"},
 	"optimizer.name":      {"sgd", "adamw"},
 	"optimizer.schedule":  {"constant", "cosine", "step"},
 	"objective.kind":      {"cross_entropy", "accuracy", "contrastive"},
-	"objective.pairing":   {"class", "image"},
 	"prompt.kind":         {"none", "frame", "tokens"},
 	"prompt.mode":         {"over", "around"},
 	"prompt.mapping.kind": {"identity", "given", "learned", "linear"},

@@ -61,7 +61,7 @@ func variableOf(key string) string {
 
 // keyOf is the key that an environment variable sets.
 func keyOf(name string) (field, bool) {
-	for _, f := range fields {
+	for _, f := range fields() {
 		if strings.Contains(f.key, ".") && name == variableOf(f.key) {
 			return f, true
 		}

@@ -4,20 +4,48 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/flops-vit/flops/internal/settings"
 )
 
 // field is one key of the vocabulary.
 type field struct {
 	key  string // full path, "train.steps"
 	typ  reflect.Type
-	path []int // index path in Config
+	path []int           // index path in Config; of an own setting that of its section's Own
+	own  *settings.Owned // what a registered implementation declares; nil of a struct's field
 }
 
 // of is the value of the key in a config.
-func (f field) of(c *Config) reflect.Value { return reflect.ValueOf(c).Elem().FieldByIndex(f.path) }
+func (f field) of(c *Config) reflect.Value {
+	v := reflect.ValueOf(c).Elem().FieldByIndex(f.path)
+	if f.own == nil {
+		return v
+	}
+	if x := reflect.ValueOf(v.Interface().(settings.Values)[f.own.Key]); x.IsValid() && x.Type() == f.typ {
+		return x
+	}
+	return reflect.ValueOf(f.own.Default)
+}
 
-// fields lists every key that holds a value, in the order of the structs.
-var fields = collect(reflect.TypeFor[Config](), "", nil)
+// vocabulary keeps the fields until something is registered.
+var vocabulary struct {
+	sync.Mutex
+	version int64
+	fields  []field
+}
+
+// fields lists every key that holds a value, in the order of the structs. The
+// list is not to be changed.
+func fields() []field {
+	vocabulary.Lock()
+	defer vocabulary.Unlock()
+	if v := settings.Version(); vocabulary.fields == nil || vocabulary.version != v {
+		vocabulary.fields, vocabulary.version = collect(reflect.TypeFor[Config](), "", nil), v
+	}
+	return vocabulary.fields
+}
 
 func collect(t reflect.Type, prefix string, path []int) []field {
 	var out []field
@@ -25,18 +53,21 @@ func collect(t reflect.Type, prefix string, path []int) []field {
 		f := t.Field(i)
 		key := prefix + f.Tag.Get("yaml")
 		at := append(slices.Clone(path), i)
-		if f.Type.Kind() == reflect.Struct {
+		switch {
+		case f.Type == reflect.TypeFor[settings.Values]():
+			out = withOwn(out, prefix, at)
+		case f.Type.Kind() == reflect.Struct:
 			out = append(out, collect(f.Type, key+".", at)...)
-			continue
+		default:
+			out = append(out, field{key: key, typ: f.Type, path: at})
 		}
-		out = append(out, field{key, f.Type, at})
 	}
 	return out
 }
 
 // find returns the field of a full key.
 func find(key string) (field, bool) {
-	for _, f := range fields {
+	for _, f := range fields() {
 		if f.key == key {
 			return f, true
 		}
@@ -46,7 +77,7 @@ func find(key string) (field, bool) {
 
 // section says whether a key is a group of keys.
 func section(key string) bool {
-	for _, f := range fields {
+	for _, f := range fields() {
 		if strings.HasPrefix(f.key, key+".") {
 			return true
 		}
@@ -56,9 +87,9 @@ func section(key string) bool {
 
 // Keys lists every key of the vocabulary.
 func Keys() []string {
-	out := make([]string, len(fields))
-	for i, f := range fields {
-		out[i] = f.key
+	var out []string
+	for _, f := range fields() {
+		out = append(out, f.key)
 	}
 	return out
 }

@@ -62,6 +62,9 @@ func load(path string, environ, sets []string) (*Resolved, error) {
 	if err := yaml.Unmarshal(out, &r.Config); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
+	if err := typeOwn(&r.Config); err != nil {
+		return nil, err
+	}
 	if path != "" && r.Name == "" {
 		r.Name = nameOf(path)
 	}
@@ -133,16 +136,6 @@ func toMap(c Config) (map[string]any, error) {
 	}
 	out := map[string]any{}
 	return out, yaml.Unmarshal(b, &out)
-}
-
-// Marshal writes a config as YAML in the order of the structs; loading it gives
-// the same config back.
-func Marshal(c Config) ([]byte, error) {
-	b, err := yaml.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("config: %w", err)
-	}
-	return b, nil
 }
 
 // set applies one key=value.

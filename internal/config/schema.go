@@ -16,7 +16,7 @@ import (
 func Schema() ([]byte, error) {
 	c := Default()
 	root := object()
-	for _, f := range fields {
+	for _, f := range fields() {
 		at := root
 		parts := strings.Split(f.key, ".")
 		for _, p := range parts[:len(parts)-1] {
@@ -59,7 +59,7 @@ func object() map[string]any {
 
 // property is the schema of one key.
 func property(f field, v reflect.Value) map[string]any {
-	p := map[string]any{"description": Doc(f.key)}
+	p := map[string]any{"description": f.doc()}
 	if v.Kind() != reflect.Slice {
 		p["default"], p["anyOf"] = v.Interface(), one(f, f.typ)
 		return p
@@ -69,7 +69,10 @@ func property(f field, v reflect.Value) map[string]any {
 	}
 	items := one(f, f.typ.Elem())
 	var ways []any
-	l := lengths[f.key].of
+	var l []int
+	if n := f.length(); n != nil {
+		l = n.Of
+	}
 	if l == nil {
 		ways = append(ways, map[string]any{"type": "array", "items": map[string]any{"anyOf": items}})
 	}
@@ -103,11 +106,11 @@ func one(f field, t reflect.Type) []any {
 	if t.Kind() == reflect.Int || t.Kind() == reflect.Int64 {
 		m = map[string]any{"type": "integer", "minimum": int64(math.MinInt64), "maximum": int64(math.MaxInt64)}
 	}
-	if b, ok := bounds[f.key]; ok {
+	if b := f.bound(); b != nil {
 		delete(m, "minimum")
 		delete(m, "maximum")
-		m[map[bool]string{false: "minimum", true: "exclusiveMinimum"}[b.loOpen]] = b.lo
-		m[map[bool]string{false: "maximum", true: "exclusiveMaximum"}[b.hiOpen]] = b.hi
+		m[map[bool]string{false: "minimum", true: "exclusiveMinimum"}[b.LoOpen]] = b.Lo
+		m[map[bool]string{false: "maximum", true: "exclusiveMaximum"}[b.HiOpen]] = b.Hi
 	}
 	return []any{m, variableSchema()}
 }
@@ -115,7 +118,7 @@ func one(f field, t reflect.Type) []any {
 // text lists the ways to write a text: a number or a word of YAML's stands for
 // itself where any text does.
 func text(f field) []any {
-	if e := Choices(f.key); e != nil {
+	if e := f.choices(); e != nil {
 		return []any{map[string]any{"enum": e}, variableSchema()}
 	}
 	w, ok := forms[f.key]

@@ -84,7 +84,7 @@ func (f form) holds(s string) bool {
 
 // texts checks the form of every text that has one.
 func texts(c *Config) error {
-	for _, f := range fields {
+	for _, f := range fields() {
 		w, ok := forms[f.key]
 		if !ok {
 			continue

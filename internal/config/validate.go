@@ -19,8 +19,8 @@ func Validate(c *Config) error {
 
 // enums checks every value that has a list of choices.
 func enums(c *Config) error {
-	for _, f := range fields {
-		known := Choices(f.key)
+	for _, f := range fields() {
+		known := f.choices()
 		if known == nil {
 			continue
 		}

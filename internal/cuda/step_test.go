@@ -111,7 +111,7 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 	any, err := lr.New(name, m, o)
 	ok(err)
 	e := any.(lr.Asker)
-	opt, err := optim.New("adamw", optim.Options{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	opt, err := optim.New("adamw", optim.Options{})
 	ok(err)
 	counts := make([]int, b.N)
 	for i := range counts {

@@ -6,11 +6,20 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
 
-func init() { Register("activation", newActivation, "per_site", "joint", "random_site") }
+// Settings of the activation estimator.
+var (
+	LearnSigma = settings.New("learn_sigma", false, "follow the gradient of the smoothed loss by each site's scale")
+	SigmaLR    = settings.New("sigma_lr", 0.01, "rate of the learned scale", settings.From(0, 10))
+)
+
+func init() {
+	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR)
+}
 
 // activation perturbs the outputs of linear maps (DESIGN 3.1). Schedules:
 // per_site makes one site noisy at a time, random_site one site drawn per step
@@ -21,6 +30,8 @@ type activation struct {
 	o     Options
 	sites []query.Site
 	sigma map[int]float32 // per site
+	learn bool            // the scales
+	rate  float64         // at which they are learned
 	w     workspace
 }
 
@@ -28,7 +39,8 @@ func newActivation(m query.Model, o Options) (Estimator, error) {
 	if len(o.Sites) == 0 {
 		return nil, uierr.New("sites: no site is trained", "name blocks and kinds, or set sites.classifier: true")
 	}
-	a := &activation{o: o, sites: m.Sites(), sigma: map[int]float32{}}
+	a := &activation{o: o, sites: m.Sites(), sigma: map[int]float32{},
+		learn: LearnSigma.Of(o.Own), rate: SigmaLR.Of(o.Own)}
 	for _, s := range o.Sites {
 		a.sigma[s] = float32(o.Sigma)
 	}
@@ -86,7 +98,7 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 		default:
 			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		}
-		if len(p.Sites) > 0 && a.o.LearnSigma {
+		if len(p.Sites) > 0 && a.learn {
 			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
 		}
 		for _, site := range p.Sites {

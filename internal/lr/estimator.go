@@ -3,11 +3,11 @@ package lr
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
@@ -18,12 +18,11 @@ type Options struct {
 	Schedule   string  // see each estimator
 	Antithetic bool    // pairs ±ε instead of single directions with a baseline
 	Sigma      float64 // scale of the noise
-	LearnSigma bool    // activation: follow ∂/∂log σ of each site
-	SigmaLR    float64
-	Sites      []int // sites trained
-	Params     []int // parameters perturbed directly: all trained ones for weight, norms and embeddings for activation
+	Sites      []int   // sites trained
+	Params     []int   // parameters perturbed directly: all trained ones for weight, norms and embeddings for activation
 	Seed       uint64
 	Noise      noise.Source
+	Own        settings.Values // what single estimators take
 }
 
 // Step is one batch with its clean pass and the queries that each image got.
@@ -139,21 +138,32 @@ type registration struct {
 }
 
 // registry holds every estimator: one file and one line each.
-var registry = map[string]registration{}
+var registry = settings.NewRegistry[registration]("estimator.name", "estimator")
 
 // Register adds an estimator under a name, with the schedules that it knows, the
 // default one first; none where it has no choice of them. Call it from init.
-// Options.Schedule is one of them when build is called.
-func Register(name string, build func(m query.Model, o Options) (Estimator, error), schedules ...string) {
-	registry[name] = registration{build, schedules}
+// Options.Schedule is one of them when build is called. What it returns takes
+// the settings that the estimator reads from Options.Own and the numbers that it
+// learns, where it implements settings.Parameters.
+func Register(name string, build func(m query.Model, o Options) (Estimator, error), schedules ...string) *settings.Registration {
+	return registry.Add(name, registration{build, schedules})
 }
 
 // Names lists the registered estimators.
-func Names() []string { return slices.Sorted(maps.Keys(registry)) }
+func Names() []string { return registry.Names() }
+
+// Settings lists what single estimators add to the section estimator of a config.
+func Settings() []settings.Owned { return registry.Settings() }
+
+// Learned names the numbers that an estimator learns.
+func Learned(name string) []settings.Param { return registry.Learned(name) }
 
 // Schedules lists the values of estimator.schedule that an estimator knows, the
 // default one first.
-func Schedules(name string) []string { return registry[name].schedules }
+func Schedules(name string) []string {
+	r, _ := registry.Get(name) // without one, there are none
+	return r.schedules
+}
 
 // AllSchedules lists those of every estimator.
 func AllSchedules() []string {
@@ -170,10 +180,10 @@ func AllSchedules() []string {
 
 // New makes an estimator for a model.
 func New(name string, m query.Model, o Options) (Estimator, error) {
-	r, ok := registry[name]
+	r, err := registry.Get(name)
 	switch {
-	case !ok:
-		return nil, uierr.New(fmt.Sprintf("estimator.name: no estimator %q", name), fmt.Sprintf("known: %v", Names()))
+	case err != nil:
+		return nil, err
 	case o.Schedule == "" && len(r.schedules) > 0:
 		o.Schedule = r.schedules[0]
 	case o.Schedule != "" && !slices.Contains(r.schedules, o.Schedule):

@@ -1,4 +1,4 @@
 package lr
 
 // Forget takes an estimator out of the registry again.
-func Forget(name string) { delete(registry, name) }
+func Forget(name string) { registry.Remove(name) }

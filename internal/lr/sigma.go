@@ -19,7 +19,7 @@ const (
 // coefficients of antithetic pairs have lost that mean, and a record carries it
 // in Mean.
 func (a *activation) Learn(s *Step, records []Record) {
-	if !a.o.LearnSigma {
+	if !a.learn {
 		return
 	}
 	for _, r := range records {
@@ -28,7 +28,7 @@ func (a *activation) Learn(s *Step, records []Record) {
 		}
 		for k, site := range r.P.Sites {
 			g := a.sigmaGradient(s, r, site)
-			step := max(-sigmaStep, min(sigmaStep, -a.o.SigmaLR*g))
+			step := max(-sigmaStep, min(sigmaStep, -a.rate*g))
 			v := float64(r.P.Sigma[k]) * math.Exp(step)
 			a.sigma[site] = float32(max(sigmaMin, min(sigmaMax, v)))
 		}

@@ -5,11 +5,23 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
+// Settings of the contrastive objective.
+var (
+	Embeddings     = settings.New("embeddings", "", ".safetensors, .npy or .parquet")
+	TestEmbeddings = settings.New("test_embeddings", "", "those of the test images where embeddings has them not")
+	Pairing        = settings.New("pairing", "class", "class (row k belongs to class k) or image (row j to image j of the dataset)",
+		settings.Among("class", "image"))
+	Temperature      = settings.New("temperature", 0.07, "the fixed or first temperature", settings.From(0.01, 100))
+	LearnTemperature = settings.New("learn_temperature", false, "train the temperature")
+)
+
 func init() {
-	Register("contrastive", func(o Options) (Objective, error) { return NewContrastive(o) })
+	Register("contrastive", func(o Options) (Objective, error) { return NewContrastive(o) }).
+		Takes(Embeddings, TestEmbeddings, Pairing, Temperature, LearnTemperature)
 }
 
 // LogScale is the name of the temperature's parameter, in a checkpoint too.
@@ -79,22 +91,20 @@ var (
 
 // NewContrastive checks the text embeddings and keeps them as unit vectors.
 func NewContrastive(o Options) (*Contrastive, error) {
-	if o.Temperature == 0 {
-		o.Temperature = 0.07
+	pairing, temperature := Pairing.Of(o.Own), Temperature.Of(o.Own)
+	if err := Temperature.Check("objective.temperature", temperature); err != nil {
+		return nil, err
 	}
-	if !(o.Temperature >= 0.01 && o.Temperature <= 100) {
-		return nil, uierr.New(fmt.Sprintf("objective.temperature: %v is outside 0.01 to 100", o.Temperature), "the usual temperature is 0.07")
-	}
-	if o.Pairing != "class" && o.Pairing != "image" {
-		return nil, uierr.New(fmt.Sprintf("objective.pairing: no pairing %q", o.Pairing), "use class (one text per class) or image (one text per image)")
+	if err := Pairing.Check("objective.pairing", pairing); err != nil {
+		return nil, err
 	}
 	if o.Width < 1 || len(o.Texts) == 0 || len(o.Texts)%o.Width != 0 {
 		return nil, uierr.New(fmt.Sprintf("objective.embeddings: %d values are no texts of width %d", len(o.Texts), o.Width), "give one embedding of equal width per class or image")
 	}
-	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: o.Pairing == "image",
+	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: pairing == "image",
 		texts: make([]float64, len(o.Texts)),
 		Temperature: &query.Param{Name: LogScale, Block: -1, Shape: []int{1},
-			Data: []float32{float32(-math.Log(o.Temperature))}, Role: "temperature"}}
+			Data: []float32{float32(-math.Log(temperature))}, Role: "temperature"}}
 	for k := range c.count {
 		t := o.Texts[k*o.Width : (k+1)*o.Width]
 		length := Norm(t)

@@ -20,7 +20,7 @@ func begun(t *testing.T, pairing string) *Contrastive {
 	if pairing == "image" {
 		texts = 20
 	}
-	c, err := NewContrastive(Options{Texts: normals(texts*nWidth, 7), Width: nWidth, Pairing: pairing, Temperature: 0.3})
+	c, err := NewContrastive(Options{Texts: normals(texts*nWidth, 7), Width: nWidth, Own: Temperature.With(Pairing.With(nil, pairing), 0.3)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestContrastiveGrad(t *testing.T) {
 // TestContrastiveDominantColumn: an image that is all of its column, far above
 // the rest, is replaced without cancellation.
 func TestContrastiveDominantColumn(t *testing.T) {
-	c, err := NewContrastive(Options{Texts: []float32{1, 0, 0, 1}, Width: 2, Pairing: "class", Temperature: 0.01})
+	c, err := NewContrastive(Options{Texts: []float32{1, 0, 0, 1}, Width: 2, Own: Temperature.With(nil, 0.01)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,11 +181,11 @@ func TestContrastiveDominantColumn(t *testing.T) {
 
 func TestContrastiveRefuses(t *testing.T) {
 	for name, o := range map[string]Options{
-		"no pairing":   {Texts: normals(4, 1), Width: 2},
-		"no texts":     {Width: 2, Pairing: "class"},
-		"ragged texts": {Texts: normals(5, 1), Width: 2, Pairing: "class"},
-		"zero text":    {Texts: []float32{1, 1, 0, 0}, Width: 2, Pairing: "class"},
-		"temperature":  {Texts: normals(4, 1), Width: 2, Pairing: "class", Temperature: -1},
+		"pairing":      {Texts: normals(4, 1), Width: 2, Own: Pairing.With(nil, "both")},
+		"no texts":     {Width: 2},
+		"ragged texts": {Texts: normals(5, 1), Width: 2},
+		"zero text":    {Texts: []float32{1, 1, 0, 0}, Width: 2},
+		"temperature":  {Texts: normals(4, 1), Width: 2, Own: Temperature.With(nil, -1)},
 	} {
 		if _, err := NewContrastive(o); err == nil {
 			t.Errorf("%s was taken", name)

@@ -22,10 +22,8 @@ package objective
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
-	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/settings"
 )
 
 // Objective maps a model's outputs to one loss per image. Its methods are
@@ -110,48 +108,43 @@ func (b *Bound) Anchor(losses, outputs []float32, width int) error {
 	return b.coupled.Anchor(losses, outputs, width)
 }
 
-// Options are the settings of objectives that have any.
+// Options are what objectives are made of that need more than outputs and labels.
 type Options struct {
-	Texts       []float32 // contrastive: text embeddings, one row of Width each
-	Width       int       // contrastive: values of one embedding
-	Pairing     string    // contrastive: "class" (row k belongs to class k) or "image" (row j to image j of the dataset)
-	Temperature float64   // contrastive: the fixed or first temperature, 0: 0.07
+	Texts []float32       // contrastive: text embeddings, one row of Width each
+	Width int             // contrastive: values of one embedding
+	Own   settings.Values // what single objectives take
 }
 
 // Builder makes an objective of its settings.
 type Builder func(Options) (Objective, error)
 
-var builders = map[string]Builder{}
+var registry = settings.NewRegistry[Builder]("objective.kind", "objective")
 
 // Register adds an objective under the name that configs use; call it from
-// init. A name that is taken panics: two files would answer for one config.
-func Register(name string, b Builder) {
-	if builders[name] != nil {
-		panic("objective: two objectives named " + name)
-	}
-	builders[name] = b
-}
+// init. A name that is taken panics: two files would answer for one config. What
+// it returns takes the settings that the objective reads from Options.Own and
+// the numbers that it learns, where it implements settings.Parameters.
+func Register(name string, b Builder) *settings.Registration { return registry.Add(name, b) }
 
 // Names lists the registered objectives, sorted.
-func Names() []string {
-	var n []string
-	for k := range builders {
-		n = append(n, k)
-	}
-	slices.Sort(n)
-	return n
-}
+func Names() []string { return registry.Names() }
 
-// New makes an objective that has no settings, or its default ones.
+// Settings lists what single objectives add to the section objective of a config.
+func Settings() []settings.Owned { return registry.Settings() }
+
+// Learned names the numbers that an objective learns.
+func Learned(name string) []settings.Param { return registry.Learned(name) }
+
+// New makes an objective with its default settings.
 func New(name string) (Objective, error) { return Build(name, Options{}) }
 
 // Build makes an objective of its settings. An unknown name is an *uierr.Error.
 func Build(name string, o Options) (Objective, error) {
-	b, ok := builders[name]
-	if !ok {
-		return nil, uierr.New(fmt.Sprintf("objective.kind: no objective %q", name), "choose one of: "+strings.Join(Names(), ", "))
+	build, err := registry.Get(name)
+	if err != nil {
+		return nil, err
 	}
-	return b(o)
+	return build(o)
 }
 
 // check refuses rows whose sizes or labels do not fit.

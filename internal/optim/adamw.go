@@ -5,31 +5,47 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
+)
+
+// Settings of adamw.
+var (
+	Betas = settings.New("betas", []float64{0.9, 0.999}, "decays of the two averages",
+		settings.Within(settings.Bound{Lo: 0, Hi: 1, HiOpen: true}),
+		settings.Long("are not two decays", "give two numbers from 0 up to, not including, 1, such as [0.9, 0.999]", 2))
+	Eps = settings.New("eps", 1e-8, "added to the root of the second average", settings.Above(0, 1))
 )
 
 func init() {
-	Register("adamw", func(o Options) Optimizer { return &adamw{o: o, m: slots{}, v: slots{}, t: map[string]float32{}} })
+	Register("adamw", func(o Options) Optimizer {
+		b := Betas.Of(o.Own)
+		return &adamw{o: o, beta1: b[0], beta2: b[1], eps: Eps.Of(o.Own), m: slots{}, v: slots{}, t: map[string]float32{}}
+	}).Takes(Betas, Eps).Keeps(
+		settings.Param{Name: "exp_avg", Doc: "average of the gradient"},
+		settings.Param{Name: "exp_avg_sq", Doc: "average of its square"},
+		settings.Param{Name: "step", Doc: "updates of the parameter"})
 }
 
 // adamw is AdamW (Loshchilov and Hutter, ICLR 2019, algorithm 2). Each
 // parameter counts its own updates, because block-coordinate schedules give a
 // gradient to some parameters only.
 type adamw struct {
-	o    Options
-	m, v slots
-	t    map[string]float32 // updates of each parameter
+	o                 Options
+	beta1, beta2, eps float64
+	m, v              slots
+	t                 map[string]float32 // updates of each parameter
 }
 
 func (a *adamw) Name() string { return "adamw" }
 
 func (a *adamw) Step(params []*query.Param, lr float64) {
-	b1, b2, eps := float32(a.o.Beta1), float32(a.o.Beta2), float32(a.o.Eps)
+	b1, b2, eps := float32(a.beta1), float32(a.beta2), float32(a.eps)
 	for _, p := range params {
 		a.t[p.Name]++
 		t := float64(a.t[p.Name])
 		m, v := a.m.of(p), a.v.of(p)
-		rate := float32(lr / (1 - math.Pow(a.o.Beta1, t)))
-		fix := float32(1 / math.Sqrt(1-math.Pow(a.o.Beta2, t)))
+		rate := float32(lr / (1 - math.Pow(a.beta1, t)))
+		fix := float32(1 / math.Sqrt(1-math.Pow(a.beta2, t)))
 		keep := decay(p, a.o, lr)
 		for i, g := range p.Grad {
 			m[i] = b1*m[i] + (1-b1)*g

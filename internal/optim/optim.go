@@ -4,21 +4,16 @@
 package optim
 
 import (
-	"fmt"
 	"math"
-	"sort"
 
 	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/settings"
 )
 
-// Options of every optimizer; each reads what concerns it.
+// Options of every optimizer.
 type Options struct {
-	Momentum    float64
-	Beta1       float64
-	Beta2       float64
-	Eps         float64
-	WeightDecay float64
+	WeightDecay float64         // decoupled decay of the weights of linear maps, per unit of rate
+	Own         settings.Values // what single optimizers take
 }
 
 // Optimizer updates parameters from their gradients.
@@ -33,28 +28,36 @@ type Optimizer interface {
 	Restore(map[string][]float32) error
 }
 
-var builders = map[string]func(Options) Optimizer{}
+var registry = settings.NewRegistry[func(Options) Optimizer]("optimizer.name", "optimizer")
 
-// Register adds an optimizer under a name; call it from init.
-func Register(name string, build func(Options) Optimizer) { builders[name] = build }
-
-// Names lists the registered optimizers.
-func Names() []string {
-	var n []string
-	for k := range builders {
-		n = append(n, k)
-	}
-	sort.Strings(n)
-	return n
+// Register adds an optimizer under a name; call it from init. What it returns
+// takes the settings that the optimizer reads from Options.Own, the tensors that
+// its State names and the numbers that it learns, where it implements
+// settings.Parameters.
+func Register(name string, build func(Options) Optimizer) *settings.Registration {
+	return registry.Add(name, build)
 }
 
-// New makes an optimizer.
+// Names lists the registered optimizers.
+func Names() []string { return registry.Names() }
+
+// Settings lists what single optimizers add to the section optimizer of a config.
+func Settings() []settings.Owned { return registry.Settings() }
+
+// Learned names the numbers that an optimizer learns.
+func Learned(name string) []settings.Param { return registry.Learned(name) }
+
+// Kept names the tensors that an optimizer keeps of each parameter: State has
+// them as PARAMETER.NAME.
+func Kept(name string) []settings.Param { return registry.Kept(name) }
+
+// New makes an optimizer. An unknown name is an *uierr.Error.
 func New(name string, o Options) (Optimizer, error) {
-	b, ok := builders[name]
-	if !ok {
-		return nil, uierr.New(fmt.Sprintf("optimizer.name: no optimizer %q", name), fmt.Sprintf("known: %v", Names()))
+	build, err := registry.Get(name)
+	if err != nil {
+		return nil, err
 	}
-	return b(o), nil
+	return build(o), nil
 }
 
 // GradNorm is the Euclidean norm of all gradients together.

@@ -12,7 +12,7 @@ import (
 // gradients [0.5,-1], [0.1,2], [-0.3,0.2].
 func TestAdamW(t *testing.T) {
 	p := &query.Param{Name: "w", Data: []float32{1, -2}, Grad: make([]float32, 2), Decay: true}
-	o, err := New("adamw", Options{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1})
+	o, err := New("adamw", Options{WeightDecay: 0.1, Own: Eps.With(Betas.With(nil, []float64{0.9, 0.99}), 1e-8)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +20,7 @@ func TestAdamW(t *testing.T) {
 	for s, g := range [][]float32{{0.5, -1}, {0.1, 2}, {-0.3, 0.2}} {
 		copy(p.Grad, g)
 		if s == 2 { // through a checkpoint
-			fresh, _ := New("adamw", Options{Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, WeightDecay: 0.1})
+			fresh, _ := New("adamw", Options{WeightDecay: 0.1, Own: Eps.With(Betas.With(nil, []float64{0.9, 0.99}), 1e-8)})
 			if err := fresh.Restore(o.State()); err != nil {
 				t.Fatal(err)
 			}
@@ -37,7 +37,7 @@ func TestAdamW(t *testing.T) {
 
 func TestSGD(t *testing.T) {
 	p := &query.Param{Name: "w", Data: []float32{1}, Grad: []float32{1}}
-	o, _ := New("sgd", Options{Momentum: 0.5, WeightDecay: 9})
+	o, _ := New("sgd", Options{WeightDecay: 9, Own: Momentum.With(nil, 0.5)})
 	for _, want := range []float32{0.9, 0.75, 0.575} { // v = 1, 1.5, 1.75; no decay: p.Decay is false
 		o.Step([]*query.Param{p}, 0.1)
 		if math.Abs(float64(p.Data[0]-want)) > 1e-6 {
@@ -90,7 +90,7 @@ func TestSchedules(t *testing.T) {
 func TestAdamWFirstUpdate(t *testing.T) {
 	for _, decays := range []bool{true, false} {
 		p := &query.Param{Name: "w", Data: []float32{2, 2, 2, -2}, Grad: []float32{1e-3, -1e-3, 3e-3, 0}, Decay: decays}
-		o, err := New("adamw", Options{Beta1: 0.8, Beta2: 0.95, Eps: 1e-3, WeightDecay: 0.5})
+		o, err := New("adamw", Options{WeightDecay: 0.5, Own: Eps.With(Betas.With(nil, []float64{0.8, 0.95}), 1e-3)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestAdamWFirstUpdate(t *testing.T) {
 func TestAdamWCountsEachParameter(t *testing.T) {
 	a := &query.Param{Name: "a", Data: []float32{0}, Grad: []float32{1}}
 	b := &query.Param{Name: "b", Data: []float32{0}, Grad: []float32{1}}
-	o, _ := New("adamw", Options{Beta1: 0.9, Beta2: 0.99})
+	o, _ := New("adamw", Options{Own: Betas.With(nil, []float64{0.9, 0.99})})
 	for range 5 {
 		o.Step([]*query.Param{a}, 0.1)
 	}
@@ -127,7 +127,7 @@ func TestAdamWCountsEachParameter(t *testing.T) {
 // beside a momentum that a checkpoint carries.
 func TestSGDDecays(t *testing.T) {
 	p := &query.Param{Name: "w", Data: []float32{1}, Grad: []float32{0.5}, Decay: true}
-	opt := Options{Momentum: 0.9, WeightDecay: 2}
+	opt := Options{WeightDecay: 2, Own: Momentum.With(nil, 0.9)}
 	o, _ := New("sgd", opt)
 	w, v := 1.0, 0.0
 	for k := range 4 {

@@ -2,21 +2,30 @@ package optim
 
 import (
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
 )
 
-func init() { Register("sgd", func(o Options) Optimizer { return &sgd{o: o, v: slots{}} }) }
+// Momentum is sgd's.
+var Momentum = settings.New("momentum", 0.9, "share of the last update that is kept", settings.From(0, 0.99999))
+
+func init() {
+	Register("sgd", func(o Options) Optimizer {
+		return &sgd{o: o, momentum: Momentum.Of(o.Own), v: slots{}}
+	}).Takes(Momentum).Keeps(settings.Param{Name: "momentum", Doc: "running update, before the rate"})
+}
 
 // sgd is gradient descent with heavy-ball momentum: v ← μv + g, θ ← θ − lr·v,
 // and decoupled weight decay θ ← θ − lr·λθ on weights of linear maps.
 type sgd struct {
-	o Options
-	v slots
+	o        Options
+	momentum float64
+	v        slots
 }
 
 func (s *sgd) Name() string { return "sgd" }
 
 func (s *sgd) Step(params []*query.Param, lr float64) {
-	mu, rate := float32(s.o.Momentum), float32(lr)
+	mu, rate := float32(s.momentum), float32(lr)
 	for _, p := range params {
 		v := s.v.of(p)
 		keep := decay(p, s.o, lr)

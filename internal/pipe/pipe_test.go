@@ -16,7 +16,8 @@ import (
 // build makes an allocator of the tests.
 func build(t testing.TB, name string) alloc.Allocator {
 	t.Helper()
-	a, err := allocator.New(name, allocator.Options{MinQueries: 2, Even: true, Learn: true, LR: 0.05, Decay: 0.7})
+	a, err := allocator.New(name, allocator.Options{MinQueries: 2, Even: true,
+		Own: allocator.Features.With(nil, "loss")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func TestMistakesAreNamed(t *testing.T) {
 	}
 	_, err = lines(t, Options{Allocator: build(t, "neyman")}, asked)
 	refused(t, "no budget", err, "line 1: no budget")
-	cls, err := allocator.New("gaussian", allocator.Options{Features: "cls"})
+	cls, err := allocator.New("gaussian", allocator.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

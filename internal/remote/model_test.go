@@ -195,7 +195,7 @@ func TestModelRefuses(t *testing.T) {
 	}
 	_, err = NewModel(m.pool, frame, m.Mapping(), objective.CE{}, src)
 	userError(t, err, "prompt", "3×4×4")
-	con, err := objective.NewContrastive(objective.Options{Texts: []float32{1}, Width: 1, Pairing: "class"})
+	con, err := objective.NewContrastive(objective.Options{Texts: []float32{1}, Width: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,11 +41,11 @@ const (
 // openAlignment reads the embeddings that a config names for the training split
 // and the others. The validation images' are those of the training images' file.
 func openAlignment(c config.Objective, train data.Dataset, others []*Split) (*Alignment, error) {
-	set, err := readTexts(c.Embeddings, embeddingsKey)
+	set, err := readTexts(objective.Embeddings.Of(c.Own), embeddingsKey)
 	if err != nil {
 		return nil, err
 	}
-	texts, err := textsOf(set, embeddingsKey, c.Pairing, train)
+	texts, err := textsOf(set, embeddingsKey, objective.Pairing.Of(c.Own), train)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func openAlignment(c config.Objective, train data.Dataset, others []*Split) (*Al
 	for _, s := range others {
 		of := c
 		if s.Name == data.Validation {
-			of.TestEmbeddings = ""
+			of.Own = objective.TestEmbeddings.With(of.Own, "")
 		}
 		if s.texts, err = newAlignment(of, set, embeddingsKey, s.Data); err != nil {
 			return nil, err
@@ -69,9 +69,9 @@ func openAlignment(c config.Objective, train data.Dataset, others []*Split) (*Al
 // OpenTestAlignment reads the embeddings of one split, for an evaluation of a
 // network whose projection has their width; its loss is at the temperature that
 // the network was trained to, where it was. key is what mistakes in
-// c.Embeddings are told under.
+// the embeddings are told under.
 func OpenTestAlignment(c config.Objective, key string, l *Local, test data.Dataset) (*Alignment, error) {
-	set, err := readTexts(c.Embeddings, key)
+	set, err := readTexts(objective.Embeddings.Of(c.Own), key)
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +89,9 @@ func OpenTestAlignment(c config.Objective, key string, l *Local, test data.Datas
 // newAlignment pairs a split with its texts: those of the test file where the
 // config names one, else those of set, which key names.
 func newAlignment(c config.Objective, set *embed.Set, key string, test data.Dataset) (*Alignment, error) {
-	a := &Alignment{byImage: c.Pairing == "image", width: set.Width}
-	if a.byImage && c.TestEmbeddings != "" {
-		s, err := readTexts(c.TestEmbeddings, testEmbeddingsKey)
+	a := &Alignment{byImage: objective.Pairing.Of(c.Own) == "image", width: set.Width}
+	if path := objective.TestEmbeddings.Of(c.Own); a.byImage && path != "" {
+		s, err := readTexts(path, testEmbeddingsKey)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func newAlignment(c config.Objective, set *embed.Set, key string, test data.Data
 		set, key = s, testEmbeddingsKey
 	}
 	var err error
-	if a.texts, err = textsOf(set, key, c.Pairing, test); err != nil {
+	if a.texts, err = textsOf(set, key, objective.Pairing.Of(c.Own), test); err != nil {
 		return nil, err
 	}
 	if a.test, err = contrastive(c, a.width, a.texts); err != nil {
@@ -118,7 +118,7 @@ func newAlignment(c config.Objective, set *embed.Set, key string, test data.Data
 }
 
 func contrastive(c config.Objective, width int, texts []float32) (*objective.Contrastive, error) {
-	return objective.NewContrastive(objective.Options{Texts: texts, Width: width, Pairing: c.Pairing, Temperature: c.Temperature})
+	return objective.NewContrastive(objective.Options{Texts: texts, Width: width, Own: c.Own})
 }
 
 // readTexts reads a file of embeddings; what is wrong with it is told under the
@@ -236,7 +236,7 @@ func (x *Experiment) openProjection() (err error) {
 	} else {
 		x.Local, err = NewLocal(c.Model.Arch, projectionLabels(x.align.width), x.prompts(), uint64(c.Train.Seed))
 	}
-	if err == nil && c.Objective.LearnTemperature {
+	if err == nil && objective.LearnTemperature.Of(c.Objective.Own) {
 		x.Local.Weights.Own(x.align.loss.Temperature)
 	}
 	return err
@@ -244,7 +244,7 @@ func (x *Experiment) openProjection() (err error) {
 
 // learnedTemperature is the temperature where it is trained, else nil.
 func (x *Experiment) learnedTemperature() *query.Param {
-	if x.align == nil || !x.Config.Objective.LearnTemperature {
+	if x.align == nil || !objective.LearnTemperature.Of(x.Config.Objective.Own) {
 		return nil
 	}
 	return x.align.loss.Temperature

@@ -11,7 +11,9 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
+	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -39,8 +41,10 @@ func texts(t *testing.T, c *config.Config, pairing string, without int) {
 		t.Fatal(err)
 	}
 	s.IDs, s.Data = s.IDs[without:], s.Data[without*s.Width:]
-	c.Objective.Kind, c.Objective.Pairing, c.Objective.Embeddings = "contrastive", pairing, filepath.Join(t.TempDir(), "texts.safetensors")
-	if err := embed.Write(c.Objective.Embeddings, s); err != nil {
+	path := filepath.Join(t.TempDir(), "texts.safetensors")
+	c.Objective.Kind = "contrastive"
+	c.Objective.Own = objective.Embeddings.With(objective.Pairing.With(c.Objective.Own, pairing), path)
+	if err := embed.Write(objective.Embeddings.Of(c.Objective.Own), s); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -52,12 +56,12 @@ func aligned(t *testing.T) map[string]config.Config {
 	for i, estimator := range []string{"activation", "joint", "weight", "bp"} {
 		for j, pairing := range []string{"class", "image"} {
 			c := short()
-			c.Estimator.LearnSigma = false
+			c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, false)
 			if c.Estimator.Name = estimator; estimator == "joint" {
 				c.Estimator.Name, c.Estimator.Schedule = "activation", "joint"
 			}
 			c.Allocator.Name = []string{"uniform", "gaussian", "gaussian_released", "bernoulli", "neyman"}[(3*i+j)%5]
-			c.Objective.LearnTemperature = (i+j)%2 == 0
+			c.Objective.Own = objective.LearnTemperature.With(c.Objective.Own, (i+j)%2 == 0)
 			texts(t, &c, pairing, 0)
 			out[estimator+"/"+pairing+"/"+c.Allocator.Name] = c
 		}
@@ -93,8 +97,8 @@ func TestAlignedSurvives(t *testing.T) {
 				}
 			}
 			moved := x.align.loss.Temperature.Data[0] != open(t, c).align.loss.Temperature.Data[0]
-			if moved != c.Objective.LearnTemperature {
-				t.Errorf("learn_temperature %v, and the temperature moved: %v", c.Objective.LearnTemperature, moved)
+			if learn := objective.LearnTemperature.Of(c.Objective.Own); moved != learn {
+				t.Errorf("learn_temperature %v, and the temperature moved: %v", learn, moved)
 			}
 		})
 	}
@@ -105,7 +109,7 @@ func TestAlignedSurvives(t *testing.T) {
 // the bound is far below what the shipped configs reach.
 func TestAlignedLearns(t *testing.T) {
 	c := tiny()
-	c.Estimator.LearnSigma = false
+	c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, false)
 	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", Count: 512, TestCount: 60, Size: 8, Classes: []string{"disc", "cross"}, Workers: 1}
 	c.Train.Steps, c.Train.BatchSize, c.Train.EvalEvery, c.Checkpoint.Every, c.Optimizer.LR = 150, 16, 0, 0, 1e-2
 	texts(t, &c, "image", 0)
@@ -152,13 +156,14 @@ func TestAlignedMistakes(t *testing.T) {
 	texts(t, &c, "class", 2)
 	refuse(c, "objective.embeddings: ", `2 of 4 ids have no embedding`)
 	texts(t, &c, "image", 0)
-	c.Objective.TestEmbeddings = filepath.Join(t.TempDir(), "e.npy")
+	test := filepath.Join(t.TempDir(), "e.npy")
+	c.Objective.Own = objective.TestEmbeddings.With(c.Objective.Own, test)
 	refuse(c, "objective.test_embeddings: ", "no such file")
-	if err := embed.Write(c.Objective.TestEmbeddings, &embed.Set{IDs: []string{"test/000000"}, Width: 3, Data: []float32{1, 2, 3}}); err != nil {
+	if err := embed.Write(test, &embed.Set{IDs: []string{"test/000000"}, Width: 3, Data: []float32{1, 2, 3}}); err != nil {
 		t.Fatal(err)
 	}
 	refuse(c, "objective.test_embeddings: ", "width 3", "objective.embeddings have 20")
-	c.Objective.TestEmbeddings, c.Objective.Embeddings = "", "texts.txt"
+	c.Objective.Own = objective.TestEmbeddings.With(objective.Embeddings.With(c.Objective.Own, "texts.txt"), "")
 	refuse(c, "objective.embeddings: ", `not read from ".txt" files`)
 }
 
@@ -171,7 +176,7 @@ func TestAlignedOtherTexts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := embed.Write(c.Objective.Embeddings, s); err != nil {
+	if err := embed.Write(objective.Embeddings.Of(c.Objective.Own), s); err != nil {
 		t.Fatal(err)
 	}
 	_, err = Run(context.Background(), open(t, c), RunOptions{Dir: dir, Resume: true, Watch: &quiet{}})
@@ -202,7 +207,7 @@ func TestAlignedEval(t *testing.T) {
 			}
 			all.N, all.Outputs, all.Labels = all.N+b.N, append(all.Outputs, clean.Logits...), append(all.Labels, b.Labels...)
 		}
-		set, err := embed.Read(c.Objective.Embeddings)
+		set, err := embed.Read(objective.Embeddings.Of(c.Objective.Own))
 		if err != nil {
 			t.Fatal(err)
 		}

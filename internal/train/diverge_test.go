@@ -8,14 +8,16 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // wild is an experiment whose rate is far too large.
-func wild(lr float64, on string) config.Config {
+func wild(rate float64, on string) config.Config {
 	c := tiny()
-	c.Estimator.Name, c.Estimator.LearnSigma = "bp", false
-	c.Optimizer.Name, c.Optimizer.LR, c.Optimizer.Momentum = "sgd", lr, 0
+	c.Estimator.Name, c.Estimator.Own = "bp", lr.LearnSigma.With(c.Estimator.Own, false)
+	c.Optimizer.Name, c.Optimizer.LR, c.Optimizer.Own = "sgd", rate, optim.Momentum.With(c.Optimizer.Own, 0)
 	c.Train.OnDivergence, c.Train.RollbackFactor, c.Train.MaxRollbacks = on, 1e-3, 12
 	c.Train.Steps, c.Train.EvalEvery, c.Checkpoint.Every = 8, 4, 1
 	return c

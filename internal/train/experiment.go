@@ -161,7 +161,7 @@ func (x *Experiment) loss() (objective.Objective, error) {
 	if x.align != nil {
 		return x.align.loss, nil
 	}
-	return objective.New(x.Config.Objective.Kind)
+	return objective.Build(x.Config.Objective.Kind, objective.Options{Own: x.Config.Objective.Own})
 }
 
 // Threads is the number of workers that a config asks for.
@@ -207,8 +207,7 @@ func (x *Experiment) openMethod() (err error) {
 		return err
 	}
 	o := lr.Options{Schedule: c.Estimator.Schedule, Antithetic: c.Estimator.Antithetic, Sigma: c.Estimator.Sigma,
-		LearnSigma: c.Estimator.LearnSigma, SigmaLR: c.Estimator.SigmaLR, Sites: x.Selection.Sites, Params: x.Selection.Direct,
-		Seed: uint64(c.Train.Seed), Noise: src}
+		Sites: x.Selection.Sites, Params: x.Selection.Direct, Seed: uint64(c.Train.Seed), Noise: src, Own: c.Estimator.Own}
 	if c.Estimator.Name != "activation" {
 		o.Params = x.Selection.All()
 	}
@@ -228,7 +227,7 @@ func (x *Experiment) openMethod() (err error) {
 		return err
 	}
 	if _, asks := x.Estimator.(lr.Asker); asks && x.Allocator.Needs().Features && x.Local == nil {
-		return uierr.New(fmt.Sprintf("allocator.features: %s is not to be had of a %s model, which shows its answers alone", c.Allocator.Features, c.Model.Kind),
+		return uierr.New(fmt.Sprintf("allocator.features: %s is not to be had of a %s model, which shows its answers alone", allocator.Features.Of(c.Allocator.Own), c.Model.Kind),
 			"set allocator.features: loss")
 	}
 	if err = x.checkDirections(src); err != nil {
@@ -246,11 +245,7 @@ func (x *Experiment) openMethod() (err error) {
 // newOptimizer is the config's optimizer, with nothing in its memory.
 func (x *Experiment) newOptimizer() (optim.Optimizer, error) {
 	c := x.Config
-	opt := optim.Options{Momentum: c.Optimizer.Momentum, Eps: c.Optimizer.Eps, WeightDecay: c.Optimizer.WeightDecay}
-	if len(c.Optimizer.Betas) == 2 {
-		opt.Beta1, opt.Beta2 = c.Optimizer.Betas[0], c.Optimizer.Betas[1]
-	}
-	return optim.New(c.Optimizer.Name, opt)
+	return optim.New(c.Optimizer.Name, optim.Options{WeightDecay: c.Optimizer.WeightDecay, Own: c.Optimizer.Own})
 }
 
 // checkDirections refuses more directions than the noise can number, and noise
@@ -296,6 +291,6 @@ func mostDirections(c config.Config) int {
 // NewAllocator makes the allocator of a name with a config's settings.
 func NewAllocator(c config.Config, name string, warn func(string)) (alloc.Allocator, error) {
 	a := c.Allocator
-	return allocator.New(name, allocator.Options{MinQueries: a.MinQueries, Even: c.Estimator.Antithetic, Learn: a.Learn, Features: a.Features,
-		W: a.W, Freeze: a.Freeze, LR: a.LR, Decay: a.Decay, Fallback: a.Fallback, Window: a.Window, Warn: warn})
+	return allocator.New(name, allocator.Options{MinQueries: a.MinQueries, Even: c.Estimator.Antithetic, Fallback: a.Fallback, Window: a.Window,
+		Warn: warn, Own: a.Own})
 }

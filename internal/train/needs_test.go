@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -17,12 +18,12 @@ func TestAllocatorThatCannotSee(t *testing.T) {
 	c.Data.Kind, c.Data.Size, c.Data.Count, c.Data.TestCount = "shapes", 16, 32, 16
 	c.Prompt.Kind, c.Prompt.Width = "frame", 2
 	c.Sites = config.Sites{Blocks: "none"}
-	c.Estimator.Name, c.Allocator.Name, c.Allocator.Features, c.Train.BatchSize = "weight", "gaussian", "cls", 8
+	c.Estimator.Name, c.Allocator.Name, c.Train.BatchSize = "weight", "gaussian", 8
 	_, err := Open(c, nil)
 	if e, ok := uierr.As(err); !ok || !strings.Contains(e.What, "allocator.features: cls") || e.Hint != "set allocator.features: loss" {
 		t.Errorf("%v", err)
 	}
-	c.Allocator.Features = "loss"
+	c.Allocator.Own = allocator.Features.With(c.Allocator.Own, "loss")
 	x, err := Open(c, nil)
 	if err != nil {
 		t.Fatal(err)

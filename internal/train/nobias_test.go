@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
 )
 
 // noBias is a model folder with qkv_bias: false, of the sizes of tiny.
@@ -45,7 +46,7 @@ func TestNoBias(t *testing.T) {
 		c := tiny()
 		c.Model.Path, c.Train.Steps = dir, 6
 		c.Estimator.Name, c.Estimator.Schedule, _ = strings.Cut(name, " ")
-		c.Estimator.LearnSigma = c.Estimator.Name == "activation"
+		c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, c.Estimator.Name == "activation")
 		runs[name] = c
 	}
 	c := runs["activation joint"]

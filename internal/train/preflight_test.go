@@ -8,6 +8,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/bench"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
 )
 
 // forecastConfig is an experiment whose steps are long enough to be timed.
@@ -45,7 +46,7 @@ func TestPreflightChangesNothing(t *testing.T) {
 func TestPreflight(t *testing.T) {
 	for _, name := range []string{"activation", "weight", "bp"} {
 		c := forecastConfig()
-		c.Estimator.Name, c.Estimator.LearnSigma = name, false
+		c.Estimator.Name, c.Estimator.Own = name, lr.LearnSigma.With(c.Estimator.Own, false)
 		off := 0.0
 		for range 5 {
 			x, err := Open(c, nil)

@@ -80,7 +80,7 @@ func (x *Experiment) openRemote() (err error) {
 		x.Warn(fmt.Sprintf("model %s does not say how its pixels are normalised: taken as (level/255 - 0.5)/0.5; data.mean and data.std say otherwise", s.Name))
 	}
 	if r.frame, err = prompt.NewFrame(c.Prompt.Mode, c.Prompt.Width, s.Channels, s.Height, s.Width); err == nil {
-		r.loss, err = objective.New(c.Objective.Kind)
+		r.loss, err = objective.Build(c.Objective.Kind, objective.Options{Own: c.Objective.Own})
 	}
 	if err == nil {
 		x.remote = r

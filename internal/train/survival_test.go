@@ -39,7 +39,7 @@ func tiny() config.Config {
 	c.Model.Arch = config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 2, Heads: 2, MLP: 16}
 	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 40, TestCount: 16, Size: 8, Augment: []string{"flip"}, Workers: 1}
 	c.Sites.Blocks = "all"
-	c.Estimator.LearnSigma = true
+	c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, true)
 	c.Budget.QueriesPerImage = 4
 	c.Train.Steps, c.Train.BatchSize, c.Train.EvalEvery, c.Train.Threads, c.Train.Device = 24, 8, 6, 1, "cpu"
 	c.Checkpoint.Every = 3
@@ -50,10 +50,10 @@ func tiny() config.Config {
 func methods() map[string]config.Config {
 	out := map[string]config.Config{"activation": tiny()}
 	c := tiny()
-	c.Estimator.Name, c.Estimator.LearnSigma = "weight", false
+	c.Estimator.Name, c.Estimator.Own = "weight", lr.LearnSigma.With(c.Estimator.Own, false)
 	out["weight"] = c
 	c = tiny()
-	c.Estimator.Name, c.Estimator.LearnSigma = "bp", false
+	c.Estimator.Name, c.Estimator.Own = "bp", lr.LearnSigma.With(c.Estimator.Own, false)
 	out["bp"] = c
 	c = tiny()
 	c.Allocator.Name = "neyman"
