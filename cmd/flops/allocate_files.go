@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/report"
@@ -81,8 +82,14 @@ func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report
 	for i, im := range r.Images {
 		p.Images = append(p.Images, report.AllocatedImage{Tile: pictures[i], Counts: im.Queries})
 	}
-	for _, w := range r.Paths["gaussian"] {
-		p.Params = append(p.Params, report.ParamPoint{Step: w.Step, W: w.Values})
+	for _, a := range r.Allocators {
+		if path := r.Paths[a.Name]; len(path) > 0 {
+			l := report.Learned{Of: a.Name + " allocator", Params: train.Named(allocator.Learned(a.Name), len(path[0].Values))}
+			for _, w := range path {
+				l.Points = append(l.Points, report.ParamPoint{Step: w.Step, W: w.Values})
+			}
+			p.Learned = append(p.Learned, l)
+		}
 	}
 	return p, nil
 }

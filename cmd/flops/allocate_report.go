@@ -16,6 +16,7 @@ import (
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/measure"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -128,9 +129,7 @@ func (f *allocFlags) run(c *cobra.Command) error {
 	}
 	r.Allocators = measure.Summarise(studies)
 	for i, a := range all {
-		if p, ok := a.(alloc.Parameters); ok {
-			r.Allocators[i].Params = p.Params()
-		}
+		r.Allocators[i].Params = settings.ParamsOf(a)
 	}
 	return f.write(c.OutOrStdout(), x, r)
 }
@@ -160,8 +159,8 @@ func (f *allocFlags) allocators(cfg config.Config) ([]alloc.Allocator, error) {
 func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc.Allocator, r *allocReport) (*train.Trainer, error) {
 	note := func(step int) {
 		for _, a := range all {
-			if p, ok := a.(alloc.Parameters); ok && p.Params() != nil {
-				r.Paths[a.Name()] = append(r.Paths[a.Name()], paramPoint{step, p.Params()})
+			if v := settings.ParamsOf(a); v != nil {
+				r.Paths[a.Name()] = append(r.Paths[a.Name()], paramPoint{step, v})
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/device"
@@ -84,7 +85,7 @@ func runPage(ctx context.Context, dir string, images int, warn func(string)) (*r
 	if r.Env != nil {
 		p.Env = envFacts(*r.Env)
 	}
-	fill(p, r, cfg.Checkpoint.BestMetric)
+	fill(p, r, cfg)
 	if images > 0 {
 		if p.Hardest, err = hardest(ctx, cfg, dir, images); err != nil {
 			if ctx.Err() != nil {
@@ -106,16 +107,15 @@ func lead(c config.Config) string {
 }
 
 // fill puts the numbers of a run on its page.
-func fill(p *report.RunReport, r *train.RunData, by string) {
+func fill(p *report.RunReport, r *train.RunData, c config.Config) {
+	by := c.Checkpoint.BestMetric
 	test, validation := followed{by: by}, followed{by: by}
 	for _, m := range r.Metrics {
 		p.Steps = append(p.Steps, report.StepPoint{Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, Queries: m.Queries, GradNorm: m.GradNorm, LR: m.LR, Ratio: m.Ratio})
 		test.add(m.Step, m.Queries, m.Eval)
 		validation.add(m.Step, m.Queries, m.Validation)
-		if len(m.Alloc) > 0 {
-			p.Params = append(p.Params, report.ParamPoint{Step: m.Step, W: m.Alloc})
-		}
 	}
+	p.Learned = learned(r.Metrics, c)
 	if r.Ledger != nil {
 		test.news(r.LastStep, r.Ledger.Total().Queries, r.Last)
 		validation.news(r.ValidationStep, r.Ledger.Total().Queries, r.LastValidation)
@@ -139,6 +139,22 @@ func fill(p *report.RunReport, r *train.RunData, by string) {
 		e := r.Ledger.Of(purpose)
 		p.Ledger = append(p.Ledger, report.Spent{Purpose: string(purpose), Queries: e.Queries, FLOPs: e.FLOPs, Seconds: e.Seconds})
 	}
+}
+
+// learned are the parameters that the parts of a run learned, step by step.
+func learned(metrics []train.StepMetrics, c config.Config) []report.Learned {
+	var out []report.Learned
+	for _, m := range metrics {
+		for _, l := range m.Learned(c) {
+			i := slices.IndexFunc(out, func(o report.Learned) bool { return o.Of == l.Of })
+			if i < 0 {
+				i = len(out)
+				out = append(out, report.Learned{Of: l.Of, Params: l.Params})
+			}
+			out[i].Points = append(out[i].Points, report.ParamPoint{Step: m.Step, W: l.Values})
+		}
+	}
+	return out
 }
 
 // followed is a split along a run.

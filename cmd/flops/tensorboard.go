@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/report"
@@ -21,16 +22,15 @@ type tensorBoard struct {
 	e      *report.Events
 	c      io.Closer
 	warn   func(string)
-	images bool // the step just taken was evaluated
-
-	settings []report.HParam // written before the first step
+	config config.Config // of the run; its settings are written before the first step
+	look   bool          // the step just taken was evaluated: what is drawn now and then is due
 }
 
 // shownImages is how many of the most and of the least queried images are shown.
 const shownImages = 8
 
 func openTensorBoard(dir string, wanted bool, warn func(string), next train.Watcher) *tensorBoard {
-	b := &tensorBoard{next: next, warn: warn, images: true}
+	b := &tensorBoard{next: next, warn: warn, look: true}
 	if !wanted {
 		return b
 	}
@@ -87,7 +87,7 @@ func (b *tensorBoard) scalars(step int, all []scalar) {
 
 func (b *tensorBoard) Begins(step int) {
 	if step == 0 {
-		b.try(func() error { return b.e.HParams(b.settings) })
+		b.try(func() error { return b.e.HParams(settingsOf(b.config)) })
 	}
 	b.try(func() error { return b.e.Start(step + 1) })
 	b.next.Begins(step)
@@ -99,12 +99,24 @@ func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
 	if m.MaxShare > 0 {
 		all = append(all, scalar{"allocation/least", float64(m.MinShare)}, scalar{"allocation/most", float64(m.MaxShare)}, scalar{"allocation/variance_ratio", m.Ratio})
 	}
-	for i, w := range m.Alloc {
-		all = append(all, scalar{fmt.Sprintf("allocation/w%d", i), w})
+	for _, l := range m.Learned(b.config) {
+		all = append(all, named(l, "")...)
 	}
 	b.scalars(m.Step, all)
-	b.images = b.images || m.Evaluated()
+	b.look = b.look || m.Evaluated()
 	b.next.Stepped(m, rate)
+}
+
+// named are learned numbers under their names, with an end.
+func named(l train.Learned, end string) (out []scalar) {
+	group := l.Of
+	if group == "allocator" {
+		group = "allocation" // beside what it did
+	}
+	for i, p := range l.Params {
+		out = append(out, scalar{group + "/" + strings.ReplaceAll(p.Name, " ", "_") + end, l.Values[i]})
+	}
+	return out
 }
 
 func (b *tensorBoard) Evaluated(step int, split string, e *train.Eval) {
@@ -122,8 +134,14 @@ func (b *tensorBoard) Warned(s string) { b.next.Warned(s) }
 
 // each is train.RunOptions.Each.
 func (b *tensorBoard) each(t *train.Trainer) error {
-	last := t.Last()
-	if b.e == nil || last == nil || len(last.Counts) == 0 {
+	last, look := t.Last(), b.look
+	if b.e == nil || last == nil {
+		return nil
+	}
+	if b.look = false; look {
+		b.scalars(t.Step, named(t.Kept(), "_norm"))
+	}
+	if len(last.Counts) == 0 {
 		return nil
 	}
 	b.try(func() error {
@@ -133,8 +151,7 @@ func (b *tensorBoard) each(t *train.Trainer) error {
 		}
 		return b.e.Histogram("allocation/queries_per_image", t.Step, v)
 	})
-	if b.images {
-		b.images = false
+	if look {
 		b.try(func() error { return b.extremes(t) })
 	}
 	return nil

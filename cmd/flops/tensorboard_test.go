@@ -43,7 +43,7 @@ func TestTensorBoardRecords(t *testing.T) {
 	b := openTensorBoard(dir, true, func(s string) { t.Error(s) }, deaf{})
 	c := config.Default()
 	c.Optimizer.LR = 0.5
-	b.settings = settingsOf(c)
+	b.config = c
 	b.Begins(0)
 	b.Stepped(&train.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
 	b.Evaluated(3, "test", &train.Eval{Goal: metric.Top1,

@@ -164,7 +164,7 @@ func (j *trainJob) run(c *cobra.Command) error {
 	stop, done := catchSignals(warn)
 	defer done()
 	board := openTensorBoard(dir, cfg.Train.TensorBoard, log.Warned, log)
-	board.settings = settingsOf(cfg)
+	board.config = cfg
 	defer board.close()
 	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: board, Stop: stop.Load, Each: board.each})
 	view.done()

@@ -22,8 +22,7 @@ func init() {
 		return &adamw{o: o, beta1: b[0], beta2: b[1], eps: Eps.Of(o.Own), m: slots{}, v: slots{}, t: map[string]float32{}}
 	}).Takes(Betas, Eps).Keeps(
 		settings.Param{Name: "exp_avg", Doc: "average of the gradient"},
-		settings.Param{Name: "exp_avg_sq", Doc: "average of its square"},
-		settings.Param{Name: "step", Doc: "updates of the parameter"})
+		settings.Param{Name: "exp_avg_sq", Doc: "average of its square"})
 }
 
 // adamw is AdamW (Loshchilov and Hutter, ICLR 2019, algorithm 2). Each

@@ -3,8 +3,6 @@ package report
 import (
 	"io"
 	"math"
-	"slices"
-	"sort"
 )
 
 // AllocationReport is the page of `flops allocate-report`.
@@ -14,8 +12,8 @@ type AllocationReport struct {
 	Facts      Facts
 	Allocators []AllocatorRow // the control first
 	Images     []AllocatedImage
-	Params     []ParamPoint // how the Gaussian allocator's parameters moved; may be empty
-	Config     string       // the resolved experiment
+	Learned    []Learned // by allocator, how its parameters moved; may be empty
+	Config     string    // the resolved experiment
 	Env        Facts
 }
 
@@ -37,12 +35,6 @@ type AllocatedImage struct {
 	Counts map[string]int // by allocator
 }
 
-// ParamPoint is the value of the parameters after a step.
-type ParamPoint struct {
-	Step int
-	W    []float64
-}
-
 // tabs is how many orders of images the style can switch between.
 const tabs = 8
 
@@ -59,10 +51,8 @@ func (r AllocationReport) Write(w io.Writer) error {
 			Note:   "One dot per image of the batch.",
 			Blocks: []Block{r.scatter()}},
 	}}
-	if len(r.Params) > 1 {
-		p.Sections = append(p.Sections, Section{Title: "The four parameters",
-			Note:   "Scores have the mean w0 + w1·s, with s the standardised loss, deviation w2 and length scale w3.",
-			Blocks: []Block{Paths(r.Params)}})
+	for _, l := range r.Learned {
+		p.Sections = append(p.Sections, l.sections()...)
 	}
 	p.Sections = append(p.Sections, origin(r.Config, r.Env)...)
 	return p.Write(w)
@@ -131,29 +121,6 @@ func (r AllocationReport) scatter() Charts {
 			s.X, s.Y = append(s.X, im.Loss), append(s.Y, float64(im.Counts[name]))
 		}
 		out = append(out, Chart{Title: name, X: "loss", Y: "queries", Series: []Series{s}, Zero: true, YMax: float64(top), Small: true})
-	}
-	return out
-}
-
-// Paths are the parameters of the Gaussian allocator over the steps, a small
-// chart each.
-func Paths(points []ParamPoint) Charts {
-	points = slices.Clone(points)
-	sort.SliceStable(points, func(a, b int) bool { return points[a].Step < points[b].Step })
-	most := 0
-	for _, p := range points {
-		most = max(most, len(p.W))
-	}
-	var out Charts
-	for k := range most {
-		name := "w" + string(rune('0'+k%10))
-		s := Series{Name: name, Color: k + 1}
-		for _, p := range points {
-			if k < len(p.W) {
-				s.X, s.Y = append(s.X, float64(p.Step)), append(s.Y, p.W[k])
-			}
-		}
-		out = append(out, Chart{Title: name, X: "step", Series: []Series{s}, Small: true})
 	}
 	return out
 }

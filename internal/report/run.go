@@ -16,9 +16,9 @@ type RunReport struct {
 	Validations []EvalPoint // of the validation split; empty where there is none
 	Measures    []Measure   // the chosen metrics; may be empty
 	Ledger      []Spent
-	Allocation  []Spread     // queries per image over the steps; may be empty
-	Params      []ParamPoint // of the Gaussian allocator; may be empty
-	Hardest     []Tile       // images with the highest loss, hardest first; may be empty
+	Allocation  []Spread  // queries per image over the steps; may be empty
+	Learned     []Learned // by section of the config; may be empty
+	Hardest     []Tile    // images with the highest loss, hardest first; may be empty
 	Config      string
 	Env         Facts
 }
@@ -85,8 +85,8 @@ func (r RunReport) Write(w io.Writer) error {
 	if blocks := r.allocation(); len(blocks) > 0 {
 		p.Sections = append(p.Sections, Section{Title: "Allocation over time", Note: "How the queries of a step were shared among its images.", Blocks: blocks})
 	}
-	if len(r.Params) > 1 {
-		p.Sections = append(p.Sections, Section{Title: "The allocator's parameters", Blocks: []Block{Paths(r.Params)}})
+	for _, l := range r.Learned {
+		p.Sections = append(p.Sections, l.sections()...)
 	}
 	if len(r.Hardest) > 0 {
 		p.Sections = append(p.Sections, Section{Title: "Hardest images", Note: "Highest loss first, with label and loss.",

@@ -6,6 +6,8 @@ import (
 	"image/color"
 	"math"
 	"math/rand/v2"
+
+	"github.com/flops-vit/flops/internal/settings"
 )
 
 // picture is a small image with something to see.
@@ -34,7 +36,10 @@ func sampleAllocation() AllocationReport {
 			{Name: "gaussian_released", Predicted: 5.686, Measured: 5.328, Lo: 4.706, Hi: 6.032, Cosine: 0.171, Seconds: 4.1e-4, Queries: 268800},
 			{Name: "bernoulli", Predicted: 0.999, Measured: 0.991, Lo: 0.968, Hi: 1.014, Cosine: math.NaN(), Seconds: 2e-5, Queries: 268800},
 			{Name: "neyman", Predicted: 0.685, Measured: 0.683, Lo: 0.669, Hi: 0.696, Cosine: 0.42, Seconds: 1.7e-4, Queries: 268800},
-		}, Config: sampleConfig, Env: sampleEnv}
+		}, Config: sampleConfig, Env: sampleEnv,
+		Learned: []Learned{{Of: "gaussian allocator", Params: []settings.Param{{Name: "w0", Doc: "mean of the scores"},
+			{Name: "w1", Doc: "of the standardised loss in the mean"}, {Name: "w2", Doc: "deviation of the scores"},
+			{Name: "w3", Doc: "length scale of their correlation"}}}}}
 	for k := range 12 {
 		loss := math.Exp(0.8 * rng.NormFloat64())
 		im := AllocatedImage{Tile: Tile{Image: picture(k), Label: []string{"dog", "automobile", "cat"}[k%3], Path: fmt.Sprintf("train/%04d.jpg", k), Loss: loss}, Counts: map[string]int{}}
@@ -45,7 +50,7 @@ func sampleAllocation() AllocationReport {
 	}
 	for step := range 100 {
 		f := float64(step) / 100
-		r.Params = append(r.Params, ParamPoint{step, []float64{1 - 0.1*f, 0.3 + 0.3*f, 0.1 - 0.01*f, 1 + 0.02*f}})
+		r.Learned[0].Points = append(r.Learned[0].Points, ParamPoint{step, []float64{1 - 0.1*f, 0.3 + 0.3*f, 0.1 - 0.01*f, 1 + 0.02*f}})
 	}
 	return r
 }

@@ -31,6 +31,7 @@ type Experiment struct {
 	Local      *Local     // nil where the model can only be called
 	remote     *callable  // nil where it is a network of ours
 	align      *Alignment // nil where the objective is not contrastive
+	loss       objective.Objective
 	Selection  Selection
 	Trained    []*query.Param
 	Estimator  lr.Estimator
@@ -146,18 +147,17 @@ func (x *Experiment) openModel() (err error) {
 	if err != nil {
 		return err
 	}
-	loss, err := x.loss()
-	if err != nil {
+	if x.loss, err = x.openLoss(); err != nil {
 		return err
 	}
-	x.Model, err = device.Open(c.Train.Device, vit.NewNet(x.Local.Weights), device.Options{Threads: Threads(c), Loss: loss,
+	x.Model, err = device.Open(c.Train.Device, vit.NewNet(x.Local.Weights), device.Options{Threads: Threads(c), Loss: x.loss,
 		Mask: c.Estimator.StructuralMask, Precision: c.Train.Precision, Warn: x.Warn,
 		Noise: x.directions()})
 	return err
 }
 
-// loss is the config's objective.
-func (x *Experiment) loss() (objective.Objective, error) {
+// openLoss is the config's objective.
+func (x *Experiment) openLoss() (objective.Objective, error) {
 	if x.align != nil {
 		return x.align.loss, nil
 	}

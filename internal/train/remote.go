@@ -11,7 +11,6 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/remote"
@@ -25,7 +24,6 @@ type callable struct {
 	policy    remote.Policy
 	transform *data.Transform
 	frame     *prompt.Frame
-	loss      objective.Objective
 	answers   *remote.AnswerFile // nil outside a run folder
 }
 
@@ -80,7 +78,7 @@ func (x *Experiment) openRemote() (err error) {
 		x.Warn(fmt.Sprintf("model %s does not say how its pixels are normalised: taken as (level/255 - 0.5)/0.5; data.mean and data.std say otherwise", s.Name))
 	}
 	if r.frame, err = prompt.NewFrame(c.Prompt.Mode, c.Prompt.Width, s.Channels, s.Height, s.Width); err == nil {
-		r.loss, err = objective.Build(c.Objective.Kind, objective.Options{Own: c.Objective.Own})
+		x.loss, err = x.openLoss()
 	}
 	if err == nil {
 		x.remote = r
@@ -127,7 +125,7 @@ func (x *Experiment) callThrough(answers *remote.AnswerFile, lookOn bool) error 
 	if err != nil {
 		return err
 	}
-	model, err := remote.NewModel(pool, r.frame, m, r.loss, src)
+	model, err := remote.NewModel(pool, r.frame, m, x.loss, src)
 	if err != nil {
 		return err
 	}

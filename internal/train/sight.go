@@ -76,11 +76,7 @@ func (g *sight) measure(x *Experiment, s *lr.Step, records []lr.Record) string {
 // jumps says whether the objective has no gradient of its own: it is the same
 // until an answer changes, and then changes by much.
 func (x *Experiment) jumps() bool {
-	o, err := x.loss()
-	if err != nil {
-		return false // it was made once already
-	}
-	_, smooth := o.(objective.Differentiable)
+	_, smooth := x.loss.(objective.Differentiable)
 	return !smooth
 }
 

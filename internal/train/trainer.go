@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
 )
 
 // StepMetrics is one line of metrics.jsonl. It holds nothing that depends on
@@ -25,7 +26,12 @@ type StepMetrics struct {
 	MinShare int       `json:"queries_min"`
 	MaxShare int       `json:"queries_max"`
 	Ratio    float64   `json:"variance_ratio,omitempty"` // Σ V̂_i/n_i over the same at equal shares
-	Alloc    []float64 `json:"allocator,omitempty"`      // learned parameters
+	Alloc    []float64 `json:"allocator,omitempty"`      // learned parameters, named by Learned
+
+	// What else has learned parameters, the same.
+	Estimator []float64 `json:"estimator,omitempty"`
+	Objective []float64 `json:"objective,omitempty"`
+	Optimizer []float64 `json:"optimizer,omitempty"`
 
 	Validation *Eval     `json:"validation,omitempty"` // of the validation split
 	Eval       *Eval     `json:"eval,omitempty"`       // of the test split
@@ -107,10 +113,9 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 		m.Ratio = alloc.Ratio(r.Variance, s.Counts)
 		x.Allocator.Observe(alloc.Feedback{Step: t.Step - 1, IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
 		m.MinShare, m.MaxShare = extremes(s.Counts)
-		if p, ok := x.Allocator.(alloc.Parameters); ok {
-			m.Alloc = p.Params()
-		}
+		m.Alloc = settings.ParamsOf(x.Allocator)
 	}
+	x.learned(m)
 	if m.Accuracy, err = x.batchAccuracy(s.Clean, b.Labels); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,58 @@
+package report
+
+import (
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/settings"
+)
+
+// Learned is how the parameters of one thing moved.
+type Learned struct {
+	Of     string // whose they are
+	Params []settings.Param
+	Points []ParamPoint
+}
+
+// ParamPoint is the value of the parameters after a step.
+type ParamPoint struct {
+	Step int
+	W    []float64 // parallel to Learned.Params
+}
+
+// sections is the page's section about the parameters; none where they are of one
+// step alone.
+func (l Learned) sections() []Section {
+	if len(l.Points) < 2 {
+		return nil
+	}
+	var notes []string
+	for _, p := range l.Params {
+		if p.Doc != "" {
+			notes = append(notes, p.Name+": "+p.Doc)
+		}
+	}
+	s := Section{Title: "Parameters of the " + l.Of, Blocks: []Block{l.Paths()}}
+	if len(notes) > 0 {
+		s.Note = strings.Join(notes, "; ") + "."
+	}
+	return []Section{s}
+}
+
+// Paths are the parameters over the steps, a small chart each.
+func (l Learned) Paths() Charts {
+	points := slices.Clone(l.Points)
+	sort.SliceStable(points, func(a, b int) bool { return points[a].Step < points[b].Step })
+	var out Charts
+	for k, param := range l.Params {
+		s := Series{Name: param.Name, Color: k + 1}
+		for _, p := range points {
+			if k < len(p.W) {
+				s.X, s.Y = append(s.X, float64(p.Step)), append(s.Y, p.W[k])
+			}
+		}
+		out = append(out, Chart{Title: param.Name, X: "step", Series: []Series{s}, Small: true})
+	}
+	return out
+}
