@@ -23,8 +23,8 @@ func TestNewEstimator(t *testing.T) {
 	if _, err := config.Load(path, nil); err == nil {
 		t.Fatal("an estimator that is not there was taken")
 	}
-	lr.Register("mirror", func(query.Model, lr.Options) (lr.Estimator, error) { return nil, nil }, "once", "twice")
-	t.Cleanup(func() { lr.Forget("mirror") })
+	mirror := lr.Register("mirror", func(query.Model, lr.Options) (lr.Estimator, error) { return nil, nil }, "once", "twice")
+	t.Cleanup(mirror.Forget)
 	if _, err := config.Load(path, nil); err != nil {
 		t.Error(err)
 	}

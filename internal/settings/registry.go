@@ -43,16 +43,10 @@ func (r *Registry[B]) Add(name string, build B) *Registration {
 	if r.entries[name] != nil {
 		panic(fmt.Sprintf("settings: two implementations of %s: %s", r.key, name))
 	}
-	about := &Registration{name: name, key: r.key, others: r.Settings}
+	about := &Registration{name: name, key: r.key, others: r.Settings, forget: func() { delete(r.entries, name) }}
 	r.entries[name] = &entry[B]{build, about}
 	version.Add(1)
 	return about
-}
-
-// Remove forgets an implementation, for tests that added it.
-func (r *Registry[B]) Remove(name string) {
-	delete(r.entries, name)
-	version.Add(1)
 }
 
 // Names lists the implementations in alphabetic order.
@@ -115,6 +109,7 @@ func (r *Registry[B]) Kept(name string) []Param {
 type Registration struct {
 	name, key     string
 	others        func() []Owned
+	forget        func()
 	takes         []*Setting
 	learns, keeps []Param
 }
@@ -147,6 +142,13 @@ func (r *Registration) Learns(all ...Param) *Registration {
 func (r *Registration) Keeps(all ...Param) *Registration {
 	r.keeps = append(r.keeps, all...)
 	return r
+}
+
+// Forget takes the implementation out of its registry again, for tests that
+// registered it.
+func (r *Registration) Forget() {
+	r.forget()
+	version.Add(1)
 }
 
 // Defaults are the values of settings that nothing is said of.
