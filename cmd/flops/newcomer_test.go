@@ -69,7 +69,8 @@ func (n newcomer) described(t *testing.T) {
 		t.Fatal(err)
 	}
 	number, word := schema.Properties[n.section()].Properties[n.number], schema.Properties[n.section()].Properties[n.word]
-	if number.Default != 0.5 || len(number.AnyOf) == 0 || number.AnyOf[0]["maximum"] != 1.0 || !strings.HasPrefix(number.Description, n.name+": ") {
+	if number.Default != 0.5 || len(number.AnyOf) == 0 || number.AnyOf[0]["maximum"] != 1.0 ||
+		!strings.HasPrefix(number.Description, n.name+": ") {
 		t.Errorf("the schema says of %s: %+v", n.key(n.number), number)
 	}
 	if word.Default != n.first || !strings.Contains(fmt.Sprint(word.AnyOf), "["+n.first+" second]") {
@@ -81,7 +82,7 @@ func (n newcomer) described(t *testing.T) {
 	if got := must1(t, "__complete", "train", "--set", n.key(n.number[:2])); !strings.Contains(got, n.key(n.number)+"=") {
 		t.Errorf("completion offers %q", got)
 	}
-	if got := must1(t, "__complete", "train", "--set", n.key(n.word)+"="); !strings.Contains(got, n.key(n.word)+"=second") {
+	if got := must1(t, "__complete", "train", "--set", n.key(n.word)+"="); !strings.Contains(got, "=second") {
 		t.Errorf("completion of %s offers %q", n.key(n.word), got)
 	}
 }
@@ -93,7 +94,8 @@ func (n newcomer) validated(t *testing.T, path string) {
 		return must1(t, append([]string{"config", "show", "--config", path}, more...)...)
 	}
 	line := func(value any) string { return fmt.Sprintf("\n    %s: %v\n", n.number, value) }
-	if got := show(); !strings.Contains(got, line(0.25)) || !strings.Contains(got, fmt.Sprintf("\n    %s: %s\n", n.word, n.first)) {
+	first := fmt.Sprintf("\n    %s: %s\n", n.word, n.first)
+	if got := show(); !strings.Contains(got, line(0.25)) || !strings.Contains(got, first) {
 		t.Errorf("config show does not say what the file and the default do:\n%s", got)
 	}
 	if got := show("--set", n.key(n.number)+"=1"); !strings.Contains(got, line(1)) {
@@ -152,7 +154,8 @@ func (n newcomer) trained(t *testing.T, path string) {
 		t.Errorf("no TensorBoard record of %s", n.tag)
 	}
 	must1(t, "report", dir, "--images", "0")
-	if page := read("report.html"); !strings.Contains(page, n.param+": "+n.doc) || !strings.Contains(page, "<figcaption>"+n.param) {
+	page := read("report.html")
+	if !strings.Contains(page, n.param+": "+n.doc) || !strings.Contains(page, "<figcaption>"+n.param) {
 		t.Errorf("the run's page does not draw %s", n.param)
 	}
 }

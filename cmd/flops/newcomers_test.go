@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
@@ -44,16 +45,16 @@ func (s *sum) step()             { s.value += s.rate }
 func (s *sum) Params() []float64 { return []float64{s.value} }
 
 type tilted struct {
-	allocator.Allocator
+	alloc.Allocator
 	*sum
 }
 
-func (t tilted) Name() string                 { return "tilted" }
-func (t tilted) Observe(f allocator.Feedback) { t.Allocator.Observe(f); t.step() }
+func (t tilted) Name() string             { return "tilted" }
+func (t tilted) Observe(f alloc.Feedback) { t.Allocator.Observe(f); t.step() }
 
 func TestNewAllocator(t *testing.T) {
 	tilt, by := number("tilt"), word("tilt_by", "size")
-	r := allocator.Register("tilted", func(o allocator.Options) (allocator.Allocator, error) {
+	r := allocator.Register("tilted", func(o allocator.Options) (alloc.Allocator, error) {
 		a, err := allocator.New("uniform", o)
 		return tilted{a, newSum(o.Own, tilt, by)}, err
 	}).Takes(tilt, by).Learns(settings.Param{Name: "slope", Doc: "of the shares by the loss"})
@@ -65,10 +66,11 @@ func TestNewAllocator(t *testing.T) {
 	path, dir := n.experiment(t), t.TempDir()
 	run := filepath.Join(dir, "run")
 	must1(t, "train", "--config", path, "--output", run)
-	must1(t, "allocate-report", "--config", filepath.Join(run, "config.yaml"), "--checkpoint", filepath.Join(run, "checkpoints", "last"),
-		"--allocators", "tilted", "--pairs", "2", "--draws", "2", "--output", filepath.Join(dir, "report"))
+	must1(t, "allocate-report", "--config", filepath.Join(run, "config.yaml"),
+		"--checkpoint", filepath.Join(run, "checkpoints", "last"), "--allocators", "tilted", "--pairs", "2", "--draws", "2", "--output", filepath.Join(dir, "report"))
 	page, err := os.ReadFile(filepath.Join(dir, "report", "report.html"))
-	if err != nil || !strings.Contains(string(page), "Parameters of the tilted allocator") || !strings.Contains(string(page), "slope: of the shares by the loss") {
+	if err != nil || !strings.Contains(string(page), "Parameters of the tilted allocator") ||
+		!strings.Contains(string(page), "slope: of the shares by the loss") {
 		t.Errorf("allocate-report does not draw what it learned: %v", err)
 	}
 }

@@ -35,7 +35,8 @@ var (
 	W = settings.New("w", []float64(nil), "the four starting parameters w0..w3, none for 1, 0.3, 0.1 and 1",
 		settings.From(-1e9, 1e9), settings.Long("are not the four parameters w0 to w3",
 			"give four numbers, or leave it out for the defaults", 0, 4), settings.That(start))
-	Freeze = settings.New("freeze", []string(nil), "of w0 w1 w2 w3, those that are not learned", settings.Among(names()...))
+	Freeze = settings.New("freeze", []string(nil), "of w0 w1 w2 w3, those that are not learned",
+		settings.Among(names()...))
 	LR     = settings.New("lr", 0.05, "rate of the learned parameters", settings.From(0, 10))
 )
 

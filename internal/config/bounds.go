@@ -71,7 +71,8 @@ var bounds = map[string]settings.Bound{
 
 // lengths of the keys that hold lists of a fixed one.
 var lengths = map[string]settings.Length{
-	"model.shape": {Of: []int{0, 3}, Why: "is no shape of an image", Hint: "give channels, height and width, as in [3, 224, 224]"},
+	"model.shape": {Of: []int{0, 3}, Why: "is no shape of an image",
+		Hint: "give channels, height and width, as in [3, 224, 224]"},
 	"data.mean": {Of: []int{0, 1, 3}, Why: "is not one number per channel",
 		Hint: "give one number for all channels or three, or leave it out"},
 	"data.std": {Of: []int{0, 1, 3}, Why: "is not one number per channel",

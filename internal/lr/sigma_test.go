@@ -17,7 +17,8 @@ func TestSigmaGradient(t *testing.T) {
 		for _, antithetic := range []bool{true, false} {
 			m := newToy(t, 2, []toySite{{rows: 2, in: 2, out: 3, curve: curve}})
 			const sigma = 0.7
-			e, err := asker("activation", m, Options{Antithetic: antithetic, Sigma: sigma, Own: SigmaLR.With(LearnSigma.With(nil, true), 1e-3), Sites: []int{0}, Noise: m.noise})
+			e, err := asker("activation", m, Options{Antithetic: antithetic, Sigma: sigma,
+				Own: SigmaLR.With(LearnSigma.With(nil, true), 1e-3), Sites: []int{0}, Noise: m.noise})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -41,7 +42,8 @@ func TestSigmaGradient(t *testing.T) {
 func TestSigmaFollows(t *testing.T) {
 	for _, curve := range []float64{1, -1} {
 		m := newToy(t, 2, []toySite{{rows: 1, in: 2, out: 3, curve: curve}})
-		e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5, Own: SigmaLR.With(LearnSigma.With(nil, true), 0.02), Sites: []int{0}, Noise: m.noise})
+		e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5,
+			Own: SigmaLR.With(LearnSigma.With(nil, true), 0.02), Sites: []int{0}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +70,8 @@ func TestSigmaFollows(t *testing.T) {
 		{0.5, 1e6, 0}, {0.5, -1e6, 0}, // a tenth either way, by the sign of ‖ε‖² − d
 		{sigmaMin, 1e6, 0}, {sigmaMax, 1e6, 0}, {sigmaMin, -1e6, 0}, {sigmaMax, -1e6, 0},
 	} {
-		e, err := asker("activation", m, Options{Sigma: c.sigma, Own: SigmaLR.With(LearnSigma.With(nil, true), 1), Sites: []int{0}, Noise: m.noise})
+		e, err := asker("activation", m, Options{Sigma: c.sigma,
+			Own: SigmaLR.With(LearnSigma.With(nil, true), 1), Sites: []int{0}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +92,8 @@ func TestSigmaFollows(t *testing.T) {
 // noise of the live rows alone, which rows that reach no loss would only blur.
 func TestSigmaGradientByHand(t *testing.T) {
 	m := newToy(t, 2, []toySite{{rows: 2, in: 2, out: 3}})
-	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5, Own: LearnSigma.With(nil, true), Sites: []int{0}, Noise: m.noise})
+	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5,
+		Own: LearnSigma.With(nil, true), Sites: []int{0}, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +128,8 @@ func TestMeans(t *testing.T) {
 // TestNoScaleToLearn: with learn_sigma off, nothing moves and no means are kept.
 func TestNoScaleToLearn(t *testing.T) {
 	m := newToy(t, 1, mixed(1)[:1])
-	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5, Own: SigmaLR.With(nil, 1), Sites: []int{0}, Noise: m.noise})
+	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5,
+		Own: SigmaLR.With(nil, 1), Sites: []int{0}, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 var (
 	Embeddings     = settings.New("embeddings", "", ".safetensors, .npy or .parquet")
 	TestEmbeddings = settings.New("test_embeddings", "", "those of the test images where embeddings has them not")
-	Pairing        = settings.New("pairing", "class", "class (row k belongs to class k) or image (row j to image j of the dataset)",
-		settings.Among("class", "image"))
+	Pairing        = settings.New("pairing", "class",
+		"class (row k belongs to class k) or image (row j to image j of the dataset)", settings.Among("class", "image"))
 	Temperature      = settings.New("temperature", 0.07, "the fixed or first temperature", settings.From(0.01, 100))
 	LearnTemperature = settings.New("learn_temperature", false, "train the temperature")
 )

@@ -121,8 +121,10 @@ func (r *Registration) Takes(all ...Declared) *Registration {
 	for _, d := range all {
 		s := d.setting()
 		for _, o := range r.others() {
-			if o.Key == s.Key && (slices.Contains(o.Owners, r.name) || o.Setting != s && !reflect.DeepEqual(o.Setting, s)) {
-				panic(fmt.Sprintf("settings: %s: the setting %s of %s is one of %s already", r.key, s.Key, r.name, strings.Join(o.Owners, ", ")))
+			same := o.Setting == s || reflect.DeepEqual(o.Setting, s)
+			if o.Key == s.Key && (!same || slices.Contains(o.Owners, r.name)) {
+				panic(fmt.Sprintf("settings: %s: the setting %s of %s is one of %s already", r.key, s.Key, r.name,
+					strings.Join(o.Owners, ", ")))
 			}
 		}
 		r.takes = append(r.takes, s)

@@ -5,7 +5,9 @@
 //
 //	var tilt = settings.New("tilt", 0.5, "how far shares follow the loss", settings.From(0, 1))
 //
-//	func init() { Register("tilted", newTilted).Takes(tilt).Learns(settings.Param{Name: "slope", Doc: "of the shares by the loss"}) }
+//	func init() {
+//		Register("tilted", newTilted).Takes(tilt).Learns(settings.Param{Name: "slope", Doc: "of the shares"})
+//	}
 //
 // and reads them as tilt.Of(o.Own). Everything else is made from that: package
 // config decodes the key allocator.tilt and checks it, the JSON schema and shell

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 var (
@@ -21,7 +23,8 @@ func TestValues(t *testing.T) {
 		v     Values
 		tilt  float64
 		names []string
-	}{{none, 0.5, []string{"a"}}, {some, 1, []string{"a"}}, {more, 1, []string{"b"}}, {Values{"tilt": 3}, 0.5, []string{"a"}}} {
+	}{{none, 0.5, []string{"a"}}, {some, 1, []string{"a"}}, {more, 1, []string{"b"}},
+		{Values{"tilt": 3}, 0.5, []string{"a"}}} {
 		if tilt.Of(c.v) != c.tilt || !slices.Equal(names.Of(c.v), c.names) {
 			t.Errorf("%v holds %v and %v", c.v, tilt.Of(c.v), names.Of(c.v))
 		}
@@ -32,17 +35,24 @@ func TestValues(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	pair := New("pair", []float64{1, 2}, "two", Above(0, 2), Long("are not two", "give two", 2))
+	pair := New("pair", []float64{1, 2}, "two", Above(0, 2), Long("are not two", "give two", 2),
+		That(func(x []float64) error {
+			if x[0] > x[1] {
+				return uierr.New("falls", "give the smaller first")
+			}
+			return nil
+		}))
 	for _, c := range []struct {
 		s    Declared
 		x    any
 		want string // in the error; "" for none
 	}{
-		{tilt, 0.0, ""}, {tilt, 1.0, ""}, {tilt, 1.5, "from 0 to 1"}, {tilt, 1, "is a int"}, {tilt, nil, "is a <nil>"},
-		{names, []string{"b", "a"}, ""}, {names, []string{"c"}, "none of a, b"}, {names, "a", "is a string"},
-		{pair, []float64{1, 2}, ""}, {pair, []float64{1}, "are not two"}, {pair, []float64{0, 1}, "above 0 to 2"},
+		{tilt, 0.0, ""}, {tilt, 1.0, ""}, {tilt, 1.5, "x: 1.5 is out of range"}, {tilt, 1, "is a int"},
+		{tilt, nil, "is a <nil>"}, {names, []string{"b", "a"}, ""}, {names, []string{"c"}, `x: "c" is no choice`},
+		{names, "a", "is a string"}, {pair, []float64{1, 2}, ""}, {pair, []float64{1}, "x: [1] are not two"},
+		{pair, []float64{0, 1}, "is out of range"}, {pair, []float64{2, 1}, "x: falls"},
 	} {
-		err := c.s.setting().Check(c.x)
+		err := c.s.setting().Check("x", c.x)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v, want %q", c.x, err, c.want)
 		}

@@ -51,7 +51,8 @@ func Named(params []settings.Param, n int) []settings.Param {
 
 // learned notes what the parts of the experiment have learned.
 func (x *Experiment) learned(m *StepMetrics) {
-	m.Estimator, m.Objective, m.Optimizer = settings.ParamsOf(x.Estimator), settings.ParamsOf(x.loss), settings.ParamsOf(x.Optimizer)
+	m.Estimator, m.Objective = settings.ParamsOf(x.Estimator), settings.ParamsOf(x.loss)
+	m.Optimizer = settings.ParamsOf(x.Optimizer)
 }
 
 // Kept are the norms of the tensors that the optimizer keeps, over all parameters
