@@ -63,6 +63,14 @@ func TestNewAllocator(t *testing.T) {
 		column: "allocator", param: "slope", doc: "of the shares by the loss", tag: "allocation/slope"}
 	n.accepted(t)
 
+	if help := must1(t, "allocate", "--help"); !strings.Contains(help, "--tilt float ") ||
+		!strings.Contains(help, "tilted: how much of it (default 0.5)") {
+		t.Errorf("the command without an experiment has no flag of it:\n%s", help)
+	}
+	if _, err := do(t, "allocate", "--allocator", "tilted", "--tilt", "3"); err == nil ||
+		!strings.HasPrefix(err.Error(), "--tilt: 3 is out of range") {
+		t.Errorf("a flag out of range: %v", err)
+	}
 	path, dir := n.experiment(t), t.TempDir()
 	run := filepath.Join(dir, "run")
 	must1(t, "train", "--config", path, "--output", run)

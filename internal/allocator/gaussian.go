@@ -37,7 +37,7 @@ var (
 			"give four numbers, or leave it out for the defaults", 0, 4), settings.That(start))
 	Freeze = settings.New("freeze", []string(nil), "of w0 w1 w2 w3, those that are not learned",
 		settings.Among(names()...))
-	LR     = settings.New("lr", 0.05, "rate of the learned parameters", settings.From(0, 10))
+	LR = settings.New("lr", 0.05, "rate of the learned parameters", settings.From(0, 10))
 )
 
 func init() {
