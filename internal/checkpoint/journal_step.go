@@ -22,9 +22,8 @@ type StepRecord struct {
 	Parts  []Coefficients
 }
 
-// Coefficients are the c of one perturbation, image by image and pair by pair.
-// Its fields are those of the estimators' records, so that each converts to
-// the other.
+// Coefficients are what the queries of one perturbation said, image by image and
+// direction by direction: a record of the estimators, as a file keeps it.
 type Coefficients struct {
 	P    query.Perturbation
 	C    []float32

@@ -93,7 +93,7 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 		case p.Kind == query.Weight:
 			r.Params = append(r.Params, p.Params...)
 			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
-		case len(p.Sites) > 1:
+		case rec.Joint():
 			rec.C = a.jointCoefficients(q, losses, s.Clean.Losses)
 		default:
 			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
@@ -135,7 +135,7 @@ func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) 
 			if err := s.Pass.Accumulate(ctx, &r.P, shareDirections(&a.w, s.Counts, r.C, a.o.Antithetic)); err != nil {
 				return err
 			}
-		case len(r.P.Sites) > 1:
+		case r.Joint():
 			if err := a.accumulateJoint(ctx, s, r); err != nil {
 				return err
 			}

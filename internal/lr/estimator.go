@@ -47,10 +47,23 @@ func Begin(ctx context.Context, m query.Model, e Asker, number uint32, b *query.
 // gradient without asking the model again.
 type Record struct {
 	P query.Perturbation
-	C []float32 // c_ip, image by image, pair by pair; joint: ℓ−b of each query
+	C []float32 // image by image, direction by direction: c_ip, or ℓ−b of each query where Joint
 	// Mean is the mean loss of each direction's queries less the clean loss; nil
 	// unless the scale is learned, which alone reads it.
 	Mean []float32
+}
+
+// Joint says that several sites were noisy at once. C then holds what each query
+// said, ℓ−b, and not the direction's c_ip: the scale σ differs between the sites,
+// and each query's noise meets the inputs that the same query saw.
+func (r Record) Joint() bool { return len(r.P.Sites) > 1 }
+
+// PerDirection is the number of coefficients in C of one direction.
+func (r Record) PerDirection(antithetic bool) int {
+	if r.Joint() && antithetic {
+		return 2
+	}
+	return 1
 }
 
 // Result is what a step's queries said.

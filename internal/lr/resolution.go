@@ -18,13 +18,13 @@ func Differences(r Record, antithetic bool) float64 {
 	add := func(d float64) { sum, n = sum+d*d, n+1 }
 	scale := 1.0
 	switch {
-	case len(r.P.Sites) > 1: // joint: the coefficients are differences already
+	case r.Joint(): // the coefficients are differences already
 	case antithetic:
 		scale = 2 * float64(r.P.Sigma[0])
 	default:
 		scale = float64(r.P.Sigma[0])
 	}
-	if len(r.P.Sites) > 1 && antithetic {
+	if r.PerDirection(antithetic) == 2 {
 		for j := 0; j+1 < len(r.C); j += 2 {
 			add(float64(r.C[j]) - float64(r.C[j+1]))
 		}

@@ -27,7 +27,7 @@ func Variance(m query.Model, s *Step, records []Record, sites []int, antithetic 
 		}
 		for k, site := range r.P.Sites {
 			c := r.C
-			if len(r.P.Sites) > 1 { // joint
+			if r.Joint() {
 				c = pairCoefficients(r.C, r.P.Sigma[k], perPair)
 			}
 			out, x := float64(m.Sites()[site].Out), inputs[site]

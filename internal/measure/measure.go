@@ -124,7 +124,7 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 // gives, or all of its directions where pair is -1.
 func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, image, pair int) (float64, error) {
 	k.clearGrads()
-	if err := k.Estimator.Accumulate(ctx, s, only(s, records, image, pair)); err != nil {
+	if err := k.Estimator.Accumulate(ctx, s, k.only(records, image, pair)); err != nil {
 		return 0, err
 	}
 	var sq float64
@@ -136,12 +136,12 @@ func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, imag
 	return sq, nil
 }
 
-// only keeps the coefficients of one direction (or image) and zeroes the rest.
-func only(s *lr.Step, records []lr.Record, image, pair int) []lr.Record {
+// only keeps the coefficients of one direction (or image, where pair is -1) and
+// zeroes the rest. Every image has the same number of directions.
+func (k *Bench) only(records []lr.Record, image, pair int) []lr.Record {
 	out := make([]lr.Record, len(records))
 	for j, r := range records {
-		per := len(r.C) / s.Batch.N // the same for every image of a probe
-		width := per / (s.Counts[0] / perPairOf(s, r))
+		per, width := len(r.C)/k.Batch.N, r.PerDirection(k.PerPair == 2)
 		c := make([]float32, len(r.C))
 		lo, hi := image*per, (image+1)*per
 		if pair >= 0 {
@@ -151,14 +151,6 @@ func only(s *lr.Step, records []lr.Record, image, pair int) []lr.Record {
 		out[j] = lr.Record{P: r.P, C: c}
 	}
 	return out
-}
-
-// perPairOf is the queries of a direction, told by the length of a record.
-func perPairOf(s *lr.Step, r lr.Record) int {
-	if len(r.C) == s.Counts[0]*s.Batch.N {
-		return 1
-	}
-	return 2
 }
 
 // Result is one allocator on one batch.

@@ -50,7 +50,10 @@ func (u unweighted) Accumulate(ctx context.Context, s *lr.Step, records []lr.Rec
 
 // bench is a small ViT whose last block is trained, on a batch of six random
 // images, of which two are far from their label.
-func bench(t *testing.T) *Bench {
+func bench(t *testing.T) *Bench { return benchOf(t, "per_site", true) }
+
+// benchOf is bench with another way to ask.
+func benchOf(t *testing.T, schedule string, antithetic bool) *Bench {
 	t.Helper()
 	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6})
 	if err != nil {
@@ -80,7 +83,7 @@ func bench(t *testing.T) *Bench {
 		b.X[i] = float32(g.Normal())
 	}
 	m := vit.NewModel(vit.NewNet(w), vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: true})
-	o := lr.Options{Antithetic: true, Sigma: 0.01, Noise: src}
+	o := lr.Options{Schedule: schedule, Antithetic: antithetic, Sigma: 0.01, Noise: src}
 	var params []int
 	for i, s := range m.Sites() {
 		if s.Block == 1 || s.Kind == "classifier" {
@@ -96,7 +99,7 @@ func bench(t *testing.T) *Bench {
 		t.Fatal(err)
 	}
 	asker := e.(lr.Asker)
-	k, err := Start(context.Background(), m, asker, b, params, asker.Sites(0), true)
+	k, err := Start(context.Background(), m, asker, b, params, o.Sites, antithetic)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,6 +193,49 @@ func TestBiasOf(t *testing.T) {
 		want := float64(shift*shift) / 25
 		if got := sum / n; math.Abs(got-want) > 0.03 { // standard error 0.008
 			t.Errorf("shift %v: %.4f, want %.4f", shift, got, want)
+		}
+	}
+}
+
+// TestDirectionsSumToTheImage: the gradients of an image's directions, taken one
+// by one as the probe takes them, sum to the gradient of all of them, whatever a
+// record holds of a direction: one coefficient or, of joint pairs, two.
+func TestDirectionsSumToTheImage(t *testing.T) {
+	const pairs, image = 3, 1
+	for _, schedule := range []string{"per_site", "joint", "random_site"} {
+		for _, antithetic := range []bool{true, false} {
+			k := benchOf(t, schedule, antithetic)
+			counts := make([]int, k.Batch.N)
+			for i := range counts {
+				counts[i] = pairs * k.PerPair
+			}
+			s := k.next(counts)
+			r, err := k.Estimator.Ask(t.Context(), k.Model, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gradient := func(pair int) []float32 {
+				if _, err := k.norm2(t.Context(), s, r.Records, image, pair); err != nil {
+					t.Fatal(err)
+				}
+				return k.gradient(nil)
+			}
+			all, sum := gradient(-1), make([]float64, 0)
+			for p := range pairs {
+				for i, g := range gradient(p) {
+					if p == 0 {
+						sum = append(sum, 0)
+					}
+					sum[i] += float64(g)
+				}
+			}
+			var off, size float64
+			for i, g := range all {
+				off, size = max(off, math.Abs(sum[i]-float64(g))), max(size, math.Abs(float64(g)))
+			}
+			if size == 0 || off > 1e-5*size {
+				t.Errorf("%s, antithetic %v: the directions' sum is off by %g of %g", schedule, antithetic, off, size)
+			}
 		}
 	}
 }

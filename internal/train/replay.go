@@ -24,7 +24,7 @@ func (r *run) record() *checkpoint.StepRecord {
 		s.Counts = append(s.Counts, uint32(n))
 	}
 	for _, a := range t.asked {
-		s.Parts = append(s.Parts, checkpoint.Coefficients(a))
+		s.Parts = append(s.Parts, checkpoint.Coefficients{P: a.P, C: a.C, Mean: a.Mean})
 	}
 	return s
 }
@@ -170,8 +170,9 @@ func (x *Experiment) recorded(ctx context.Context, rec *checkpoint.StepRecord, b
 	var records []lr.Record
 	var params []int
 	for _, p := range rec.Parts {
-		records = append(records, lr.Record(p))
-		params = append(params, x.paramsOf(lr.Record(p))...)
+		r := lr.Record{P: p.P, C: p.C, Mean: p.Mean}
+		records = append(records, r)
+		params = append(params, x.paramsOf(r)...)
 	}
 	return s, records, params, e.Accumulate(ctx, s, records)
 }
