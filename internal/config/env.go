@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/spf13/viper"
 )
 
 // envPrefix begins the name of every variable that sets a key.
@@ -16,19 +14,6 @@ const envPrefix = "FLOPS_"
 var Variables = []string{
 	"FLOPS_SHARED", "FLOPS_KERNEL", "FLOPS_CUBLAS", "FLOPS_PYTHON", "FLOPS_PEER_URL",
 	"FLOPS_BENCH", "FLOPS_BENCH_BATCH", "FLOPS_BENCH_PRECISION", "FLOPS_HOST_KERNELS", "FLOPS_PRETRAIN",
-}
-
-// fromEnv applies FLOPS_SECTION_KEY variables.
-func (r *Resolved) fromEnv(v *viper.Viper, environ []string) error {
-	for _, e := range environ {
-		name, value, _ := strings.Cut(e, "=")
-		if f, ok := keyOf(name); ok {
-			if err := r.assign(v, f, value, name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // strays are warnings of FLOPS_ variables that set nothing and are named by

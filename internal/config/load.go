@@ -24,36 +24,39 @@ type Resolved struct {
 	*reader
 }
 
-// Load reads an experiment. Layers, each over the one before: the defaults,
-// what the file extends, the file, environment variables (FLOPS_TRAIN_STEPS for
-// train.steps), and sets, each "key=value", a text as it stands or a list. Every
-// layer is checked strictly before viper merges them, because viper itself
-// ignores unknown keys. Relative paths in values are relative to the current folder;
-// extends is relative to the file that says it. The result is validated.
+// Load reads an experiment. viper holds its layers, each over the one before: the
+// defaults, what the file extends, the file, environment variables
+// (FLOPS_TRAIN_STEPS for train.steps), and sets, which are its flags, each
+// "key=value", a text as it stands or a list. Every layer is checked strictly
+// besides, because viper itself ignores unknown keys. Relative paths in values are
+// relative to the current folder; extends is relative to the file that says it.
+// The result is validated.
 func Load(path string, sets []string) (*Resolved, error) { return load(path, os.Environ(), sets) }
 
+// load is Load with those variables of the environment alone whose names environ
+// has, as "name=value".
 func load(path string, environ, sets []string) (*Resolved, error) {
 	v := viper.New()
+	v.AllowEmptyEnv(true)
 	r := &Resolved{reader: newReader()}
 	base, err := toMap(Default())
 	if err != nil {
 		return nil, err
 	}
-	if err := v.MergeConfigMap(base); err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+	for key, value := range base {
+		v.SetDefault(key, value)
 	}
 	if path != "" {
 		if err := r.file(v, path, nil); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.fromEnv(v, environ); err != nil {
+	given, err := bind(v, environ, sets)
+	if err != nil {
 		return nil, err
 	}
-	for _, s := range sets {
-		if err := r.set(v, s); err != nil {
-			return nil, err
-		}
+	if err := r.typed(v, given); err != nil {
+		return nil, err
 	}
 	out, err := yaml.Marshal(v.AllSettings())
 	if err != nil {
@@ -138,15 +141,6 @@ func toMap(c Config) (map[string]any, error) {
 	return out, yaml.Unmarshal(b, &out)
 }
 
-// set applies one key=value.
-func (r *Resolved) set(v *viper.Viper, s string) error {
-	f, value, err := split("--set "+s, s)
-	if err != nil {
-		return err
-	}
-	return r.assign(v, f, value, "--set "+f.key)
-}
-
 // split reads key=value as far as the key.
 func split(where, s string) (field, string, error) {
 	key, value, ok := strings.Cut(s, "=")
@@ -166,20 +160,6 @@ func split(where, s string) (field, string, error) {
 func CheckSet(where, s string) error {
 	_, _, err := split(where, s)
 	return err
-}
-
-// assign checks a text against its key and merges it.
-func (r *Resolved) assign(v *viper.Viper, f field, value, where string) error {
-	x, err := r.text(where, f, value)
-	if err != nil {
-		return err
-	}
-	parts := strings.Split(f.key, ".")
-	layer := map[string]any{parts[len(parts)-1]: x}
-	for i := len(parts) - 2; i >= 0; i-- {
-		layer = map[string]any{parts[i]: layer}
-	}
-	return v.MergeConfigMap(layer)
 }
 
 // unknown is the error for a key that nobody knows.
