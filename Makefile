@@ -32,12 +32,15 @@ race: ## the tests under the race detector, on the portable kernels
 fuzz: ## every fuzz target for FUZZTIME (3s) each
 	FUZZTIME=$(FUZZTIME) scripts/check-fuzz.sh
 
-lint: ## gofmt, vet on three systems, staticcheck
+lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names and drawing
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
 	GOOS=windows GOARCH=arm64 $(GO) vet ./...
 	$(GO) tool staticcheck ./...
+	scripts/check-lines.sh
+	scripts/check-docs.sh
+	scripts/check-architecture.sh
 
 tidy: ## go.mod and go.sum say what is used
 	$(GO) mod tidy -diff

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Looks for what the documents name: files and folders of the repository, tests,
+# and the targets of links between pages.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+pages=(README.md CONTRIBUTING.md docs/*.md docs/*/*.md)
+bad=0
+missing() {
+  echo "docs: $1" >&2
+  bad=1
+}
+
+# Where nothing is found grep ends with status 1, which is no failure here.
+while IFS=: read -r page path; do
+  # A package may be followed by a name of its own: internal/vit.Backend.
+  compgen -G "$path" >/dev/null || compgen -G "${path%.[A-Z]*}" >/dev/null || missing "$page names $path, which is not there"
+done < <(grep -oE '`(alloc|bench|cmd|configs|docs|examples|forward|internal|noise|scripts|testdata)(/[A-Za-z0-9_.*-]+)+' "${pages[@]}" | tr -d '`' | sort -u)
+
+while IFS=: read -r page test; do
+  grep -rqE "func $test" --include='*_test.go' . || missing "$page names $test, and there is no such test"
+done < <(grep -oE '\bTest[A-Z][A-Za-z0-9]+' "${pages[@]}" | sort -u)
+
+while IFS=: read -r page link; do
+  link=${link#](}
+  [ -e "$(dirname "$page")/${link%%#*}" ] || missing "$page links to $link, which is not there"
+done < <(grep -oE '\]\([^):#]+' "${pages[@]}" | sort -u)
+exit $bad
