@@ -192,7 +192,7 @@ func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *query.Batch,
 }
 
 func images(x *train.Experiment, b *query.Batch, c *query.Clean, s *measure.Batch) []measure.Image {
-	out := make([]measure.Image, b.N)
+	out := make([]measure.Image, b.Size)
 	for i := range out {
 		info := x.TrainData.Info(int(b.Index[i]))
 		out[i] = measure.Image{Index: int(b.Index[i]), Path: info.Path, Label: x.TrainData.Classes()[info.Label], Loss: float64(c.Losses[i]), Queries: map[string]int{}}

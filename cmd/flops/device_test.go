@@ -35,7 +35,7 @@ type stubModel struct {
 func (m *stubModel) Device() string { return m.spec + ", stub" }
 
 func (m *stubModel) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
-	m.images += b.N
+	m.images += b.Size
 	return m.Model.Evaluate(ctx, b)
 }
 

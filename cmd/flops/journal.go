@@ -56,7 +56,7 @@ func stepLine(s *checkpoint.StepRecord) string {
 	}
 	c := 0
 	for _, p := range s.Parts {
-		c += len(p.C)
+		c += len(p.Coefs)
 	}
 	return fmt.Sprintf("step %d  seed %d  images %d  queries %d (%d to %d an image)  passes %d  coefficients %d", s.Step, s.Seed, len(s.Images), sum, lo, hi, len(s.Parts), c)
 }

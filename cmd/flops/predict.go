@@ -88,8 +88,8 @@ func predict(c *cobra.Command, m *train.Trained, model string, paths []string, a
 			bad = err
 			continue
 		}
-		b := &query.Batch{N: 1, X: make([]float32, t.Channels*t.Size*t.Size)}
-		t.Write(b.X, im, nil)
+		b := &query.Batch{Size: 1, Inputs: make([]float32, t.Channels*t.Size*t.Size)}
+		t.Write(b.Inputs, im, nil)
 		out, err := m.Model.Evaluate(c.Context(), b)
 		if err != nil {
 			return err

@@ -94,7 +94,7 @@ func (s *served) Spec() remote.Spec { return s.spec }
 
 // Logits answers n images.
 func (s *served) Logits(ctx context.Context, images []float32, n int) ([]float32, error) {
-	out, err := s.trained.Model.Evaluate(ctx, &query.Batch{N: n, X: images})
+	out, err := s.trained.Model.Evaluate(ctx, &query.Batch{Size: n, Inputs: images})
 	if err != nil {
 		return nil, err
 	}

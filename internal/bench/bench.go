@@ -114,8 +114,8 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		return nil, err
 	}
 	n := o.Arch.Chans * o.Arch.Image * o.Arch.Image
-	b := &query.Batch{N: o.Batch, X: make([]float32, o.Batch*n), Labels: make([]int32, o.Batch), Index: make([]int32, o.Batch)}
-	fill(b.X, noise.Test, 0)
+	b := &query.Batch{Size: o.Batch, Inputs: make([]float32, o.Batch*n), Labels: make([]int32, o.Batch), Index: make([]int32, o.Batch)}
+	fill(b.Inputs, noise.Test, 0)
 	for i := range b.Labels {
 		b.Labels[i], b.Index[i] = int32(i%o.Arch.Classes), int32(i)
 	}
@@ -129,7 +129,7 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 	case "forward":
 		r.step = func(uint32) (int64, int64, error) {
 			_, err := r.m.Evaluate(ctx, b)
-			return int64(b.N), int64(b.N) * r.m.ForwardFLOPs(), err
+			return int64(b.Size), int64(b.Size) * r.m.ForwardFLOPs(), err
 		}
 		return r, nil
 	case "lr":

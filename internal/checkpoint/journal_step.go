@@ -25,9 +25,9 @@ type StepRecord struct {
 // Coefficients are what the queries of one perturbation said, image by image and
 // direction by direction: a record of the estimators, as a file keeps it.
 type Coefficients struct {
-	P    query.Perturbation
-	C    []float32
-	Mean []float32 // per direction, where the scale is learned; else nil
+	Perturbation query.Perturbation
+	Coefs        []float32
+	Mean         []float32 // per direction, where the scale is learned; else nil
 }
 
 // Encode frames the step.
@@ -53,12 +53,12 @@ func (s *StepRecord) Encode() Record {
 	e.list(len(s.Values), func(i int) { e.u64(math.Float64bits(s.Values[i])) })
 	e.list(len(s.Parts), func(i int) {
 		p := s.Parts[i]
-		e.b = append(e.b, byte(p.P.Kind))
-		e.u32(p.P.Step)
-		e.list(len(p.P.Sites), func(i int) { e.u32(uint32(p.P.Sites[i])) })
-		e.floats(p.P.Sigma)
-		e.list(len(p.P.Params), func(i int) { e.u32(uint32(p.P.Params[i])) })
-		e.floats(p.C)
+		e.b = append(e.b, byte(p.Perturbation.Kind))
+		e.u32(p.Perturbation.Step)
+		e.list(len(p.Perturbation.Sites), func(i int) { e.u32(uint32(p.Perturbation.Sites[i])) })
+		e.floats(p.Perturbation.Sigma)
+		e.list(len(p.Perturbation.Params), func(i int) { e.u32(uint32(p.Perturbation.Params[i])) })
+		e.floats(p.Coefs)
 		e.floats(p.Mean)
 	})
 	return Record{s.Step, KindStep, e.b}
@@ -83,11 +83,11 @@ func DecodeStep(r Record) (*StepRecord, error) {
 	s.Values = list(&d, 8, func() float64 { return math.Float64frombits(d.u64()) })
 	s.Parts = list(&d, 25, func() Coefficients {
 		var c Coefficients
-		c.P.Kind, c.P.Step = query.Kind(d.u8()), d.u32()
-		c.P.Sites = list(&d, 4, d.index)
-		c.P.Sigma = list(&d, 4, d.f32)
-		c.P.Params = list(&d, 4, d.index)
-		c.C, c.Mean = list(&d, 4, d.f32), list(&d, 4, d.f32)
+		c.Perturbation.Kind, c.Perturbation.Step = query.Kind(d.u8()), d.u32()
+		c.Perturbation.Sites = list(&d, 4, d.index)
+		c.Perturbation.Sigma = list(&d, 4, d.f32)
+		c.Perturbation.Params = list(&d, 4, d.index)
+		c.Coefs, c.Mean = list(&d, 4, d.f32), list(&d, 4, d.f32)
 		return c
 	})
 	return s, d.end(r)

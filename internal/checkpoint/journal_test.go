@@ -21,10 +21,10 @@ func stepRecord(step uint32) *StepRecord {
 	return &StepRecord{Step: step, Seed: 1<<63 + uint64(step), Images: []int32{5, 0, math.MaxInt32, int32(step)}, Counts: []uint32{8, 2, 14, 8},
 		Values: []float64{0.1, math.Inf(-1)},
 		Parts: []Coefficients{
-			{P: query.Perturbation{Kind: query.Activation, Step: step, Sites: []int{31, 36}, Sigma: []float32{0.01, 0.02}},
-				C: fill(16, float64(step)), Mean: []float32{0.5}},
-			{P: query.Perturbation{Kind: query.Weight, Step: step, Sigma: []float32{1e-3}, Params: []int{1, 2, 103}},
-				C: []float32{float32(math.Inf(1)), -0.25}},
+			{Perturbation: query.Perturbation{Kind: query.Activation, Step: step, Sites: []int{31, 36}, Sigma: []float32{0.01, 0.02}},
+				Coefs: fill(16, float64(step)), Mean: []float32{0.5}},
+			{Perturbation: query.Perturbation{Kind: query.Weight, Step: step, Sigma: []float32{1e-3}, Params: []int{1, 2, 103}},
+				Coefs: []float32{float32(math.Inf(1)), -0.25}},
 		}}
 }
 
@@ -294,7 +294,7 @@ func BenchmarkJournal(b *testing.B) {
 	// 64 images, 7 sites, 4 pairs each
 	s := &StepRecord{Images: make([]int32, 64), Counts: make([]uint32, 64)}
 	for range 7 {
-		s.Parts = append(s.Parts, Coefficients{P: query.Perturbation{Sites: []int{1}, Sigma: []float32{1}}, C: fill(256, 1)})
+		s.Parts = append(s.Parts, Coefficients{Perturbation: query.Perturbation{Sites: []int{1}, Sigma: []float32{1}}, Coefs: fill(256, 1)})
 	}
 	for b.Loop() {
 		if err := j.Append(s.Encode()); err != nil {

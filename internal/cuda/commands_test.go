@@ -43,10 +43,10 @@ func TestCommandsReachTheDevice(t *testing.T) {
 	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), checkpoint.F32); err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{N: 5, X: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0}, Index: make([]int32, 5)}
+	b := &query.Batch{Size: 5, Inputs: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0}, Index: make([]int32, 5)}
 	g := noise.Rand(2, noise.Test)
-	for i := range b.X {
-		b.X[i] = float32(g.Normal())
+	for i := range b.Inputs {
+		b.Inputs[i] = float32(g.Normal())
 	}
 	var logits, features [2][]float32
 	for i, spec := range []string{"cpu", "cuda:1"} {

@@ -106,7 +106,7 @@ func TestLazyDevice(t *testing.T) {
 	for name, run := range map[string]func(t *testing.T, w *twins){
 		"sites": func(t *testing.T, w *twins) {
 			w.clean([]int{1, 5})
-			q, terms := queries(w.b.N, 3)
+			q, terms := queries(w.b.Size, 3)
 			for _, s := range []int{1, 5} {
 				p := &query.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
 				w.losses(p, q, "site")

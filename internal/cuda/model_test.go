@@ -53,7 +53,7 @@ func network(t testing.TB, a vit.Architecture, images int, train bool) (*vit.Net
 		}
 	}
 	n := vit.NewNet(w)
-	b := &query.Batch{N: images, X: random(images*n.Pixels(), 7), Labels: make([]int32, images), Index: make([]int32, images)}
+	b := &query.Batch{Size: images, Inputs: random(images*n.Pixels(), 7), Labels: make([]int32, images), Index: make([]int32, images)}
 	for i := range b.Labels {
 		b.Labels[i] = int32(i*3) % int32(a.Outputs())
 	}
@@ -154,7 +154,7 @@ func queries(images, pairs int) (q []query.Query, terms []query.Term) {
 	for i := 0; i < images; i++ {
 		for p := 0; p < pairs-i%2; p++ { // an unequal allocation
 			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
-			terms = append(terms, query.Term{Image: int32(i), Pair: int32(p), C: float32(g.Normal())})
+			terms = append(terms, query.Term{Image: int32(i), Pair: int32(p), Coef: float32(g.Normal())})
 		}
 	}
 	return q, terms
@@ -244,7 +244,7 @@ func jointCase(w *twins) {
 		sigma[i] = 0.01 * float32(1+i%3)
 	}
 	p := &query.Perturbation{Step: 8, Sites: sites, Sigma: sigma}
-	q, terms := queries(w.b.N, 3)
+	q, terms := queries(w.b.Size, 3)
 	w.losses(p, q, "joint")
 	for i := range terms {
 		terms[i].Sign = int8(1 - 2*(i%2))
@@ -263,8 +263,8 @@ func weightsCase(w *twins) {
 	before, _ := w.clean(nil)
 	params := all(len(w.cpu.Params()))
 	p := &query.Perturbation{Kind: query.Weight, Step: 2, Sigma: []float32{0.01}, Params: params}
-	q, terms := queries(w.b.N, 3)
-	_, err := w.gpu.Evaluate(w.ctx, &query.Batch{N: 1, X: random(144, 77), Labels: []int32{0}})
+	q, terms := queries(w.b.Size, 3)
+	_, err := w.gpu.Evaluate(w.ctx, &query.Batch{Size: 1, Inputs: random(144, 77), Labels: []int32{0}})
 	w.ok(err) // leaves other images on the device
 	w.losses(p, q, "weights")
 	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
@@ -303,7 +303,7 @@ func TestTwentySteps(t *testing.T) { stepsCase(newTwins(t, tiny, 4, true, Option
 func stepsCase(w *twins, steps uint32) {
 	n := len(w.cpu.Sites())
 	sites := []int{n - 2, n - 1}
-	q, _ := queries(w.b.N, 2)
+	q, _ := queries(w.b.Size, 2)
 	for step := uint32(0); step < steps; step++ {
 		cpu, gpu := w.clean(sites)
 		w.same(fmt.Sprintf("losses of step %d", step), gpu.Losses, cpu.Losses, 1e-3)
@@ -330,7 +330,7 @@ func (w *twins) step(p *query.Perturbation, q []query.Query, m query.Pass) {
 	w.ok(m.Losses(w.ctx, p, q, loss))
 	var terms []query.Term
 	for i := 0; i < len(q); i += 2 {
-		terms = append(terms, query.Term{Image: q[i].Image, Pair: q[i].Pair, C: (loss[i] - loss[i+1]) / (2 * p.Sigma[0]) / float32(len(q)/2)})
+		terms = append(terms, query.Term{Image: q[i].Image, Pair: q[i].Pair, Coef: (loss[i] - loss[i+1]) / (2 * p.Sigma[0]) / float32(len(q)/2)})
 	}
 	w.ok(m.Accumulate(w.ctx, p, terms))
 }

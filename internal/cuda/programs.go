@@ -144,7 +144,7 @@ func (d *backend) start(r Run, f *vit.Forward, at int) error {
 	}
 	if need > d.sent {
 		lo, hi := 4*d.sent*pixels, 4*need*pixels
-		copy(floatsOf(d.l.pixels[lo:hi]), d.batch.X[(d.first+d.sent)*pixels:])
+		copy(floatsOf(d.l.pixels[lo:hi]), d.batch.Inputs[(d.first+d.sent)*pixels:])
 		if err := d.dev.Upload(d.l.images+Ptr(lo), d.l.pixels[lo:hi], Copy); err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 		return func(uint32) int64 {
 			_, err := m.Evaluate(ctx, b)
 			ok(err)
-			return int64(b.N)
+			return int64(b.Size)
 		}
 	}
 	src := noise.Gaussian(seed)
@@ -113,7 +113,7 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 	e := any.(lr.Asker)
 	opt, err := optim.New("adamw", optim.Options{})
 	ok(err)
-	counts := make([]int, b.N)
+	counts := make([]int, b.Size)
 	for i := range counts {
 		counts[i] = queries
 	}

@@ -125,7 +125,7 @@ func (d *backend) sendTerms(terms []query.Term, lo, n int) (images, used int, er
 	for images < n {
 		from := used
 		for used < len(terms) && int(terms[used].Image) <= lo+images && used < queryRoom {
-			image[used], pair[used], coef[used] = terms[used].Image, terms[used].Pair, terms[used].C
+			image[used], pair[used], coef[used] = terms[used].Image, terms[used].Pair, terms[used].Coef
 			used++
 		}
 		if used == queryRoom && used < len(terms) && int(terms[used].Image) <= lo+images { // the image goes with the next
@@ -156,7 +156,7 @@ func (d *backend) SumWeights(ctx context.Context, params []int, step uint32, ter
 		part := terms[lo:min(len(terms), lo+queryRoom)]
 		pair, coef := d.queryArrays(2), d.coefs()
 		for j, x := range part {
-			pair[j], coef[j] = x.Pair, x.C
+			pair[j], coef[j] = x.Pair, x.Coef
 		}
 		if err := d.send(len(part), 3); err != nil {
 			return err

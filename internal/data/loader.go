@@ -95,7 +95,7 @@ func NewLoader(ds Dataset, cfg LoaderConfig) (*Loader, error) {
 
 func (l *Loader) newSlot(images int) *slot {
 	return &slot{step: -1, errs: make([]error, images), batch: query.Batch{
-		X: make([]float32, images*l.pixels()), Labels: make([]int32, images), Index: make([]int32, images)}}
+		Inputs: make([]float32, images*l.pixels()), Labels: make([]int32, images), Index: make([]int32, images)}}
 }
 
 // pixels is the number of values of one image.
@@ -167,7 +167,7 @@ func (l *Loader) start(s *slot, step int) {
 
 // submit hands the first n images of a slot to the workers.
 func (l *Loader) submit(s *slot, n int) {
-	s.batch.N = n
+	s.batch.Size = n
 	s.pending.Add(n)
 	for i := range n {
 		l.tasks <- task{s, i}
@@ -187,7 +187,7 @@ func (l *Loader) order(epoch int) []int {
 // wait returns the batch when its images are there.
 func (s *slot) wait() (*query.Batch, error) {
 	s.pending.Wait()
-	for _, err := range s.errs[:s.batch.N] {
+	for _, err := range s.errs[:s.batch.Size] {
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (l *Loader) fill(s *slot, at int) error {
 		g = noise.Rand(l.cfg.Seed, noise.Augment, uint32(s.epoch), uint32(i))
 	}
 	n := l.pixels()
-	l.cfg.Transform.Write(s.batch.X[at*n:(at+1)*n], im, g)
+	l.cfg.Transform.Write(s.batch.Inputs[at*n:(at+1)*n], im, g)
 	return nil
 }
 
@@ -242,7 +242,7 @@ func (l *Loader) Sequential(bs int) iter.Seq2[*query.Batch, error] {
 				for i := range n {
 					s.batch.Index[i] = int32(k*bs + i)
 				}
-				s.batch.X, s.batch.Labels, s.batch.Index = s.batch.X[:n*l.pixels()], s.batch.Labels[:n], s.batch.Index[:n]
+				s.batch.Inputs, s.batch.Labels, s.batch.Index = s.batch.Inputs[:n*l.pixels()], s.batch.Labels[:n], s.batch.Index[:n]
 				l.submit(s, n)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 // sum stands for the bytes of a batch.
 func sum(b *query.Batch) string {
 	h := fnv.New64a()
-	fmt.Fprint(h, b.N, b.Labels, b.Index, b.X)
+	fmt.Fprint(h, b.Size, b.Labels, b.Index, b.Inputs)
 	return fmt.Sprintf("%x", h.Sum64())
 }
 
@@ -104,7 +104,7 @@ func TestSequential(t *testing.T) {
 	ds := open(t, makeFolder(t, 5, "a", "b"), Train)
 	l := newLoader(t, ds, LoaderConfig{BatchSize: 2, Shuffle: true}, "flip", "crop")
 	plain := newLoader(t, ds, LoaderConfig{BatchSize: 10})
-	whole := slices.Clone(batch(t, plain, 0).X)
+	whole := slices.Clone(batch(t, plain, 0).Inputs)
 	var x []float32
 	var index []int32
 	var sizes []int
@@ -112,7 +112,7 @@ func TestSequential(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sizes, index, x = append(sizes, b.N), append(index, b.Index...), append(x, b.X...)
+		sizes, index, x = append(sizes, b.Size), append(index, b.Index...), append(x, b.Inputs...)
 	}
 	if !slices.Equal(sizes, []int{4, 4, 2}) || !slices.IsSorted(index) || !slices.Equal(x, whole) {
 		t.Errorf("sizes %v, index %v", sizes, index)
@@ -120,7 +120,7 @@ func TestSequential(t *testing.T) {
 	for range l.Sequential(3) {
 		break
 	}
-	if b := batch(t, l, 0); b.N != 2 {
+	if b := batch(t, l, 0); b.Size != 2 {
 		t.Error("the loader does not go on after a loop was left")
 	}
 }

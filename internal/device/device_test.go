@@ -93,7 +93,7 @@ func TestNoneHere(t *testing.T) {
 // TestNoise: a model asks its queries in the directions that the options name.
 func TestNoise(t *testing.T) {
 	ctx := context.Background()
-	b := &query.Batch{N: 1, X: make([]float32, 192), Labels: make([]int32, 1), Index: make([]int32, 1)}
+	b := &query.Batch{Size: 1, Inputs: make([]float32, 192), Labels: make([]int32, 1), Index: make([]int32, 1)}
 	p := &query.Perturbation{Sites: []int{7}, Sigma: []float32{1}} // the classifier
 	loss := func(n *Noise) float32 {
 		m, err := Open(CPU, net(t), Options{Threads: 1, Loss: objective.CE{}, Noise: n})

@@ -88,15 +88,15 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 		}
 		r.Queries += int64(len(q))
 		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
-		rec := Record{P: p}
+		rec := Record{Perturbation: p}
 		switch {
 		case p.Kind == query.Weight:
 			r.Params = append(r.Params, p.Params...)
-			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
+			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		case rec.Joint():
-			rec.C = a.jointCoefficients(q, losses, s.Clean.Losses)
+			rec.Coefs = a.jointCoefficients(q, losses, s.Clean.Losses)
 		default:
-			rec.C = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
+			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		}
 		if len(p.Sites) > 0 && a.learn {
 			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
@@ -131,8 +131,8 @@ func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) 
 	for i := range records {
 		r := &records[i]
 		switch {
-		case r.P.Kind == query.Weight:
-			if err := s.Pass.Accumulate(ctx, &r.P, shareDirections(&a.w, s.Counts, r.C, a.o.Antithetic)); err != nil {
+		case r.Perturbation.Kind == query.Weight:
+			if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&a.w, s.Counts, r.Coefs, a.o.Antithetic)); err != nil {
 				return err
 			}
 		case r.Joint():
@@ -140,7 +140,7 @@ func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) 
 				return err
 			}
 		default:
-			if err := s.Pass.Accumulate(ctx, &r.P, a.w.weigh(s.Counts, r.C, a.o.Antithetic)); err != nil {
+			if err := s.Pass.Accumulate(ctx, &r.Perturbation, a.w.weigh(s.Counts, r.Coefs, a.o.Antithetic)); err != nil {
 				return err
 			}
 		}
@@ -155,12 +155,12 @@ func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) er
 	q, _ := a.w.plan(s.Counts, a.o.Antithetic)
 	var terms []query.Term
 	for j, x := range q {
-		if r.C[j] != 0 {
+		if r.Coefs[j] != 0 {
 			n := float32(len(s.Counts) * s.Counts[x.Image])
-			terms = append(terms, query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, C: r.C[j] / n})
+			terms = append(terms, query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: r.Coefs[j] / n})
 		}
 	}
-	return s.Pass.Accumulate(ctx, &r.P, terms)
+	return s.Pass.Accumulate(ctx, &r.Perturbation, terms)
 }
 
 func (a *activation) State() []float64 {

@@ -49,10 +49,10 @@ func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *query.Ba
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{N: 4, X: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
+	b := &query.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
 	g := noise.Rand(5, noise.Test)
-	for i := range b.X {
-		b.X[i] = float32(g.Normal())
+	for i := range b.Inputs {
+		b.Inputs[i] = float32(g.Normal())
 	}
 	return vit.NewModel(vit.NewNet(w), vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: mask}), b, src
 }
@@ -73,7 +73,7 @@ func meanLoss(t *testing.T, m *vit.Model, b *query.Batch) float64 {
 	for _, l := range c.Losses {
 		s += float64(l)
 	}
-	return s / float64(b.N)
+	return s / float64(b.Size)
 }
 
 // slope is the central finite difference of J along unit direction u over the
@@ -256,7 +256,7 @@ func TestBiasWithoutWeight(t *testing.T) {
 			j := 0
 			for _, n := range st.Counts {
 				for p := 0; p < n/2; p++ {
-					r[0].C[j] *= float32(n*len(st.Counts)) / float32(total)
+					r[0].Coefs[j] *= float32(n*len(st.Counts)) / float32(total)
 					j++
 				}
 			}

@@ -30,7 +30,7 @@ func (b *bp) Cost(m query.Model, _ uint32, images, _ int64) Entry {
 // Gradient runs the forward and the backward of the batch.
 func (b *bp) Gradient(ctx context.Context, m query.Model, batch *query.Batch) (*query.Clean, []int, Entry, error) {
 	c, err := m.(query.Differentiable).Backward(ctx, batch)
-	return c, b.o.Params, b.Cost(m, 0, int64(batch.N), 0), err
+	return c, b.o.Params, b.Cost(m, 0, int64(batch.Size), 0), err
 }
 
 func (b *bp) State() []float64 { return nil }

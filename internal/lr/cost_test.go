@@ -74,10 +74,10 @@ func TestJointBaseline(t *testing.T) {
 		s, r := m.step(e, m, 3, []int{2, 3})
 		q := plan(nil, s.Counts, false)
 		losses := make([]float32, len(q))
-		if err := m.Losses(t.Context(), &r.Records[0].P, q, losses); err != nil {
+		if err := m.Losses(t.Context(), &r.Records[0].Perturbation, q, losses); err != nil {
 			t.Fatal(err)
 		}
-		for j, c := range r.Records[0].C {
+		for j, c := range r.Records[0].Coefs {
 			if want := losses[j] - s.Clean.Losses[q[j].Image]; c != want || sigma < 1e-6 && math.Abs(float64(c)) > 1e-3 {
 				t.Errorf("σ %v, query %d: %v, want %v", sigma, j, c, want)
 			}

@@ -46,8 +46,8 @@ func Begin(ctx context.Context, m query.Model, e Asker, number uint32, b *query.
 // Record is one perturbation of a step as it went: enough to rebuild its
 // gradient without asking the model again.
 type Record struct {
-	P query.Perturbation
-	C []float32 // image by image, direction by direction: c_ip, or ℓ−b of each query where Joint
+	Perturbation query.Perturbation
+	Coefs        []float32 // image by image, direction by direction: c_ip, or ℓ−b of each query where Joint
 	// Mean is the mean loss of each direction's queries less the clean loss; nil
 	// unless the scale is learned, which alone reads it.
 	Mean []float32
@@ -56,7 +56,7 @@ type Record struct {
 // Joint says that several sites were noisy at once. C then holds what each query
 // said, ℓ−b, and not the direction's c_ip: the scale σ differs between the sites,
 // and each query's noise meets the inputs that the same query saw.
-func (r Record) Joint() bool { return len(r.P.Sites) > 1 }
+func (r Record) Joint() bool { return len(r.Perturbation.Sites) > 1 }
 
 // PerDirection is the number of coefficients in C of one direction.
 func (r Record) PerDirection(antithetic bool) int {
@@ -283,7 +283,7 @@ func weigh(t []query.Term, counts []int, c []float32, antithetic bool) []query.T
 		P := pairs(n, antithetic)
 		for p := 0; p < P; p++ {
 			if c[j] != 0 { // a direction that changed nothing adds nothing
-				t = append(t, query.Term{Image: int32(i), Pair: int32(p), C: c[j] / (B * float32(P))})
+				t = append(t, query.Term{Image: int32(i), Pair: int32(p), Coef: c[j] / (B * float32(P))})
 			}
 			j++
 		}

@@ -20,16 +20,16 @@ func Differences(r Record, antithetic bool) float64 {
 	switch {
 	case r.Joint(): // the coefficients are differences already
 	case antithetic:
-		scale = 2 * float64(r.P.Sigma[0])
+		scale = 2 * float64(r.Perturbation.Sigma[0])
 	default:
-		scale = float64(r.P.Sigma[0])
+		scale = float64(r.Perturbation.Sigma[0])
 	}
 	if r.PerDirection(antithetic) == 2 {
-		for j := 0; j+1 < len(r.C); j += 2 {
-			add(float64(r.C[j]) - float64(r.C[j+1]))
+		for j := 0; j+1 < len(r.Coefs); j += 2 {
+			add(float64(r.Coefs[j]) - float64(r.Coefs[j+1]))
 		}
 	} else {
-		for _, c := range r.C {
+		for _, c := range r.Coefs {
 			add(float64(c) * scale)
 		}
 	}

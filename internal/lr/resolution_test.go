@@ -19,13 +19,13 @@ func TestDifferences(t *testing.T) {
 		antithetic bool
 		want       float64
 	}{
-		"pairs":          {Record{P: site(1, 0.25), C: []float32{3, -4}}, true, math.Sqrt((1.5*1.5 + 2*2) / 2)},
-		"single":         {Record{P: site(1, 0.25), C: []float32{3, -4}}, false, math.Sqrt((0.75*0.75 + 1) / 2)},
-		"weights":        {Record{P: weights, C: []float32{3}}, true, 3},
-		"joint pairs":    {Record{P: site(2, 0.25), C: []float32{3, 1, 5, 5}}, true, math.Sqrt(2)},
-		"joint single":   {Record{P: site(2, 0.25), C: []float32{3, -4}}, false, math.Sqrt(12.5)},
-		"nothing":        {Record{P: site(1, 0.25)}, true, 0},
-		"nothing joined": {Record{P: site(2, 0.25)}, true, 0},
+		"pairs":          {Record{Perturbation: site(1, 0.25), Coefs: []float32{3, -4}}, true, math.Sqrt((1.5*1.5 + 2*2) / 2)},
+		"single":         {Record{Perturbation: site(1, 0.25), Coefs: []float32{3, -4}}, false, math.Sqrt((0.75*0.75 + 1) / 2)},
+		"weights":        {Record{Perturbation: weights, Coefs: []float32{3}}, true, 3},
+		"joint pairs":    {Record{Perturbation: site(2, 0.25), Coefs: []float32{3, 1, 5, 5}}, true, math.Sqrt(2)},
+		"joint single":   {Record{Perturbation: site(2, 0.25), Coefs: []float32{3, -4}}, false, math.Sqrt(12.5)},
+		"nothing":        {Record{Perturbation: site(1, 0.25)}, true, 0},
+		"nothing joined": {Record{Perturbation: site(2, 0.25)}, true, 0},
 	} {
 		if got := Differences(c.r, c.antithetic); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

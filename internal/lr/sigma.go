@@ -23,13 +23,13 @@ func (a *activation) Learn(s *Step, records []Record) {
 		return
 	}
 	for _, r := range records {
-		if r.P.Kind != query.Activation {
+		if r.Perturbation.Kind != query.Activation {
 			continue
 		}
-		for k, site := range r.P.Sites {
+		for k, site := range r.Perturbation.Sites {
 			g := a.sigmaGradient(s, r, site)
 			step := max(-sigmaStep, min(sigmaStep, -a.rate*g))
-			v := float64(r.P.Sigma[k]) * math.Exp(step)
+			v := float64(r.Perturbation.Sigma[k]) * math.Exp(step)
 			a.sigma[site] = float32(max(sigmaMin, min(sigmaMax, v)))
 		}
 	}
@@ -45,7 +45,7 @@ func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 	for i, n := range s.Counts {
 		P := pairs(n, a.o.Antithetic)
 		for p := 0; p < P; p++ {
-			a.o.Noise.Fill(buf, noise.Counter{Step: r.P.Step, Site: uint32(site), Image: uint32(i), Pair: uint32(p)}, 0)
+			a.o.Noise.Fill(buf, noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i), Pair: uint32(p)}, 0)
 			var sq float64
 			for _, e := range buf {
 				sq += float64(e) * float64(e)

@@ -75,8 +75,8 @@ func TestSigmaFollows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &Step{Batch: &query.Batch{N: 1}, Counts: []int{1}}
-		r := []Record{{P: e.Plan(0)[0], C: []float32{0}, Mean: []float32{float32(c.mean)}}}
+		s := &Step{Batch: &query.Batch{Size: 1}, Counts: []int{1}}
+		r := []Record{{Perturbation: e.Plan(0)[0], Coefs: []float32{0}, Mean: []float32{float32(c.mean)}}}
 		if c.want == 0 {
 			up := -e.(*activation).sigmaGradient(s, r[0], 0) // the sign alone
 			c.want = max(sigmaMin, min(sigmaMax, c.sigma*math.Exp(math.Copysign(0.1, up))))
@@ -97,8 +97,8 @@ func TestSigmaGradientByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Step{Number: 5, Batch: &query.Batch{N: 2}, Counts: []int{4, 2}}
-	r := Record{P: e.Plan(5)[0], Mean: []float32{3, -1, 2}}
+	s := &Step{Number: 5, Batch: &query.Batch{Size: 2}, Counts: []int{4, 2}}
+	r := Record{Perturbation: e.Plan(5)[0], Mean: []float32{3, -1, 2}}
 	want := 0.0
 	for j, c := range []noise.Counter{{Step: 5, Image: 0, Pair: 0}, {Step: 5, Image: 0, Pair: 1}, {Step: 5, Image: 1, Pair: 0}} {
 		sq := -6.0

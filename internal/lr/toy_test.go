@@ -128,8 +128,8 @@ type toyPass struct {
 func (p toyPass) Clean() *query.Clean { return p.clean }
 
 func (m *toy) Clean(_ context.Context, b *query.Batch, sites []int) (query.Pass, error) {
-	c := &query.Clean{Losses: make([]float32, b.N)}
-	for i := range b.N {
+	c := &query.Clean{Losses: make([]float32, b.Size)}
+	for i := range b.Size {
 		l := 0.0
 		for s := range m.maps {
 			l += m.maps[s].loss(m.z(s, i), i)
@@ -137,7 +137,7 @@ func (m *toy) Clean(_ context.Context, b *query.Batch, sites []int) (query.Pass,
 		c.Losses[i] = float32(l)
 	}
 	for _, s := range sites {
-		sq := make([]float32, b.N)
+		sq := make([]float32, b.Size)
 		for i := range sq {
 			for _, v := range m.maps[s].x[i] {
 				sq[i] += float32(v * v)
@@ -197,11 +197,11 @@ func (m *toy) Accumulate(_ context.Context, p *query.Perturbation, terms []query
 		for _, k := range p.Params {
 			w := m.params[k]
 			for n, e := range m.eps(noise.Counter{Step: p.Step, Site: query.WeightSite, Image: uint32(k), Pair: uint32(x.Pair)}, len(w.Grad)) {
-				w.Grad[n] += x.C * e
+				w.Grad[n] += x.Coef * e
 			}
 		}
 		for k, site := range p.Sites {
-			s, at, c := m.maps[site], m.sites[site], x.C
+			s, at, c := m.maps[site], m.sites[site], x.Coef
 			if x.Sign != 0 {
 				c *= float32(x.Sign) / p.Sigma[k]
 			}
@@ -260,7 +260,7 @@ func asker(name string, m query.Model, o Options) (Asker, error) {
 func (m *toy) step(e Asker, model query.Model, number int, counts []int) (*Step, *Result) {
 	m.t.Helper()
 	ctx := context.Background()
-	b := &query.Batch{N: m.images, Labels: make([]int32, m.images)}
+	b := &query.Batch{Size: m.images, Labels: make([]int32, m.images)}
 	s, err := Begin(ctx, model, e, uint32(number), b)
 	if err != nil {
 		m.t.Fatal(err)

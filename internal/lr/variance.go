@@ -7,7 +7,7 @@ import "github.com/flops-vit/flops/internal/query"
 // mean_p c_ip² · m·(‖x_i‖²_F + rows), for weights mean_p c_ip² times their
 // number. sites are those that the clean pass was told of, in its order.
 func Variance(m query.Model, s *Step, records []Record, sites []int, antithetic bool) []float64 {
-	v := make([]float64, s.Batch.N)
+	v := make([]float64, s.Batch.Size)
 	inputs := map[int][]float32{}
 	for i, site := range sites {
 		inputs[site] = s.Clean.InputSq[i]
@@ -17,18 +17,18 @@ func Variance(m query.Model, s *Step, records []Record, sites []int, antithetic 
 		perPair = 2
 	}
 	for _, r := range records {
-		if r.P.Kind == query.Weight {
+		if r.Perturbation.Kind == query.Weight {
 			d := 0
-			for _, i := range r.P.Params {
+			for _, i := range r.Perturbation.Params {
 				d += len(m.Params()[i].Data)
 			}
-			addVariance(v, s.Counts, r.C, perPair, func(int) float64 { return float64(d) })
+			addVariance(v, s.Counts, r.Coefs, perPair, func(int) float64 { return float64(d) })
 			continue
 		}
-		for k, site := range r.P.Sites {
-			c := r.C
+		for k, site := range r.Perturbation.Sites {
+			c := r.Coefs
 			if r.Joint() {
-				c = pairCoefficients(r.C, r.P.Sigma[k], perPair)
+				c = pairCoefficients(r.Coefs, r.Perturbation.Sigma[k], perPair)
 			}
 			out, x := float64(m.Sites()[site].Out), inputs[site]
 			addVariance(v, s.Counts, c, perPair, func(i int) float64 { return out * float64(x[i]) })

@@ -58,7 +58,7 @@ func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, erro
 		c := coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)
 		r.Queries += int64(len(q))
 		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
-		r.Records = append(r.Records, Record{P: p, C: c})
+		r.Records = append(r.Records, Record{Perturbation: p, Coefs: c})
 		r.Params = append(r.Params, p.Params...)
 	}
 	r.Variance = Variance(m, s, r.Records, nil, w.o.Antithetic)
@@ -68,7 +68,7 @@ func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, erro
 func (w *weight) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
-		if err := s.Pass.Accumulate(ctx, &r.P, shareDirections(&w.w, s.Counts, r.C, w.o.Antithetic)); err != nil {
+		if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&w.w, s.Counts, r.Coefs, w.o.Antithetic)); err != nil {
 			return err
 		}
 	}
@@ -83,11 +83,11 @@ func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) [
 		for int(t.Pair) >= len(sums) {
 			sums = append(sums, 0)
 		}
-		sums[t.Pair] += float64(t.C)
+		sums[t.Pair] += float64(t.Coef)
 	}
 	out := make([]query.Term, len(sums))
 	for p, v := range sums {
-		out[p] = query.Term{Pair: int32(p), C: float32(v)}
+		out[p] = query.Term{Pair: int32(p), Coef: float32(v)}
 	}
 	return out
 }

@@ -89,7 +89,7 @@ func (k *Bench) Draw(ctx context.Context, counts []int, dst []float32) ([]float3
 // V_i = 1/(P−1) Σ_p ‖g_p − ḡ‖², with g_p the direction's contribution to B·Ĝ.
 // Under it, Var Ĝ = (1/B²) Σ_i V_i/P_i.
 func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
-	B := k.Batch.N
+	B := k.Batch.Size
 	counts := make([]int, B)
 	for i := range counts {
 		counts[i] = pairs * k.PerPair
@@ -141,14 +141,14 @@ func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, imag
 func (k *Bench) only(records []lr.Record, image, pair int) []lr.Record {
 	out := make([]lr.Record, len(records))
 	for j, r := range records {
-		per, width := len(r.C)/k.Batch.N, r.PerDirection(k.PerPair == 2)
-		c := make([]float32, len(r.C))
+		per, width := len(r.Coefs)/k.Batch.Size, r.PerDirection(k.PerPair == 2)
+		c := make([]float32, len(r.Coefs))
 		lo, hi := image*per, (image+1)*per
 		if pair >= 0 {
 			lo, hi = lo+pair*width, lo+(pair+1)*width
 		}
-		copy(c[lo:hi], r.C[lo:hi])
-		out[j] = lr.Record{P: r.P, C: c}
+		copy(c[lo:hi], r.Coefs[lo:hi])
+		out[j] = lr.Record{Perturbation: r.Perturbation, Coefs: c}
 	}
 	return out
 }

@@ -35,7 +35,7 @@ func (u unweighted) Accumulate(ctx context.Context, s *lr.Step, records []lr.Rec
 	}
 	spoilt := make([]lr.Record, len(records))
 	for k, r := range records {
-		c := append([]float32(nil), r.C...)
+		c := append([]float32(nil), r.Coefs...)
 		j := 0
 		for _, n := range s.Counts {
 			for range n / 2 {
@@ -43,7 +43,7 @@ func (u unweighted) Accumulate(ctx context.Context, s *lr.Step, records []lr.Rec
 				j++
 			}
 		}
-		spoilt[k] = lr.Record{P: r.P, C: c}
+		spoilt[k] = lr.Record{Perturbation: r.Perturbation, Coefs: c}
 	}
 	return u.Asker.Accumulate(ctx, s, spoilt)
 }
@@ -77,10 +77,10 @@ func benchOf(t *testing.T, schedule string, antithetic bool) *Bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{N: 6, X: make([]float32, 6*3*64), Labels: []int32{0, 1, 2, 1, 0, 2}, Index: []int32{0, 1, 2, 3, 4, 5}}
+	b := &query.Batch{Size: 6, Inputs: make([]float32, 6*3*64), Labels: []int32{0, 1, 2, 1, 0, 2}, Index: []int32{0, 1, 2, 3, 4, 5}}
 	g := noise.Rand(5, noise.Test)
-	for i := range b.X {
-		b.X[i] = float32(g.Normal())
+	for i := range b.Inputs {
+		b.Inputs[i] = float32(g.Normal())
 	}
 	m := vit.NewModel(vit.NewNet(w), vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: true})
 	o := lr.Options{Schedule: schedule, Antithetic: antithetic, Sigma: 0.01, Noise: src}
@@ -205,7 +205,7 @@ func TestDirectionsSumToTheImage(t *testing.T) {
 	for _, schedule := range []string{"per_site", "joint", "random_site"} {
 		for _, antithetic := range []bool{true, false} {
 			k := benchOf(t, schedule, antithetic)
-			counts := make([]int, k.Batch.N)
+			counts := make([]int, k.Batch.Size)
 			for i := range counts {
 				counts[i] = pairs * k.PerPair
 			}

@@ -11,8 +11,8 @@ import (
 
 // Batch is the images of one step.
 type Batch struct {
-	N      int       // images
-	X      []float32 // pixels after the transform, N×C×H×W, row-major
+	Size   int       // images
+	Inputs []float32 // pixels after the transform, N×C×H×W, row-major
 	Labels []int32   // class of each image, length N; nil where no losses are wanted (Evaluate)
 	Index  []int32   // position of each image in its dataset, length N
 }
@@ -38,7 +38,7 @@ type Term struct {
 	Image int32
 	Pair  int32
 	Sign  int8
-	C     float32
+	Coef  float32
 }
 
 // WeightSite is the site number in the noise counter of weight perturbations;

@@ -56,12 +56,12 @@ func (m *Model) LearnMapping(ctx context.Context, b *query.Batch, task int, lear
 	if err := m.check(b); err != nil {
 		return err
 	}
-	px, logits := s.Pixels(), make([]float32, b.N*s.Classes)
-	err := m.pool.Ask(ctx, b.N, func(i int, dst []float32) { copy(dst, b.X[i*px:(i+1)*px]) }, logits)
+	px, logits := s.Pixels(), make([]float32, b.Size*s.Classes)
+	err := m.pool.Ask(ctx, b.Size, func(i int, dst []float32) { copy(dst, b.Inputs[i*px:(i+1)*px]) }, logits)
 	if err != nil {
 		return err
 	}
-	to, err := learn(logits, s.Classes, b.Labels[:b.N], task)
+	to, err := learn(logits, s.Classes, b.Labels[:b.Size], task)
 	if err == nil {
 		m.mapTo = to
 	}
@@ -92,8 +92,8 @@ func (m *Model) Device() string { return "called model " + m.pool.Spec().Name }
 func (m *Model) Close() error { return m.pool.Close() }
 
 func (m *Model) check(b *query.Batch) error {
-	if s := m.pool.Spec(); len(b.X) < b.N*s.Pixels() || b.Labels != nil && len(b.Labels) < b.N {
-		return uierr.New(fmt.Sprintf("data: a batch of %d images has %d values and %d labels, and model %s takes %d×%d×%d", b.N, len(b.X), len(b.Labels), s.Name, s.Channels, s.Height, s.Width),
+	if s := m.pool.Spec(); len(b.Inputs) < b.Size*s.Pixels() || b.Labels != nil && len(b.Labels) < b.Size {
+		return uierr.New(fmt.Sprintf("data: a batch of %d images has %d values and %d labels, and model %s takes %d×%d×%d", b.Size, len(b.Inputs), len(b.Labels), s.Name, s.Channels, s.Height, s.Width),
 			"give the data the model's size")
 	}
 	return nil
@@ -105,12 +105,12 @@ func (m *Model) prepare(dst []float32, b *query.Batch) ([]float32, error) {
 		return nil, err
 	}
 	px := m.pool.Spec().Pixels()
-	if cap(dst) < b.N*px {
-		dst = make([]float32, b.N*px)
+	if cap(dst) < b.Size*px {
+		dst = make([]float32, b.Size*px)
 	}
-	dst = dst[:b.N*px]
-	for i := range b.N {
-		m.shape(dst[i*px:(i+1)*px], b.X[i*px:(i+1)*px])
+	dst = dst[:b.Size*px]
+	for i := range b.Size {
+		m.shape(dst[i*px:(i+1)*px], b.Inputs[i*px:(i+1)*px])
 	}
 	return dst, nil
 }
@@ -182,7 +182,7 @@ func (m *Model) ask(ctx context.Context, b *query.Batch, prepared []float32) (*q
 		data = m.frame.Param.Data
 	}
 	px, task := m.pool.Spec().Pixels(), m.mapTo.Task()
-	logits, err := m.logits(ctx, b.N, func(i int, dst []float32) { m.apply(dst, prepared[i*px:(i+1)*px], data) })
+	logits, err := m.logits(ctx, b.Size, func(i int, dst []float32) { m.apply(dst, prepared[i*px:(i+1)*px], data) })
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +190,8 @@ func (m *Model) ask(ctx context.Context, b *query.Batch, prepared []float32) (*q
 	if b.Labels == nil {
 		return c, nil
 	}
-	c.Losses, c.Loss = make([]float32, b.N), m.loss
-	return c, m.loss.Losses(c.Losses, logits, b.N, task, b.Labels[:b.N])
+	c.Losses, c.Loss = make([]float32, b.Size), m.loss
+	return c, m.loss.Losses(c.Losses, logits, b.Size, task, b.Labels[:b.Size])
 }
 
 // logits asks about n images and maps the answers to the task's classes.
@@ -282,7 +282,7 @@ func (c *pass) Accumulate(_ context.Context, p *query.Perturbation, t []query.Te
 		return err
 	}
 	for _, x := range t {
-		m.noise.Axpy(m.frame.Param.Grad, x.C, counter(p.Step, x.Pair), 0)
+		m.noise.Axpy(m.frame.Param.Grad, x.Coef, counter(p.Step, x.Pair), 0)
 	}
 	return nil
 }

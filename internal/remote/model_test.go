@@ -33,7 +33,7 @@ func prompted(t *testing.T, mode string) (*Model, *flaky, *query.Batch, noise.So
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{N: 5, X: normals(5*12, 9), Labels: []int32{0, 1, 1, 0, 1}, Index: []int32{0, 1, 2, 3, 4}}
+	b := &query.Batch{Size: 5, Inputs: normals(5*12, 9), Labels: []int32{0, 1, 1, 0, 1}, Index: []int32{0, 1, 2, 3, 4}}
 	return r, f, b, src
 }
 
@@ -55,19 +55,19 @@ func TestModelLosses(t *testing.T) {
 		if err := pass.Losses(ctx, p, q, got); err != nil {
 			t.Fatal(err)
 		}
-		if f.asked.Load() != int64(b.N+len(q)) {
-			t.Errorf("%d images asked for %d", f.asked.Load(), b.N+len(q))
+		if f.asked.Load() != int64(b.Size+len(q)) {
+			t.Errorf("%d images asked for %d", f.asked.Load(), b.Size+len(q))
 		}
 		theta := slices.Clone(m.frame.Param.Data)
 		loss := func(image int) float32 {
-			one := &query.Batch{N: 1, X: b.X[image*12 : image*12+12], Labels: b.Labels[image : image+1]}
+			one := &query.Batch{Size: 1, Inputs: b.Inputs[image*12 : image*12+12], Labels: b.Labels[image : image+1]}
 			c, err := m.Evaluate(ctx, one)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return c.Losses[0]
 		}
-		for i := range b.N {
+		for i := range b.Size {
 			if want := loss(i); c.Losses[i] != want {
 				t.Errorf("image %d: clean loss %v, evaluated %v", i, c.Losses[i], want)
 			}
@@ -78,8 +78,8 @@ func TestModelLosses(t *testing.T) {
 				t.Errorf("%s, query %+v: loss %v, want %v", mode, x, got[j], want)
 			}
 		}
-		if asked := f.asked.Load(); asked != int64(b.N+len(q)) {
-			t.Errorf("asked again for %d images whose answers were known", asked-int64(b.N+len(q)))
+		if asked := f.asked.Load(); asked != int64(b.Size+len(q)) {
+			t.Errorf("asked again for %d images whose answers were known", asked-int64(b.Size+len(q)))
 		}
 	}
 }
@@ -97,7 +97,7 @@ func TestModelGradient(t *testing.T) {
 	u := normals(len(m.frame.Param.Data), 10)
 	const sigma, pairs, steps = 0.01, 8, 60
 	var q []query.Query
-	for i := range b.N {
+	for i := range b.Size {
 		for p := range pairs {
 			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
 		}
@@ -111,7 +111,7 @@ func TestModelGradient(t *testing.T) {
 		}
 		var terms []query.Term
 		for j := 0; j < len(q); j += 2 {
-			terms = append(terms, query.Term{Image: q[j].Image, Pair: q[j].Pair, C: (out[j] - out[j+1]) / (2 * sigma) / float32(b.N*pairs)})
+			terms = append(terms, query.Term{Image: q[j].Image, Pair: q[j].Pair, Coef: (out[j] - out[j+1]) / (2 * sigma) / float32(b.Size*pairs)})
 		}
 		clear(m.frame.Param.Grad)
 		if err := pass.Accumulate(ctx, p, terms); err != nil {
@@ -136,7 +136,7 @@ func TestModelGradient(t *testing.T) {
 		for _, l := range c.Losses {
 			s += float64(l)
 		}
-		return s / float64(b.N)
+		return s / float64(b.Size)
 	}
 	want := (at(1e-2) - at(-1e-2)) / 2e-2
 	mean := sum / n
@@ -151,7 +151,7 @@ func TestModelMapping(t *testing.T) {
 	if err := m.LearnMapping(context.Background(), b, 2, prompt.Frequent); err != nil {
 		t.Fatal(err)
 	}
-	logits, _ := small().Logits(context.Background(), b.X, b.N)
+	logits, _ := small().Logits(context.Background(), b.Inputs, b.Size)
 	want, err := prompt.Frequent(logits, 3, b.Labels, 2)
 	if err != nil || !reflect.DeepEqual(m.Mapping(), want) {
 		t.Errorf("mapping %v, want %v (%v)", m.Mapping(), want, err)
@@ -181,7 +181,7 @@ func TestModelRefuses(t *testing.T) {
 		t.Error("a site was taken")
 	}
 	userError(t, pass.Losses(ctx, &query.Perturbation{Kind: query.Activation, Sites: []int{0}, Sigma: []float32{1}}, q, out), "estimator.name")
-	_, err = m.Clean(ctx, &query.Batch{N: 2, X: make([]float32, 12), Labels: []int32{0, 1}}, nil)
+	_, err = m.Clean(ctx, &query.Batch{Size: 2, Inputs: make([]float32, 12), Labels: []int32{0, 1}}, nil)
 	userError(t, err, "data", "1×4×3")
 	id, err := prompt.Identity(2, 2)
 	if err != nil {

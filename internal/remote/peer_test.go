@@ -101,14 +101,14 @@ func TestPeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{N: 32, X: normals(32*s.Pixels(), 1), Labels: make([]int32, 32)}
+	b := &query.Batch{Size: 32, Inputs: normals(32*s.Pixels(), 1), Labels: make([]int32, 32)}
 	ctx := context.Background()
 	pass, err := m.Clean(ctx, b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var q []query.Query
-	for i := range b.N {
+	for i := range b.Size {
 		for pair := range 3 {
 			q = append(q, query.Query{Image: int32(i), Pair: int32(pair), Sign: 1}, query.Query{Image: int32(i), Pair: int32(pair), Sign: -1})
 		}
@@ -118,8 +118,8 @@ func TestPeer(t *testing.T) {
 	}
 	after, n := peerStats(t, url), m.Pool().Counts()
 	t.Logf("client %+v; server %+v, then %+v", n, before, after)
-	if got := after.Images - before.Images; got != n.Images || n.Images != int64(b.N+len(q)) {
-		t.Errorf("the server answered %d images, the ledger has %d, asked for %d", got, n.Images, b.N+len(q))
+	if got := after.Images - before.Images; got != n.Images || n.Images != int64(b.Size+len(q)) {
+		t.Errorf("the server answered %d images, the ledger has %d, asked for %d", got, n.Images, b.Size+len(q))
 	}
 	if failed := after.Failed - before.Failed; (failed == 0) != (n.Retried == 0) {
 		t.Errorf("the server failed %d requests, %d images were sent again", failed, n.Retried)

@@ -30,8 +30,8 @@ func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Se
 		if err != nil {
 			return err
 		}
-		answered := &metric.Batch{N: b.N, Losses: losses, Outputs: c.Logits}
-		for i := range b.N {
+		answered := &metric.Batch{N: b.Size, Losses: losses, Outputs: c.Logits}
+		for i := range b.Size {
 			at := int(b.Index[i])
 			answered.Labels = append(answered.Labels, a.labels[at])
 			if !a.byImage {
@@ -55,7 +55,7 @@ func (a *Alignment) Task() metric.Task {
 
 // losses are the image → text terms of a batch of the split.
 func (a *Alignment) losses(b *query.Batch, c *query.Clean) ([]float32, error) {
-	labels := make([]int32, b.N)
+	labels := make([]int32, b.Size)
 	for i := range labels {
 		labels[i] = a.labels[b.Index[i]]
 	}
@@ -63,8 +63,8 @@ func (a *Alignment) losses(b *query.Batch, c *query.Clean) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]float32, b.N)
-	return out, bound.Losses(out, c.Logits, b.N, c.Classes, bound.Targets)
+	out := make([]float32, b.Size)
+	return out, bound.Losses(out, c.Logits, b.Size, c.Classes, bound.Targets)
 }
 
 // losses are those of a batch of a split, against the split's own texts where the

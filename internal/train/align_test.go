@@ -205,7 +205,7 @@ func TestAlignedEval(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all.N, all.Outputs, all.Labels = all.N+b.N, append(all.Outputs, clean.Logits...), append(all.Labels, b.Labels...)
+			all.N, all.Outputs, all.Labels = all.N+b.Size, append(all.Outputs, clean.Logits...), append(all.Labels, b.Labels...)
 		}
 		set, err := embed.Read(objective.Embeddings.Of(c.Objective.Own))
 		if err != nil {

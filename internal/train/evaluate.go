@@ -27,7 +27,7 @@ func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch
 				return err
 			}
 		}
-		return set.Add(&metric.Batch{N: b.N, Losses: c.Losses, Outputs: c.Logits, Labels: b.Labels})
+		return set.Add(&metric.Batch{N: b.Size, Losses: c.Losses, Outputs: c.Logits, Labels: b.Labels})
 	})
 	if err != nil || n == 0 {
 		return &Eval{Goal: metric.Top1}, err
@@ -56,7 +56,7 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, 
 		if limit > 0 && images == limit {
 			break
 		}
-		if limit > 0 && images+b.N > limit {
+		if limit > 0 && images+b.Size > limit {
 			b = head(b, limit-images)
 		}
 		at := time.Now()
@@ -65,20 +65,20 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, 
 			return images, err
 		}
 		if l != nil {
-			l.Spend(lr.Evaluation, spend(m, l, int64(b.N)), int64(b.N)*m.ForwardFLOPs(), at)
+			l.Spend(lr.Evaluation, spend(m, l, int64(b.Size)), int64(b.Size)*m.ForwardFLOPs(), at)
 		}
 		if err := use(b, c); err != nil {
 			return images, err
 		}
-		images += b.N
+		images += b.Size
 	}
 	return images, nil
 }
 
 // head is the first n images of a batch.
 func head(b *query.Batch, n int) *query.Batch {
-	size := len(b.X) / b.N
-	return &query.Batch{N: n, X: b.X[:n*size], Labels: b.Labels[:min(n, len(b.Labels))], Index: b.Index[:n]}
+	size := len(b.Inputs) / b.Size
+	return &query.Batch{Size: n, Inputs: b.Inputs[:n*size], Labels: b.Labels[:min(n, len(b.Labels))], Index: b.Index[:n]}
 }
 
 // accuracy is the share of a clean pass that is right.

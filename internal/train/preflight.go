@@ -63,14 +63,14 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 		return nil, err
 	}
 	f := &Forecast{Step: step + update}
-	f.Evaluate = scale(evaluating, x.EvalCost(), int64(b.N))
+	f.Evaluate = scale(evaluating, x.EvalCost(), int64(b.Size))
 	c := x.Config.Train
 	left := max(0, c.Steps-from)
 	evals := 0
 	if c.EvalEvery > 0 {
 		evals = max(0, left-1) / c.EvalEvery
 	}
-	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate + scale(evaluating, x.EndCost(), int64(b.N))
+	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate + scale(evaluating, x.EndCost(), int64(b.Size))
 	// The optimizer's tensors are made at the first step, and the loaders keep
 	// the images they have decoded.
 	f.Memory = held() + 2*x.trainedBytes() + x.cached(left)
@@ -179,7 +179,7 @@ func (x *Experiment) probeQueries(ctx context.Context, e lr.Asker, b *query.Batc
 	if err != nil {
 		return 0, err
 	}
-	s.Counts = make([]int, b.N)
+	s.Counts = make([]int, b.Size)
 	ask := func(n int) error {
 		for i := range s.Counts {
 			s.Counts[i] = n

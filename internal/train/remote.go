@@ -180,9 +180,9 @@ func (x *Experiment) mappingImages() (*query.Batch, error) {
 			return nil, err
 		}
 		have[l]++
-		b.X = append(b.X, make([]float32, size)...)
-		t.Write(b.X[b.N*size:], im, nil)
-		b.Labels, b.Index, b.N = append(b.Labels, int32(l)), append(b.Index, int32(i)), b.N+1
+		b.Inputs = append(b.Inputs, make([]float32, size)...)
+		t.Write(b.Inputs[b.Size*size:], im, nil)
+		b.Labels, b.Index, b.Size = append(b.Labels, int32(l)), append(b.Index, int32(i)), b.Size+1
 	}
 	return b, nil
 }

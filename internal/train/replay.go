@@ -24,7 +24,7 @@ func (r *run) record() *checkpoint.StepRecord {
 		s.Counts = append(s.Counts, uint32(n))
 	}
 	for _, a := range t.asked {
-		s.Parts = append(s.Parts, checkpoint.Coefficients{P: a.P, C: a.C, Mean: a.Mean})
+		s.Parts = append(s.Parts, checkpoint.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean})
 	}
 	return s
 }
@@ -170,7 +170,7 @@ func (x *Experiment) recorded(ctx context.Context, rec *checkpoint.StepRecord, b
 	var records []lr.Record
 	var params []int
 	for _, p := range rec.Parts {
-		r := lr.Record{P: p.P, C: p.C, Mean: p.Mean}
+		r := lr.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean}
 		records = append(records, r)
 		params = append(params, x.paramsOf(r)...)
 	}
@@ -179,8 +179,8 @@ func (x *Experiment) recorded(ctx context.Context, rec *checkpoint.StepRecord, b
 
 // paramsOf are the parameters that a perturbation gives a gradient.
 func (x *Experiment) paramsOf(r lr.Record) []int {
-	out := append([]int(nil), r.P.Params...)
-	for _, s := range r.P.Sites {
+	out := append([]int(nil), r.Perturbation.Params...)
+	for _, s := range r.Perturbation.Sites {
 		out = append(out, x.Model.Sites()[s].Params()...)
 	}
 	return out

@@ -133,7 +133,7 @@ func (t *Trainer) gradient(ctx context.Context, b *query.Batch, budget int) (*lr
 	began := time.Now()
 	s, r, err := t.X.differentiate(ctx, uint32(t.Step), b)
 	if err == nil {
-		t.clean(b.N, began)
+		t.clean(b.Size, began)
 		t.Ledger.Spend(lr.Perturbed, 0, r.FLOPs, time.Now())
 	}
 	return s, r, err
@@ -146,7 +146,7 @@ func (t *Trainer) ask(ctx context.Context, e lr.Asker, b *query.Batch, budget in
 	if err != nil {
 		return nil, nil, err
 	}
-	t.clean(b.N, began)
+	t.clean(b.Size, began)
 	if err := t.allocate(s, budget); err != nil {
 		return nil, nil, err
 	}

@@ -51,13 +51,13 @@ func zoos(t *testing.T, names ...string) []string {
 // zooImages are the images of the references: 1.2 sin(1 + 0.9b + 0.5c + 0.21i +
 // 0.13j + 0.017ij) at row i and column j of channel c of image b.
 func zooImages(chans, side int) *query.Batch {
-	b := &query.Batch{N: 2, Labels: []int32{0, 0}, Index: []int32{0, 1}}
+	b := &query.Batch{Size: 2, Labels: []int32{0, 0}, Index: []int32{0, 1}}
 	for n := range 2 {
 		for c := range chans {
 			for i := range side {
 				for j := range side {
 					x := 1 + 0.9*float64(n) + 0.5*float64(c) + 0.21*float64(i) + 0.13*float64(j) + 0.017*float64(i)*float64(j)
-					b.X = append(b.X, float32(1.2*math.Sin(x)))
+					b.Inputs = append(b.Inputs, float32(1.2*math.Sin(x)))
 				}
 			}
 		}

@@ -73,11 +73,11 @@ func TestNoBias(t *testing.T) {
 		same("clean losses", pass[0].Clean().Losses, pass[1].Clean().Losses)
 		var q []query.Query
 		var terms []query.Term
-		for i := range b.N {
+		for i := range b.Size {
 			for _, sign := range []int8{1, -1} {
 				q = append(q, query.Query{Image: int32(i), Sign: sign})
 			}
-			terms = append(terms, query.Term{Image: int32(i), C: float32(i) - 1.5})
+			terms = append(terms, query.Term{Image: int32(i), Coef: float32(i) - 1.5})
 		}
 		ask := func(what string, p *query.Perturbation, terms []query.Term) {
 			t.Helper()

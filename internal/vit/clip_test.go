@@ -43,10 +43,10 @@ func TestFamiliesBackpropagate(t *testing.T) {
 				}
 			}
 			m := NewModel(NewNet(w), Options{Threads: 1, Loss: crossEntropy(t), Mask: true})
-			b := &query.Batch{N: 4, X: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
+			b := &query.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
 			r := noise.Rand(5, noise.Test)
-			for i := range b.X {
-				b.X[i] = float32(r.Normal())
+			for i := range b.Inputs {
+				b.Inputs[i] = float32(r.Normal())
 			}
 			if _, err := m.Backward(context.Background(), b); err != nil {
 				t.Fatal(err)
@@ -117,7 +117,7 @@ func differ(t *testing.T, m *Model, b *query.Batch, w *Weights, u [][]float32) f
 		for _, l := range c.Losses {
 			sum += float64(l)
 		}
-		return sum / float64(b.N)
+		return sum / float64(b.Size)
 	}
 	d := (at(h) - at(-h)) / (2 * h)
 	at(0)

@@ -90,7 +90,7 @@ func (c *cpu) Changed(params []int) {
 
 func (c *cpu) Show(b *query.Batch, lo, n int) {
 	size := c.net.Pixels()
-	c.pixels = b.X[lo*size : (lo+n)*size]
+	c.pixels = b.Inputs[lo*size : (lo+n)*size]
 }
 
 func (c *cpu) Room() int { return math.MaxInt }

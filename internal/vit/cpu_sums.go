@@ -68,7 +68,7 @@ func (c *cpu) SumWeights(ctx context.Context, params []int, step uint32, terms [
 	return c.each(ctx, len(work), func(_ *worker, i int) error {
 		w := work[i]
 		for _, x := range terms {
-			c.noise.Axpy(c.net.params[w.param].Grad[w.lo:w.hi], x.C, weightCounter(step, w.param, x.Pair), w.lo)
+			c.noise.Axpy(c.net.params[w.param].Grad[w.lo:w.hi], x.Coef, weightCounter(step, w.param, x.Pair), w.lo)
 		}
 		return nil
 	})
@@ -112,7 +112,7 @@ func (c *cpu) SumSite(ctx context.Context, site int, in Activation, step uint32,
 		clear(row)
 		for _, t := range terms[c.terms.first[i]:c.terms.first[i+1]] {
 			at := noise.Counter{Step: step, Site: uint32(site), Image: uint32(t.Image), Pair: uint32(t.Pair)}
-			c.noise.Axpy(row, t.C, at, 0)
+			c.noise.Axpy(row, t.Coef, at, 0)
 		}
 		return nil
 	})

@@ -24,11 +24,11 @@ func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, err
 	if err != nil {
 		return nil, err
 	}
-	images, err := m.lay(Layout{Images: b.N})
+	images, err := m.lay(Layout{Images: b.Size})
 	if err != nil {
 		return nil, err
 	}
-	c := m.net.Answer(b.N, loss)
+	c := m.net.Answer(b.Size, loss)
 	return c, m.forward(ctx, b, loss, c, &Forward{Features: true}, images)
 }
 
@@ -36,13 +36,13 @@ func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, err
 // for. A gradient that f asks for is that of the mean loss.
 func (m *Model) forward(ctx context.Context, b *query.Batch, loss *objective.Bound, c *query.Clean, f *Forward,
 	images int) error {
-	for lo := 0; lo < b.N; lo += images {
-		n := min(images, b.N-lo)
-		if m.shown = nil; n == b.N {
+	for lo := 0; lo < b.Size; lo += images {
+		n := min(images, b.Size-lo)
+		if m.shown = nil; n == b.Size {
 			m.shown = b
 		}
 		m.b.Show(b, lo, n)
-		q, coef := m.images(n, 1/float32(b.N))
+		q, coef := m.images(n, 1/float32(b.Size))
 		l := &List{Queries: q, Loss: loss, Logits: c.Logits[lo*c.Classes : (lo+n)*c.Classes],
 			Features: c.Features[lo*c.Dim : (lo+n)*c.Dim]}
 		if loss != nil {
@@ -70,11 +70,11 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 	if err != nil {
 		return nil, err
 	}
-	images, err := m.lay(Layout{Images: b.N, Gradient: true})
+	images, err := m.lay(Layout{Images: b.Size, Gradient: true})
 	if err != nil {
 		return nil, err
 	}
-	c := m.net.Answer(b.N, loss)
+	c := m.net.Answer(b.Size, loss)
 	losses := c.Losses
 	if loss.Coupled() {
 		if err := m.forward(ctx, b, loss, c, &Forward{Features: true}, images); err != nil {

@@ -34,10 +34,10 @@ func small(t testing.TB, images int) (*Net, *query.Batch) {
 			}
 		}
 	}
-	b := &query.Batch{N: images, X: make([]float32, images*144), Labels: make([]int32, images), Index: make([]int32, images)}
+	b := &query.Batch{Size: images, Inputs: make([]float32, images*144), Labels: make([]int32, images), Index: make([]int32, images)}
 	g := noise.Rand(4, noise.Test)
-	for i := range b.X {
-		b.X[i] = float32(g.Normal())
+	for i := range b.Inputs {
+		b.Inputs[i] = float32(g.Normal())
 	}
 	for i := range b.Labels {
 		b.Labels[i] = int32(g.Intn(4))
@@ -73,7 +73,7 @@ func TestTapeMachine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		copy(values(g.images), b.X)
+		copy(values(g.images), b.Inputs)
 		copy(g.feed.Target, loss.Targets)
 		g.feed.N, g.feed.Loss = 3, loss
 		return g, append(gorgonia.Nodes{g.losses}, grads...)
@@ -120,7 +120,7 @@ func TestGradients(t *testing.T) {
 		for _, l := range c.Losses {
 			s += float64(l)
 		}
-		return s / float64(b.N)
+		return s / float64(b.Size)
 	}
 	for i, p := range n.params {
 		g := noise.Rand(8, noise.Test, uint32(i))
@@ -169,16 +169,16 @@ func TestWorkers(t *testing.T) {
 		got = append(append(got, c.Losses...), c.Features...)
 		var q []query.Query
 		var terms []query.Term
-		for i := 0; i < b.N; i++ {
+		for i := 0; i < b.Size; i++ {
 			for p := 0; p < 1+i%3; p++ {
 				q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
-				terms = append(terms, query.Term{Image: int32(i), Pair: int32(p), C: float32(i + p)})
+				terms = append(terms, query.Term{Image: int32(i), Pair: int32(p), Coef: float32(i + p)})
 			}
 		}
 		out := make([]float32, len(q))
 		joint := make([]query.Term, len(q))
 		for i, x := range q {
-			joint[i] = query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, C: float32(i)}
+			joint[i] = query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: float32(i)}
 		}
 		sigma := make([]float32, len(sites))
 		for i := range sigma {

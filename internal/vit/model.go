@@ -94,14 +94,14 @@ func (m *Model) Close() error { return m.b.Close() }
 // batch has no labels.
 func (m *Model) bind(b *query.Batch) (*objective.Bound, error) {
 	chans, side := m.net.Arch.Input()
-	if want := b.N * m.net.Pixels(); b.N < 1 || len(b.X) < want || b.Labels != nil && len(b.Labels) < b.N {
+	if want := b.Size * m.net.Pixels(); b.Size < 1 || len(b.Inputs) < want || b.Labels != nil && len(b.Labels) < b.Size {
 		return nil, fmt.Errorf("vit: batch of %d images has %d values and %d labels, "+
-			"the network wants %d values of %d×%d×%d", b.N, len(b.X), len(b.Labels), want, chans, side, side)
+			"the network wants %d values of %d×%d×%d", b.Size, len(b.Inputs), len(b.Labels), want, chans, side, side)
 	}
 	if b.Labels == nil {
 		return nil, nil
 	}
-	return objective.Bind(m.loss, b.Labels[:b.N], b.Index, m.net.Arch.Outputs())
+	return objective.Bind(m.loss, b.Labels[:b.Size], b.Index, m.net.Arch.Outputs())
 }
 
 // labelled is bind of a batch that must have labels.

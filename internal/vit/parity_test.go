@@ -78,7 +78,7 @@ func cifar5(t testing.TB) (*Net, *query.Batch, reference) {
 	if err := json.Unmarshal(raw, &ref); err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{N: len(ref.Images)}
+	b := &query.Batch{Size: len(ref.Images)}
 	for i, im := range ref.Images {
 		raw, err := os.ReadFile(filepath.Join(dir, im.Path))
 		if err != nil {
@@ -94,7 +94,7 @@ func cifar5(t testing.TB) (*Net, *query.Batch, reference) {
 				x[k*32*32+p] = (float32(rgb[3*p+k])/255 - 0.5) / 0.5
 			}
 		}
-		b.X = append(b.X, x...)
+		b.Inputs = append(b.Inputs, x...)
 		b.Labels = append(b.Labels, im.Label)
 		b.Index = append(b.Index, int32(i))
 	}

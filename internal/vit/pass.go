@@ -46,11 +46,11 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.P
 	}
 	m.pass = nil
 	t := m.plan
-	images, err := m.lay(Layout{Images: b.N, Pass: true, Sites: t.sites, Inputs: t.inputs, Keep: t.keep, Forward: t.whole})
+	images, err := m.lay(Layout{Images: b.Size, Pass: true, Sites: t.sites, Inputs: t.inputs, Keep: t.keep, Forward: t.whole})
 	if err != nil {
 		return nil, err
 	}
-	c := m.net.Answer(b.N, loss)
+	c := m.net.Answer(b.Size, loss)
 	if err := m.forward(ctx, b, loss, c, &t.whole, images); err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.P
 		return nil, err
 	}
 	for _, x := range t.inputs {
-		sq := make([]float32, b.N)
+		sq := make([]float32, b.Size)
 		if err := m.b.Norms(x, sq); err != nil {
 			return nil, err
 		}

@@ -70,7 +70,7 @@ func (p *pass) weightLosses(ctx context.Context, t *query.Perturbation, q []quer
 		f.From = 0
 	}
 	if f.From == 0 && m.shown != p.batch { // another batch was evaluated since
-		m.b.Show(p.batch, 0, p.batch.N)
+		m.b.Show(p.batch, 0, p.batch.Size)
 		m.shown = p.batch
 	}
 	if err := m.b.Save(t.Params); err != nil {
@@ -180,7 +180,7 @@ func (p *pass) accumulateJoint(ctx context.Context, t *query.Perturbation, terms
 		}
 		for _, sigma := range t.Sigma {
 			for _, x := range terms[lo:hi] {
-				m.coef = append(m.coef, float32(x.Sign)*x.C*(1/sigma))
+				m.coef = append(m.coef, float32(x.Sign)*x.Coef*(1/sigma))
 			}
 		}
 		l := m.list(m.queries, p.loss)

@@ -16,10 +16,10 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 	ctx := context.Background()
 	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 3, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
 	src := noise.Gaussian(3)
-	b := &query.Batch{N: 5, X: make([]float32, 5*3*64), Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{0, 1, 2, 3, 4}}
+	b := &query.Batch{Size: 5, Inputs: make([]float32, 5*3*64), Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{0, 1, 2, 3, 4}}
 	g := noise.Rand(5, noise.Test)
-	for i := range b.X {
-		b.X[i] = float32(g.Normal())
+	for i := range b.Inputs {
+		b.Inputs[i] = float32(g.Normal())
 	}
 	for _, c := range []struct {
 		name  string // what is trained
@@ -60,7 +60,7 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 			t.Errorf("%q: starts at block %d of %d FLOPs, want %d of %d", c.name, m.plan.from, m.WeightFLOPs(), c.want, c.flops)
 		}
 		var q []query.Query
-		for image := range b.N {
+		for image := range b.Size {
 			for pair := range 3 {
 				q = append(q, query.Query{Image: int32(image), Pair: int32(pair), Sign: 1}, query.Query{Image: int32(image), Pair: int32(pair), Sign: -1})
 			}
