@@ -35,8 +35,8 @@ type allocReport struct {
 
 // paramPoint is an allocator's learned parameters after a step.
 type paramPoint struct {
-	Step   int       `json:"step"`
-	Values []float64 `json:"values"`
+	Step   int             `json:"step"`
+	Values settings.Floats `json:"values"`
 }
 
 type allocFlags struct {

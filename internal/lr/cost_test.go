@@ -24,7 +24,7 @@ func TestCosts(t *testing.T) {
 		{"every site", m, "activation", Options{Antithetic: true, Sites: []int{0, 1, 2}}, 18, 6 * 11100},
 		{"one-sided", m, "activation", Options{Sites: []int{0}}, 6, 6 * 100},
 		{"joint", m, "activation", Options{Schedule: "joint", Sites: []int{1, 2}}, 6, 6 * 1000},
-		{"a site and weights", m, "activation", Options{Sites: []int{0}, Params: []int{2}}, 12, 6*100 + 6*7777},
+		{"a site and weights", m, "activation", Options{Sites: []int{0}, Direct: []int{2}}, 12, 6*100 + 6*7777},
 		{"weights", m, "weight", Options{Params: []int{0, 1}}, 6, 6 * 7777},
 		{"tensor by tensor", m, "weight", Options{Schedule: "tensor", Params: []int{0, 1}}, 12, 12 * 7777},
 		{"weights of the last layers", late, "weight", Options{Antithetic: true, Params: []int{3}}, 6, 6 * 300},

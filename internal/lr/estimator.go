@@ -19,7 +19,8 @@ type Options struct {
 	Antithetic bool    // pairs ±ε instead of single directions with a baseline
 	Sigma      float64 // scale of the noise
 	Sites      []int   // sites trained
-	Params     []int   // parameters perturbed directly: all trained ones for weight, norms and embeddings for activation
+	Params     []int   // every parameter that is trained
+	Direct     []int   // those of them that no site has: norms, embeddings
 	Seed       uint64
 	Noise      noise.Source
 	Own        settings.Values // what single estimators take

@@ -299,7 +299,7 @@ func TestToyUnbiased(t *testing.T) {
 		{"per site", "activation", Options{Antithetic: true, Sites: all}, []int{0, 1, 2, 3}},
 		{"joint", "activation", Options{Schedule: "joint", Antithetic: true, Sites: all}, []int{0, 1, 2, 3}},
 		{"joint, one-sided", "activation", Options{Schedule: "joint", Sites: all}, []int{0, 1, 2, 3}},
-		{"a map and the rest directly", "activation", Options{Antithetic: true, Sites: []int{0}, Params: []int{2, 3}}, []int{0, 2, 3}},
+		{"a map and the rest directly", "activation", Options{Antithetic: true, Sites: []int{0}, Direct: []int{2, 3}}, []int{0, 2, 3}},
 		{"random site", "activation", Options{Schedule: "random_site", Antithetic: true, Sites: all}, []int{0, 1, 2, 3}},
 		{"weights", "weight", Options{Antithetic: true, Params: []int{0, 1, 2, 3}}, []int{0, 1, 2, 3}},
 		{"weights, one-sided", "weight", Options{Params: []int{0, 3}}, []int{0, 3}},

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/alloc"
+
+	"github.com/flops-vit/flops/internal/settings"
 )
 
 // Options of a study.
@@ -16,14 +18,14 @@ type Options struct {
 
 // Row is one allocator over all batches of a study.
 type Row struct {
-	Name      string     `json:"name"`
-	Predicted float64    `json:"predicted_ratio"`
-	Measured  float64    `json:"measured_ratio"`
-	CI95      [2]float64 `json:"ci95"`
-	Cosine    float64    `json:"cosine_bp"`
-	Seconds   float64    `json:"seconds"` // of the allocator, per allocation
-	Queries   int64      `json:"queries"` // asked to measure it
-	Params    []float64  `json:"parameters,omitempty"`
+	Name      string          `json:"name"`
+	Predicted float64         `json:"predicted_ratio"`
+	Measured  float64         `json:"measured_ratio"`
+	CI95      [2]float64      `json:"ci95"`
+	Cosine    float64         `json:"cosine_bp"`
+	Seconds   float64         `json:"seconds"` // of the allocator, per allocation
+	Queries   int64           `json:"queries"` // asked to measure it
+	Params    settings.Floats `json:"parameters,omitempty"`
 	// Bias is the squared distance of the estimate's mean to the backpropagation
 	// gradient, in units of that gradient's squared norm, with its 95% interval:
 	// an unbiased estimator's holds 0, but for what smoothing by sigma adds. Nil

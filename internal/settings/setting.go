@@ -16,8 +16,10 @@
 package settings
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
 	"regexp"
 )
@@ -100,6 +102,36 @@ type Values map[string]any
 type Param struct {
 	Name string
 	Doc  string // what it means, in a few words
+}
+
+// Floats are learned numbers as a file of JSON holds them: one that is not finite
+// is null there.
+type Floats []float64
+
+// MarshalJSON implements json.Marshaler.
+func (n Floats) MarshalJSON() ([]byte, error) {
+	out := make([]*float64, len(n))
+	for i := range n {
+		if v := n[i]; !math.IsNaN(v) && !math.IsInf(v, 0) {
+			out[i] = &n[i]
+		}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; null is NaN.
+func (n *Floats) UnmarshalJSON(raw []byte) error {
+	var in []*float64
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	*n = make(Floats, len(in))
+	for i, v := range in {
+		if (*n)[i] = math.NaN(); v != nil {
+			(*n)[i] = *v
+		}
+	}
+	return nil
 }
 
 // Parameters is implemented by what learns numbers worth drawing: Params are

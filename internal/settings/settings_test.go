@@ -1,6 +1,8 @@
 package settings
 
 import (
+	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -111,5 +113,17 @@ func TestMistakesOfProgrammers(t *testing.T) {
 			}()
 			f()
 		}()
+	}
+}
+
+// TestFloats: what is not finite is null in a file, and NaN again.
+func TestFloats(t *testing.T) {
+	raw, err := json.Marshal(Floats{1, math.NaN(), math.Inf(1), 0.1})
+	if err != nil || string(raw) != "[1,null,null,0.1]" {
+		t.Fatalf("%s, %v", raw, err)
+	}
+	var back Floats
+	if err := json.Unmarshal(raw, &back); err != nil || len(back) != 4 || back[3] != 0.1 || !math.IsNaN(back[1]) {
+		t.Errorf("%v, %v", back, err)
 	}
 }

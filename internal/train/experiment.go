@@ -207,10 +207,8 @@ func (x *Experiment) openMethod() (err error) {
 		return err
 	}
 	o := lr.Options{Schedule: c.Estimator.Schedule, Antithetic: c.Estimator.Antithetic, Sigma: c.Estimator.Sigma,
-		Sites: x.Selection.Sites, Params: x.Selection.Direct, Seed: uint64(c.Train.Seed), Noise: src, Own: c.Estimator.Own}
-	if c.Estimator.Name != "activation" {
-		o.Params = x.Selection.All()
-	}
+		Sites: x.Selection.Sites, Params: x.Selection.All(), Direct: x.Selection.Direct,
+		Seed: uint64(c.Train.Seed), Noise: src, Own: c.Estimator.Own}
 	for _, i := range x.Selection.All() {
 		p := x.Model.Params()[i]
 		p.Grad = make([]float32, len(p.Data))
