@@ -75,7 +75,8 @@ func TestNewAllocator(t *testing.T) {
 	run := filepath.Join(dir, "run")
 	must1(t, "train", "--config", path, "--output", run)
 	must1(t, "allocate-report", "--config", filepath.Join(run, "config.yaml"),
-		"--checkpoint", filepath.Join(run, "checkpoints", "last"), "--allocators", "tilted", "--pairs", "2", "--draws", "2", "--output", filepath.Join(dir, "report"))
+		"--checkpoint", filepath.Join(run, "checkpoints", "last"), "--allocators", "tilted",
+		"--pairs", "2", "--draws", "2", "--output", filepath.Join(dir, "report"))
 	page, err := os.ReadFile(filepath.Join(dir, "report", "report.html"))
 	if err != nil || !strings.Contains(string(page), "Parameters of the tilted allocator") ||
 		!strings.Contains(string(page), "slope: of the shares by the loss") {

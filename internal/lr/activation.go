@@ -69,7 +69,8 @@ func (a *activation) Plan(step uint32) []query.Perturbation {
 		out = append(out, query.Perturbation{Kind: query.Activation, Step: step, Sites: []int{s}, Sigma: []float32{a.sigma[s]}})
 	}
 	if len(a.o.Direct) > 0 {
-		out = append(out, query.Perturbation{Kind: query.Weight, Step: step, Params: a.o.Direct, Sigma: []float32{float32(a.o.Sigma)}})
+		out = append(out, query.Perturbation{Kind: query.Weight, Step: step, Params: a.o.Direct,
+			Sigma: []float32{float32(a.o.Sigma)}})
 	}
 	return out
 }
