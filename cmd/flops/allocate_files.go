@@ -62,7 +62,8 @@ func (f *allocFlags) files(x *train.Experiment, r *allocReport) error {
 }
 
 // page is report.html.
-func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report.Tile) (*report.AllocationReport, error) {
+func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report.Tile) (*report.AllocationReport,
+	error) {
 	raw, err := config.Marshal(x.Config)
 	if err != nil {
 		return nil, err
@@ -72,11 +73,14 @@ func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report
 	p := &report.AllocationReport{Title: "Allocation: " + c.Name, Config: string(raw), Env: envFacts(e),
 		Lead: fmt.Sprintf("After %s, the queries of %s of %d images, shared out by every allocator at an equal budget.",
 			plural(r.Step, "step"), pluralES(r.Batches, "batch"), c.Train.BatchSize),
-		Facts: report.Facts{{Name: "steps", Value: fmt.Sprint(r.Step)}, {Name: "queries per image and perturbation", Value: fmt.Sprint(c.Budget.QueriesPerImage)},
-			{Name: "draws per allocator and batch", Value: fmt.Sprint(f.o.Draws)}, {Name: "directions per image of the probe", Value: fmt.Sprint(f.o.Pairs)},
+		Facts: report.Facts{{Name: "steps", Value: fmt.Sprint(r.Step)}, {Name: "queries per image and perturbation",
+			Value: fmt.Sprint(c.Budget.QueriesPerImage)},
+			{Name: "draws per allocator and batch", Value: fmt.Sprint(f.o.Draws)}, {Name: "directions per image of the probe",
+				Value: fmt.Sprint(f.o.Pairs)},
 			{Name: "time of the probe", Value: report.Duration(r.Probe)}}}
 	for _, a := range r.Allocators {
-		p.Allocators = append(p.Allocators, report.AllocatorRow{Name: a.Name, Predicted: a.Predicted, Measured: a.Measured, Lo: a.CI95[0], Hi: a.CI95[1],
+		p.Allocators = append(p.Allocators, report.AllocatorRow{Name: a.Name, Predicted: a.Predicted, Measured: a.Measured,
+			Lo: a.CI95[0], Hi: a.CI95[1],
 			Cosine: a.Cosine, Seconds: a.Seconds, Queries: a.Queries, Bias: orNaN(a.Bias)})
 	}
 	for i, im := range r.Images {
@@ -107,20 +111,24 @@ func pluralES(n int, what string) string {
 
 // envFacts is where numbers come from, for a page.
 func envFacts(e train.Env) report.Facts {
-	return report.Facts{{Name: "version", Value: e.Version}, {Name: "Go", Value: e.Go}, {Name: "system", Value: e.OS + "/" + e.Arch}, {Name: "processor", Value: e.CPU},
-		{Name: "cores", Value: fmt.Sprint(e.Cores)}, {Name: "kernel", Value: e.Kernel}, {Name: "threads", Value: fmt.Sprint(e.Threads)}, {Name: "device", Value: e.Device},
+	return report.Facts{{Name: "version", Value: e.Version}, {Name: "Go", Value: e.Go},
+		{Name: "system", Value: e.OS + "/" + e.Arch}, {Name: "processor", Value: e.CPU},
+		{Name: "cores", Value: fmt.Sprint(e.Cores)}, {Name: "kernel", Value: e.Kernel},
+		{Name: "threads", Value: fmt.Sprint(e.Threads)}, {Name: "device", Value: e.Device},
 		{Name: "seed", Value: fmt.Sprint(e.Seed)}, {Name: "checksum of the data", Value: e.Checksum}}
 }
 
 func allocatorsCSV(w io.Writer, r *allocReport) error {
-	head := []string{"allocator", "predicted_ratio", "measured_ratio", "ci95_lo", "ci95_hi", "cosine_bp", "bias_squared", "seconds", "queries"}
+	head := []string{"allocator", "predicted_ratio", "measured_ratio", "ci95_lo", "ci95_hi", "cosine_bp", "bias_squared",
+		"seconds", "queries"}
 	var rows [][]string
 	for _, a := range r.Allocators {
 		bias := ""
 		if a.Bias != nil {
 			bias = fmt.Sprintf("%.6f", *a.Bias)
 		}
-		rows = append(rows, []string{a.Name, fmt.Sprintf("%.6f", a.Predicted), fmt.Sprintf("%.6f", a.Measured), fmt.Sprintf("%.6f", a.CI95[0]), fmt.Sprintf("%.6f", a.CI95[1]),
+		rows = append(rows, []string{a.Name, fmt.Sprintf("%.6f", a.Predicted), fmt.Sprintf("%.6f", a.Measured),
+			fmt.Sprintf("%.6f", a.CI95[0]), fmt.Sprintf("%.6f", a.CI95[1]),
 			fmt.Sprintf("%.6f", a.Cosine), bias, fmt.Sprintf("%.9f", a.Seconds), fmt.Sprint(a.Queries)})
 	}
 	return report.CSV(w, head, rows)

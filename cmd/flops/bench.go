@@ -41,7 +41,8 @@ steps after one that is not counted.
 				return err
 			}
 			if o.Mode == "gemm" && o.Device != device.CPU {
-				return uierr.New("--device "+o.Device+": --mode gemm times the processor's matrix products alone", "leave out --device")
+				return uierr.New("--device "+o.Device+": --mode gemm times the processor's matrix products alone",
+					"leave out --device")
 			}
 			w := c.OutOrStdout()
 			if o.Threads <= 0 {

@@ -23,7 +23,8 @@ type compareFlags struct {
 func compareCmd() *cobra.Command {
 	var f compareFlags
 	c := &cobra.Command{
-		Use: "compare --config FILE --arms FILE|LIST", Short: "Compare several settings at equal queries, over several seeds", Args: cobra.NoArgs,
+		Use: "compare --config FILE --arms FILE|LIST", Short: "Compare several settings at equal queries, over several seeds",
+		Args: cobra.NoArgs,
 		Long: `Trains an experiment once per arm and seed, each run in a process of its own and
 at an equal number of queries of training: those of clean passes and of the
 allocator count, evaluations are apart. An arm with match: flops (bp) gets equal

@@ -14,7 +14,8 @@ import (
 // keys and their values.
 func completeConfig(c *cobra.Command) {
 	must(c.MarkFlagFilename("config", "yaml", "yml"))
-	must(c.RegisterFlagCompletionFunc("set", func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	must(c.RegisterFlagCompletionFunc("set", func(_ *cobra.Command, _ []string, typed string) ([]string,
+		cobra.ShellCompDirective) {
 		return completeSet(typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}))
 }
@@ -27,7 +28,8 @@ func offer(c *cobra.Command, flag string, values ...string) {
 // offerList lets a shell complete the last of a flag's values parted by commas,
 // or a file.
 func offerList(c *cobra.Command, flag string, values func() []string) {
-	must(c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	must(c.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]string,
+		cobra.ShellCompDirective) {
 		before := typed[:strings.LastIndexByte(typed, ',')+1]
 		var out []string
 		for _, v := range values() {
@@ -42,7 +44,8 @@ func offerList(c *cobra.Command, flag string, values func() []string) {
 // offerSplits lets a shell complete --split with the splits in --data, or those
 // that an experiment may have.
 func offerSplits(c *cobra.Command) {
-	must(c.RegisterFlagCompletionFunc("split", func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	must(c.RegisterFlagCompletionFunc("split", func(c *cobra.Command, _ []string, _ string) ([]string,
+		cobra.ShellCompDirective) {
 		out := []string{data.Test, data.Validation, data.Train}
 		dir, err := c.Flags().GetString("data")
 		if err == nil && dir != "" {

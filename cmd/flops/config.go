@@ -26,7 +26,8 @@ ${NAME} and ${NAME:-default} stand for environment variables; inside braces they
 are quoted: {steps: "${N:-5}"}. Anchors and merge keys (<<) work as in YAML 1.1.`,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	var show, validate configFlags
-	s := &cobra.Command{Use: "show --config FILE", Short: "Print the experiment with every layer applied", Args: cobra.NoArgs,
+	s := &cobra.Command{Use: "show --config FILE", Short: "Print the experiment with every layer applied",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := show.load()
 			if err != nil {
@@ -40,7 +41,8 @@ are quoted: {steps: "${N:-5}"}. Anchors and merge keys (<<) work as in YAML 1.1.
 			return err
 		}}
 	show.add(s)
-	v := &cobra.Command{Use: "validate --config FILE", Short: "Check an experiment and say what is wrong with it", Args: cobra.NoArgs,
+	v := &cobra.Command{Use: "validate --config FILE", Short: "Check an experiment and say what is wrong with it",
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := validate.load()
 			if err != nil {

@@ -105,7 +105,8 @@ once for each image, as its run's config.yaml or --config says.`,
 	texts.add(c)
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&folder, "data", "", "folder of images, or another dataset")
-	c.Flags().StringVar(&split, "split", "test", "split of --data, where it has splits; of an experiment: test, validation or train")
+	c.Flags().StringVar(&split, "split", "test",
+		"split of --data, where it has splits; of an experiment: test, validation or train")
 	offerSplits(c)
 	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
 	c.Flags().IntVar(&batch, "batch", 64, "images at a time")
@@ -146,7 +147,8 @@ type textFlags struct{ file, pairing string }
 
 func (f *textFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.file, "embeddings", "", "text embeddings: .safetensors, .npy or .parquet")
-	c.Flags().StringVar(&f.pairing, "pairing", "", "class or image: what --embeddings has one for (default: as the run had)")
+	c.Flags().StringVar(&f.pairing, "pairing", "",
+		"class or image: what --embeddings has one for (default: as the run had)")
 	offer(c, "pairing", config.Choices("objective.pairing")...)
 }
 
@@ -178,7 +180,8 @@ func (f *textFlags) apply(cfg *config.Config) error {
 	switch {
 	case f.pairing == "":
 	case f.pairing != "class" && f.pairing != "image":
-		return uierr.New(fmt.Sprintf("--pairing: no pairing %q", f.pairing), "use class (one text per class) or image (one text per image)")
+		return uierr.New(fmt.Sprintf("--pairing: no pairing %q", f.pairing),
+			"use class (one text per class) or image (one text per image)")
 	default:
 		cfg.Objective.Own = objective.Pairing.With(cfg.Objective.Own, f.pairing)
 	}
@@ -206,10 +209,12 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 	defer m.Close()
 	aligned := cfg.Objective.Kind == "contrastive"
 	if m.Local == nil && aligned {
-		return nil, uierr.New(fmt.Sprintf("%s is a prompt: its model answers logits and no embeddings", cfg.Model.Path), "leave out --embeddings")
+		return nil, uierr.New(fmt.Sprintf("%s is a prompt: its model answers logits and no embeddings", cfg.Model.Path),
+			"leave out --embeddings")
 	}
 	if !aligned && m.Local != nil && m.Local.IsProjection() {
-		return nil, uierr.New(fmt.Sprintf("the model %s is aligned with embeddings, and none are named", cfg.Model.Path), "give --embeddings FILE, and --pairing image where it has one per image")
+		return nil, uierr.New(fmt.Sprintf("the model %s is aligned with embeddings, and none are named", cfg.Model.Path),
+			"give --embeddings FILE, and --pairing image where it has one per image")
 	}
 	cfg.Data.Augment = nil
 	t, err := m.Transform(cfg.Data)
@@ -242,7 +247,8 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 		return nil, uierr.New(fmt.Sprintf("%s (%s)", wrong, cfg.Model.Path),
 			fmt.Sprintf("the data has %s; the model knows %s", train.Names(ds.Classes()), train.Names(m.Labels)))
 	}
-	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil, cfg.Train.Metrics...)
+	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil,
+		cfg.Train.Metrics...)
 }
 
 // metricsKey is what mistakes in the chosen metrics are told under.

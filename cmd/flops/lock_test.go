@@ -88,7 +88,8 @@ func TestOneWriter(t *testing.T) {
 		var said bytes.Buffer
 		second.Stderr = &said
 		_ = second.Run()
-		want := regexp.MustCompile(`^flops: error: .*another process writes to this folder \(process \d+ on .* since 20.*\)\nflops: hint: `)
+		want := regexp.MustCompile(`^flops: error: .*another process writes to this folder ` +
+			`\(process \d+ on .* since 20.*\)\nflops: hint: `)
 		if second.ProcessState.ExitCode() != 2 || !want.MatchString(said.String()) {
 			t.Errorf("%v beside the run: status %d\n%s", args, second.ProcessState.ExitCode(), &said)
 		}

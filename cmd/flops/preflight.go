@@ -33,7 +33,8 @@ func preflight(ctx context.Context, w io.Writer, x *train.Experiment, dir string
 		return err
 	}
 	total := f.Total + x.Saving(dir, from)
-	fmt.Fprintf(w, "forecast   %s memory, %s per step, %s to the end\n", ui.Bytes(f.Memory), ui.Duration(f.Step), ui.Forecast(total))
+	fmt.Fprintf(w, "forecast   %s memory, %s per step, %s to the end\n", ui.Bytes(f.Memory), ui.Duration(f.Step),
+		ui.Forecast(total))
 	limit, by := bench.MemoryLimit()
 	return fits(f.Memory, limit, by)
 }
@@ -45,6 +46,7 @@ func fits(memory, limit int64, by string) error {
 	if limit == 0 || memory <= limit {
 		return nil
 	}
-	return uierr.New(fmt.Sprintf("the run needs about %s of memory, and %s allows %s", ui.Bytes(memory), by, ui.Bytes(limit)),
+	return uierr.New(fmt.Sprintf("the run needs about %s of memory, and %s allows %s", ui.Bytes(memory), by,
+		ui.Bytes(limit)),
 		"raise the limit, or set a smaller train.batch_size or fewer sites, or train.threads: 1")
 }

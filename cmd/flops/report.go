@@ -46,7 +46,8 @@ forwards of that split; a model that can only be called is not asked for them.`,
 				return err
 			}
 			if err := createFile(output, page.Write); errors.Is(err, os.ErrNotExist) {
-				return uierr.Wrap(err, fmt.Sprintf("--output %s: there is no such folder", output), "name a file that can be written")
+				return uierr.Wrap(err, fmt.Sprintf("--output %s: there is no such folder", output),
+					"name a file that can be written")
 			} else if err != nil {
 				return err
 			}
@@ -63,7 +64,8 @@ forwards of that split; a model that can only be called is not asked for them.`,
 func runPage(ctx context.Context, dir string, images int, warn func(string)) (*report.RunReport, error) {
 	path := filepath.Join(dir, "config.yaml")
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s is no run folder: it has no config.yaml", dir), "give a folder that 'flops train' wrote")
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s is no run folder: it has no config.yaml", dir),
+			"give a folder that 'flops train' wrote")
 	}
 	loaded, err := config.Load(path, nil)
 	if err != nil {
@@ -101,7 +103,8 @@ func runPage(ctx context.Context, dir string, images int, warn func(string)) (*r
 func lead(c config.Config) string {
 	how := "backpropagation"
 	if c.Estimator.Name != "bp" {
-		how = fmt.Sprintf("the %s estimator, %d queries per image and perturbation shared out by %s", c.Estimator.Name, c.Budget.QueriesPerImage, c.Allocator.Name)
+		how = fmt.Sprintf("the %s estimator, %d queries per image and perturbation shared out by %s", c.Estimator.Name,
+			c.Budget.QueriesPerImage, c.Allocator.Name)
 	}
 	return fmt.Sprintf("%s of %d images by %s.", plural(c.Train.Steps, "step"), c.Train.BatchSize, how)
 }
@@ -111,7 +114,8 @@ func fill(p *report.RunReport, r *train.RunData, c config.Config) {
 	by := c.Checkpoint.BestMetric
 	test, validation := followed{by: by}, followed{by: by}
 	for _, m := range r.Metrics {
-		p.Steps = append(p.Steps, report.StepPoint{Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, Queries: m.Queries, GradNorm: m.GradNorm, LR: m.LR, Ratio: m.Ratio})
+		p.Steps = append(p.Steps, report.StepPoint{Step: m.Step, Loss: m.Loss, Accuracy: m.Accuracy, Queries: m.Queries,
+			GradNorm: m.GradNorm, LR: m.LR, Ratio: m.Ratio})
 		test.add(m.Step, m.Queries, m.Eval)
 		validation.add(m.Step, m.Queries, m.Validation)
 	}
@@ -133,11 +137,13 @@ func fill(p *report.RunReport, r *train.RunData, c config.Config) {
 		return
 	}
 	t := r.Ledger.Total()
-	p.Facts = append(p.Facts, report.Fact{Name: "queries", Value: report.Count(t.Queries)}, report.Fact{Name: "operations", Value: report.Operations(float64(t.FLOPs))},
+	p.Facts = append(p.Facts, report.Fact{Name: "queries", Value: report.Count(t.Queries)},
+		report.Fact{Name: "operations", Value: report.Operations(float64(t.FLOPs))},
 		report.Fact{Name: "time", Value: report.Duration(t.Seconds)})
 	for _, purpose := range lr.Purposes() {
 		e := r.Ledger.Of(purpose)
-		p.Ledger = append(p.Ledger, report.Spent{Purpose: string(purpose), Queries: e.Queries, FLOPs: e.FLOPs, Seconds: e.Seconds})
+		p.Ledger = append(p.Ledger, report.Spent{Purpose: string(purpose), Queries: e.Queries, FLOPs: e.FLOPs,
+			Seconds: e.Seconds})
 	}
 }
 

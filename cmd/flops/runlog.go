@@ -39,7 +39,8 @@ func (l *runLog) line(format string, args ...any) {
 	if l.f == nil {
 		return
 	}
-	if _, err := fmt.Fprintf(l.f, "%s %s\n", time.Now().UTC().Format(time.RFC3339), fmt.Sprintf(format, args...)); err != nil {
+	if _, err := fmt.Fprintf(l.f, "%s %s\n", time.Now().UTC().Format(time.RFC3339),
+		fmt.Sprintf(format, args...)); err != nil {
 		l.warn(fmt.Sprintf("run.log ends here: %v", err))
 		l.close()
 	}
@@ -62,7 +63,8 @@ func (l *runLog) Begins(step int) {
 func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {
 	if time.Since(l.last) >= stepsEvery {
 		l.last = time.Now()
-		l.line("step %d: loss %.4f, accuracy %.3f, %s queries so far, %s/s", m.Step, m.Loss, m.Accuracy, ui.Count(m.Queries), ui.Count(int64(rate)))
+		l.line("step %d: loss %.4f, accuracy %.3f, %s queries so far, %s/s", m.Step, m.Loss, m.Accuracy, ui.Count(m.Queries),
+			ui.Count(int64(rate)))
 	}
 	l.next.Stepped(m, rate)
 }

@@ -72,7 +72,8 @@ func TestStatusOfCalledModels(t *testing.T) {
 				h.ServeHTTP(w, r)
 			}))
 			defer s.Close()
-			args := []string{"train", "--config", cfg, "--set", "model.url=" + s.URL, "--set", "model.timeout=300ms", "-o", filepath.Join(t.TempDir(), "r")}
+			args := []string{"train", "--config", cfg, "--set", "model.url=" + s.URL, "--set", "model.timeout=300ms", "-o",
+				filepath.Join(t.TempDir(), "r")}
 			for _, set := range c.sets {
 				args = append(args, "--set", set)
 			}
@@ -124,12 +125,15 @@ func TestFullOutput(t *testing.T) {
 	cfg := filepath.Join(run, "config.yaml")
 	again := filepath.Join(t.TempDir(), "again")
 	for _, args := range [][]string{
-		{"version"}, {"--help"}, {"journal", run}, {"model", "inspect", last}, {"model", "inspect", last, "--json"}, {"config", "show", "--config", cfg},
-		{"config", "validate", "--config", cfg}, {"config", "schema"}, {"eval", "--config", cfg, "--checkpoint", last}, {"report", run, "--images", "0"},
+		{"version"}, {"--help"}, {"journal", run}, {"model", "inspect", last}, {"model", "inspect", last, "--json"},
+		{"config", "show", "--config", cfg},
+		{"config", "validate", "--config", cfg}, {"config", "schema"}, {"eval", "--config", cfg, "--checkpoint", last},
+		{"report", run, "--images", "0"},
 		{"replay", run, "--to", "2"}, {"completion", "bash"}, {"train", "--config", cfg, "-o", again},
 	} {
 		code, said := status(t, full, args...)
-		if code != 1 || !strings.Contains(said, "flops: error: standard output: ") || !twoLines.MatchString(withoutWarnings(said)) {
+		if code != 1 || !strings.Contains(said, "flops: error: standard output: ") ||
+			!twoLines.MatchString(withoutWarnings(said)) {
 			t.Errorf("flops %s into a full disk: status %d\n%s", strings.Join(args, " "), code, said)
 		}
 	}
@@ -145,7 +149,8 @@ func TestStatusOfDivergence(t *testing.T) {
 	if err := os.WriteFile(cfg, []byte(tinyYAML), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	code, said := status(t, nil, "train", "--config", cfg, "-o", filepath.Join(dir, "r"), "--set", "optimizer.lr=1000", "--set", "optimizer.name=sgd", "--set", "optimizer.clip=0", "--set", "train.steps=9")
+	code, said := status(t, nil, "train", "--config", cfg, "-o", filepath.Join(dir, "r"), "--set", "optimizer.lr=1000",
+		"--set", "optimizer.name=sgd", "--set", "optimizer.clip=0", "--set", "train.steps=9")
 	if code != 1 || !strings.Contains(said, "flops: hint: ") {
 		t.Errorf("status %d\n%s", code, said)
 	}

@@ -94,10 +94,12 @@ func (b *tensorBoard) Begins(step int) {
 }
 
 func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
-	all := []scalar{{"train/loss", m.Loss}, {"train/accuracy", m.Accuracy}, {"train/gradient_norm", m.GradNorm}, {"train/learning_rate", m.LR},
+	all := []scalar{{"train/loss", m.Loss}, {"train/accuracy", m.Accuracy}, {"train/gradient_norm", m.GradNorm},
+		{"train/learning_rate", m.LR},
 		{"queries/total", float64(m.Queries)}, {"queries/per_second", rate}}
 	if m.MaxShare > 0 {
-		all = append(all, scalar{"allocation/least", float64(m.MinShare)}, scalar{"allocation/most", float64(m.MaxShare)}, scalar{"allocation/variance_ratio", m.Ratio})
+		all = append(all, scalar{"allocation/least", float64(m.MinShare)}, scalar{"allocation/most", float64(m.MaxShare)},
+			scalar{"allocation/variance_ratio", m.Ratio})
 	}
 	for _, l := range m.Learned(b.config) {
 		all = append(all, named(l, "")...)
@@ -174,7 +176,8 @@ func (b *tensorBoard) extremes(t *train.Trainer) error {
 		if err != nil {
 			return err
 		}
-		if err := b.e.Image("allocation/"+part.name+"_image", t.Step, im); err != nil { // a tag has one kind, and the bare one is a number's
+		// a tag has one kind, and the bare one is a number's
+		if err := b.e.Image("allocation/"+part.name+"_image", t.Step, im); err != nil {
 			return err
 		}
 	}
@@ -191,7 +194,8 @@ func tilesOf(t *train.Trainer, of []int, title string) (image.Image, error) {
 			return nil, err
 		}
 		info := d.Info(at)
-		tiles = append(tiles, report.Tile{Image: toImage(pic), Label: d.Classes()[info.Label], Path: info.Path, Loss: float64(last.Clean.Losses[i]), Queries: last.Counts[i]})
+		tiles = append(tiles, report.Tile{Image: toImage(pic), Label: d.Classes()[info.Label], Path: info.Path,
+			Loss: float64(last.Clean.Losses[i]), Queries: last.Counts[i]})
 	}
 	return report.Grid(title, tiles)
 }

@@ -63,7 +63,8 @@ func TestTensorBoardRecords(t *testing.T) {
 		records = append(records, rest[12:12+n])
 		rest = rest[16+n:]
 	}
-	for _, tag := range []string{"train/loss", "train/learning_rate", "queries/total", "allocation/most", "allocation/w1", "test/accuracy", "optimizer.lr"} {
+	for _, tag := range []string{"train/loss", "train/learning_rate", "queries/total", "allocation/most", "allocation/w1",
+		"test/accuracy", "optimizer.lr"} {
 		found := false
 		for _, r := range records {
 			found = found || bytes.Contains(r, []byte(tag))

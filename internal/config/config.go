@@ -62,46 +62,52 @@ type Arch struct {
 
 // Data says where the images come from and what is done to them.
 type Data struct {
-	Kind            string    `yaml:"kind"`             // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
-	Path            string    `yaml:"path"`             // all but shapes
-	Train           string    `yaml:"train"`            // name of the training split
-	Test            string    `yaml:"test"`             // name of the test split
-	Augment         []string  `yaml:"augment"`          // of flip, crop, crop_reflect: what is done to training images
-	OnBad           string    `yaml:"on_bad"`           // refuse | skip: what a corrupt image does
-	EXIF            string    `yaml:"exif"`             // turn | ignore: what the orientation in a picture's metadata does
-	Classes         []string  `yaml:"classes"`          // keep these classes only, in this order
-	FewShot         int       `yaml:"few_shot"`         // images per class, 0: all
-	Validation      float64   `yaml:"validation"`       // share of the training images held out as the validation split, 0: none
-	ValidationSplit string    `yaml:"validation_split"` // name of a validation split in the data, such as val, instead of data.validation
-	SplitSeed       int64     `yaml:"split_seed"`       // decides which images are held out and which few_shot keeps
-	Count           int       `yaml:"count"`            // shapes: training images
-	TestCount       int       `yaml:"test_count"`       // shapes: test images
-	Size            int       `yaml:"size"`             // shapes: pixels
-	Mean            []float32 `yaml:"mean"`             // per channel; empty: the model's preprocessor, else 0.5
-	Std             []float32 `yaml:"std"`              // per channel; empty: the model's preprocessor, else 0.5
-	Workers         int       `yaml:"workers"`          // decoding goroutines, 0: every core
-	ImageKey        string    `yaml:"image_key"`        // parquet: the image column
-	LabelKey        string    `yaml:"label_key"`        // parquet: the label column
+	Kind    string   `yaml:"kind"`     // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
+	Path    string   `yaml:"path"`     // all but shapes
+	Train   string   `yaml:"train"`    // name of the training split
+	Test    string   `yaml:"test"`     // name of the test split
+	Augment []string `yaml:"augment"`  // of flip, crop, crop_reflect: what is done to training images
+	OnBad   string   `yaml:"on_bad"`   // refuse | skip: what a corrupt image does
+	EXIF    string   `yaml:"exif"`     // turn | ignore: what the orientation in a picture's metadata does
+	Classes []string `yaml:"classes"`  // keep these classes only, in this order
+	FewShot int      `yaml:"few_shot"` // images per class, 0: all
+	// share of the training images held out as the validation split, 0: none
+	Validation float64 `yaml:"validation"`
+	// name of a validation split in the data, such as val, instead of data.validation
+	ValidationSplit string    `yaml:"validation_split"`
+	SplitSeed       int64     `yaml:"split_seed"` // decides which images are held out and which few_shot keeps
+	Count           int       `yaml:"count"`      // shapes: training images
+	TestCount       int       `yaml:"test_count"` // shapes: test images
+	Size            int       `yaml:"size"`       // shapes: pixels
+	Mean            []float32 `yaml:"mean"`       // per channel; empty: the model's preprocessor, else 0.5
+	Std             []float32 `yaml:"std"`        // per channel; empty: the model's preprocessor, else 0.5
+	Workers         int       `yaml:"workers"`    // decoding goroutines, 0: every core
+	ImageKey        string    `yaml:"image_key"`  // parquet: the image column
+	LabelKey        string    `yaml:"label_key"`  // parquet: the label column
 }
 
 // Sites says what is trained.
 type Sites struct {
-	Blocks     string   `yaml:"blocks"`      // all | none | last-N | "3,4,5"
-	Kinds      []string `yaml:"kinds"`       // of query, key, value, attn_out, mlp_in, mlp_out: the maps trained in those blocks
+	Blocks string `yaml:"blocks"` // all | none | last-N | "3,4,5"
+	// of query, key, value, attn_out, mlp_in, mlp_out: the maps trained in those blocks
+	Kinds      []string `yaml:"kinds"`
 	Classifier bool     `yaml:"classifier"`  // train the classifier
 	PatchEmbed bool     `yaml:"patch_embed"` // train the patch embedding
-	Params     []string `yaml:"params"`      // norm | cls_token | position: perturbed directly (3.2); absent ones stay fixed
+	// norm | cls_token | position: perturbed directly (3.2); absent ones stay fixed
+	Params []string `yaml:"params"`
 }
 
 // Estimator says how the gradient is estimated.
 type Estimator struct {
-	Name           string  `yaml:"name"`            // activation | weight | bp
-	Schedule       string  `yaml:"schedule"`        // activation: per_site | joint | random_site; weight: all | tensor
-	Antithetic     bool    `yaml:"antithetic"`      // ask pairs +noise and -noise; else single directions with the clean loss as baseline
-	Sigma          float64 `yaml:"sigma"`           // scale of the noise
-	StructuralMask bool    `yaml:"structural_mask"` // noise only where it can reach the loss; false reproduces the released code
-	Noise          string  `yaml:"noise"`           // gaussian | rademacher
-	QMC            string  `yaml:"qmc"`             // none | sobol | halton
+	Name     string `yaml:"name"`     // activation | weight | bp
+	Schedule string `yaml:"schedule"` // activation: per_site | joint | random_site; weight: all | tensor
+	// ask pairs +noise and -noise; else single directions with the clean loss as baseline
+	Antithetic bool    `yaml:"antithetic"`
+	Sigma      float64 `yaml:"sigma"` // scale of the noise
+	// noise only where it can reach the loss; false reproduces the released code
+	StructuralMask bool   `yaml:"structural_mask"`
+	Noise          string `yaml:"noise"` // gaussian | rademacher
+	QMC            string `yaml:"qmc"`   // none | sobol | halton
 
 	Own settings.Values `yaml:",inline"` // settings of single estimators
 }
@@ -162,12 +168,14 @@ type Mapping struct {
 
 // Train says how long and on what.
 type Train struct {
-	Steps          int      `yaml:"steps"`           // updates to make
-	BatchSize      int      `yaml:"batch_size"`      // images of a step
-	Seed           int64    `yaml:"seed"`            // decides every random number of the run
-	EvalEvery      int      `yaml:"eval_every"`      // 0: at the end only
-	EvalImages     int      `yaml:"eval_images"`     // images of the test and of the validation split to look at, as many of each class, chosen by data.split_seed; 0: all
-	Metrics        []string `yaml:"metrics"`         // what every evaluation measures beside accuracy and loss; docs/metrics.md lists them
+	Steps     int   `yaml:"steps"`      // updates to make
+	BatchSize int   `yaml:"batch_size"` // images of a step
+	Seed      int64 `yaml:"seed"`       // decides every random number of the run
+	EvalEvery int   `yaml:"eval_every"` // 0: at the end only
+	// images of the test and of the validation split to look at, as many of each class, chosen by data.split_seed; 0: all
+	EvalImages int `yaml:"eval_images"`
+	// what every evaluation measures beside accuracy and loss; docs/metrics.md lists them
+	Metrics        []string `yaml:"metrics"`
 	LogEvery       int      `yaml:"log_every"`       // steps between two lines of metrics.jsonl
 	TensorBoard    bool     `yaml:"tensorboard"`     // write event files into the run folder's tb/
 	Threads        int      `yaml:"threads"`         // 0: every core
@@ -180,11 +188,15 @@ type Train struct {
 
 // Checkpoint says what is saved and kept.
 type Checkpoint struct {
-	Every      int    `yaml:"every"`       // steps; 0: at the end only
-	KeepLast   int    `yaml:"keep_last"`   // newest checkpoints that stay, 0: all
-	KeepBest   bool   `yaml:"keep_best"`   // the checkpoint that measured best stays too; false: as best: none
-	Best       string `yaml:"best"`        // auto | validation | test | none: the split that the best checkpoint is chosen by; auto: validation where there is one, else test
-	BestMetric string `yaml:"best_metric"` // the metric that the best checkpoint is chosen by, such as loss or one of train.metrics; empty: accuracy, or what stands for it
+	Every    int  `yaml:"every"`     // steps; 0: at the end only
+	KeepLast int  `yaml:"keep_last"` // newest checkpoints that stay, 0: all
+	KeepBest bool `yaml:"keep_best"` // the checkpoint that measured best stays too; false: as best: none
+	// auto | validation | test | none: the split that the best checkpoint is chosen by; auto: validation where there is
+	// one, else test
+	Best string `yaml:"best"`
+	// the metric that the best checkpoint is chosen by, such as loss or one of train.metrics; empty: accuracy, or what
+	// stands for it
+	BestMetric string `yaml:"best_metric"`
 }
 
 // Default is the experiment that an empty file describes, less its data.
@@ -192,7 +204,8 @@ func Default() Config {
 	return Config{
 		Model: Model{Kind: "local", Binary: "auto", InFlight: 4, MaxBatch: 64, Timeout: "30s", Retries: 5,
 			Arch: Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512}},
-		Data: Data{Kind: "folder", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 2000, TestCount: 500, Size: 32},
+		Data: Data{Kind: "folder", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 2000, TestCount: 500,
+			Size: 32},
 		Sites: Sites{Blocks: "last-1", Classifier: true,
 			Kinds: []string{"query", "key", "value", "attn_out", "mlp_in", "mlp_out"}},
 		Estimator: Estimator{Name: "activation", Antithetic: true, Sigma: 0.01,

@@ -23,7 +23,9 @@ func write(t *testing.T, text string) string {
 
 // TestRoundTrip: a resolved config that is written and read again is the same.
 func TestRoundTrip(t *testing.T) {
-	r, err := Load(write(t, "data: {kind: shapes, mean: [0.1, 0.2, 0.3]}\nallocator: {w: [1, 0.5, 0.1, 2], freeze: [w2]}\ntrain: {steps: 3}"), []string{"sites.blocks=all", "optimizer.lr=1e-4"})
+	r,
+		err := Load(write(t, "data: {kind: shapes, mean: [0.1, 0.2, 0.3]}\nallocator: {w: [1, 0.5, 0.1, 2], freeze: "+
+		"[w2]}\ntrain: {steps: 3}"), []string{"sites.blocks=all", "optimizer.lr=1e-4"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,35 +47,38 @@ func TestRoundTrip(t *testing.T) {
 
 // TestMistakes: one entry per rule, with what its message must name.
 func TestMistakes(t *testing.T) {
-	for text, want := range map[string]string{
-		"trian: {steps: 1}":                     "no key trian",
-		"train: {step: 1}":                      "no key train.step",
-		"train: 3":                              "train is a section",
-		"train: {steps: 1.5}":                   "train.steps: \"1.5\" is not a whole number",
-		"train: {steps: [1]}":                   "a list is not a whole number",
-		"train: {steps: 1}\ntrain: {seed: 1}":   "given twice",
-		"a: b: c":                               "mapping values",
-		"data: {kind: shapes, augment: [spin]}": "data.augment",
-		"data: {kind: folder}":                  "data.path is empty",
-		"data: {kind: shapes}\nestimator: {schedule: all}":                                                                "estimator.schedule",
-		"data: {kind: shapes}\nestimator: {sigma: 0}":                                                                     "estimator.sigma",
-		"data: {kind: shapes}\nestimator: {name: weight, learn_sigma: true}":                                              "estimator.learn_sigma",
-		"data: {kind: shapes}\nestimator: {noise: rademacher, qmc: sobol}":                                                "estimator.qmc",
-		"data: {kind: shapes}\nestimator: {name: bp}\nobjective: {kind: accuracy}":                                        "objective.kind",
-		"data: {kind: shapes}\nobjective: {kind: contrastive, embeddings: e.npy, test_embeddings: f.npy}":                 "objective.test_embeddings",
-		"data: {kind: shapes}\ntrain: {batch_size: 1}\nobjective: {kind: contrastive, embeddings: e.npy, pairing: image}": "train.batch_size",
-		"data: {kind: shapes}\nobjective: {kind: contrastive}":                                                            "objective.embeddings",
-		"data: {kind: shapes}\nmodel: {kind: remote}":                                                                     "model.url",
-		"data: {kind: shapes}\nmodel: {kind: command}":                                                                    "model.argv",
-		"data: {kind: shapes}\nmodel: {timeout: soon}":                                                                    "model.timeout",
-		"data: {kind: shapes}\noptimizer: {betas: [0.9]}":                                                                 "optimizer.betas",
-		"data: {kind: shapes}\nallocator: {w: [1, 2]}":                                                                    "allocator.w",
-		"data: {kind: shapes}\nallocator: {min_queries: 3}":                                                               "allocator.min_queries",
-		"data: {kind: shapes}\nbudget: {queries_per_image: 1}":                                                            "budget.queries_per_image",
-		"data: {kind: shapes}\nbudget: {max_queries: 5}":                                                                  "budget.max_queries",
-		"data: {kind: shapes}\ntrain: {device: gpu}":                                                                      "train.device",
-		"data: {kind: shapes, path: '${FLOPS_NOT_SET_ANYWHERE}'}":                                                         "FLOPS_NOT_SET_ANYWHERE",
+	for _, m := range [][2]string{
+		{"trian: {steps: 1}", "no key trian"},
+		{"train: {step: 1}", "no key train.step"},
+		{"train: 3", "train is a section"},
+		{"train: {steps: 1.5}", "train.steps: \"1.5\" is not a whole number"},
+		{"train: {steps: [1]}", "a list is not a whole number"},
+		{"train: {steps: 1}\ntrain: {seed: 1}", "given twice"},
+		{"a: b: c", "mapping values"},
+		{"data: {kind: shapes, augment: [spin]}", "data.augment"},
+		{"data: {kind: folder}", "data.path is empty"},
+		{"data: {kind: shapes}\nestimator: {schedule: all}", "estimator.schedule"},
+		{"data: {kind: shapes}\nestimator: {sigma: 0}", "estimator.sigma"},
+		{"data: {kind: shapes}\nestimator: {name: weight, learn_sigma: true}", "estimator.learn_sigma"},
+		{"data: {kind: shapes}\nestimator: {noise: rademacher, qmc: sobol}", "estimator.qmc"},
+		{"data: {kind: shapes}\nestimator: {name: bp}\nobjective: {kind: accuracy}", "objective.kind"},
+		{"data: {kind: shapes}\nobjective: {kind: contrastive, embeddings: e.npy, test_embeddings: f.npy}",
+			"objective.test_embeddings"},
+		{"data: {kind: shapes}\ntrain: {batch_size: 1}\nobjective: {kind: contrastive, embeddings: e.npy, pairing: image}",
+			"train.batch_size"},
+		{"data: {kind: shapes}\nobjective: {kind: contrastive}", "objective.embeddings"},
+		{"data: {kind: shapes}\nmodel: {kind: remote}", "model.url"},
+		{"data: {kind: shapes}\nmodel: {kind: command}", "model.argv"},
+		{"data: {kind: shapes}\nmodel: {timeout: soon}", "model.timeout"},
+		{"data: {kind: shapes}\noptimizer: {betas: [0.9]}", "optimizer.betas"},
+		{"data: {kind: shapes}\nallocator: {w: [1, 2]}", "allocator.w"},
+		{"data: {kind: shapes}\nallocator: {min_queries: 3}", "allocator.min_queries"},
+		{"data: {kind: shapes}\nbudget: {queries_per_image: 1}", "budget.queries_per_image"},
+		{"data: {kind: shapes}\nbudget: {max_queries: 5}", "budget.max_queries"},
+		{"data: {kind: shapes}\ntrain: {device: gpu}", "train.device"},
+		{"data: {kind: shapes, path: '${FLOPS_NOT_SET_ANYWHERE}'}", "FLOPS_NOT_SET_ANYWHERE"},
 	} {
+		text, want := m[0], m[1]
 		_, err := Load(write(t, text), nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
@@ -88,7 +93,10 @@ func TestMistakes(t *testing.T) {
 // TestPrecedence: default < extends < file < environment < --set.
 func TestPrecedence(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"base.yaml": "data: {kind: shapes}\ntrain: {steps: 2, seed: 2, batch_size: 4, log_every: 2}", "c.yaml": "extends: base.yaml\ntrain: {seed: 3, batch_size: 6, log_every: 3}"} {
+	for name, text := range map[string]string{
+		"base.yaml": "data: {kind: shapes}\ntrain: {steps: 2, seed: 2, batch_size: 4, log_every: 2}",
+		"c.yaml":    "extends: base.yaml\ntrain: {seed: 3, batch_size: 6, log_every: 3}",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

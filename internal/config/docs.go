@@ -11,7 +11,8 @@ import (
 )
 
 // source is where the keys of the structs are explained: the comment beside each
-// field is its only documentation, for readers of the code and for users alike.
+// field, or above it where that is long, is its only documentation, for readers of
+// the code and for users alike.
 //
 //go:embed config.go
 var source string
@@ -54,7 +55,11 @@ var docs = sync.OnceValue(func() map[string]string {
 				walk(structs[id.Name], key+".")
 				continue
 			}
-			out[key] = strings.TrimSpace(fd.Comment.Text())
+			text := fd.Comment
+			if text == nil {
+				text = fd.Doc
+			}
+			out[key] = strings.Join(strings.Fields(text.Text()), " ")
 		}
 	}
 	walk(structs["Config"], "")

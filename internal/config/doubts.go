@@ -15,7 +15,8 @@ const visibleSigma = 2e-6
 func Doubts(c Config) (out []string) {
 	if s := c.Estimator.Sigma; c.Estimator.Name != "bp" && s < visibleSigma {
 		out = append(out, fmt.Sprintf("estimator.sigma %g is less than float32 can tell: "+
-			"a loss of 1 differs from its neighbours by %.2g; the default is %g", s, math.Nextafter32(1, 2)-1, Default().Estimator.Sigma))
+			"a loss of 1 differs from its neighbours by %.2g; the default is %g", s, math.Nextafter32(1, 2)-1,
+			Default().Estimator.Sigma))
 	}
 	return out
 }

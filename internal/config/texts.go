@@ -43,7 +43,8 @@ var forms = map[string]form{
 
 // deviceForm is the form of a device of some kinds.
 func deviceForm(kinds []string) form {
-	return form{kinds: kinds, has: []string{`^(auto|cpu|(` + strings.Join(kinds, "|") + `)(:[0-9]{1,4})?)$`}, why: "is no device",
+	return form{kinds: kinds, has: []string{`^(auto|cpu|(` + strings.Join(kinds, "|") + `)(:[0-9]{1,4})?)$`},
+		why:  "is no device",
 		hint: "use auto, cpu, " + strings.Join(kinds, ", ") + " or " + kinds[0] + ":1"}
 }
 

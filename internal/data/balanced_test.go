@@ -38,7 +38,8 @@ func TestBalanced(t *testing.T) {
 	if Balanced(ds, 0, 5).Len() != 60 || Balanced(ds, 60, 5).Len() != 60 || Balanced(ds, 600, 5).Len() != 60 {
 		t.Error("0, all or more are not all")
 	}
-	if n := Balanced(ds, 59, 5).Len(); n != 59 || len(slices.Compact(slices.Sorted(slices.Values(paths(Balanced(ds, 59, 5)))))) != 59 {
+	if n := Balanced(ds, 59, 5).Len(); n != 59 ||
+		len(slices.Compact(slices.Sorted(slices.Values(paths(Balanced(ds, 59, 5)))))) != 59 {
 		t.Errorf("%d images of 59, or one twice", n)
 	}
 }

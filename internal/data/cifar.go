@@ -119,7 +119,8 @@ func classNames(path string, fallback []string) ([]string, error) {
 	}
 	names := strings.Fields(string(raw))
 	if len(names) != len(fallback) {
-		return nil, uierr.New(fmt.Sprintf("%s: %d class names, not %d", path, len(names), len(fallback)), "fetch the archive again (scripts/fetch-cifar.sh)")
+		return nil, uierr.New(fmt.Sprintf("%s: %d class names, not %d", path, len(names), len(fallback)),
+			"fetch the archive again (scripts/fetch-cifar.sh)")
 	}
 	return names, distinct(path, names)
 }
@@ -159,7 +160,8 @@ func (c *cifar) scan(path, part string) error {
 				return uierr.New(fmt.Sprintf("%s: record %d has label %d, of %d classes", path, n, label, len(c.classes)),
 					"the file is damaged or of another kind; fetch the archive again (scripts/fetch-cifar.sh)")
 			}
-			c.items = append(c.items, Info{Path: fmt.Sprintf("%s[%d]", path, n), Label: label, ID: fmt.Sprintf("%s/%s/%05d", part, name, n)})
+			c.items = append(c.items, Info{Path: fmt.Sprintf("%s[%d]", path, n), Label: label,
+				ID: fmt.Sprintf("%s/%s/%05d", part, name, n)})
 			c.file = append(c.file, k)
 			n++
 		}

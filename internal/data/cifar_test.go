@@ -39,7 +39,8 @@ func TestCIFAR10(t *testing.T) {
 	dir := makeCIFAR10(t)
 	for _, path := range []string{dir, filepath.Dir(dir)} {
 		ds := open(t, dataConfig("cifar10", path), Train)
-		if ds.Len() != 15 || ds.Classes()[9] != "truck" || ds.Info(4).Label != 4 || ds.Info(4).ID != "train/data_batch_2.bin/00001" {
+		if ds.Len() != 15 || ds.Classes()[9] != "truck" || ds.Info(4).Label != 4 ||
+			ds.Info(4).ID != "train/data_batch_2.bin/00001" {
 			t.Fatalf("%d images, %+v", ds.Len(), ds.Info(4))
 		}
 		im, err := ds.Image(4)

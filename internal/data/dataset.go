@@ -191,16 +191,19 @@ func checkConfig(cfg config.Data, split string) error {
 	case Validation:
 		if !cfg.HasValidation() {
 			return uierr.New("data.validation is 0, so there is no validation split",
-				"set data.validation to the share of the training images to hold out, for example 0.1, or data.validation_split to the name of a split")
+				"set data.validation to the share of the training images to hold out, for example 0.1, or data.validation_split "+
+					"to the name of a split")
 		}
 	default:
 		return uierr.New(fmt.Sprintf("there is no split %q", split), "use train, validation or test")
 	}
 	if !(cfg.Validation >= 0 && cfg.Validation < 1) {
-		return uierr.New(fmt.Sprintf("data.validation: %v is not a share", cfg.Validation), "give a number from 0 up to, but not including, 1")
+		return uierr.New(fmt.Sprintf("data.validation: %v is not a share", cfg.Validation),
+			"give a number from 0 up to, but not including, 1")
 	}
 	if cfg.FewShot < 0 {
-		return uierr.New(fmt.Sprintf("data.few_shot: %d images per class", cfg.FewShot), "give a positive number, or 0 for all")
+		return uierr.New(fmt.Sprintf("data.few_shot: %d images per class", cfg.FewShot),
+			"give a positive number, or 0 for all")
 	}
 	if cfg.OnBad != "" && cfg.OnBad != "refuse" && cfg.OnBad != "skip" {
 		return uierr.New(fmt.Sprintf("data.on_bad: there is no %q", cfg.OnBad), "use refuse or skip")

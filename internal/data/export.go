@@ -119,7 +119,8 @@ func folderNames(classes []string) ([]string, error) {
 			name = "_" + name
 		}
 		if other, ok := taken[strings.ToLower(name)]; ok {
-			return nil, uierr.New(fmt.Sprintf("classes %q and %q would share a folder", other, c), "choose one of them with data.classes")
+			return nil, uierr.New(fmt.Sprintf("classes %q and %q would share a folder", other, c),
+				"choose one of them with data.classes")
 		}
 		taken[strings.ToLower(name)] = c
 		out[i] = name

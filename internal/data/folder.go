@@ -92,7 +92,8 @@ func splitFolder(cfg config.Data, part string) (string, error) {
 		if errors.Is(err, os.ErrPermission) {
 			return "", unopened(cfg.Path, err)
 		}
-		return "", uierr.Wrap(err, fmt.Sprintf("data.path: %s: %s", cfg.Path, reason(err)), "give the folder that holds "+name+"/CLASS/*.jpg")
+		return "", uierr.Wrap(err, fmt.Sprintf("data.path: %s: %s", cfg.Path, reason(err)),
+			"give the folder that holds "+name+"/CLASS/*.jpg")
 	}
 	dir := filepath.Join(cfg.Path, name)
 	switch st, err := os.Stat(dir); {
@@ -114,7 +115,8 @@ func partName(cfg config.Data, part string) (string, error) {
 		name = partDefault(cfg.Test, Test)
 	}
 	if cfg.Path == "" {
-		return "", uierr.New(fmt.Sprintf("data.path is empty, and kind %q needs it", cfg.Kind), "give the folder or file that holds the data")
+		return "", uierr.New(fmt.Sprintf("data.path is empty, and kind %q needs it", cfg.Kind),
+			"give the folder or file that holds the data")
 	}
 	if !filepath.IsLocal(name) {
 		return "", uierr.New(fmt.Sprintf("data.%s: %q leads out of data.path", part, name), "name a folder inside data.path")

@@ -200,7 +200,8 @@ func TestRealImages(t *testing.T) {
 	cfg.OnBad = "skip"
 	for split, n := range map[string]int{Train: 5000, Test: 1500} {
 		ds := open(t, cfg, split)
-		if ds.Len() != n || len(Skipped(ds)) != 0 || !slices.Equal(ds.Classes(), []string{"automobile", "cat", "dog", "horse", "truck"}) {
+		if ds.Len() != n || len(Skipped(ds)) != 0 || !slices.Equal(ds.Classes(), []string{"automobile", "cat", "dog", "horse",
+			"truck"}) {
 			t.Errorf("%s: %d images of %v, skipped %v", split, ds.Len(), ds.Classes(), Skipped(ds))
 		}
 		im, err := ds.Image(n - 1)

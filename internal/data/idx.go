@@ -52,17 +52,20 @@ func openIDX(cfg config.Data, part string) (source, error) {
 		return nil, err
 	}
 	if len(dims) != 3 && !(len(dims) == 4 && dims[3] == 3) {
-		return nil, uierr.New(fmt.Sprintf("%s: dimensions %v are not those of images", images, dims), "give a file of N×H×W or N×H×W×3 bytes")
+		return nil, uierr.New(fmt.Sprintf("%s: dimensions %v are not those of images", images, dims),
+			"give a file of N×H×W or N×H×W×3 bytes")
 	}
 	if int64(dims[1])*int64(dims[2]) > MaxPixels {
-		return nil, uierr.New(fmt.Sprintf("%s: images of %d×%d, the limit is %d pixels", images, dims[2], dims[1], MaxPixels), "give a file of smaller images")
+		return nil, uierr.New(fmt.Sprintf("%s: images of %d×%d, the limit is %d pixels", images, dims[2], dims[1], MaxPixels),
+			"give a file of smaller images")
 	}
 	ldims, lab, err := readIDX(labels)
 	if err != nil {
 		return nil, err
 	}
 	if len(ldims) != 1 || ldims[0] != dims[0] {
-		return nil, uierr.New(fmt.Sprintf("%s: dimensions %v, but there are %d images in %s", labels, ldims, dims[0], images), "give the label file of these images")
+		return nil, uierr.New(fmt.Sprintf("%s: dimensions %v, but there are %d images in %s", labels, ldims, dims[0], images),
+			"give the label file of these images")
 	}
 	x := &idx{h: dims[1], w: dims[2], c: 1, pix: pix}
 	if len(dims) == 4 {
@@ -71,7 +74,8 @@ func openIDX(cfg config.Data, part string) (source, error) {
 	classes, base := 0, strings.TrimSuffix(filepath.Base(images), ".gz")
 	for i, l := range lab {
 		classes = max(classes, int(l)+1)
-		x.items = append(x.items, Info{Path: fmt.Sprintf("%s[%d]", images, i), Label: int(l), ID: fmt.Sprintf("%s/%s/%06d", part, base, i)})
+		x.items = append(x.items, Info{Path: fmt.Sprintf("%s[%d]", images, i), Label: int(l),
+			ID: fmt.Sprintf("%s/%s/%06d", part, base, i)})
 	}
 	x.classes = numbers(classes)
 	return x, nil
@@ -121,7 +125,8 @@ func idxOne(cfg config.Data, part, what string) (string, error) {
 	case len(found) == 2 && found[1] == found[0]+".gz":
 		return found[0], nil
 	case len(found) > 1:
-		return "", uierr.New(fmt.Sprintf("%s: %d files could be the %s %s: %s", cfg.Path, len(found), part, what, list(found)), "keep one set of files per folder")
+		return "", uierr.New(fmt.Sprintf("%s: %d files could be the %s %s: %s", cfg.Path, len(found), part, what,
+			list(found)), "keep one set of files per folder")
 	}
 	want := map[string]string{Train: "train", Test: "t10k"}[part] + "-" + what + "-idx?-ubyte"
 	lacks := fmt.Sprintf("%s: no file %s, packed or not", cfg.Path, want)

@@ -20,7 +20,8 @@ func TestInspect(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.Splits[0]
-	if r.Kind != "folder" || len(r.Splits) != 2 || s.Name != "train" || s.Images != 8 || s.Classes[0] != (ClassCount{"a", 4}) {
+	if r.Kind != "folder" || len(r.Splits) != 2 || s.Name != "train" || s.Images != 8 ||
+		s.Classes[0] != (ClassCount{"a", 4}) {
 		t.Errorf("%+v", r)
 	}
 	if !slices.Equal(s.Sizes, []SizeCount{{8, 8, 6}, {20, 10, 1}}) || !slices.Equal(s.Formats, []string{"jpg", "png"}) {
@@ -40,7 +41,8 @@ func TestGuess(t *testing.T) {
 	c100 := t.TempDir()
 	write(t, record(0, 1, 2), c100, "train.bin")
 	for path, want := range map[string]string{
-		makeCIFAR10(t): "cifar10", c100: "cifar100", makeIDX(t, gz, ".gz"): "idx", parquet: "parquet", tarred: "tar", makeFolder(t, 1, "a").Path: "folder",
+		makeCIFAR10(t): "cifar10", c100: "cifar100", makeIDX(t, gz, ".gz"): "idx", parquet: "parquet", tarred: "tar",
+		makeFolder(t, 1, "a").Path: "folder",
 	} {
 		if got, err := Guess(path); err != nil || got != want {
 			t.Errorf("%s: %q, %v", want, got, err)

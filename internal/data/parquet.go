@@ -129,7 +129,8 @@ func (p *parquetFiles) add(path, part string, cfg config.Data) (labelled, error)
 	}
 	if s.onlyPaths() {
 		return labelled{}, uierr.New(
-			fmt.Sprintf("%s: column %s is empty in every row: the file holds paths of pictures, not the pictures", path, s.img.path),
+			fmt.Sprintf("%s: column %s is empty in every row: the file holds paths of pictures, not the pictures", path,
+				s.img.path),
 			"embed them before writing it: Dataset.push_to_hub does, and datasets.table.embed_table_storage")
 	}
 	labels, err := newFileLabels(s)

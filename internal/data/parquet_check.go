@@ -113,7 +113,8 @@ func checkFooter(r io.ReaderAt, size int64) error {
 // checkExtent says whether a column chunk lies in the file.
 func checkExtent(m pqformat.ColumnMetaData, size int64) error {
 	start := chunkStart(m)
-	if start < 4 || m.DataPageOffset < 4 || m.TotalCompressedSize < 0 || start > size || m.DataPageOffset > size || m.TotalCompressedSize > size-start {
+	if start < 4 || m.DataPageOffset < 4 || m.TotalCompressedSize < 0 || start > size || m.DataPageOffset > size ||
+		m.TotalCompressedSize > size-start {
 		return fmt.Errorf("column %v lies outside of the file", m.PathInSchema)
 	}
 	return nil
@@ -220,7 +221,8 @@ func pageValues(h *pqformat.PageHeader) (values, levels int64, err error) {
 		return 0, 0, errThrift
 	}
 	switch enc {
-	case pqformat.Plain, plainDictionary, pqformat.RLEDictionary, pqformat.DeltaLengthByteArray, pqformat.DeltaBinaryPacked:
+	case pqformat.Plain, plainDictionary, pqformat.RLEDictionary, pqformat.DeltaLengthByteArray,
+		pqformat.DeltaBinaryPacked:
 	default: // DELTA_BYTE_ARRAY can unpack to the square of its size
 		return 0, 0, unreadParquet("pages are encoded as %v; plain, dictionary and delta-length pages are read", enc)
 	}
@@ -260,7 +262,8 @@ func checkPacked(body *io.SectionReader, codec pqformat.CompressionCodec, size i
 		}
 		r = z
 	case pqformat.Zstd:
-		z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPageBytes), zstd.WithDecoderMaxWindow(64<<20))
+		z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPageBytes),
+			zstd.WithDecoderMaxWindow(64<<20))
 		if err != nil {
 			return err
 		}
@@ -271,7 +274,8 @@ func checkPacked(body *io.SectionReader, codec pqformat.CompressionCodec, size i
 	}
 	n, err := io.Copy(io.Discard, io.LimitReader(r, size+1))
 	if err == nil && n != size {
-		err = fmt.Errorf("a page claims %d bytes and unpacks to %s", size, map[bool]string{true: "more", false: "less"}[n > size])
+		err = fmt.Errorf("a page claims %d bytes and unpacks to %s", size,
+			map[bool]string{true: "more", false: "less"}[n > size])
 	}
 	return err
 }

@@ -34,7 +34,8 @@ func parquetOf(tb testing.TB, n, rows int, options ...parquet.WriterOption) []by
 	w := parquet.NewGenericWriter[hfRow](&b, append(options, parquet.MaxRowsPerRowGroup(int64(rows)))...)
 	for i := range n {
 		label := int64(i % 3)
-		if _, err := w.Write([]hfRow{{hfImage{pngOf(tb, picture(6, 4, i).RGBA()), fmt.Sprint(i, ".png")}, &label}}); err != nil {
+		if _,
+			err := w.Write([]hfRow{{hfImage{pngOf(tb, picture(6, 4, i).RGBA()), fmt.Sprint(i, ".png")}, &label}}); err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -44,18 +45,22 @@ func parquetOf(tb testing.TB, n, rows int, options ...parquet.WriterOption) []by
 	return b.Bytes()
 }
 
-const hfNames = `{"info":{"features":{"image":{"_type":"Image"},"label":{"names":["cat","dog","eel"],"_type":"ClassLabel"}}}}`
+const hfNames = `{"info":{"features":{"image":{"_type":"Image"},` +
+	`"label":{"names":["cat","dog","eel"],"_type":"ClassLabel"}}}}`
 
 func TestParquet(t *testing.T) {
-	codecs := map[string]compress.Codec{"none": &parquet.Uncompressed, "snappy": &parquet.Snappy, "gzip": &parquet.Gzip, "zstd": &parquet.Zstd}
+	codecs := map[string]compress.Codec{"none": &parquet.Uncompressed, "snappy": &parquet.Snappy, "gzip": &parquet.Gzip,
+		"zstd": &parquet.Zstd}
 	for name, codec := range codecs {
 		for _, version := range []int{1, 2} {
 			dir := t.TempDir()
-			write(t, parquetOf(t, 10, 4, parquet.Compression(codec), parquet.DataPageVersion(version), parquet.KeyValueMetadata("huggingface", hfNames)),
+			write(t, parquetOf(t, 10, 4, parquet.Compression(codec), parquet.DataPageVersion(version),
+				parquet.KeyValueMetadata("huggingface", hfNames)),
 				dir, "data", "train-00000-of-00001.parquet")
 			write(t, parquetOf(t, 2, 4, parquet.Compression(codec)), dir, "data", "test-00000-of-00001.parquet")
 			ds := open(t, dataConfig("parquet", dir), Train)
-			if ds.Len() != 10 || !slices.Equal(ds.Classes(), []string{"cat", "dog", "eel"}) || ds.Info(5).Label != 2 || ds.Info(5).ID != "train/train-00000-of-00001.parquet/000005" {
+			if ds.Len() != 10 || !slices.Equal(ds.Classes(), []string{"cat", "dog", "eel"}) || ds.Info(5).Label != 2 ||
+				ds.Info(5).ID != "train/train-00000-of-00001.parquet/000005" {
 				t.Fatalf("%s, version %d: %d images of %v, %+v", name, version, ds.Len(), ds.Classes(), ds.Info(5))
 			}
 			for _, i := range []int{9, 0, 5, 3, 4} {

@@ -39,7 +39,8 @@ func (s *shard) values(group int, l leaf, limit int64, f func(parquet.Value) err
 }
 
 // eachValue reads at most rows values of a page.
-func eachValue(r parquet.ValueReader, buf []parquet.Value, rows, limit int64, f func(parquet.Value) error) (seen, used int64, err error) {
+func eachValue(r parquet.ValueReader, buf []parquet.Value, rows, limit int64, f func(parquet.Value) error) (seen,
+	used int64, err error) {
 	for seen < rows {
 		n, err := r.ReadValues(buf[:min(int64(len(buf)), rows-seen)])
 		for _, v := range buf[:n] {

@@ -37,7 +37,8 @@ var shapeWords = [...][]string{
 
 // shapeColours stand in the order of their words.
 var shapeColours = [...]color.RGBA{
-	{220, 40, 40, 255}, {40, 190, 60, 255}, {50, 80, 230, 255}, {225, 205, 40, 255}, {210, 60, 200, 255}, {40, 200, 210, 255},
+	{220, 40, 40, 255}, {40, 190, 60, 255}, {50, 80, 230, 255}, {225, 205, 40, 255}, {210, 60, 200, 255},
+	{40, 200, 210, 255},
 }
 
 const (
@@ -57,7 +58,8 @@ func openShapes(cfg config.Data, part string) (source, error) {
 		return nil, uierr.New(fmt.Sprintf("data.%s: %d images", key, n), fmt.Sprintf("give a number from 1 to %d", maxShapes))
 	}
 	if cfg.Size < minShape || cfg.Size > maxShape {
-		return nil, uierr.New(fmt.Sprintf("data.size: %d pixels", cfg.Size), fmt.Sprintf("give a number from %d to %d", minShape, maxShape))
+		return nil, uierr.New(fmt.Sprintf("data.size: %d pixels", cfg.Size), fmt.Sprintf("give a number from %d to %d",
+			minShape, maxShape))
 	}
 	s := &shapes{table: table{classes: shapeWords[0]}, seed: uint64(cfg.SplitSeed), part: p, size: cfg.Size}
 	s.items = make([]Info, n)

@@ -115,7 +115,8 @@ func shardFiles(cfg config.Data, part string, exts ...string) ([]string, error) 
 	ext := exts[0]
 	st, err := os.Stat(cfg.Path)
 	if err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("data.path: %s: %s", cfg.Path, reason(err)), "give a *"+ext+" file or the folder that holds them")
+		return nil, uierr.Wrap(err, fmt.Sprintf("data.path: %s: %s", cfg.Path, reason(err)),
+			"give a *"+ext+" file or the folder that holds them")
 	}
 	if !st.IsDir() {
 		if part == Train && name != "." {

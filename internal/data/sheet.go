@@ -28,7 +28,8 @@ func ContactSheet(ds Dataset, w int) image.Image {
 		c := ds.Info(i).Label
 		members[c] = append(members[c], i)
 	}
-	sheet := image.NewRGBA(image.Rect(0, 0, sheetLabel+sheetGap+columns*(sheetThumb+sheetGap), sheetGap+classes*(sheetThumb+sheetGap)))
+	sheet := image.NewRGBA(image.Rect(0, 0, sheetLabel+sheetGap+columns*(sheetThumb+sheetGap),
+		sheetGap+classes*(sheetThumb+sheetGap)))
 	draw.Draw(sheet, sheet.Rect, image.White, image.Point{}, draw.Src)
 	for c := range classes {
 		y := sheetGap + c*(sheetThumb+sheetGap)

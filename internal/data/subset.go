@@ -68,7 +68,8 @@ func choose(src source, classes []string, cfg config.Data, split string) (*subse
 	s.index = s.index[:0]
 	for c, m := range members {
 		if split == Train && len(m) == 0 && (cfg.Kind == "folder" || len(cfg.Classes) > 0) {
-			return nil, uierr.New(fmt.Sprintf("%s: class %q has no readable images in the %s split", cfg.Path, s.classes[c], split),
+			return nil, uierr.New(fmt.Sprintf("%s: class %q has no readable images in the %s split", cfg.Path, s.classes[c],
+				split),
 				"add images, or name the classes to keep in data.classes")
 		}
 		s.index = append(s.index, pick(m, s.classes[c], cfg, split)...)

@@ -94,7 +94,8 @@ func (t *tarShards) name(labels, names []string, shard string) error {
 			}
 		}
 		if n < 0 {
-			return uierr.New(fmt.Sprintf("%s: label %q is none of the %d classes", t.items[i].Path, l, len(t.classes)), "correct the label, or classes.txt beside the shards")
+			return uierr.New(fmt.Sprintf("%s: label %q is none of the %d classes", t.items[i].Path, l, len(t.classes)),
+				"correct the label, or classes.txt beside the shards")
 		}
 		t.items[i].Label = n
 	}

@@ -42,11 +42,14 @@ func TestTarShards(t *testing.T) {
 		tarMember{name: "a/000.png", data: p(0)}, tarMember{name: "a/000.cls", data: []byte("2\n")},
 		tarMember{name: "a/001.json", data: []byte(`{"label": 1, "caption": "x"}`)}, tarMember{name: "a/001.jpg", data: jpg},
 		tarMember{name: "a/001.txt", data: []byte("caption")}), dir, "train-0000.tar")
-	write(t, tarOf(t, tarMember{name: "000.png", data: p(2)}, tarMember{name: "000.cls", data: []byte("0")}), dir, "train-0001.tar")
-	write(t, tarOf(t, tarMember{name: "000.png", data: p(3)}, tarMember{name: "000.cls", data: []byte("0")}), dir, "test-0000.tar")
+	write(t, tarOf(t, tarMember{name: "000.png", data: p(2)}, tarMember{name: "000.cls", data: []byte("0")}), dir,
+		"train-0001.tar")
+	write(t, tarOf(t, tarMember{name: "000.png", data: p(3)}, tarMember{name: "000.cls", data: []byte("0")}), dir,
+		"test-0000.tar")
 	cfg := dataConfig("tar", dir)
 	ds := open(t, cfg, Train)
-	if ds.Len() != 3 || len(ds.Classes()) != 3 || ds.Info(0).Label != 2 || ds.Info(1).Label != 1 || ds.Info(2).ID != "train/train-0001.tar/000.png" {
+	if ds.Len() != 3 || len(ds.Classes()) != 3 || ds.Info(0).Label != 2 || ds.Info(1).Label != 1 ||
+		ds.Info(2).ID != "train/train-0001.tar/000.png" {
 		t.Fatalf("%d images of %v: %+v", ds.Len(), ds.Classes(), ds.Info(2))
 	}
 	for i, want := range map[int]*Image{0: picture(6, 5, 0), 2: picture(6, 5, 2)} {
@@ -86,7 +89,8 @@ func TestTarRefusals(t *testing.T) {
 	for _, b := range lying[:512] {
 		sum += int(b)
 	}
-	copy(lying[148:], []byte{'0' + byte(sum>>15&7), '0' + byte(sum>>12&7), '0' + byte(sum>>9&7), '0' + byte(sum>>6&7), '0' + byte(sum>>3&7), '0' + byte(sum&7), 0, ' '})
+	copy(lying[148:], []byte{'0' + byte(sum>>15&7), '0' + byte(sum>>12&7), '0' + byte(sum>>9&7), '0' + byte(sum>>6&7),
+		'0' + byte(sum>>3&7), '0' + byte(sum&7), 0, ' '})
 	for what, b := range map[string][]byte{
 		"is a link":        tarOf(t, tarMember{name: "0.png", kind: tar.TypeSymlink, link: "/etc/passwd"}, cls),
 		"a link to \"../":  tarOf(t, tarMember{name: "0.png", kind: tar.TypeLink, link: "../x.png"}, cls),

@@ -112,7 +112,8 @@ func perChannel(key string, v []float32, channels int) ([]float32, error) {
 		return v, nil
 	}
 	if len(v) > 1 {
-		return nil, uierr.New(fmt.Sprintf("%s: %d numbers for %d channels", key, len(v), channels), "give one number per channel, or one for all")
+		return nil, uierr.New(fmt.Sprintf("%s: %d numbers for %d channels", key, len(v), channels),
+			"give one number per channel, or one for all")
 	}
 	out := make([]float32, channels)
 	for c := range out {

@@ -125,7 +125,8 @@ func kindOf(spec string) (Kind, error) {
 	name, _, _ := strings.Cut(spec, ":")
 	k, ok := kinds[name]
 	if !ok {
-		return k, uierr.New(fmt.Sprintf("device %q: there is none of that name", spec), "use one of "+strings.Join(Settings(), ", "))
+		return k, uierr.New(fmt.Sprintf("device %q: there is none of that name", spec),
+			"use one of "+strings.Join(Settings(), ", "))
 	}
 	return k, nil
 }

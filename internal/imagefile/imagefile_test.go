@@ -57,9 +57,10 @@ func TestBombsAreRefusedWithoutMemory(t *testing.T) {
 		"bmp below the limit":         {patched(bmp, 18, 0x40, 0x1f, 0, 0, 0x40, 0x1f, 0, 0), "cannot hold"},
 		"bmp of negative width":       {patched(bmp, 18, 0xff, 0xff, 0xff, 0xff), "limit"},
 		"tiff of 4 gigapixels":        {big(tag(t, tif, tagWidth), tif, 0xffff), "limit"},
-		"tiff below the limit":        {patched(patched(tif, tag(t, tif, tagWidth), 0x40, 0x1f), tag(t, tif, tagHeight), 0x40, 0x1f), "cannot hold"},
-		"tiff, cut":                   {tif[:7], "without a size"},
-		"a word":                      {[]byte("BM is no picture, though it begins so"), "neither JPEG nor PNG"},
+		"tiff below the limit": {patched(patched(tif, tag(t, tif, tagWidth), 0x40, 0x1f), tag(t, tif, tagHeight), 0x40,
+			0x1f), "cannot hold"},
+		"tiff, cut": {tif[:7], "without a size"},
+		"a word":    {[]byte("BM is no picture, though it begins so"), "neither JPEG nor PNG"},
 	} {
 		var a, b runtime.MemStats
 		runtime.ReadMemStats(&a)
@@ -156,7 +157,8 @@ func TestCheckByTheHead(t *testing.T) {
 // TestTruncatedFilesDoNotPass cuts pictures; a decoder may only fill in what
 // its format lets it.
 func TestTruncatedFilesDoNotPass(t *testing.T) {
-	for _, name := range []string{"lossless.webp", "rgb.bmp", "rgb-raw.tif", "rgb-tiff_lzw.tif", "plain.gif", "palette.bmp"} {
+	for _, name := range []string{"lossless.webp", "rgb.bmp", "rgb-raw.tif", "rgb-tiff_lzw.tif", "plain.gif",
+		"palette.bmp"} {
 		data := file(t, name)
 		if _, err := Decode(data[:len(data)*2/3], Options{}); err == nil {
 			t.Errorf("%s: two thirds of it were read", name)

@@ -85,7 +85,8 @@ func (p *rawPNG) bytes() []byte {
 	interlace, pixels := byte(0), p.rows(0, 0, 1, 1)
 	if p.adam7 {
 		interlace, pixels = 1, nil
-		for _, s := range [][4]int{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}} {
+		for _, s := range [][4]int{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2},
+			{0, 1, 1, 2}} {
 			pixels = append(pixels, p.rows(s[0], s[1], s[2], s[3])...)
 		}
 	}
@@ -133,17 +134,18 @@ func TestEveryPNG(t *testing.T) {
 					continue
 				}
 				p := newPNG(colour, depth, k&1 == 1, k&2 == 2)
-				t.Run(fmt.Sprintf("colour %d of %d bits, tRNS %v, interlaced %v", colour, depth, p.seeThrough, p.adam7), func(t *testing.T) {
-					im, err := Decode(p.bytes(), Options{})
-					if err != nil {
-						t.Fatal(err)
-					}
-					for i := range p.w * p.h {
-						if got, want := [3]uint8(im.Pix[3*i:]), p.rgb(i); got != want {
-							t.Fatalf("pixel %d: %v, want %v", i, got, want)
+				t.Run(fmt.Sprintf("colour %d of %d bits, tRNS %v, interlaced %v", colour, depth, p.seeThrough, p.adam7),
+					func(t *testing.T) {
+						im, err := Decode(p.bytes(), Options{})
+						if err != nil {
+							t.Fatal(err)
 						}
-					}
-				})
+						for i := range p.w * p.h {
+							if got, want := [3]uint8(im.Pix[3*i:]), p.rgb(i); got != want {
+								t.Fatalf("pixel %d: %v, want %v", i, got, want)
+							}
+						}
+					})
 			}
 		}
 	}

@@ -52,7 +52,8 @@ var tiffUnread = map[uint32]string{2: "CCITT run lengths", 6: "JPEG", 7: "JPEG",
 
 // tiffColours names the colours that are not read.
 var tiffColours = map[uint32]string{4: "a mask", 5: "CMYK", 6: "YCbCr", 8: "CIE L*a*b*",
-	9: "ICC L*a*b*", 10: "ITU L*a*b*", 32803: "a camera's filter array (a raw photograph)", 34892: "linear raw (a raw photograph)"}
+	9: "ICC L*a*b*", 10: "ITU L*a*b*", 32803: "a camera's filter array (a raw photograph)",
+	34892: "linear raw (a raw photograph)"}
 
 // tiffClaim names the varieties that are not read; some would be misread.
 func tiffClaim(head []byte, size int64) (claim, error) {

@@ -32,7 +32,8 @@ func grow(s *[]float32, n int) []float32 {
 //
 // A row's result depends on that row of q and on k and v alone: the same bits
 // for one row as for all, and with probs as without.
-func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, ldk int, v []float32, ldv, tokens, heads, headDim int, scale float32, probs []float32, s *AttentionScratch) {
+func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, ldk int, v []float32, ldv, tokens,
+	heads, headDim int, scale float32, probs []float32, s *AttentionScratch) {
 	if rows == 0 || tokens == 0 {
 		return
 	}
@@ -101,7 +102,8 @@ func (s *AttentionScratch) product(c []float32, ldc int, a []float32, ra, ca int
 //
 //	dv = pᵀ dout,  dp = dout vᵀ,  ds = scale·p∘(dp − Σ_t p∘dp),  dq = ds k,  dk = dsᵀ q.
 func AttentionGrad(dq []float32, lddq int, dk []float32, lddk int, dv []float32, lddv int, dout []float32, lddo int,
-	q []float32, ldq, rows int, k []float32, ldk int, v []float32, ldv, tokens, heads, headDim int, scale float32, probs []float32, s *AttentionScratch) {
+	q []float32, ldq, rows int, k []float32, ldk int, v []float32, ldv, tokens, heads, headDim int, scale float32,
+	probs []float32, s *AttentionScratch) {
 	if rows == 0 || tokens == 0 {
 		return
 	}

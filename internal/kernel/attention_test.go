@@ -37,7 +37,8 @@ func attention64(q, k, v []float32, ldq, ldk, ldv, rows, tokens, heads, hd int, 
 }
 
 var attentionShapes = []struct{ rows, tokens, heads, hd int }{
-	{65, 65, 4, 32}, {1, 65, 4, 32}, {197, 197, 2, 64}, {3, 17, 2, 12}, {7, 1, 1, 8}, {5, 9, 3, 5}, {2, 64, 1, 16}, {13, 33, 2, 40},
+	{65, 65, 4, 32}, {1, 65, 4, 32}, {197, 197, 2, 64}, {3, 17, 2, 12}, {7, 1, 1, 8}, {5, 9, 3, 5}, {2, 64, 1, 16},
+	{13, 33, 2, 40},
 }
 
 func TestAttentionAgainstFloat64(t *testing.T) {
@@ -89,7 +90,8 @@ func TestAttentionGradAgainstDifferences(t *testing.T) {
 			var s AttentionScratch
 			Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, scale, probs, &s)
 			dq, dk, dv := make([]float32, len(q)), make([]float32, len(k)), make([]float32, len(v))
-			AttentionGrad(dq, dim, dk, dim, dv, dim, dout, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, scale, probs, &s)
+			AttentionGrad(dq, dim, dk, dim, dv, dim, dout, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, scale,
+				probs, &s)
 			loss := func() float64 {
 				o, _ := attention64(q, k, v, dim, dim, dim, c.rows, c.tokens, c.heads, c.hd, float64(scale))
 				var l float64
@@ -98,7 +100,8 @@ func TestAttentionGradAgainstDifferences(t *testing.T) {
 				}
 				return l
 			}
-			// Central differences of the float64 attention with steps of 2^-9: error O(h²) and rounding both below 2e-4 of the largest entry.
+			// Central differences of the float64 attention with steps of 2^-9: error O(h²) and rounding both below 2e-4 of the
+			// largest entry.
 			for name, p := range map[string][2][]float32{"q": {q, dq}, "k": {k, dk}, "v": {v, dv}} {
 				for range 4 {
 					i := r.Intn(len(p[0]))
@@ -134,7 +137,8 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkAttention(b *testing.B) {
-	for _, c := range []struct{ rows, tokens, heads, hd int }{{65, 65, 4, 32}, {1, 65, 4, 32}, {197, 197, 12, 64}, {1, 197, 12, 64}} {
+	for _, c := range []struct{ rows, tokens, heads, hd int }{{65, 65, 4, 32}, {1, 65, 4, 32}, {197, 197, 12, 64},
+		{1, 197, 12, 64}} {
 		b.Run(fmt.Sprintf("rows=%d/tokens=%d/heads=%d/dim=%d", c.rows, c.tokens, c.heads, c.hd), func(b *testing.B) {
 			r := rand.New(rand.NewSource(1))
 			dim := c.heads * c.hd
@@ -156,13 +160,15 @@ func BenchmarkAttentionGrad(b *testing.B) {
 			r := rand.New(rand.NewSource(1))
 			dim := c.heads * c.hd
 			q, k, v, out := randn(r, c.rows*dim), randn(r, c.tokens*dim), randn(r, c.tokens*dim), make([]float32, c.rows*dim)
-			dq, dk, dv, dout := make([]float32, c.rows*dim), make([]float32, c.tokens*dim), make([]float32, c.tokens*dim), randn(r, c.rows*dim)
+			dq, dk, dv, dout := make([]float32, c.rows*dim), make([]float32, c.tokens*dim), make([]float32, c.tokens*dim),
+				randn(r, c.rows*dim)
 			probs := make([]float32, c.heads*c.rows*c.tokens)
 			var s AttentionScratch
 			Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2, probs, &s)
 			b.ReportAllocs()
 			for b.Loop() {
-				AttentionGrad(dq, dim, dk, dim, dv, dim, dout, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2, probs, &s)
+				AttentionGrad(dq, dim, dk, dim, dv, dim, dout, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2,
+					probs, &s)
 			}
 			flops := 8 * float64(c.rows*c.tokens*dim) * float64(b.N)
 			b.ReportMetric(flops/b.Elapsed().Seconds()/1e9, "gflops")

@@ -69,7 +69,8 @@ func Gemm(c []float32, ldc int, a []float32, lda int, m int, b *Packed, ep *Epil
 
 // GemmTN computes C = Aᵀ·B, or C += Aᵀ·B with accumulate: A is k×m and B k×n,
 // both row-major, C is m×n. It is the weight gradient Eᵀ·x summed over k rows.
-func GemmTN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, accumulate bool, s *Scratch) {
+func GemmTN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, accumulate bool,
+	s *Scratch) {
 	if m == 0 || n == 0 {
 		return
 	}

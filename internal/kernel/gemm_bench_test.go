@@ -42,7 +42,8 @@ func BenchmarkGemm(b *testing.B) {
 // batch.
 func BenchmarkGemmTN(b *testing.B) {
 	r := rand.New(rand.NewSource(1))
-	for _, s := range [][3]int{{128, 384, 65}, {512, 128, 65}, {384, 128, 4160}, {10, 128, 1}, {512, 128, 1}, {3072, 768, 1576}} {
+	for _, s := range [][3]int{{128, 384, 65}, {512, 128, 65}, {384, 128, 4160}, {10, 128, 1}, {512, 128, 1},
+		{3072, 768, 1576}} {
 		m, n, k := s[0], s[1], s[2]
 		b.Run(fmt.Sprintf("%dx%dx%d", m, n, k), func(b *testing.B) {
 			x, y, c := randn(r, k*m), randn(r, k*n), make([]float32, m*n)

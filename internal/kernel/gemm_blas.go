@@ -62,7 +62,8 @@ func finishRow(dst, sum []float32, scale float32, ep *Epilogue, i int) {
 
 // gemmTNBLAS runs GemmTN on a library's sgemm: Aᵀ is written out and multiplied
 // by B in place.
-func gemmTNBLAS(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, accumulate bool, s *Scratch) {
+func gemmTNBLAS(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, accumulate bool,
+	s *Scratch) {
 	e := active()
 	s.c = grow(&s.c, blasRows*n)
 	s.a = grow(&s.a, blasRows*k)

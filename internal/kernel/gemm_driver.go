@@ -71,7 +71,8 @@ func finish(c []float32, ldc int, sum output, m, n int, gelu bool, residual []fl
 
 // gemmTNTiled runs GemmTN on micro-kernels. k may be far longer than m and n, so
 // it is the outer loop and only one block of B and of A is packed at a time.
-func gemmTNTiled(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, accumulate bool, s *Scratch) {
+func gemmTNTiled(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, accumulate bool,
+	s *Scratch) {
 	e := active()
 	kc := e.kBlock(k)
 	rows := e.rowBlock(m)

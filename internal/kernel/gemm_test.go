@@ -187,7 +187,8 @@ func TestGemmTN(t *testing.T) {
 			}
 		}
 		for range 80 {
-			run(awkward[r.Intn(len(awkward))], awkward[r.Intn(len(awkward))], awkward[r.Intn(len(awkward))], r.Intn(3), r.Intn(2) == 0)
+			run(awkward[r.Intn(len(awkward))], awkward[r.Intn(len(awkward))], awkward[r.Intn(len(awkward))], r.Intn(3),
+				r.Intn(2) == 0)
 		}
 		run(128, 384, 1, 0, true)
 		run(150, 128, 65, 0, true)
@@ -226,7 +227,8 @@ func TestGemmRowsKeepBits(t *testing.T) {
 				Gemm(c, n, a[first*k:], k, m, &p, &ep, &s)
 				for i, v := range c {
 					if math.Float32bits(v) != math.Float32bits(want[first*n+i]) {
-						t.Fatalf("n=%d k=%d m=%d: row %d, column %d is %g in the batch and %g alone", n, k, m, i/n, i%n, v, want[first*n+i])
+						t.Fatalf("n=%d k=%d m=%d: row %d, column %d is %g in the batch and %g alone", n, k, m, i/n, i%n, v,
+							want[first*n+i])
 					}
 				}
 			}

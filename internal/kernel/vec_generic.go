@@ -105,7 +105,8 @@ func softmaxRowsGeneric(x []float32, rows, n, ld int) {
 	}
 }
 
-func layerNormRowsGeneric(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean, rstd []float32) {
+func layerNormRowsGeneric(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32,
+	mean, rstd []float32) {
 	for r := range rows {
 		in, out := x[r*ldx:r*ldx+d], dst[r*ldd:r*ldd+d]
 		var sum, sq float64

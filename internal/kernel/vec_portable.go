@@ -15,7 +15,8 @@ func expSumVec(x []float32, top float32) float32        { return expSumGeneric(x
 func softmaxRows(x []float32, rows, n, ld int)          { softmaxRowsGeneric(x, rows, n, ld) }
 func softmaxPadded(x []float32, rows, n, ld int)        { softmaxRowsGeneric(x, rows, n, ld) }
 
-func layerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean, rstd []float32) {
+func layerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean,
+	rstd []float32) {
 	layerNormRowsGeneric(dst, ldd, x, ldx, rows, d, gamma, beta, eps, mean, rstd)
 }
 

@@ -20,7 +20,8 @@ func SoftmaxRows(x []float32, rows, n, ld int) {
 // with mean and rstd = 1/√(variance + eps) of that row (the biased variance,
 // taken about the mean in a second pass). mean and rstd receive one number a
 // row for LayerNormGradRows and may be nil.
-func LayerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean, rstd []float32) {
+func LayerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean,
+	rstd []float32) {
 	if rows == 0 || d == 0 {
 		return
 	}

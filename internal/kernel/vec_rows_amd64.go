@@ -51,7 +51,8 @@ func first(x []float32) *float32 {
 	return &x[0]
 }
 
-func layerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean, rstd []float32) {
+func layerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean,
+	rstd []float32) {
 	invd := 1 / float32(d)
 	switch vecLevel {
 	case vecAVX512:

@@ -9,7 +9,8 @@ import (
 func (c *Contrastive) Anchor(losses, outputs []float32, width int) error {
 	B, M := len(c.want), len(c.batch)
 	if width != c.width || len(outputs) < B*width || len(losses) < B {
-		return fmt.Errorf("objective contrastive: %d outputs of width %d for %d images and texts of width %d", len(outputs), width, B, c.width)
+		return fmt.Errorf("objective contrastive: %d outputs of width %d for %d images and texts of width %d", len(outputs),
+			width, B, c.width)
 	}
 	slots := make([]int32, B)
 	for i := range slots {

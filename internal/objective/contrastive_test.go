@@ -20,7 +20,8 @@ func begun(t *testing.T, pairing string) *Contrastive {
 	if pairing == "image" {
 		texts = 20
 	}
-	c, err := NewContrastive(Options{Texts: normals(texts*nWidth, 7), Width: nWidth, Own: Temperature.With(Pairing.With(nil, pairing), 0.3)})
+	c, err := NewContrastive(Options{Texts: normals(texts*nWidth, 7), Width: nWidth,
+		Own: Temperature.With(Pairing.With(nil, pairing), 0.3)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,9 @@
 //
 //	type Margin struct{}
 //
-//	func init() { objective.Register("margin", func(objective.Options) (objective.Objective, error) { return Margin{}, nil }) }
+//	func init() {
+//		objective.Register("margin", func(objective.Options) (objective.Objective, error) { return Margin{}, nil })
+//	}
 //
 //	func (Margin) Name() string { return "margin" }
 //	func (Margin) Losses(out, logits []float32, rows, classes int, labels []int32) error { ... }

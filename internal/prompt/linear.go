@@ -76,10 +76,14 @@ func LearnLinear(logits []float32, model int, labels []int32, task int) (Mapping
 		x[i*wide+model] = 1
 	}
 	p := &posterior{x: x, labels: labels, wide: wide, task: task, z: make([]float64, task)}
-	res, err := optimize.Minimize(optimize.Problem{Func: func(w []float64) float64 { return p.at(w, nil) }, Grad: func(g, w []float64) { p.at(w, g) }},
-		make([]float64, task*wide), &optimize.Settings{GradientThreshold: 1e-6 * float64(n), MajorIterations: 10_000}, &optimize.LBFGS{})
+	res, err := optimize.Minimize(optimize.Problem{Func: func(w []float64) float64 { return p.at(w, nil) },
+		Grad: func(g, w []float64) { p.at(w, g) }},
+		make([]float64, task*wide), &optimize.Settings{GradientThreshold: 1e-6 * float64(n), MajorIterations: 10_000},
+		&optimize.LBFGS{})
 	if err != nil {
-		return nil, uierr.Wrap(fmt.Errorf("prompt: %w", err), fmt.Sprintf("prompt.mapping.kind: linear found no weights for the model's answers (%v)", err), "use prompt.mapping.kind: learned")
+		return nil, uierr.Wrap(fmt.Errorf("prompt: %w", err),
+			fmt.Sprintf("prompt.mapping.kind: linear found no weights for the model's answers (%v)", err),
+			"use prompt.mapping.kind: learned")
 	}
 	m := NewLinear(model, task)
 	for t := range task {

@@ -55,7 +55,8 @@ type OneToOne struct {
 
 // tooFew refuses to find a class of the model for each of more classes.
 func tooFew(task, model int) error {
-	return uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model), "keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
+	return uierr.New(fmt.Sprintf("prompt.mapping: the task has %d classes and the model %d", task, model),
+		"keep fewer classes with data.classes, or use prompt.mapping.kind: linear")
 }
 
 // SomeNames refuses to pair classes of which the model knows some by name and
@@ -81,14 +82,17 @@ func Identity(task, model int) (*OneToOne, error) {
 // Given maps task class t to the model's class to[t].
 func Given(to []int, task, model int) (*OneToOne, error) {
 	if len(to) != task {
-		return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: %d classes for a task of %d", len(to), task), "give the model's class of each task class, in the order of the task's classes")
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: %d classes for a task of %d", len(to), task),
+			"give the model's class of each task class, in the order of the task's classes")
 	}
 	for t, k := range to {
 		if k < 0 || k >= model {
-			return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: class %d of task class %d, the model has 0 to %d", k, t, model-1), "give classes of the model")
+			return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: class %d of task class %d, the model has 0 to %d", k, t,
+				model-1), "give classes of the model")
 		}
 		if slices.Contains(to[:t], k) {
-			return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: class %d stands twice", k), "give each task class a class of its own")
+			return nil, uierr.New(fmt.Sprintf("prompt.mapping.given: class %d stands twice", k),
+				"give each task class a class of its own")
 		}
 	}
 	return &OneToOne{To: slices.Clone(to), model: model}, nil

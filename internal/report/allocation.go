@@ -42,7 +42,8 @@ const tabs = 8
 func (r AllocationReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
 		{Title: "Variance against equal shares",
-			Note:   "The variance of the gradient at the same number of queries; below 1 is a gain. Measured on repeated draws, with 95% intervals; predicted from an independent probe of every image.",
+			Note: "The variance of the gradient at the same number of queries; below 1 is a gain. Measured on repeated " +
+				"draws, with 95% intervals; predicted from an independent probe of every image.",
 			Blocks: []Block{r.forest(), r.table()}},
 		{Title: "Who got the queries",
 			Note:   "Most queries first. Below each image: its queries, its label and its loss before the update.",
@@ -67,15 +68,19 @@ func (r AllocationReport) forest() Forest {
 }
 
 func (r AllocationReport) table() Table {
-	t := Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cosine to backprop", "squared bias", "time", "queries"}, Text: 1}
+	t := Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cosine to backprop", "squared bias",
+		"time", "queries"}, Text: 1}
 	best := math.Inf(1)
 	for i, a := range r.Allocators {
-		t.Add(a.Name, Fixed(a.Predicted, 3), Fixed(a.Measured, 3), Interval(a.Lo, a.Hi, 3), Fixed(a.Cosine, 3), Fixed(a.Bias, 3), Duration(a.Seconds), Count(a.Queries))
+		t.Add(a.Name, Fixed(a.Predicted, 3), Fixed(a.Measured, 3), Interval(a.Lo, a.Hi, 3), Fixed(a.Cosine, 3),
+			Fixed(a.Bias, 3), Duration(a.Seconds), Count(a.Queries))
 		if a.Measured < best {
 			best, t.Strong = a.Measured, i+1
 		}
 	}
-	t.Caption = "Squared bias is the distance of the estimate's mean to the backpropagation gradient, in units of that gradient; below 0 it is noise. Time is the allocator's own, per allocation. Queries are those that the measurement asked."
+	t.Caption = "Squared bias is the distance of the estimate's mean to the backpropagation gradient, in units of that " +
+		"gradient; below 0 it is noise. Time is the allocator's own, per allocation. Queries are those that the " +
+		"measurement asked."
 	return t
 }
 
@@ -120,7 +125,8 @@ func (r AllocationReport) scatter() Charts {
 		for _, im := range r.Images {
 			s.X, s.Y = append(s.X, im.Loss), append(s.Y, float64(im.Counts[name]))
 		}
-		out = append(out, Chart{Title: name, X: "loss", Y: "queries", Series: []Series{s}, Zero: true, YMax: float64(top), Small: true})
+		out = append(out, Chart{Title: name, X: "loss", Y: "queries", Series: []Series{s}, Zero: true, YMax: float64(top),
+			Small: true})
 	}
 	return out
 }
@@ -139,7 +145,8 @@ func origin(config string, env Facts) (out []Section) {
 		out = append(out, Section{Title: "Environment", Blocks: []Block{env}})
 	}
 	if config != "" {
-		out = append(out, Section{Title: "Configuration", Note: "The resolved experiment: with this file the run can be repeated.", Blocks: []Block{Code(config)}})
+		out = append(out, Section{Title: "Configuration",
+			Note: "The resolved experiment: with this file the run can be repeated.", Blocks: []Block{Code(config)}})
 	}
 	return out
 }

@@ -64,8 +64,10 @@ func TestInBrowser(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		c := exec.CommandContext(ctx, chrome, "--headless", "--no-sandbox", "--disable-gpu", "--disable-web-security", "--allow-file-access-from-files",
-			"--user-data-dir="+filepath.Join(dir, "profile"), "--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", "file://"+filepath.Join(dir, "frame.html"))
+		c := exec.CommandContext(ctx, chrome, "--headless", "--no-sandbox", "--disable-gpu", "--disable-web-security",
+			"--allow-file-access-from-files",
+			"--user-data-dir="+filepath.Join(dir, "profile"), "--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000",
+			"--dump-dom", "file://"+filepath.Join(dir, "frame.html"))
 		var said bytes.Buffer
 		c.Stderr = &said
 		out, err := c.Output()

@@ -15,7 +15,8 @@ func TestTicks(t *testing.T) {
 		lo, hi float64
 		want   string
 	}{
-		{0, 1, "0.0 0.2 0.4 0.6 0.8 1.0"}, {0.62, 1.03, "0.7 0.8 0.9 1.0"}, {0, 1500, "0 500 1k 1.5k"}, {-2, 2, "-2 -1 0 1 2"}, {0, 5.4e6, "0 2M 4M"},
+		{0, 1, "0.0 0.2 0.4 0.6 0.8 1.0"}, {0.62, 1.03, "0.7 0.8 0.9 1.0"}, {0, 1500, "0 500 1k 1.5k"},
+		{-2, 2, "-2 -1 0 1 2"}, {0, 5.4e6, "0 2M 4M"},
 	} {
 		at, d := ticks(c.lo, c.hi, 5)
 		var got []string
@@ -37,8 +38,10 @@ func TestFormats(t *testing.T) {
 		Count(268800): "268\u2009800", Count(-1234567): "−1\u2009234\u2009567", Count(12): "12",
 		Short(278100): "278k", Short(999.9): "1k", Short(1.5): "1.5", Short(nan): Missing,
 		Operations(1.39e12): "1.39 TFLOP", Operations(math.Inf(1)): Missing, Operations(0): Missing,
-		Duration(9.1e-4): "910 µs", Duration(0.067): "67.0 ms", Duration(14.2): "14.2 s", Duration(300): "5.0 min", Duration(9000): "2.5 h", Duration(0): "0 s",
-		Percent(0.534): "53.4%", Percent(nan): Missing, Interval(0.5, nan, 2): Missing, Interval(0.5, 0.25, 2): "0.50 to 0.25",
+		Duration(9.1e-4): "910 µs", Duration(0.067): "67.0 ms", Duration(14.2): "14.2 s", Duration(300): "5.0 min",
+		Duration(9000): "2.5 h", Duration(0): "0 s",
+		Percent(0.534): "53.4%", Percent(nan): Missing, Interval(0.5, nan, 2): Missing,
+		Interval(0.5, 0.25, 2): "0.50 to 0.25",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -48,7 +51,8 @@ func TestFormats(t *testing.T) {
 
 // A value that is no number parts a line in two, and every point is inside.
 func TestChartGaps(t *testing.T) {
-	c := Chart{Title: "t", Series: []Series{{Name: "a", X: []float64{0, 1, 2, 3, 4}, Y: []float64{1, 2, math.NaN(), 1e9, 1}}}}
+	c := Chart{Title: "t",
+		Series: []Series{{Name: "a", X: []float64{0, 1, 2, 3, 4}, Y: []float64{1, 2, math.NaN(), 1e9, 1}}}}
 	s := string(c.svg(300, 200, ""))
 	if n := strings.Count(s, `class="line s0"`); n != 2 {
 		t.Errorf("%d lines, want 2: %s", n, s)
@@ -56,7 +60,8 @@ func TestChartGaps(t *testing.T) {
 	if n := strings.Count(s, "<circle"); n != 4 {
 		t.Errorf("%d dots, want 4", n)
 	}
-	for _, c := range []Chart{{}, {Series: []Series{{X: []float64{1}, Y: []float64{math.NaN()}}}}, {Series: []Series{{X: []float64{3}, Y: []float64{3}}}},
+	for _, c := range []Chart{{}, {Series: []Series{{X: []float64{1}, Y: []float64{math.NaN()}}}},
+		{Series: []Series{{X: []float64{3}, Y: []float64{3}}}},
 		{Series: []Series{{X: []float64{1, 2, 3}, Y: []float64{1e300, -1e300, 0}}}}} {
 		if s := string(c.SVG()); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") {
 			t.Errorf("%v: %s", c, s)
@@ -98,7 +103,8 @@ func TestSmooth(t *testing.T) {
 }
 
 func TestForestCutsWildOnes(t *testing.T) {
-	f := Forest{Level: 1, Rows: []Estimate{{Name: "a", Value: 0.7, Lo: 0.6, Hi: 0.8}, {Name: "b", Value: 50, Lo: 40, Hi: 60}}}
+	f := Forest{Level: 1, Rows: []Estimate{{Name: "a", Value: 0.7, Lo: 0.6, Hi: 0.8},
+		{Name: "b", Value: 50, Lo: 40, Hi: 60}}}
 	if x0, x1 := f.ends(); x0 > 0.6 || x1 != 2 {
 		t.Errorf("axis from %v to %v", x0, x1)
 	}

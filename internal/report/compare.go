@@ -48,7 +48,8 @@ type CurvePoint struct{ Queries, Accuracy, Lo, Hi float64 }
 // Write writes the page.
 func (r CompareReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
-		{Title: "Results", Note: "Mean " + r.result() + " over the seeds with its 95% interval.", Blocks: []Block{r.forest(), r.Table()}},
+		{Title: "Results", Note: "Mean " + r.result() + " over the seeds with its 95% interval.",
+			Blocks: []Block{r.forest(), r.Table()}},
 		r.along(),
 		{Title: "Arms", Note: "What each changes in the experiment.", Blocks: []Block{r.arms()}},
 	}}
@@ -58,7 +59,8 @@ func (r CompareReport) Write(w io.Writer) error {
 
 // along is the accuracy by what was spent, in operations where they are known.
 func (r CompareReport) along() Section {
-	s := Section{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query of training counts: clean passes, perturbed ones and the allocator's.",
+	s := Section{Title: "Along the way", Note: "Bands are 95% intervals over the seeds. Every query of training counts: " +
+		"clean passes, perturbed ones and the allocator's.",
 		Blocks: []Block{r.Curves()}}
 	if slices.ContainsFunc(r.Arms, func(a Arm) bool { return a.FLOPs > 0 }) {
 		s.Note += " Backpropagation asks clean passes alone, so it is to be read by operations."
@@ -93,7 +95,8 @@ func (r CompareReport) forest() Forest {
 
 // Table is the comparison as a table, the most accurate arm stressed.
 func (r CompareReport) Table() Table {
-	t := Table{Head: []string{"arm", "accuracy", "95% interval", r.against(), "95% interval", "seeds", "queries", "operations", "time", "peak MiB"}, Text: 1}
+	t := Table{Head: []string{"arm", "accuracy", "95% interval", r.against(), "95% interval", "seeds", "queries",
+		"operations", "time", "peak MiB"}, Text: 1}
 	both := r.Validation && !r.Untested
 	if both {
 		t.Head = slices.Insert(t.Head, 3, "validation")
@@ -115,7 +118,8 @@ func (r CompareReport) Table() Table {
 		if i > 0 && finite(a.Difference) {
 			difference = signed(a.Difference)
 		}
-		row := []string{a.Name, Percent(a.Accuracy), interval, difference, against, Count(int64(a.Seeds)), Short(a.Queries), Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0)}
+		row := []string{a.Name, Percent(a.Accuracy), interval, difference, against, Count(int64(a.Seeds)), Short(a.Queries),
+			Operations(a.FLOPs), Duration(a.Seconds), Fixed(a.PeakMiB, 0)}
 		if both {
 			row = slices.Insert(row, 3, Percent(a.Validation))
 		}

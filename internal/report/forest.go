@@ -69,7 +69,8 @@ func (f Forest) svg(w float64, class string) template.HTML {
 		if r.Value > x1 {
 			p.line(dataLine, 0, []point{{at(x1) - 6, y - 5}, {at(x1), y}, {at(x1) - 6, y + 5}})
 		} else {
-			p.dot(0, point{at(r.Value), y}, 4.5, fmt.Sprintf("%s: %s (%s to %s)", r.Name, f.write(r.Value), f.write(r.Lo), f.write(r.Hi)))
+			p.dot(0, point{at(r.Value), y}, 4.5, fmt.Sprintf("%s: %s (%s to %s)", r.Name, f.write(r.Value), f.write(r.Lo),
+				f.write(r.Hi)))
 		}
 		if f.Also != "" && finite(r.Also) && r.Also <= x1 {
 			x := at(r.Also)

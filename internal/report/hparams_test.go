@@ -14,7 +14,8 @@ func TestHParams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []HParam{{"optimizer.lr", 0.25}, {"allocator.learn", true}, {"allocator.fallback", false}, {"data.kind", "shapes"}, {"odd", []int{1, 2}}}
+	want := []HParam{{"optimizer.lr", 0.25}, {"allocator.learn", true}, {"allocator.fallback", false},
+		{"data.kind", "shapes"}, {"odd", []int{1, 2}}}
 	if err := e.HParams(want); err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,8 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if g, w := strings.Split(got, "\n"), strings.Split(strings.ReplaceAll(string(want), "\r\n", "\n"), "\n"); got != strings.Join(w, "\n") {
+		if g, w := strings.Split(got, "\n"), strings.Split(strings.ReplaceAll(string(want), "\r\n", "\n"),
+			"\n"); got != strings.Join(w, "\n") {
 			for i := range min(len(g), len(w)) {
 				if g[i] != w[i] {
 					t.Fatalf("%s line %d:\n got %s\nwant %s", file, i+1, g[i], w[i])
@@ -98,7 +99,8 @@ func TestBalanced(t *testing.T) {
 }
 
 func balanced(page string) error {
-	page = strings.NewReplacer("<!DOCTYPE html>", "", " checked>", ` checked="">`).Replace(styles.ReplaceAllString(page, ""))
+	page = strings.NewReplacer("<!DOCTYPE html>", "", " checked>", ` checked="">`).Replace(styles.ReplaceAllString(page,
+		""))
 	d := xml.NewDecoder(strings.NewReader(void.ReplaceAllString(page, "$1/>")))
 	d.Entity = xml.HTMLEntity
 	for {

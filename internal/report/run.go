@@ -75,7 +75,8 @@ func SpreadOf(step int, counts []int) Spread {
 // Write writes the page.
 func (r RunReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts}
-	p.Sections = append(p.Sections, Section{Title: "Learning", Note: "Batch values before each update with their moving average, and " + r.followed() + " at every evaluation.", Blocks: r.curves()})
+	p.Sections = append(p.Sections, Section{Title: "Learning", Note: "Batch values before each update with their moving " +
+		"average, and " + r.followed() + " at every evaluation.", Blocks: r.curves()})
 	p.Sections = append(p.Sections, r.measures()...)
 	if len(r.Ledger) > 0 {
 		p.Sections = append(p.Sections, Section{Title: "Where the queries went",
@@ -83,7 +84,8 @@ func (r RunReport) Write(w io.Writer) error {
 			Blocks: []Block{r.bars(), r.ledger()}})
 	}
 	if blocks := r.allocation(); len(blocks) > 0 {
-		p.Sections = append(p.Sections, Section{Title: "Allocation over time", Note: "How the queries of a step were shared among its images.", Blocks: blocks})
+		p.Sections = append(p.Sections, Section{Title: "Allocation over time",
+			Note: "How the queries of a step were shared among its images.", Blocks: blocks})
 	}
 	for _, l := range r.Learned {
 		p.Sections = append(p.Sections, l.sections()...)
@@ -143,14 +145,18 @@ func (r RunReport) curves() []Block {
 	loss.X, loss.Y = r.column(func(s StepPoint) float64 { return s.Loss })
 	acc.X, acc.Y = r.column(func(s StepPoint) float64 { return s.Accuracy })
 	out := []Block{
-		Chart{Title: "Loss", X: "step", Series: append([]Series{loss}, r.evals(step, func(e EvalPoint) float64 { return e.Loss })...)},
-		Chart{Title: "Accuracy", X: "step", Percent: true, Series: append([]Series{acc}, r.evals(step, func(e EvalPoint) float64 { return e.Accuracy })...)},
+		Chart{Title: "Loss", X: "step",
+			Series: append([]Series{loss}, r.evals(step, func(e EvalPoint) float64 { return e.Loss })...)},
+		Chart{Title: "Accuracy", X: "step", Percent: true,
+			Series: append([]Series{acc}, r.evals(step, func(e EvalPoint) float64 { return e.Accuracy })...)},
 	}
 	small := Charts{}
 	if len(r.Evals) > 1 || len(r.Validations) > 1 {
-		s := r.evals(func(e EvalPoint) float64 { return float64(e.Queries) }, func(e EvalPoint) float64 { return e.Accuracy })[0]
+		s := r.evals(func(e EvalPoint) float64 { return float64(e.Queries) },
+			func(e EvalPoint) float64 { return e.Accuracy })[0]
 		s.Color = 2
-		small = append(small, Chart{Title: title(s.Name) + " accuracy by queries", X: "queries of the run", Percent: true, Series: []Series{s}, Small: true})
+		small = append(small, Chart{Title: title(s.Name) + " accuracy by queries", X: "queries of the run", Percent: true,
+			Series: []Series{s}, Small: true})
 	}
 	for i, c := range []struct {
 		title string
@@ -183,7 +189,8 @@ func (r RunReport) bars() Bars {
 		b.Rows[1].Labels = append(b.Rows[1].Labels, Operations(float64(s.FLOPs)))
 		b.Rows[2].Labels = append(b.Rows[2].Labels, Duration(s.Seconds))
 	}
-	b.Rows[0].Total, b.Rows[1].Total, b.Rows[2].Total = Short(float64(queries)), Operations(float64(flops)), Duration(seconds)
+	b.Rows[0].Total, b.Rows[1].Total, b.Rows[2].Total = Short(float64(queries)), Operations(float64(flops)),
+		Duration(seconds)
 	if flops == 0 {
 		b.Rows = slices.Delete(b.Rows, 1, 2)
 	}
@@ -208,7 +215,8 @@ func (r RunReport) allocation() (out []Block) {
 		for _, s := range r.Allocation {
 			x := float64(s.Step)
 			all.X, all.Y, all.Lo, all.Hi = append(all.X, x), append(all.Y, s.Mid), append(all.Lo, s.Least), append(all.Hi, s.Top)
-			half.X, half.Y, half.Lo, half.Hi = append(half.X, x), append(half.Y, s.Mid), append(half.Lo, s.Low), append(half.Hi, s.High)
+			half.X, half.Y, half.Lo, half.Hi = append(half.X, x), append(half.Y, s.Mid), append(half.Lo, s.Low),
+				append(half.Hi, s.High)
 		}
 		out = append(out, Chart{Title: "Queries per image", X: "step", Zero: true, Series: []Series{all, half}})
 	}
@@ -220,7 +228,8 @@ func (r RunReport) allocation() (out []Block) {
 	}
 	if len(s.X) > 0 {
 		s.Name, s.Smooth, s.Color = "ratio", true, 3
-		out = append(out, Chart{Title: "Variance against equal shares, by the step's own queries", X: "step", Series: []Series{s}, Level: 1})
+		out = append(out, Chart{Title: "Variance against equal shares, by the step's own queries", X: "step",
+			Series: []Series{s}, Level: 1})
 	}
 	return out
 }

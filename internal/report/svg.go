@@ -14,7 +14,8 @@ type svg struct{ b strings.Builder }
 
 func newSVG(w, h float64, class, label string) *svg {
 	s := &svg{}
-	fmt.Fprintf(&s.b, `<svg class="chart %s" viewBox="0 0 %g %g" role="img" aria-label="%s">`, class, w, h, html.EscapeString(label))
+	fmt.Fprintf(&s.b, `<svg class="chart %s" viewBox="0 0 %g %g" role="img" aria-label="%s">`, class, w, h,
+		html.EscapeString(label))
 	return s
 }
 
@@ -23,7 +24,8 @@ func (s *svg) done() template.HTML {
 	return template.HTML(s.b.String())
 }
 
-var lineClass = map[kind]string{gridLine: "grid", axisLine: "axis", levelLine: "level", markLine: "mark", dataLine: "line", faintLine: "faint"}
+var lineClass = map[kind]string{gridLine: "grid", axisLine: "axis", levelLine: "level", markLine: "mark",
+	dataLine: "line", faintLine: "faint"}
 
 func (s *svg) line(k kind, series int, pts []point) {
 	if len(pts) < 2 {

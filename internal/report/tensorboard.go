@@ -114,7 +114,8 @@ func (e *Events) Image(tag string, step int, im image.Image) error {
 		return fmt.Errorf("report: image %s: %w", tag, err)
 	}
 	const rgba = 4 // the colour space: channels
-	m := message(nil).number(1, uint64(im.Bounds().Dy())).number(2, uint64(im.Bounds().Dx())).number(3, rgba).bytes(4, b.Bytes())
+	m := message(nil).number(1, uint64(im.Bounds().Dy())).number(2, uint64(im.Bounds().Dx())).number(3, rgba).bytes(4,
+		b.Bytes())
 	return e.value(step, message(nil).text(1, tag).bytes(4, m))
 }
 
@@ -185,7 +186,8 @@ func histogram(values []float64) (message, bool) {
 			counts[max(0, min(k-1, int(math.Ceil((v-lo)/width))-1))]++
 		}
 	}
-	return message(nil).double(1, lo).double(2, hi).double(3, n).double(4, sum).double(5, sq).doubles(6, limits).doubles(7, counts), true
+	return message(nil).double(1, lo).double(2, hi).double(3, n).double(4, sum).double(5, sq).doubles(6, limits).doubles(7,
+		counts), true
 }
 
 // message is a protocol-buffer message under construction; a field is its number

@@ -44,5 +44,6 @@ func (o *Output) Failed(err error) error {
 	if o.err == nil || err != nil && !errors.Is(err, o.err) {
 		return err
 	}
-	return uierr.Failed(o.err, fmt.Sprintf("standard output: %v", o.err), "what was printed is not whole; make room where it goes and print it again")
+	return uierr.Failed(o.err, fmt.Sprintf("standard output: %v", o.err),
+		"what was printed is not whole; make room where it goes and print it again")
 }

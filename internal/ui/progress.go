@@ -43,8 +43,10 @@ func NewProgress(w io.Writer, format string, first, steps int) *Progress {
 	if f, ok := w.(interface{ Fd() uintptr }); ok && !p.json && term.IsTerminal(int(f.Fd())) {
 		p.bar = progressbar.NewOptions(steps, progressbar.OptionSetWriter(w),
 			progressbar.OptionSetWidth(barWidth(p.columns(), steps)), progressbar.OptionShowCount(),
-			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerHead: "━", SaucerPadding: "─", BarStart: "", BarEnd: ""}))
+			progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetTheme(progressbar.Theme{Saucer: "━", SaucerHead: "━", SaucerPadding: "─", BarStart: "",
+				BarEnd: ""}))
 		_ = p.bar.Set(first)
 	}
 	return p

@@ -20,14 +20,20 @@ func TestFail(t *testing.T) {
 		status int
 		want   string
 	}{
-		{uierr.New("a.yaml:3: no key x", "did you mean y?"), 2, "flops: error: a.yaml:3: no key x\nflops: hint: did you mean y?\n"},
+		{uierr.New("a.yaml:3: no key x", "did you mean y?"), 2,
+			"flops: error: a.yaml:3: no key x\nflops: hint: did you mean y?\n"},
 		{fmt.Errorf("step 4: %w", uierr.New("what\nis wrong", "")), 2, "flops: error: step 4: what; is wrong\n"},
 		{errors.New("disk"), 1, "flops: error: disk\n"},
-		{uierr.Failed(nil, "step 9: the loss is NaN", "lower it"), 1, "flops: error: step 9: the loss is NaN\nflops: hint: lower it\n"},
-		{uierr.Wrap(uierr.Failed(nil, "gone", "wait"), "model: gone", "wait"), 1, "flops: error: model: gone\nflops: hint: wait\n"},
-		{uierr.Wrap(&os.PathError{Op: "write", Path: "a", Err: syscall.ENOSPC}, "--output a: full", "make room"), 1, "flops: error: --output a: full\nflops: hint: make room\n"},
-		{uierr.Wrap(errors.Join(errors.New("a"), syscall.EIO), "a: input/output error", ""), 1, "flops: error: a: input/output error\n"},
-		{uierr.Wrap(&os.PathError{Op: "open", Path: "a", Err: syscall.EACCES}, "a: permission denied", ""), 2, "flops: error: a: permission denied\n"},
+		{uierr.Failed(nil, "step 9: the loss is NaN", "lower it"), 1,
+			"flops: error: step 9: the loss is NaN\nflops: hint: lower it\n"},
+		{uierr.Wrap(uierr.Failed(nil, "gone", "wait"), "model: gone", "wait"), 1,
+			"flops: error: model: gone\nflops: hint: wait\n"},
+		{uierr.Wrap(&os.PathError{Op: "write", Path: "a", Err: syscall.ENOSPC}, "--output a: full", "make room"), 1,
+			"flops: error: --output a: full\nflops: hint: make room\n"},
+		{uierr.Wrap(errors.Join(errors.New("a"), syscall.EIO), "a: input/output error", ""), 1,
+			"flops: error: a: input/output error\n"},
+		{uierr.Wrap(&os.PathError{Op: "open", Path: "a", Err: syscall.EACCES}, "a: permission denied", ""), 2,
+			"flops: error: a: permission denied\n"},
 		{ErrInterrupted, 130, ""},
 	} {
 		var b bytes.Buffer
@@ -59,7 +65,8 @@ func TestFormats(t *testing.T) {
 	for got, want := range map[string]string{
 		Count(950): "950", Count(12345): "12.3k", Count(4_560_000): "4.56M", Count(-20_000): "-20.0k",
 		Bytes(100): "100 B", Bytes(3 << 20): "3.0 MiB", Bytes(5 << 30): "5.00 GiB",
-		Duration(420 * time.Microsecond): "0.4ms", Duration(350 * time.Millisecond): "0.35s", Duration(185 * time.Second): "3m05s", Duration(130 * time.Minute): "2h10m",
+		Duration(420 * time.Microsecond): "0.4ms", Duration(350 * time.Millisecond): "0.35s",
+		Duration(185 * time.Second): "3m05s", Duration(130 * time.Minute): "2h10m",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -73,7 +80,8 @@ func TestProgressElsewhere(t *testing.T) {
 	p.Step(Update{Step: 1, Steps: 2, Loss: 1.5})
 	p.Line("eval", "test accuracy 0.5", nil)
 	p.Step(Update{Step: 2, Steps: 2, Loss: 1})
-	if s := b.String(); strings.Count(s, "\n") != 3 || strings.ContainsAny(s, "\r\x1b") || !strings.Contains(s, "step 2/2") {
+	if s := b.String(); strings.Count(s, "\n") != 3 || strings.ContainsAny(s, "\r\x1b") ||
+		!strings.Contains(s, "step 2/2") {
 		t.Errorf("%q", s)
 	}
 	b.Reset()
@@ -131,7 +139,8 @@ func TestDescribe(t *testing.T) {
 
 func TestForecast(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		4 * time.Second: "less than 10s", 20 * time.Second: "less than a minute", 49 * time.Second: "about 49s", time.Hour: "about 1h00m",
+		4 * time.Second: "less than 10s", 20 * time.Second: "less than a minute", 49 * time.Second: "about 49s",
+		time.Hour: "about 1h00m",
 	} {
 		if got := Forecast(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)

@@ -26,8 +26,10 @@ func tile(f simd.Form, r int) {
 	name := fmt.Sprintf("tile%d%s", r, f.Suffix)
 	TEXT(name, 4, "func(c *float32, ldc int, a *float32, ra, ca int, b *float32, ldb, n, k int)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s sets %d rows of C = A·B, n columns (a multiple of 8): A(i,p) = a[i·ra+p·ca], B(p,j) = b[p·ldb+j].", name, r))
-	t := &tiler{f: f, r: r, c: gp("c"), ldc: gp("ldc"), a: gp("a"), ra: gp("ra"), ca: gp("ca"), b: gp("b"), ldb: gp("ldb"), n: gp("n")}
+	Doc(fmt.Sprintf("%s sets %d rows of C = A·B, n columns (a multiple of 8): A(i,p) = a[i·ra+p·ca], B(p,j) = b[p·ldb+j].",
+		name, r))
+	t := &tiler{f: f, r: r, c: gp("c"), ldc: gp("ldc"), a: gp("a"), ra: gp("ra"), ca: gp("ca"), b: gp("b"), ldb: gp("ldb"),
+		n: gp("n")}
 	for _, p := range []reg.GPVirtual{t.ldc, t.ra, t.ca, t.ldb} {
 		SHLQ(U8(2), p)
 	}
@@ -155,8 +157,10 @@ func transpose() {
 	LEAQ(Mem{Base: l3, Index: lds, Scale: 4}, l7)
 	scale := YMM()
 	VBROADCASTSS(paramMem("scale"), scale)
-	row := []Mem{{Base: src}, {Base: src, Index: lds, Scale: 1}, {Base: src, Index: lds, Scale: 2}, {Base: src, Index: l3, Scale: 1},
-		{Base: src, Index: lds, Scale: 4}, {Base: src, Index: l5, Scale: 1}, {Base: src, Index: l3, Scale: 2}, {Base: src, Index: l7, Scale: 1}}
+	row := []Mem{{Base: src}, {Base: src, Index: lds, Scale: 1}, {Base: src, Index: lds, Scale: 2},
+		{Base: src, Index: l3, Scale: 1},
+		{Base: src, Index: lds, Scale: 4}, {Base: src, Index: l5, Scale: 1}, {Base: src, Index: l3, Scale: 2},
+		{Base: src, Index: l7, Scale: 1}}
 	Label("loop")
 	for range 2 {
 		var m [4]reg.VecVirtual // rows i and i+4, four columns of each

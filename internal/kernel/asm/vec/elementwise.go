@@ -17,26 +17,28 @@ func elementwise(f simd.Form) {
 	f.Elementwise("exp", "sets dst = e^x.", unary, []string{"x"}, func(in func(int) simd.Vec) simd.Vec {
 		return f.Exp(in(0), f.ConstReg(simd.ExpLow), f.ConstReg(simd.ExpHigh))
 	})
-	f.Elementwise("gelu", "sets dst = x·Φ(x) = max(x, 0) − |x|·Φ(−|x|).", unary, []string{"x"}, func(in func(int) simd.Vec) simd.Vec {
-		x := in(0)
-		a, _, tail := f.NormalTail(x, f.ConstReg(simd.NormalTailHigh))
-		y := f.New(VMAXPS, x, f.Zero())
-		f.Do(VFNMADD231PS, a, tail, y)
-		return y
-	})
-	f.Elementwise("geluGrad", "sets dst = y·(Φ(x) + x·φ(x)).", binary, []string{"x", "y"}, func(in func(int) simd.Vec) simd.Vec {
-		a, e, g := f.NormalTail(in(0), f.ConstReg(simd.NormalTailHigh))
-		// With g = |x|·φ − Φ(−|x|) the factor is 1 + g for x ≥ 0 and −g below.
-		f.Do(VMULPS, simd.Const(0.3989422804014327), e, e)
-		f.Do(VFMSUB231PS, a, e, g)
-		negative := f.New(VPSRAD, 31, in(0))
-		one := f.New(VANDNPS, simd.Const(1), negative)
-		f.Do(VPSLLD, 31, negative, negative)
-		f.Do(VXORPS, negative, g, g)
-		f.Do(VADDPS, one, g, g)
-		f.Do(VMULPS, in(1), g, g)
-		return g
-	})
+	f.Elementwise("gelu", "sets dst = x·Φ(x) = max(x, 0) − |x|·Φ(−|x|).", unary, []string{"x"},
+		func(in func(int) simd.Vec) simd.Vec {
+			x := in(0)
+			a, _, tail := f.NormalTail(x, f.ConstReg(simd.NormalTailHigh))
+			y := f.New(VMAXPS, x, f.Zero())
+			f.Do(VFNMADD231PS, a, tail, y)
+			return y
+		})
+	f.Elementwise("geluGrad", "sets dst = y·(Φ(x) + x·φ(x)).", binary, []string{"x", "y"},
+		func(in func(int) simd.Vec) simd.Vec {
+			a, e, g := f.NormalTail(in(0), f.ConstReg(simd.NormalTailHigh))
+			// With g = |x|·φ − Φ(−|x|) the factor is 1 + g for x ≥ 0 and −g below.
+			f.Do(VMULPS, simd.Const(0.3989422804014327), e, e)
+			f.Do(VFMSUB231PS, a, e, g)
+			negative := f.New(VPSRAD, 31, in(0))
+			one := f.New(VANDNPS, simd.Const(1), negative)
+			f.Do(VPSLLD, 31, negative, negative)
+			f.Do(VXORPS, negative, g, g)
+			f.Do(VADDPS, one, g, g)
+			f.Do(VMULPS, in(1), g, g)
+			return g
+		})
 	f.Elementwise("add", "sets dst = x + y.", binary, []string{"x", "y"}, func(in func(int) simd.Vec) simd.Vec {
 		return f.New(VADDPS, in(1), in(0))
 	})

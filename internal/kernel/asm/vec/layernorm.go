@@ -18,7 +18,8 @@ func storeScalar(label string, v simd.Vec, p reg.GPVirtual) {
 }
 
 func layerNorm(f simd.Form) {
-	TEXT("layerNormRows"+f.Suffix, 4, "func(dst *float32, ldd int, x *float32, ldx, rows, d int, gamma, beta *float32, eps, invd float32, mean, rstd *float32)")
+	TEXT("layerNormRows"+f.Suffix, 4, "func(dst *float32, ldd int, x *float32, ldx, rows, d int, gamma, beta *float32, "+
+		"eps, invd float32, mean, rstd *float32)")
 	Pragma("noescape")
 	Doc("layerNormRows" + f.Suffix + " normalises rows; invd is 1/d, mean and rstd may be nil.")
 	dst, ldd, x, ldx, count, d := gp("dst"), gp("ldd"), gp("x"), gp("ldx"), gp("rows"), gp("d")
@@ -73,7 +74,8 @@ func layerNormGrad(f simd.Form) {
 		if params {
 			name = "layerNormGradAllRows"
 		}
-		TEXT(name+f.Suffix, 4, "func(dx, dy, x *float32, rows, d int, gamma, mean, rstd, dgamma, dbeta *float32, invd float32)")
+		TEXT(name+f.Suffix, 4, "func(dx, dy, x *float32, rows, d int, gamma, mean, rstd, dgamma, dbeta *float32, invd "+
+			"float32)")
 		Pragma("noescape")
 		if params {
 			Doc(name + f.Suffix + " is layerNormGradRows" + f.Suffix + " that also adds to dgamma and dbeta.")

@@ -9,7 +9,8 @@ import (
 // Coefficients of e^r = 1 + r + r²·P(r) for |r| ≤ ln2/2, relative error 3e-9
 // (Remez exchange, rounded to float32), lowest first, and ln 2 in two parts.
 var (
-	expP         = []float32{0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.008368710055947304, 0.0013814613921567798}
+	expP = []float32{0.4999999403953552, 0.1666652113199234, 0.04166838899254799, 0.008368710055947304,
+		0.0013814613921567798}
 	log2E        = float32(math.Log2E)
 	ln2Hi, ln2Lo = float32(0.693359375), float32(-2.12194440e-4)
 )
@@ -84,7 +85,8 @@ const ExpNegativeLow = -88
 // 0 ≤ a ≤ 13.4, relative error 1.5e-8 (Remez exchange, rounded to float32). The
 // polynomial is about the middle of t's interval, where its terms shrink fast
 // and their roundings with them.
-var mills = []float32{0.3051633834838867, 0.3729041516780853, 0.2032437026500702, -0.05467655509710312, -0.09500904381275177,
+var mills = []float32{0.3051633834838867, 0.3729041516780853, 0.2032437026500702, -0.05467655509710312,
+	-0.09500904381275177,
 	0.04145903140306473, 0.04642036557197571, -0.04633712396025658, -0.013626660220324993, 0.031935520470142365}
 
 // NormalTail returns a = min(|x|, 13.27), e^(−a²/2) and Φ(−a). hi is a register
