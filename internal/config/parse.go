@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/uierr"
@@ -23,7 +25,7 @@ func newReader() *reader { return &reader{named: map[string]bool{}} }
 // Document parses YAML that must be one document and returns its root, nil of an
 // empty one. path is for messages. An error is a user's mistake.
 func Document(path string, raw []byte) (*yaml.Node, error) {
-	d := yaml.NewDecoder(bytes.NewReader(raw))
+	d := yaml.NewDecoder(bytes.NewReader(anyVersion(raw)))
 	var doc, more yaml.Node
 	switch err := d.Decode(&doc); {
 	case errors.Is(err, io.EOF):
@@ -39,6 +41,21 @@ func Document(path string, raw []byte) (*yaml.Node, error) {
 	}
 	return nil, uierr.New(fmt.Sprintf("%s:%d: a second document begins after ---", path, more.Line),
 		"keep one document per file; 'extends: other.yaml' builds one on another")
+}
+
+// directive is the version that a document may say it is written in, before its
+// first ---.
+var directive = regexp.MustCompile(`\A(?:(?:#.*)?\r?\n)*%YAML 1\.\d+`)
+
+// anyVersion is raw with a directive %YAML 1.2 as one of 1.1, the only one that
+// the parser takes; what settings are made of is the same in both.
+func anyVersion(raw []byte) []byte {
+	m := directive.FindIndex(raw)
+	if m == nil {
+		return raw
+	}
+	at := bytes.LastIndexByte(raw[:m[1]], '.') + 1
+	return slices.Concat(raw[:at], []byte("1"), raw[m[1]:])
 }
 
 // broken is the error for text that is no YAML.

@@ -134,6 +134,7 @@ func TestFileValues(t *testing.T) {
 		{"train:\n  seed: 9\n  <<: [{steps: 3}, {steps: 4, seed: 5}]", "train.steps", 3},
 		{"<<: {train: {steps: 6}}", "train.steps", 6},
 		{"optimizer: &x {lr: 0.5}\nallocator:\n  <<: *x", "allocator.lr", 0.5},
+		{"# a comment\n%YAML 1.2\n---\ntrain: {steps: 8}", "train.steps", 8},
 		{"---\ntrain: {steps: 8}\n...\n# the end\n", "train.steps", 8},
 	} {
 		r, err := Load(write(t, c.text), []string{"data.kind=shapes"})

@@ -171,7 +171,7 @@ func TestParquetLabelsOfWords(t *testing.T) {
 	cfg.LabelKey = "lable"
 	_, err = Open(cfg, Train)
 	refused(t, err, `"lable"`)
-	if u, _ := uierr.As(err); !strings.Contains(u.Hint, "image.path, label") || strings.Contains(u.Hint, "image.bytes") {
+	if u, _ := uierr.As(err); !strings.Contains(u.Hint, "columns: label") || strings.Contains(u.Hint, "image.") {
 		t.Errorf("hint %q", u.Hint)
 	}
 }

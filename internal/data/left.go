@@ -10,7 +10,7 @@ import (
 // kinds, pictures where none are looked for, samples without a label.
 type Left struct {
 	Count  int    `json:"count"`
-	What   string `json:"what"`   // "files", "pictures", "samples", "rows", "folders"
+	What   string `json:"what"`   // "files", "pictures", "samples", "rows", "folders", "shards"
 	Reason string `json:"reason"` // why they are left out
 	First  string `json:"first"`  // the first of them
 	// Lost says that these could have been images of the dataset; files that

@@ -56,6 +56,7 @@ type leaf struct {
 	kind     parquet.Kind
 	index    int
 	repeated bool
+	text     bool // declared to be UTF-8
 }
 
 func openParquet(cfg config.Data, part string) (source, error) {
@@ -64,6 +65,7 @@ func openParquet(cfg config.Data, part string) (source, error) {
 		return nil, err
 	}
 	p := &parquetFiles{}
+	p.leaveMissing(paths, cfg.Path)
 	var files []labelled
 	for _, path := range paths {
 		labels, err := p.add(path, part, cfg)
@@ -125,7 +127,13 @@ func (p *parquetFiles) add(path, part string, cfg config.Data) (labelled, error)
 	}
 	if s.lab, err = labelColumn(leaves, cfg.LabelKey); err != nil {
 		return labelled{}, columnError(path, "label_key", err, leaves,
-			func(l leaf) bool { return holdsLabels(l) && l != s.img })
+			func(l leaf) bool { return holdsLabels(l) && l != s.img && !besideImage(l, s.img) })
+	}
+	if s.img.text {
+		return labelled{}, uierr.New(
+			fmt.Sprintf("%s: column %s is of texts: the file holds paths or addresses of pictures, not the pictures",
+				path, s.img.path),
+			"embed them before writing it: Dataset.cast_column(NAME, datasets.Image()).push_to_hub does")
 	}
 	if s.onlyPaths() {
 		return labelled{}, uierr.New(

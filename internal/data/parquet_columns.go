@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -15,7 +16,12 @@ func (s *shard) leaves() (out []leaf, err error) {
 	var walk func(c *parquet.Column)
 	walk = func(c *parquet.Column) {
 		if c.Leaf() {
-			out = append(out, leaf{strings.Join(c.Path(), "."), c.Type().Kind(), c.Index(), c.MaxRepetitionLevel() > 0})
+			text := false
+			if l := c.Type().LogicalType(); l != nil {
+				_, text = l.Value.(*format.StringType)
+			}
+			out = append(out, leaf{strings.Join(c.Path(), "."), c.Type().Kind(), c.Index(), c.MaxRepetitionLevel() > 0,
+				text})
 		}
 		for _, child := range c.Columns() {
 			walk(child)
@@ -50,6 +56,13 @@ func columnError(path, key string, err error, leaves []leaf, fits func(leaf) boo
 
 func holdsImages(l leaf) bool { return l.kind == parquet.ByteArray && !l.repeated }
 
+// besideImage says whether a column is part of the pictures' own: their paths
+// are no labels.
+func besideImage(l, img leaf) bool {
+	at := strings.LastIndex(img.path, ".")
+	return at >= 0 && strings.HasPrefix(l.path, img.path[:at+1])
+}
+
 func holdsLabels(l leaf) bool {
 	return (l.kind == parquet.Int64 || l.kind == parquet.Int32 || l.kind == parquet.ByteArray) && !l.repeated
 }
@@ -79,6 +92,14 @@ func imageColumn(leaves []leaf, key string) (leaf, error) {
 	return leaf{}, errors.New("no column of encoded images")
 }
 
+// kindOf names what a column holds.
+func kindOf(l leaf) string {
+	if l.repeated {
+		return "several"
+	}
+	return l.kind.String()
+}
+
 // labelColumn finds the labels: the named column, else label, labels,
 // fine_label or cls, of integers or failing that of texts.
 func labelColumn(leaves []leaf, key string) (leaf, error) {
@@ -92,6 +113,13 @@ func labelColumn(leaves []leaf, key string) (leaf, error) {
 				if l.path == w && holdsLabels(l) && (l.kind == parquet.ByteArray) == text {
 					return l, nil
 				}
+			}
+		}
+	}
+	for _, w := range want {
+		for _, l := range leaves {
+			if l.path == w {
+				return leaf{}, fmt.Errorf("column %q is of %v values; labels are integers or texts", w, kindOf(l))
 			}
 		}
 	}

@@ -75,6 +75,7 @@ func (t *tarShards) open(cfg config.Data, part string) error {
 	if err != nil {
 		return err
 	}
+	t.leaveMissing(shards, cfg.Path)
 	var labels []string
 	for _, path := range shards {
 		if labels, err = t.scan(path, part, labels, names); err != nil {

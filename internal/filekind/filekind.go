@@ -21,7 +21,7 @@ type kind struct {
 	hint  string // what to do about it
 	match func(head []byte) bool
 	// never is true of what is never right where a program put a file of its
-	// own: a pointer, a web page.
+	// own: a pointer, a web page, weights in another format.
 	never bool
 }
 
@@ -36,8 +36,9 @@ func Of(head []byte) error {
 	return nil
 }
 
-// Misplaced is Of for files that may be of any kind but a Git LFS pointer or a
-// web page, which is what a fetch that went wrong leaves in their place.
+// Misplaced is Of for files that may be of any kind but those that stand by
+// mistake where another file should: a Git LFS pointer or a web page, which is
+// what a fetch that went wrong leaves, or weights that another program wrote.
 func Misplaced(head []byte) error {
 	for _, k := range kinds {
 		if k.never && k.match(head) {

@@ -31,3 +31,17 @@ func isTarga(head []byte) bool {
 	w, h := binary.LittleEndian.Uint16(head[12:]), binary.LittleEndian.Uint16(head[14:])
 	return w > 0 && h > 0 && bytes.IndexByte([]byte{8, 15, 16, 24, 32}, head[16]) >= 0 && head[17]&0xc0 == 0
 }
+
+// isTorch matches what torch.save writes: since 1.6 a ZIP archive whose first
+// member is NAME/data.pkl, before that pickles of which the first is a number.
+func isTorch(head []byte) bool {
+	if begins("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")(head) {
+		return true
+	}
+	const name, length = 30, 26 // of a member's header
+	if len(head) < name || !begins("PK\x03\x04")(head) {
+		return false
+	}
+	n := int(binary.LittleEndian.Uint16(head[length:]))
+	return len(head) >= name+n && bytes.HasSuffix(head[name:name+n], []byte("/data.pkl"))
+}

@@ -12,6 +12,11 @@ var kinds = []kind{
 		begins("version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/",
 			"version http://git-media.io/"), true},
 	{"a web page (HTML)", address, isHTML, true},
+	{"a file of torch.save: a Python pickle, which can run any code when it is read",
+		"write the tensors as safetensors: " +
+			"safetensors.torch.save_file(torch.load(PATH, weights_only=True), \"model.safetensors\")", isTorch, true},
+	{"an HDF5 file", "write what is in it in a format that is read (docs/formats.md)",
+		begins("\x89HDF\r\n\x1a\n"), true},
 	{"an SVG drawing", convert + ": rsvg-convert -o OUT.png IN.svg", isSVG, false},
 	{"XML text", answer, markup("<?xml"), true},
 	{"JSON text", answer, isJSON, false},
