@@ -95,7 +95,8 @@ func TestRun(t *testing.T) {
 	}
 	for name, bad := range map[string]func(*Options){
 		"no benchmark": func(o *Options) { o.Mode = "forwards" }, "batch 0": func(o *Options) { o.Batch = 0 },
-		"--tune": func(o *Options) { o.Mode, o.Tune = "lr", 9 }, "multiple": func(o *Options) { o.Mode, o.Arch.Heads = "lr", 5 },
+		"--tune":   func(o *Options) { o.Mode, o.Tune = "lr", 9 },
+		"multiple": func(o *Options) { o.Mode, o.Arch.Heads = "lr", 5 },
 	} {
 		b := o
 		b.Mode = "forward"

@@ -16,7 +16,8 @@ type Shape struct{ M, N, K int }
 
 // shapes are the products of ViTs from one tiny image to a batch of ViT-B, and
 // the large square one that serves as the machine's limit.
-var shapes = []Shape{{65, 128, 128}, {65, 512, 128}, {65, 128, 512}, {260, 128, 128}, {4158, 128, 128}, {4158, 512, 128},
+var shapes = []Shape{{65, 128, 128}, {65, 512, 128}, {65, 128, 512}, {260, 128, 128}, {4158, 128, 128},
+	{4158, 512, 128},
 	{197, 768, 768}, {1576, 768, 768}, {1568, 3072, 768}, {1568, 768, 3072}, {3152, 3072, 768}, large}
 
 var large = Shape{2048, 2048, 2048}
@@ -47,7 +48,8 @@ type product struct {
 }
 
 func newProduct(s Shape, threads int) *product {
-	p := &product{s: s, a: make([]float32, s.M*s.K), b: make([]float32, s.N*s.K), c: make([]float32, s.M*s.N), scratch: make([]kernel.Scratch, threads)}
+	p := &product{s: s, a: make([]float32, s.M*s.K), b: make([]float32, s.N*s.K), c: make([]float32, s.M*s.N),
+		scratch: make([]kernel.Scratch, threads)}
 	g := noise.Rand(1, noise.Test)
 	for i := range p.a {
 		p.a[i] = g.Float32() - 0.5
@@ -131,7 +133,8 @@ func (r *Result) AgainstPeak(peak float64) {
 
 // Print writes the result for people.
 func (r *Result) Print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %.1f queries/s (%d in %.4f s), %.1f GFLOP/s", r.Mode, r.PerSecond, r.Queries, r.Seconds, r.GFLOPs)
+	_, err := fmt.Fprintf(w, "%s: %.1f queries/s (%d in %.4f s), %.1f GFLOP/s", r.Mode, r.PerSecond, r.Queries, r.Seconds,
+		r.GFLOPs)
 	if err == nil && r.PeakGFLOPs > 0 {
 		_, err = fmt.Fprintf(w, " of %.1f (%.0f%%)", r.PeakGFLOPs, 100*r.PeakShare)
 	}

@@ -50,7 +50,8 @@ func NewArena(d Driver, bytes int64, lower string) (*Arena, error) {
 }
 
 func tooLarge(what string, asked, free, total int64, lower string) error {
-	return uierr.New(fmt.Sprintf("train.device: %s asks for %s of GPU memory, and %s of %s are free", what, size(asked), size(free), size(total)),
+	return uierr.New(fmt.Sprintf("train.device: %s asks for %s of GPU memory, and %s of %s are free", what, size(asked),
+		size(free), size(total)),
 		"lower "+lower+", or free memory on the GPU (nvidia-smi shows who holds it)")
 }
 

@@ -105,7 +105,8 @@ func (b *blas) run(name string, fn uintptr, g *Gemm, args func(alpha, beta uintp
 func (d *Device) blasSingle(g Gemm) error {
 	b := d.blas
 	return b.run("cublasGemmEx", b.gemm, &g, func(alpha, beta uintptr) []uintptr {
-		return []uintptr{alpha, uintptr(g.B.Ptr), blasFloat32, uintptr(g.B.Ld), uintptr(g.A.Ptr), blasFloat32, uintptr(g.A.Ld),
+		return []uintptr{alpha, uintptr(g.B.Ptr), blasFloat32, uintptr(g.B.Ld), uintptr(g.A.Ptr), blasFloat32,
+			uintptr(g.A.Ld),
 			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), b.compute(), blasDefault}
 	})
 }
@@ -115,7 +116,8 @@ func (d *Device) blasStrided(g Gemm) error {
 	return b.run("cublasGemmStridedBatchedEx", b.strided, &g, func(alpha, beta uintptr) []uintptr {
 		return []uintptr{alpha, uintptr(g.B.Ptr), blasFloat32, uintptr(g.B.Ld), uintptr(g.B.Slot),
 			uintptr(g.A.Ptr), blasFloat32, uintptr(g.A.Ld), uintptr(g.A.Slot),
-			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), uintptr(g.C.Slot), uintptr(g.batch()), b.compute(), blasDefault}
+			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), uintptr(g.C.Slot), uintptr(g.batch()), b.compute(),
+			blasDefault}
 	})
 }
 

@@ -42,8 +42,10 @@ func (b *blas) openLt(path string, stream uintptr) error {
 
 func (b *blas) useLt(lib, stream uintptr) error {
 	l := &blasLt{blas: b, stream: stream, plans: map[ltShape]*ltPlan{}, fixed: [2]uint32{blasT, ltEpilogueBias}}
-	for name, fn := range map[string]*uintptr{"cublasLtCreate": &l.create, "cublasLtDestroy": &l.destroy, "cublasLtMatmulDescCreate": &l.descCreate,
-		"cublasLtMatmulDescSetAttribute": &l.descSet, "cublasLtMatmulDescDestroy": &l.descDestroy, "cublasLtMatrixLayoutCreate": &l.layoutCreate,
+	for name, fn := range map[string]*uintptr{"cublasLtCreate": &l.create, "cublasLtDestroy": &l.destroy,
+		"cublasLtMatmulDescCreate":       &l.descCreate,
+		"cublasLtMatmulDescSetAttribute": &l.descSet, "cublasLtMatmulDescDestroy": &l.descDestroy,
+		"cublasLtMatrixLayoutCreate":  &l.layoutCreate,
 		"cublasLtMatrixLayoutDestroy": &l.layoutDestroy, "cublasLtMatmul": &l.matmul} {
 		var err error
 		if *fn, err = shared.symbol(lib, name); err != nil {
@@ -86,7 +88,8 @@ func (l *blasLt) plan(g *Gemm) (*ltPlan, error) {
 		rows, cols, ld int
 	}{{&p.a, g.K, g.N, g.B.Ld}, {&p.b, g.K, g.M, g.A.Ld}, {&p.c, g.N, g.M, g.C.Ld}} {
 		if status == 0 {
-			status = l.call(l.layoutCreate, uintptr(unsafe.Pointer(m.out)), blasFloat32, uintptr(m.rows), uintptr(m.cols), uintptr(m.ld))
+			status = l.call(l.layoutCreate, uintptr(unsafe.Pointer(m.out)), blasFloat32, uintptr(m.rows), uintptr(m.cols),
+				uintptr(m.ld))
 		}
 	}
 	if status != 0 {
@@ -109,7 +112,8 @@ func (l *blasLt) gemm(g *Gemm, residual Ptr) error {
 	}
 	status := l.call(l.descSet, p.desc, ltBias, uintptr(unsafe.Pointer(&l.bias)), 8)
 	if status == 0 {
-		status = l.call(l.matmul, l.handle, p.desc, uintptr(unsafe.Pointer(&l.scalars[0])), uintptr(g.B.Ptr), p.a, uintptr(g.A.Ptr), p.b,
+		status = l.call(l.matmul, l.handle, p.desc, uintptr(unsafe.Pointer(&l.scalars[0])), uintptr(g.B.Ptr), p.a,
+			uintptr(g.A.Ptr), p.b,
 			uintptr(unsafe.Pointer(&l.scalars[1])), uintptr(add), p.c, uintptr(g.C.Ptr), p.c, 0, 0, 0, l.stream)
 	}
 	if status != 0 {

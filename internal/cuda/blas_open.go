@@ -22,7 +22,8 @@ func blasPaths() []string {
 	}
 	paths := append([]string{}, blasNames...)
 	roots := []string{"/usr/local/cuda/lib64", "/usr/local/cuda/targets/*/lib"}
-	for _, lib := range []string{"/usr/lib", "/usr/local/lib", os.Getenv("VIRTUAL_ENV") + "/lib", os.Getenv("HOME") + "/.local/lib"} {
+	for _, lib := range []string{"/usr/lib", "/usr/local/lib", os.Getenv("VIRTUAL_ENV") + "/lib",
+		os.Getenv("HOME") + "/.local/lib"} {
 		for _, pack := range []string{"dist-packages", "site-packages"} {
 			roots = append(roots, lib+"/python3*/"+pack+"/nvidia/cublas/lib", lib+"/python3*/"+pack+"/nvidia/cu1?/lib")
 		}
@@ -77,8 +78,9 @@ func newBLAS(d Driver, lib uintptr, path string, p Precision) (*blas, error) {
 		}
 		return status
 	}}
-	for name, fn := range map[string]*uintptr{"cublasCreate_v2": &b.create, "cublasDestroy_v2": &b.destroy, "cublasSetStream_v2": &b.setStream,
-		"cublasGemmEx": &b.gemm, "cublasGemmStridedBatchedEx": &b.strided, "cublasGemmBatchedEx": &b.batched} {
+	for name, fn := range map[string]*uintptr{"cublasCreate_v2": &b.create, "cublasDestroy_v2": &b.destroy,
+		"cublasSetStream_v2": &b.setStream,
+		"cublasGemmEx":       &b.gemm, "cublasGemmStridedBatchedEx": &b.strided, "cublasGemmBatchedEx": &b.batched} {
 		a, err := shared.symbol(lib, name)
 		if err != nil {
 			return nil, fmt.Errorf("cuda: %s: %w", path, err)

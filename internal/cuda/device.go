@@ -29,10 +29,12 @@ type Noise struct {
 // host and copying them.
 func NoiseOf(kind, qmc string, seed uint64) (Noise, error) {
 	if qmc != "" && qmc != "none" {
-		return Noise{}, uierr.New("estimator.qmc: "+qmc+" directions are not made on a GPU", "set estimator.qmc: none, or train.device: cpu")
+		return Noise{}, uierr.New("estimator.qmc: "+qmc+" directions are not made on a GPU",
+			"set estimator.qmc: none, or train.device: cpu")
 	}
 	if kind != "gaussian" && kind != "rademacher" {
-		return Noise{}, uierr.New(fmt.Sprintf("estimator.noise: no such choice: %q", kind), "choose one of: gaussian, rademacher")
+		return Noise{}, uierr.New(fmt.Sprintf("estimator.noise: no such choice: %q", kind),
+			"choose one of: gaussian, rademacher")
 	}
 	return Noise{Seed: seed, Rademacher: kind == "rademacher"}, nil
 }

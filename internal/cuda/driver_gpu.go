@@ -137,7 +137,8 @@ func (g *gpu) Download(dst []byte, src Ptr, s Stream) error {
 		return nil
 	}
 	return g.do("download", func() error {
-		if err := cu.MemcpyDtoHAsync(unsafe.Pointer(unsafe.SliceData(dst)), cu.DevicePtr(src), int64(len(dst)), g.streams[s]); err != nil {
+		if err := cu.MemcpyDtoHAsync(unsafe.Pointer(unsafe.SliceData(dst)), cu.DevicePtr(src), int64(len(dst)),
+			g.streams[s]); err != nil {
 			return err
 		}
 		return g.streams[s].Synchronize()

@@ -46,9 +46,11 @@ func TestThroughTheDriver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for library, engine := range map[string]string{"/nonexistent": "own kernels (fp32)", filepath.Join(dir, "libcublas.so.12"): "libcublas.so.12 and Lt (fp32)"} {
+	for library, engine := range map[string]string{"/nonexistent": "own kernels (fp32)",
+		filepath.Join(dir, "libcublas.so.12"): "libcublas.so.12 and Lt (fp32)"} {
 		cmd := exec.Command(os.Args[0], "-test.short", "-test.v")
-		cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, "FLOPS_TEST_DEVICE=cuda", "FLOPS_TEST_DRIVER=host", "FLOPS_BENCH=tiny", "FLOPS_CUBLAS="+library)
+		cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+dir, "FLOPS_TEST_DEVICE=cuda", "FLOPS_TEST_DRIVER=host",
+			"FLOPS_BENCH=tiny", "FLOPS_CUBLAS="+library)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)

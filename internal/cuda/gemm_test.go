@@ -48,7 +48,8 @@ func operandSize(form Form, which string, m, n, k, pad int) (size, ld int) {
 }
 
 var gemmShapes = []struct{ m, n, k, pad int }{
-	{1, 1, 1, 0}, {1, 10, 128, 0}, {65, 33, 17, 1}, {64, 64, 16, 0}, {63, 65, 31, 3}, {197, 64, 64, 0}, {130, 129, 40, 4}, {5, 3, 0, 0},
+	{1, 1, 1, 0}, {1, 10, 128, 0}, {65, 33, 17, 1}, {64, 64, 16, 0}, {63, 65, 31, 3}, {197, 64, 64, 0}, {130, 129, 40, 4},
+	{5, 3, 0, 0},
 }
 
 func TestGemm(t *testing.T) {
@@ -102,7 +103,8 @@ func TestGemmLargeTile(t *testing.T) {
 			c := r.room(4 * m * n)
 			args := []Arg{P(c), P(put(r, a)), P(put(r, b)), I(m), I(n), I(k), I(lda), I(ldb), I(n), F(1), I(0),
 				P(0), I(0), P(0), P(0), I(1), I(1), L(0), L(0), L(0), L(0), L(0), L(0), P(0), P(0)}
-			r.ok(r.Launch(fmt.Sprintf("gemm_%s_%d", form, tile), Dim{(n + tile - 1) / tile, (m + tile - 1) / tile, 1}, Dim{256, 1, 1}, Compute, args))
+			r.ok(r.Launch(fmt.Sprintf("gemm_%s_%d", form, tile), Dim{(n + tile - 1) / tile, (m + tile - 1) / tile, 1},
+				Dim{256, 1, 1}, Compute, args))
 			return r.floats(c, m*n)
 		}
 		small, large := run(64), run(128)
@@ -125,7 +127,8 @@ func epilogueCase(t *testing.T, r *rig, n int, tol float64) {
 	const m = slots * rows
 	a, b, bias, res := random(m*k, 1), random(n*k, 2), random(n, 3), random(max(slots, images)*rows*n, 4)
 	index := []int32{1, 1, 0}
-	for _, c := range []struct{ bias, gelu, res, index bool }{{true, false, false, false}, {true, true, false, false}, {true, false, true, false},
+	for _, c := range []struct{ bias, gelu, res, index bool }{{true, false, false, false}, {true, true, false, false},
+		{true, false, true, false},
 		{true, true, true, true}, {false, true, false, false}} {
 		want := gemmRef(NT, a, b, m, n, k, k, k, 1, nil, 0)
 		g := Gemm{Form: NT, M: m, N: n, K: k, Alpha: 1, A: Operand{Ptr: put(r, a), Ld: k}, B: Operand{Ptr: put(r, b), Ld: k},
@@ -177,7 +180,8 @@ func batchCase(t *testing.T, r *rig, tol float64) {
 	got := r.floats(out, slots*heads*rows*tokens)
 	for s := 0; s < slots; s++ {
 		for h := 0; h < heads; h++ {
-			want := gemmRef(NT, q[s*rows*width+h*d:], k[int(index[s])*tokens*width+h*d:], rows, tokens, d, width, width, 0.25, nil, 0)
+			want := gemmRef(NT, q[s*rows*width+h*d:], k[int(index[s])*tokens*width+h*d:], rows, tokens, d, width, width, 0.25,
+				nil, 0)
 			at := (s*heads + h) * rows * tokens
 			near(t, fmt.Sprintf("slot %d head %d", s, h), got[at:at+rows*tokens], want, tol*d)
 		}

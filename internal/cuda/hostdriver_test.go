@@ -53,7 +53,8 @@ func buildShared(source string) (path, skip string) {
 		return "", err.Error()
 	}
 	path = filepath.Join(dir, "lib.so")
-	cmd := exec.Command(cxx, "-std=c++17", "-O2", "-march=native", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC", "-shared",
+	cmd := exec.Command(cxx, "-std=c++17", "-O2", "-march=native", "-ffp-contract=off", "-fno-strict-aliasing", "-fPIC",
+		"-shared",
 		"-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-o", path, source)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("compile %s: %v\n%s", source, err, out))
@@ -77,7 +78,8 @@ func loadHost() {
 	if err != nil {
 		panic(err)
 	}
-	for name, p := range map[string]*uintptr{"flops_host_launch": &hostLibrary.launch, "flops_host_types": &hostLibrary.types,
+	for name, p := range map[string]*uintptr{"flops_host_launch": &hostLibrary.launch,
+		"flops_host_types":     &hostLibrary.types,
 		"flops_host_backwards": &hostLibrary.backwards} {
 		if *p, err = shared.symbol(lib, name); err != nil {
 			panic(err)
@@ -229,7 +231,8 @@ func (h *hostDriver) Launch(kernel string, grid, block Dim, _ Stream, args []Arg
 		h.addresses = append(h.addresses, unsafe.Pointer(&h.words[i]))
 	}
 	h.dims = [6]int32{int32(grid.X), int32(grid.Y), int32(grid.Z), int32(block.X), int32(block.Y), int32(block.Z)}
-	r := shared.call(hostLibrary.launch, uintptr(unsafe.Pointer(&h.name[0])), uintptr(unsafe.Pointer(&h.dims[0])), uintptr(unsafe.Pointer(&h.addresses[0])))
+	r := shared.call(hostLibrary.launch, uintptr(unsafe.Pointer(&h.name[0])), uintptr(unsafe.Pointer(&h.dims[0])),
+		uintptr(unsafe.Pointer(&h.addresses[0])))
 	if r != 0 {
 		return fmt.Errorf("host: %s", cText(r))
 	}

@@ -60,7 +60,8 @@ func (o Operand) like(p Ptr) Operand { return Operand{Ptr: p, Ld: o.Ld, Slot: o.
 // Attention computes a into out, which has the layout of q.
 func (d *Device) Attention(out Ptr, a Attention, work Ptr, bytes int64) error {
 	if oneRow(a.Rows, a.Tokens) {
-		return d.AttentionRow(out, a.Q.Ptr, a.K.Ptr, a.V.Ptr, a.Q.Index, a.K.Index, a.V.Index, a.Slots, a.Tokens, a.Heads, a.HeadDim, a.Scale)
+		return d.AttentionRow(out, a.Q.Ptr, a.K.Ptr, a.V.Ptr, a.Q.Index, a.K.Index, a.V.Index, a.Slots, a.Tokens, a.Heads,
+			a.HeadDim, a.Scale)
 	}
 	return a.turns(bytes, 1, func(lo int, part Attention) error {
 		p, err := d.probabilities(part, work)
@@ -76,7 +77,8 @@ func (d *Device) Attention(out Ptr, a Attention, work Ptr, bytes int64) error {
 func (d *Device) probabilities(a Attention, work Ptr) (Operand, error) {
 	head := int64(a.Rows) * int64(a.Tokens)
 	p := Operand{Ptr: work, Ld: a.Tokens, Slot: int64(a.Heads) * head, Head: head}
-	err := d.Gemm(Gemm{Form: NT, M: a.Rows, N: a.Tokens, K: a.HeadDim, Alpha: a.Scale, Slots: a.Slots, Heads: a.Heads, A: a.Q, B: a.K, C: p})
+	err := d.Gemm(Gemm{Form: NT, M: a.Rows, N: a.Tokens, K: a.HeadDim, Alpha: a.Scale, Slots: a.Slots, Heads: a.Heads,
+		A: a.Q, B: a.K, C: p})
 	if err != nil {
 		return p, err
 	}

@@ -83,7 +83,8 @@ func (d *Device) ownGemm(g Gemm) error {
 	if g.M >= largeTile && g.N >= 128 && g.M*g.N >= largeTile*largeTile {
 		tile = 128
 	}
-	a := []Arg{P(g.C.Ptr), P(g.A.Ptr), P(g.B.Ptr), I(g.M), I(g.N), I(g.K), I(g.A.Ld), I(g.B.Ld), I(g.C.Ld), F(g.Alpha), flag(g.Accumulate),
+	a := []Arg{P(g.C.Ptr), P(g.A.Ptr), P(g.B.Ptr), I(g.M), I(g.N), I(g.K), I(g.A.Ld), I(g.B.Ld), I(g.C.Ld), F(g.Alpha),
+		flag(g.Accumulate),
 		P(g.Bias), I(int(g.Act)), P(g.Residual), P(g.Index), I(max(g.Rows, 1)), I(g.Heads),
 		L(g.C.Slot), L(g.A.Slot), L(g.B.Slot), L(g.C.Head), L(g.A.Head), L(g.B.Head), P(g.A.Index), P(g.B.Index)}
 	grid := Dim{(g.N + tile - 1) / tile, (g.M + tile - 1) / tile, g.batch()}

@@ -9,7 +9,8 @@ import (
 )
 
 func slots(r *rig, image, pair, sign []int32, sigma []float32, step uint32) Slots {
-	return Slots{Image: put(r, image), Pair: put(r, pair), Sign: put(r, sign), Sigma: put(r, sigma), Step: put(r, []uint32{step})}
+	return Slots{Image: put(r, image), Pair: put(r, pair), Sign: put(r, sign), Sigma: put(r, sigma),
+		Step: put(r, []uint32{step})}
 }
 
 func source(n Noise) noise.Source {
@@ -73,7 +74,8 @@ func TestPerturb(t *testing.T) {
 			}
 			z := random(from*size, 1)
 			out := r.room(4 * c.slots * size)
-			r.ok(r.Perturb(out, put(r, z), slots(r, image, pair, sign, sigma, step), c.slots, site, c.rows, c.width, c.offset, c.indexed, geluIf(c.gelu)))
+			r.ok(r.Perturb(out, put(r, z), slots(r, image, pair, sign, sigma, step), c.slots, site, c.rows, c.width, c.offset,
+				c.indexed, geluIf(c.gelu)))
 			got := r.floats(out, c.slots*size)
 			for s := range image {
 				i := s
@@ -118,7 +120,8 @@ func TestNoiseSum(t *testing.T) {
 	want := make([]float32, rows*size)
 	for i := 0; i < rows; i++ {
 		for j := first[i]; j < first[i+1]; j++ {
-			src.Axpy(want[i*size:(i+1)*size], coef[j], noise.Counter{Step: step, Site: site, Image: uint32(image[j]), Pair: uint32(pair[j])}, 0)
+			src.Axpy(want[i*size:(i+1)*size], coef[j], noise.Counter{Step: step, Site: site, Image: uint32(image[j]),
+				Pair: uint32(pair[j])}, 0)
 		}
 	}
 	near(t, "E", r.floats(out, rows*size), wide(want), 1e-6)

@@ -32,14 +32,16 @@ func OpenDriver(spec string) (Driver, error) {
 		return nil, err
 	}
 	if ok, why := Available(); !ok {
-		return nil, uierr.New("train.device: "+spec+": "+why, "install the NVIDIA driver and check that nvidia-smi lists a GPU, or set train.device: cpu")
+		return nil, uierr.New("train.device: "+spec+": "+why,
+			"install the NVIDIA driver and check that nvidia-smi lists a GPU, or set train.device: cpu")
 	}
 	n, err := cu.NumDevices()
 	if err != nil {
 		return nil, fmt.Errorf("cuda: count devices: %w", err)
 	}
 	if i >= n {
-		return nil, uierr.New(fmt.Sprintf("train.device: %s: there are %d CUDA devices, numbered from 0", spec, n), "nvidia-smi -L lists them")
+		return nil, uierr.New(fmt.Sprintf("train.device: %s: there are %d CUDA devices, numbered from 0", spec, n),
+			"nvidia-smi -L lists them")
 	}
 	dev := cu.Device(i)
 	name, err := dev.Name()
@@ -51,7 +53,8 @@ func OpenDriver(spec string) (Driver, error) {
 		return nil, fmt.Errorf("cuda: device %d: %w", i, err)
 	}
 	if 10*major+minor < minCompute {
-		return nil, uierr.New(fmt.Sprintf("train.device: %s: %s has compute capability %d.%d, the kernels need %d.%d", spec, name, major, minor, minCompute/10, minCompute%10),
+		return nil, uierr.New(fmt.Sprintf("train.device: %s: %s has compute capability %d.%d, the kernels need %d.%d", spec,
+			name, major, minor, minCompute/10, minCompute%10),
 			"use a GPU of the Turing generation (2018) or later, or set train.device: cpu")
 	}
 	return newDriver(dev, name)

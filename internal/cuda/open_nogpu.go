@@ -14,5 +14,6 @@ func OpenDriver(spec string) (Driver, error) {
 	if _, err := ordinal(spec); err != nil {
 		return nil, err
 	}
-	return nil, uierr.New("train.device: "+spec+": "+notBuilt, "build it with `make build-gpu` and run bin/flops-gpu, or set train.device: cpu")
+	return nil, uierr.New("train.device: "+spec+": "+notBuilt,
+		"build it with `make build-gpu` and run bin/flops-gpu, or set train.device: cpu")
 }

@@ -88,7 +88,8 @@ func buildLinear(o *op) (step, int64) {
 	}
 	return func(r *Run) error {
 		g := Gemm{Form: NT, M: r.N * o.spec.Rows, N: n, K: k, Alpha: 1, C: Operand{Ptr: o.ptr(r), Ld: n},
-			A: Operand{Ptr: o.arg(0, r), Ld: k}, B: Operand{Ptr: o.arg(1, r), Ld: k}, Act: function(o.spec.Act), Rows: o.spec.Rows}
+			A: Operand{Ptr: o.arg(0, r), Ld: k}, B: Operand{Ptr: o.arg(1, r), Ld: k}, Act: function(o.spec.Act),
+			Rows: o.spec.Rows}
 		if o.spec.Bias {
 			g.Bias = o.arg(2, r)
 		}
@@ -115,7 +116,8 @@ func buildAct(o *op) (step, int64) {
 func (o *op) attention(r *Run) Attention {
 	d := o.spec.Width / o.spec.Heads
 	at := func(i, rows int) Operand {
-		return Operand{Ptr: o.arg(i, r), Ld: o.spec.Width, Slot: int64(rows) * int64(o.spec.Width), Head: int64(d), Index: o.index(i, r)}
+		return Operand{Ptr: o.arg(i, r), Ld: o.spec.Width, Slot: int64(rows) * int64(o.spec.Width), Head: int64(d),
+			Index: o.index(i, r)}
 	}
 	return Attention{Slots: r.N, Rows: o.spec.Rows, Tokens: o.spec.Keys, Heads: o.spec.Heads, HeadDim: d,
 		Scale: float32(1 / math.Sqrt(float64(d))), Q: at(0, o.spec.Rows), K: at(1, o.spec.Keys), V: at(2, o.spec.Keys)}
@@ -141,7 +143,8 @@ func buildCls(o *op) (step, int64) {
 func buildPerturb(o *op) (step, int64) {
 	s := o.spec
 	return func(r *Run) error {
-		return o.dev.Perturb(o.ptr(r), o.arg(0, r), r.Slots, r.N, s.Site, s.Rows, s.Width, s.Offset, len(s.Indexed) > 0 && s.Indexed[0], function(s.Act))
+		return o.dev.Perturb(o.ptr(r), o.arg(0, r), r.Slots, r.N, s.Site, s.Rows, s.Width, s.Offset, len(s.Indexed) > 0 &&
+			s.Indexed[0], function(s.Act))
 	}, 0
 }
 

@@ -63,7 +63,8 @@ func buildNormDG(o *op) (step, int64) {
 	scaled := align(4 * int64(o.slots) * int64(o.spec.Rows) * w)
 	return func(r *Run) error {
 		rows := r.N * o.spec.Rows
-		if err := o.dev.NormGrad(0, o.workspace(), o.arg(0, r), o.arg(1, r), o.arg(2, r), rows, o.spec.Width, o.spec.Eps); err != nil {
+		if err := o.dev.NormGrad(0, o.workspace(), o.arg(0, r), o.arg(1, r), o.arg(2, r), rows, o.spec.Width,
+			o.spec.Eps); err != nil {
 			return err
 		}
 		return o.dev.ColumnSum(o.ptr(r), o.workspace(), int64(rows), w, w, false, o.workspace()+Ptr(scaled))

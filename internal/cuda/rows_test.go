@@ -92,7 +92,8 @@ func fill(n int, v float32) []float32 {
 
 // awkward are the shapes of row kernels: one row, one column, odd sizes, and
 // the token counts of the models.
-var awkward = []struct{ rows, n int }{{1, 1}, {1, 5}, {9, 31}, {8, 32}, {3, 33}, {197, 7}, {2, 197}, {65, 65}, {1, 768}, {17, 100}}
+var awkward = []struct{ rows, n int }{{1, 1}, {1, 5}, {9, 31}, {8, 32}, {3, 33}, {197, 7}, {2, 197}, {65, 65}, {1, 768},
+	{17, 100}}
 
 func TestLayerNorm(t *testing.T) {
 	const eps = 1e-12
@@ -114,7 +115,8 @@ func TestLayerNorm(t *testing.T) {
 		px, pg, pdy := put(r, x), put(r, g), put(r, dy)
 		r.ok(r.LayerNorm(out, px, pg, put(r, b), s.rows, s.n, eps))
 		r.ok(r.NormGrad(dx, scaled, pdy, px, pg, s.rows, s.n, eps))
-		r.ok(r.ColumnSum(dg, scaled, int64(s.rows), int64(s.n), int64(s.n), false, r.room(int(ColumnSumWorkspace(int64(s.n))))))
+		r.ok(r.ColumnSum(dg, scaled, int64(s.rows), int64(s.n), int64(s.n), false,
+			r.room(int(ColumnSumWorkspace(int64(s.n))))))
 		what := fmt.Sprintf("%d×%d", s.rows, s.n)
 		near(t, what, r.floats(out, size), want, 1e-5)
 		near(t, what+" dx", r.floats(dx, size), wantDX, 2e-5)
@@ -202,7 +204,8 @@ func softmaxRef(p []float64, x []float32, label int) float64 {
 }
 
 func TestSums(t *testing.T) {
-	for _, s := range []struct{ rows, width, ld int }{{1, 1, 1}, {7, 33, 40}, {64, 5, 5}, {65, 32, 32}, {1000, 70, 70}, {5000, 3, 4}} {
+	for _, s := range []struct{ rows, width, ld int }{{1, 1, 1}, {7, 33, 40}, {64, 5, 5}, {65, 32, 32}, {1000, 70, 70},
+		{5000, 3, 4}} {
 		r := newRig(t, Noise{})
 		x, before := random(s.rows*s.ld, 1), random(s.width, 2)
 		want := wide(before)
@@ -212,7 +215,8 @@ func TestSums(t *testing.T) {
 			}
 		}
 		out := put(r, before)
-		r.ok(r.ColumnSum(out, put(r, x), int64(s.rows), int64(s.width), int64(s.ld), true, r.room(int(ColumnSumWorkspace(int64(s.width))))))
+		r.ok(r.ColumnSum(out, put(r, x), int64(s.rows), int64(s.width), int64(s.ld), true,
+			r.room(int(ColumnSumWorkspace(int64(s.width))))))
 		near(t, fmt.Sprintf("%+v", s), r.floats(out, s.width), want, 1e-4)
 	}
 	r := newRig(t, Noise{})

@@ -17,7 +17,8 @@ func ordinal(spec string) (int, error) {
 	digits, ok := strings.CutPrefix(spec, "cuda:")
 	n, err := strconv.Atoi(digits)
 	if !ok || err != nil || n < 0 || digits[0] == '+' {
-		return 0, uierr.New(fmt.Sprintf("train.device: %q is no CUDA device", spec), "write cuda, or cuda:N for the N-th GPU (nvidia-smi -L lists them)")
+		return 0, uierr.New(fmt.Sprintf("train.device: %q is no CUDA device", spec),
+			"write cuda, or cuda:N for the N-th GPU (nvidia-smi -L lists them)")
 	}
 	return n, nil
 }

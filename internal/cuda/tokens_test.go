@@ -34,7 +34,8 @@ func TestEmbed(t *testing.T) {
 		r := newRig(t, Noise{})
 		const slots, patches, width = 3, 4, 5
 		tokens := 1 + prompts + patches
-		z, cls, pos, pr := random(slots*patches*width, 1), random(width, 2), random((patches+1)*width, 3), random(prompts*width, 4)
+		z, cls, pos, pr := random(slots*patches*width, 1), random(width, 2), random((patches+1)*width, 3),
+			random(prompts*width, 4)
 		var want []float64
 		for s := 0; s < slots; s++ {
 			for i := 0; i < width; i++ {
@@ -128,7 +129,8 @@ func TestAttentionRow(t *testing.T) {
 		}
 		out := r.room(4 * len(want))
 		run := func() []float32 {
-			r.ok(r.AttentionRow(out, put(r, q), put(r, k), put(r, v), 0, put(r, index), 0, c.slots, c.tokens, c.heads, c.d, scale))
+			r.ok(r.AttentionRow(out, put(r, q), put(r, k), put(r, v), 0, put(r, index), 0, c.slots, c.tokens, c.heads, c.d,
+				scale))
 			return r.floats(out, len(want))
 		}
 		got := run()
@@ -142,13 +144,15 @@ func TestAttentionRow(t *testing.T) {
 // TestAttention runs whole matrices of queries, with keys and values looked up,
 // and with a workspace that holds the scores of one slot only.
 func TestAttention(t *testing.T) {
-	for _, c := range []struct{ slots, images, rows, tokens, heads, d int }{{3, 2, 3, 5, 2, 7}, {2, 1, 65, 65, 1, 32}, {1, 1, 197, 197, 1, 16}, {2, 2, 2, 33, 3, 4}} {
+	for _, c := range []struct{ slots, images, rows, tokens, heads, d int }{{3, 2, 3, 5, 2, 7}, {2, 1, 65, 65, 1, 32},
+		{1, 1, 197, 197, 1, 16}, {2, 2, 2, 33, 3, 4}} {
 		r := newRig(t, Noise{})
 		width := c.heads * c.d
 		nq, nk := c.rows*width, c.tokens*width
 		q, k, v := random(c.slots*nq, 1), random(c.images*nk, 2), random(c.images*nk, 3)
 		index, want := make([]int32, c.slots), make([]float64, c.slots*nq)
-		a := Attention{Slots: c.slots, Rows: c.rows, Tokens: c.tokens, Heads: c.heads, HeadDim: c.d, Scale: float32(1 / math.Sqrt(float64(c.d)))}
+		a := Attention{Slots: c.slots, Rows: c.rows, Tokens: c.tokens, Heads: c.heads, HeadDim: c.d,
+			Scale: float32(1 / math.Sqrt(float64(c.d)))}
 		for s := range index {
 			i := (s + 1) % c.images
 			index[s] = int32(i)

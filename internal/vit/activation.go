@@ -33,7 +33,8 @@ var functions = map[Act]function{
 }
 
 // actNames are the names of Hugging Face's configs.
-var actNames = map[string]Act{"gelu": GELU, "gelu_python": GELU, "gelu_new": TanhGELU, "gelu_pytorch_tanh": TanhGELU, "gelu_fast": TanhGELU,
+var actNames = map[string]Act{"gelu": GELU, "gelu_python": GELU, "gelu_new": TanhGELU, "gelu_pytorch_tanh": TanhGELU,
+	"gelu_fast":  TanhGELU,
 	"quick_gelu": QuickGELU, "silu": SiLU, "swish": SiLU, "relu": ReLU}
 
 // ActNamed is the activation function that Hugging Face's configs call name.

@@ -56,7 +56,8 @@ func (c CLIPVision) embedded() int {
 func (c CLIPVision) block(l int) blockNames {
 	p := fmt.Sprintf(clipPrefix+"encoder.layers.%d.", l)
 	return blockNames{norm1: p + "layer_norm1", norm2: p + "layer_norm2",
-		maps: [6]string{p + "self_attn.q_proj", p + "self_attn.k_proj", p + "self_attn.v_proj", p + "self_attn.out_proj", p + "mlp.fc1", p + "mlp.fc2"}}
+		maps: [6]string{p + "self_attn.q_proj", p + "self_attn.k_proj", p + "self_attn.v_proj", p + "self_attn.out_proj",
+			p + "mlp.fc1", p + "mlp.fc2"}}
 }
 
 // Params lists the parameters in the order of a forward.

@@ -37,7 +37,8 @@ func TestBackwardFLOPs(t *testing.T) {
 		{"everything", []string{""}, 2*a.forwardFLOPs() - a.patchFLOPs()},
 		{"classifier", []string{"classifier"}, a.headFLOPs()},
 		{"final norm", []string{nameNorm}, a.headFLOPs()},
-		{"last block and classifier", []string{blockPrefix(2) + "attention", blockPrefix(2) + "intermediate", blockPrefix(2) + "output", "classifier"},
+		{"last block and classifier", []string{blockPrefix(2) + "attention", blockPrefix(2) + "intermediate",
+			blockPrefix(2) + "output", "classifier"},
 			2*maps - into + 2*a.attnFLOPs(2) + 2*a.headFLOPs()},
 		{"cls token", []string{nameCls}, 2*a.forwardFLOPs() - 2*a.patchFLOPs() - a.headFLOPs() - a.mapFLOPs()},
 	} {

@@ -80,7 +80,8 @@ type tokenNames struct{ cls, positions, prompts, patch string }
 // position, as an activation of that name.
 func (g *graph) embedded(name string, a Arch, n tokenNames) act {
 	P := a.Patches()
-	cut := g.step("patches", P, a.PatchLen(), []act{g.pixels()}, func(in []act) *gorgonia.Node { return g.patches(in[0].node, a) })
+	cut := g.step("patches", P, a.PatchLen(), []act{g.pixels()},
+		func(in []act) *gorgonia.Node { return g.patches(in[0].node, a) })
 	z, site := g.unperturbed(PatchEmbed, -1, n.patch, "patch_embed", cut, NoAct)
 	h := g.step(name, a.Tokens(), a.Hidden, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0], a, n) })
 	return g.noisy(site, h, a.Tokens()-P, P, NoAct)

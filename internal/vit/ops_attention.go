@@ -12,7 +12,8 @@ import (
 func (g *graph) attention(name string, q, k, v act, H int, scale float32) *gorgonia.Node {
 	f, rows, T, D := g.feed, q.rows, k.rows, q.width
 	head := D / H
-	o := g.op(Spec{Kind: OpAttention, Name: name, Rows: rows, Width: D, Heads: H, Keys: T, Indexed: []bool{q.clean, k.clean, v.clean}})
+	o := g.op(Spec{Kind: OpAttention, Name: name, Rows: rows, Width: D, Heads: H, Keys: T,
+		Indexed: []bool{q.clean, k.clean, v.clean}})
 	at := func(x act, s int) int {
 		if x.clean {
 			return int(f.Image[s])
@@ -35,11 +36,13 @@ func (g *graph) attention(name string, q, k, v act, H int, scale float32) *gorgo
 			for s := 0; s < f.N; s++ {
 				q, k, v, dy := v[0][s*rows*D:], v[1][s*T*D:], v[2][s*T*D:], v[3][s*rows*D:]
 				kernel.Attention(y, D, q, D, rows, k, D, v, D, T, H, head, scale, probs, &f.attn)
-				kernel.AttentionGrad(dq[s*rows*D:], D, dk[s*T*D:], D, dv[s*T*D:], D, dy, D, q, D, rows, k, D, v, D, T, H, head, scale, probs, &f.attn)
+				kernel.AttentionGrad(dq[s*rows*D:], D, dk[s*T*D:], D, dv[s*T*D:], D, dy, D, q, D, rows, k, D, v, D, T, H, head,
+					scale, probs, &f.attn)
 			}
 		}
 		all := g.apply(d, in[0], in[1], in[2], dy)
-		return gorgonia.Nodes{g.part(name+".dq", all, 0, rows, D), g.part(name+".dk", all, nq, T, D), g.part(name+".dv", all, nq+nk, T, D)}, g.err
+		return gorgonia.Nodes{g.part(name+".dq", all, 0, rows, D), g.part(name+".dk", all, nq, T, D),
+			g.part(name+".dv", all, nq+nk, T, D)}, g.err
 	}
 	return g.apply(o, q.node, k.node, v.node)
 }
@@ -57,7 +60,8 @@ func (g *graph) part(name string, all *gorgonia.Node, offset, rows, d int) *gorg
 func (g *graph) perturb(site int, x act, rows, width, offset, live int, act Act) *gorgonia.Node {
 	f := g.feed
 	name := g.net.sites[site].Name
-	o := g.op(Spec{Kind: OpPerturb, Name: "noise." + name, Rows: rows, Width: width, Act: act, Site: site, Offset: offset, Indexed: []bool{x.clean}})
+	o := g.op(Spec{Kind: OpPerturb, Name: "noise." + name, Rows: rows, Width: width, Act: act, Site: site, Offset: offset,
+		Indexed: []bool{x.clean}})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
 			i := s

@@ -49,7 +49,8 @@ func (g *graph) linear(name string, l *linear, x act, rows int, f Act, res *act)
 
 // linearGrad builds dx = dz W, dW = dzᵀ x and db = Σ dz; the residual's
 // gradient is dz itself.
-func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgonia.Node, rows int) (gorgonia.Nodes, error) {
+func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgonia.Node, rows int) (gorgonia.Nodes,
+	error) {
 	f := g.feed
 	dx := g.op(Spec{Kind: OpLinearDX, Name: name + ".dx", Rows: rows, Width: l.in})
 	dx.run = func(out []float32, v [][]float32) {
@@ -121,7 +122,8 @@ func (g *graph) norm(name, base string, x act, rows, d int, eps float32) *gorgon
 			clear(out)
 			g.normGrad(f.buf(2, f.N*rows*d), out, v, f.N*rows, d, eps)
 		}
-		return gorgonia.Nodes{g.apply(dx, dy, in[0], in[1]), g.apply(dg, dy, in[0], in[1]), g.apply(g.colSum(name+".db", rows, d), dy)}, g.err
+		return gorgonia.Nodes{g.apply(dx, dy, in[0], in[1]), g.apply(dg, dy, in[0], in[1]),
+			g.apply(g.colSum(name+".db", rows, d), dy)}, g.err
 	}
 	return g.apply(o, x.node, g.param(gamma), g.param(beta))
 }

@@ -10,7 +10,8 @@ import (
 // Hugging Face's patch convolution: channel, then row, then column.
 func (g *graph) patches(x *gorgonia.Node, a Arch) *gorgonia.Node {
 	f := g.feed
-	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Chans: a.Chans, Side: a.Image, Patch: a.Patch})
+	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Chans: a.Chans, Side: a.Image,
+		Patch: a.Patch})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
 			cutPatches(out[s*a.Patches()*a.PatchLen():], v[0][s*a.Chans*a.Image*a.Image:], a)
@@ -57,7 +58,8 @@ func (g *graph) embed(z act, a Arch, n tokenNames) *gorgonia.Node {
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		var out gorgonia.Nodes
 		for i, n := range in {
-			d := g.op(Spec{Kind: OpEmbedGrad, Name: "embed.d" + n.Name(), Rows: P, InRows: T, Width: D, Part: i, Prompts: a.Prompts})
+			d := g.op(Spec{Kind: OpEmbedGrad, Name: "embed.d" + n.Name(), Rows: P, InRows: T, Width: D, Part: i,
+				Prompts: a.Prompts})
 			if i > 0 {
 				d.shape = n.Shape()
 			}

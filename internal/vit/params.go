@@ -27,7 +27,8 @@ func (p *paramList) linear(name string, bias bool, shape ...int) {
 	for _, n := range shape[1:] {
 		in *= n
 	}
-	p.put(ParamSpec{Name: name + ".weight", Shape: slices.Clone(shape), Role: "linear", Decay: true, Init: Init{Std: 1 / math.Sqrt(float64(in))}})
+	p.put(ParamSpec{Name: name + ".weight", Shape: slices.Clone(shape), Role: "linear", Decay: true,
+		Init: Init{Std: 1 / math.Sqrt(float64(in))}})
 	if bias {
 		p.put(ParamSpec{Name: name + ".bias", Shape: shape[:1:1], Role: "linear"})
 	}
@@ -65,6 +66,7 @@ func (p *paramList) blocks(a Arch, names func(l int) blockNames) {
 // classifier is the map to the logits; its weights begin small, so that a new
 // one says nothing yet.
 func (p *paramList) classifier(classes, width int) {
-	p.put(ParamSpec{Name: Classifier + ".weight", Shape: []int{classes, width}, Role: "linear", Decay: true, Init: Init{Std: smallStd}})
+	p.put(ParamSpec{Name: Classifier + ".weight", Shape: []int{classes, width}, Role: "linear", Decay: true,
+		Init: Init{Std: smallStd}})
 	p.put(ParamSpec{Name: Classifier + ".bias", Shape: []int{classes}, Role: "linear"})
 }

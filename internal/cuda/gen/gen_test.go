@@ -27,7 +27,8 @@ func TestWrapHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"#ifndef FLOPS_CUDA_H", "#define cuMemAlloc cuMemAlloc_v2", "#define cuTexRefSetAddress2D cuTexRefSetAddress2D_v3",
+	for _, want := range []string{"#ifndef FLOPS_CUDA_H", "#define cuMemAlloc cuMemAlloc_v2",
+		"#define cuTexRefSetAddress2D cuTexRefSetAddress2D_v3",
 		"CU_TRSF_READ_AS_INTEGER", "CU_LAUNCH_PARAM_BUFFER_SIZE", "cuuint64_t", "flops_cuda_open"} {
 		if !strings.Contains(h, want) {
 			t.Errorf("the header has no %q", want)

@@ -91,7 +91,8 @@ func archive(out string) error {
 	if err := os.Remove(lib); err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	args := append(strings.Fields(cc)[1:], "-O2", "-fPIC", "-Wall", "-Werror", "-c", "-o", obj, filepath.Join(out, "src", "stub.c"))
+	args := append(strings.Fields(cc)[1:], "-O2", "-fPIC", "-Wall", "-Werror", "-c", "-o", obj,
+		filepath.Join(out, "src", "stub.c"))
 	if _, err := output(strings.Fields(cc)[0], args...); err != nil {
 		return err
 	}

@@ -78,7 +78,8 @@ func stubSource(names []string) (string, error) {
 		}
 		fmt.Fprintf(&slots, "__attribute__((visibility(\"hidden\"), used)) void *%s_ptr = (void *)no_device;\n", n)
 		fmt.Fprintf(&table, "\t{\"%s\", &%s_ptr},\n", n, n)
-		fmt.Fprintf(&asm, "__asm__(\".text\\n.globl %[1]s\\n.hidden %[1]s\\n.type %[1]s, %%function\\n%[1]s:\\n%[2]s\\n.size %[1]s, .-%[1]s\\n\");\n",
+		fmt.Fprintf(&asm, "__asm__(\".text\\n.globl %[1]s\\n.hidden %[1]s\\n.type %[1]s, "+
+			"%%function\\n%[1]s:\\n%[2]s\\n.size %[1]s, .-%[1]s\\n\");\n",
 			n, strings.ReplaceAll(code, "\n", "\\n"))
 	}
 	return stubHead + "\n" + slots.String() + "\nstatic const struct { const char *name; void **slot; } table[] = {\n" +
