@@ -221,21 +221,15 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 
 // gradient makes a step's gradient and says what it cost beside the forward.
 func (r *runner) gradient(ctx context.Context, e lr.Estimator, n uint32, counts []int) (*lr.Result, error) {
-	switch e := e.(type) {
-	case lr.Differentiator:
-		_, _, cost, err := e.Gradient(ctx, r.m, r.batch)
-		return &lr.Result{FLOPs: cost.FLOPs}, err
-	case lr.Asker:
-		s, err := lr.Begin(ctx, r.m, e, n, r.batch)
-		if err != nil {
-			return nil, err
-		}
-		s.Counts = counts
-		res, err := e.Ask(ctx, r.m, s)
-		if err != nil {
-			return nil, err
-		}
-		return res, e.Accumulate(ctx, s, res.Records)
+	s, err := lr.Prepare(ctx, r.m, e, n, r.batch)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("bench: estimator %s makes no gradient", e.Name())
+	s.Counts = counts
+	res, err := lr.Ask(ctx, r.m, e, s)
+	if err != nil {
+		return nil, err
+	}
+	_, err = lr.Apply(ctx, r.m, e, s, res.Records)
+	return res, err
 }

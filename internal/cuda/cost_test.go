@@ -74,18 +74,13 @@ func train(m query.Model, name string, from int) (sites, params []int) {
 
 // estimate makes the gradient of one step and says what it cost.
 func (w *twins) estimate(e lr.Estimator, m query.Model) lr.Entry {
-	if d, ok := e.(lr.Differentiator); ok {
-		_, _, cost, err := d.Gradient(w.ctx, m, w.b)
-		w.ok(err)
-		return cost
-	}
-	a := e.(lr.Asker)
-	s, err := lr.Begin(w.ctx, m, a, 2, w.b)
+	s, err := lr.Prepare(w.ctx, m, e, 2, w.b)
 	w.ok(err)
 	s.Counts = []int{4, 2, 6}
-	r, err := a.Ask(w.ctx, m, s)
+	r, err := lr.Ask(w.ctx, m, e, s)
 	w.ok(err)
-	w.ok(a.Accumulate(w.ctx, s, r.Records))
+	_, err = lr.Apply(w.ctx, m, e, s, r.Records)
+	w.ok(err)
 	return lr.Entry{Queries: r.Queries, FLOPs: r.FLOPs}
 }
 

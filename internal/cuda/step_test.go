@@ -121,7 +121,7 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 		for _, p := range params {
 			clear(p.Grad)
 		}
-		s, err := lr.Begin(ctx, m, e, n, b)
+		s, err := lr.Prepare(ctx, m, e, n, b)
 		ok(err)
 		s.Counts = counts
 		r, err := e.Ask(ctx, m, s)

@@ -92,7 +92,6 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 		rec := Record{Perturbation: p}
 		switch {
 		case p.Kind == query.Weight:
-			r.Params = append(r.Params, p.Params...)
 			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		case rec.Joint():
 			rec.Coefs = a.jointCoefficients(q, losses, s.Clean.Losses)
@@ -101,9 +100,6 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 		}
 		if len(p.Sites) > 0 && a.learn {
 			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
-		}
-		for _, site := range p.Sites {
-			r.Params = append(r.Params, a.sites[site].Params()...)
 		}
 		r.Records = append(r.Records, rec)
 	}

@@ -175,7 +175,7 @@ func estimates(t *testing.T, m *vit.Model, e Asker, b *query.Batch, counts, para
 	ctx := context.Background()
 	out := make([]sample, len(us))
 	for k := 0; k < draws(); k++ {
-		s, err := Begin(ctx, m, e, uint32(k), b)
+		s, err := Prepare(ctx, m, e, uint32(k), b)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,24 +26,6 @@ type Options struct {
 	Own        settings.Values // what single estimators take
 }
 
-// Step is one batch with its clean pass and the queries that each image got.
-type Step struct {
-	Number uint32
-	Batch  *query.Batch
-	Pass   query.Pass   // of which an Asker asks; nil for a Differentiator
-	Clean  *query.Clean // what the clean pass answered
-	Counts []int        // n_i, per perturbation
-}
-
-// Begin runs the clean pass of an estimator's step.
-func Begin(ctx context.Context, m query.Model, e Asker, number uint32, b *query.Batch) (*Step, error) {
-	p, err := m.Clean(ctx, b, e.Sites(number))
-	if err != nil {
-		return nil, err
-	}
-	return &Step{Number: number, Batch: b, Pass: p, Clean: p.Clean()}, nil
-}
-
 // Record is one perturbation of a step as it went: enough to rebuild its
 // gradient without asking the model again.
 type Record struct {
@@ -73,7 +55,6 @@ type Result struct {
 	FLOPs    int64
 	Records  []Record
 	Variance []float64 // V̂_i of one direction of each image, up to one common constant
-	Params   []int     // parameters that have a gradient after Accumulate
 }
 
 // Estimator turns batches into gradients: as an Asker or as a Differentiator.
@@ -120,6 +101,15 @@ type Differentiator interface {
 func Plan(e Estimator, step uint32) []query.Perturbation {
 	if a, ok := e.(Asker); ok {
 		return a.Plan(step)
+	}
+	return nil
+}
+
+// Sites lists the sites whose clean activations a step of an estimator needs, none
+// of one that asks no queries.
+func Sites(e Estimator, step uint32) []int {
+	if a, ok := e.(Asker); ok {
+		return a.Sites(step)
 	}
 	return nil
 }

@@ -59,7 +59,6 @@ func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, erro
 		r.Queries += int64(len(q))
 		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
 		r.Records = append(r.Records, Record{Perturbation: p, Coefs: c})
-		r.Params = append(r.Params, p.Params...)
 	}
 	r.Variance = Variance(m, s, r.Records, nil, w.o.Antithetic)
 	return r, nil

@@ -67,18 +67,20 @@ func (k *Bench) gradient(dst []float32) []float32 {
 // next is a step that asks of the batch, with noise of its own.
 func (k *Bench) next(counts []int) *lr.Step {
 	k.step++
-	return &lr.Step{Number: k.step - 1, Batch: k.Batch, Pass: k.Pass, Clean: k.Pass.Clean(), Counts: counts}
+	s := lr.On(k.Pass, k.step-1, k.Batch)
+	s.Counts = counts
+	return s
 }
 
 // Draw is the gradient that one set of queries gives.
 func (k *Bench) Draw(ctx context.Context, counts []int, dst []float32) ([]float32, error) {
 	s := k.next(counts)
-	r, err := k.Estimator.Ask(ctx, k.Model, s)
+	r, err := lr.Ask(ctx, k.Model, k.Estimator, s)
 	if err != nil {
 		return nil, err
 	}
 	k.clearGrads()
-	if err := k.Estimator.Accumulate(ctx, s, r.Records); err != nil {
+	if _, err := lr.Apply(ctx, k.Model, k.Estimator, s, r.Records); err != nil {
 		return nil, err
 	}
 	return k.gradient(dst), nil
@@ -95,7 +97,7 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 		counts[i] = pairs * k.PerPair
 	}
 	s := k.next(counts)
-	r, err := k.Estimator.Ask(ctx, k.Model, s)
+	r, err := lr.Ask(ctx, k.Model, k.Estimator, s)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +126,7 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 // gives, or all of its directions where pair is -1.
 func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, image, pair int) (float64, error) {
 	k.clearGrads()
-	if err := k.Estimator.Accumulate(ctx, s, k.only(records, image, pair)); err != nil {
+	if _, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(records, image, pair)); err != nil {
 		return 0, err
 	}
 	var sq float64

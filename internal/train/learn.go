@@ -41,11 +41,7 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 
 // Variance is V̂_i of a step's images from its recorded coefficients.
 func (x *Experiment) Variance(s *lr.Step, records []lr.Record) []float64 {
-	var sites []int
-	if e, ok := x.Estimator.(lr.Asker); ok {
-		sites = e.Sites(s.Number)
-	}
-	return lr.Variance(x.Model, s, records, sites, x.Config.Estimator.Antithetic)
+	return lr.Variance(x.Model, s, records, lr.Sites(x.Estimator, s.Number), x.Config.Estimator.Antithetic)
 }
 
 // Signals are what an allocator would see on the batch of a clean pass.

@@ -39,12 +39,7 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 	if err != nil {
 		return nil, err
 	}
-	var step time.Duration
-	if e, ok := x.Estimator.(lr.Asker); ok {
-		step, err = x.probeQueries(ctx, e, b)
-	} else {
-		step, err = x.probeBackward(ctx, b)
-	}
+	step, err := x.probeGradient(ctx, b)
 	for _, p := range x.Trained {
 		clear(p.Grad)
 	}
@@ -128,15 +123,6 @@ func fastest(f func() error) (time.Duration, error) {
 	return best, nil
 }
 
-// probeBackward times the clean and the backward pass.
-func (x *Experiment) probeBackward(ctx context.Context, b *query.Batch) (time.Duration, error) {
-	return fastest(func() error {
-		x.Model.Touch() // as every update does
-		_, _, err := x.differentiate(ctx, probeStep, b)
-		return err
-	})
-}
-
 // probeUpdate times the optimizer on a copy of the largest trained tensor and
 // scales it up to all of them.
 func (x *Experiment) probeUpdate() (time.Duration, error) {
@@ -167,26 +153,26 @@ func (x *Experiment) probeUpdate() (time.Duration, error) {
 	return scale(d, x.trainedBytes(), 4*int64(len(p.Data))), err
 }
 
-// probeQueries times the clean pass and, with equal shares, as many of a step's
+// probeGradient times the clean pass and, with equal shares, as many of a step's
 // queries with their accumulation as fit probeTime.
-func (x *Experiment) probeQueries(ctx context.Context, e lr.Asker, b *query.Batch) (time.Duration, error) {
+func (x *Experiment) probeGradient(ctx context.Context, b *query.Batch) (time.Duration, error) {
 	var s *lr.Step
 	clean, err := fastest(func() (err error) {
 		x.Model.Touch() // as every update does
-		s, err = lr.Begin(ctx, x.Model, e, probeStep, b)
+		s, err = lr.Prepare(ctx, x.Model, x.Estimator, probeStep, b)
 		return err
 	})
-	if err != nil {
-		return 0, err
+	if err != nil || !s.Asks() {
+		return clean, err
 	}
 	s.Counts = make([]int, b.Size)
 	ask := func(n int) error {
 		for i := range s.Counts {
 			s.Counts[i] = n
 		}
-		r, err := e.Ask(ctx, x.Model, s)
+		r, err := lr.Ask(ctx, x.Model, x.Estimator, s)
 		if err == nil {
-			err = e.Accumulate(ctx, s, r.Records)
+			_, err = lr.Apply(ctx, x.Model, x.Estimator, s, r.Records)
 		}
 		return err
 	}
@@ -202,7 +188,7 @@ func (x *Experiment) probeQueries(ctx context.Context, e lr.Asker, b *query.Batc
 			return 0, err
 		}
 	}
-	return clean + time.Duration(float64(d)*float64(want)/float64(n)*x.typical(e.Sites(probeStep))), nil
+	return clean + time.Duration(float64(d)*float64(want)/float64(n)*x.typical(lr.Sites(x.Estimator, probeStep))), nil
 }
 
 // typical is the cost of a usual step's suffixes over that of the probed

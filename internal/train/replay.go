@@ -130,7 +130,7 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 	if int(rec.Step) != t.Step {
 		return fmt.Errorf("train: the journal has step %d where %d was to come", rec.Step, t.Step)
 	}
-	b, err := x.Loader.Batch(t.Step)
+	b, err := t.batch()
 	if err != nil {
 		return err
 	}
@@ -140,9 +140,6 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 		}
 	}
 	t.setValues(rec.Values)
-	for _, p := range x.Trained {
-		clear(p.Grad)
-	}
 	s, records, params, err := x.recorded(ctx, rec, b)
 	if err != nil {
 		return err
@@ -152,15 +149,10 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 	return err
 }
 
-// recorded makes the gradient of a step of the journal: from its coefficients, or
+// recorded makes the gradient of a step of the journal from its coefficients, or
 // anew where no query was asked.
 func (x *Experiment) recorded(ctx context.Context, rec *checkpoint.StepRecord, b *query.Batch) (*lr.Step, []lr.Record, []int, error) {
-	e, ok := x.Estimator.(lr.Asker)
-	if !ok {
-		s, r, err := x.differentiate(ctx, rec.Step, b)
-		return s, nil, r.Params, err
-	}
-	s, err := lr.Begin(ctx, x.Model, e, rec.Step, b)
+	s, err := lr.Prepare(ctx, x.Model, x.Estimator, rec.Step, b)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -168,20 +160,9 @@ func (x *Experiment) recorded(ctx context.Context, rec *checkpoint.StepRecord, b
 		s.Counts = append(s.Counts, int(n))
 	}
 	var records []lr.Record
-	var params []int
 	for _, p := range rec.Parts {
-		r := lr.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean}
-		records = append(records, r)
-		params = append(params, x.paramsOf(r)...)
+		records = append(records, lr.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean})
 	}
-	return s, records, params, e.Accumulate(ctx, s, records)
-}
-
-// paramsOf are the parameters that a perturbation gives a gradient.
-func (x *Experiment) paramsOf(r lr.Record) []int {
-	out := append([]int(nil), r.Perturbation.Params...)
-	for _, s := range r.Perturbation.Sites {
-		out = append(out, x.Model.Sites()[s].Params()...)
-	}
-	return out
+	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, records)
+	return s, records, params, err
 }

@@ -94,18 +94,15 @@ func (e *errDiverged) Error() string { return e.why }
 // TakeStep makes one update with a budget of queries per perturbation.
 func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error) {
 	x := t.X
-	b, err := x.Loader.Batch(t.Step)
+	b, err := t.batch()
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range x.Trained {
-		clear(p.Grad)
-	}
-	s, r, err := t.gradient(ctx, b, budget)
+	s, r, params, err := t.ask(ctx, b, budget)
 	if err != nil {
 		return nil, err
 	}
-	m, err := t.update(s, r.Records, r.Params)
+	m, err := t.update(s, r.Records, params)
 	if err != nil {
 		return nil, err
 	}
@@ -125,47 +122,39 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 	return m, nil
 }
 
-// gradient makes the gradient of a step and counts what it cost.
-func (t *Trainer) gradient(ctx context.Context, b *query.Batch, budget int) (*lr.Step, *lr.Result, error) {
-	if e, ok := t.X.Estimator.(lr.Asker); ok {
-		return t.ask(ctx, e, b, budget)
-	}
-	began := time.Now()
-	s, r, err := t.X.differentiate(ctx, uint32(t.Step), b)
-	if err == nil {
-		t.clean(b.Size, began)
-		t.Ledger.Spend(lr.Perturbed, 0, r.FLOPs, time.Now())
-	}
-	return s, r, err
-}
-
-// ask asks the queries of a step and adds up what they say.
-func (t *Trainer) ask(ctx context.Context, e lr.Asker, b *query.Batch, budget int) (*lr.Step, *lr.Result, error) {
+// ask makes the gradient of a step, and counts what it cost, in the parameters
+// that it lists.
+func (t *Trainer) ask(ctx context.Context, b *query.Batch, budget int) (*lr.Step, *lr.Result, []int, error) {
 	x, began := t.X, time.Now()
-	s, err := lr.Begin(ctx, x.Model, e, uint32(t.Step), b)
+	s, err := lr.Prepare(ctx, x.Model, x.Estimator, uint32(t.Step), b)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	t.clean(b.Size, began)
-	if err := t.allocate(s, budget); err != nil {
-		return nil, nil, err
+	if s.Asks() {
+		if err := t.allocate(s, budget); err != nil {
+			return nil, nil, nil, err
+		}
 	}
 	began = time.Now()
-	r, err := e.Ask(ctx, x.Model, s)
+	r, err := lr.Ask(ctx, x.Model, x.Estimator, s)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if err := e.Accumulate(ctx, s, r.Records); err != nil {
-		return nil, nil, err
+	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, r.Records)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	t.Ledger.Spend(lr.Perturbed, spend(x.Model, t.Ledger, r.Queries), r.FLOPs, began)
-	return s, r, nil
+	return s, r, params, nil
 }
 
-// differentiate makes the gradient of a batch by an estimator that asks nothing.
-func (x *Experiment) differentiate(ctx context.Context, step uint32, b *query.Batch) (*lr.Step, *lr.Result, error) {
-	c, params, cost, err := x.Estimator.(lr.Differentiator).Gradient(ctx, x.Model, b)
-	return &lr.Step{Number: step, Batch: b, Clean: c}, &lr.Result{Params: params, FLOPs: cost.FLOPs}, err
+// batch is that of the next step, before whose clean pass the gradient is cleared.
+func (t *Trainer) batch() (*query.Batch, error) {
+	for _, p := range t.X.Trained {
+		clear(p.Grad)
+	}
+	return t.X.Loader.Batch(t.Step)
 }
 
 // clean counts a clean pass of n images.
