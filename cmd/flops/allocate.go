@@ -19,23 +19,23 @@ func allocateCmd() *cobra.Command {
 	var own func() settings.Values
 	c := &cobra.Command{
 		Use: "allocate", Args: cobra.NoArgs,
-		Short: "Share the queries of another program's batches out, through a pipe",
+		Short: "Share out the queries of another program, through a pipe",
 		Long: `Reads a line of JSON about a batch on standard input and writes one with the
 queries of each of its items on standard output, until the input ends. The
 allocator lives as long as the command and learns from what is fed back:
 
   in   {"losses": [0.1, 2.3, 0.9], "ids": [7, 1, 4]}
   out  {"step":0,"counts":[6,10,8]}
-  in   {"feedback": {"variance": [0.2, 3.1, 1.0]}, "losses": [0.4, 1.2, 2.0], "ids": [2, 9, 7]}
+  in   {"feedback": {"variance": [0.2, 3, 1]}, "losses": [0.4, 1.2, 2.0]}
   out  {"step":1,"counts":[4,8,12],"ratio":0.91}
 
 "losses" are the clean losses. "ids" (numbers of the items in their dataset),
 "features" (a row per item), and "surprise" or "logits" with "labels" help the
-allocators that look at them. "feedback" is of the step before: "variance", or the
-"coefficients" of each item's queries, (loss+ - loss-)/(2 sigma) of a pair. "ratio" is
-the variance of that step's gradient against equal shares. A line may say its
-"budget", "step" and "epoch". docs/protocol.md has the rest, examples/allocate.py a
-loop that trains.`,
+allocators that look at them. "feedback" is of the step before: "variance", or
+the "coefficients" of each item's queries, (loss+ - loss-)/(2 sigma) of a pair.
+"ratio" is the variance of that step's gradient against equal shares. A line may
+say its "budget", "step" and "epoch". docs/protocol.md has the rest,
+examples/allocate.py a loop that trains.`,
 		Example: "  python3 examples/allocate.py --flops bin/flops --allocator neyman",
 		RunE: func(c *cobra.Command, _ []string) error {
 			switch {

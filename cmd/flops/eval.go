@@ -27,8 +27,9 @@ func evalCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "eval --model DIR --data DIR", Short: "Measure a model on images", Args: cobra.NoArgs,
 		Long: `Prints top-1 accuracy, top-5 where there are more than five classes, loss and
-images per second, and what --metrics names besides. --data is a folder of class folders, one that holds such a
-folder for each split, or data of another kind that 'flops data inspect' reads.
+images per second, and what --metrics names besides. --data is a folder of class
+folders, one that holds such a folder for each split, or data of another kind
+that 'flops data inspect' reads.
 Or give the experiment and one of its checkpoints, or a checkpoint in its run
 folder alone: --split is then test, or validation for the images that the run
 held out, or train for those that it trained on.
