@@ -36,12 +36,12 @@ type Record struct {
 	Mean []float32
 }
 
-// Joint says that several sites were noisy at once. C then holds what each query
+// Joint says that several sites were noisy at once. Coefs then holds what each query
 // said, ℓ−b, and not the direction's c_ip: the scale σ differs between the sites,
 // and each query's noise meets the inputs that the same query saw.
 func (r Record) Joint() bool { return len(r.Perturbation.Sites) > 1 }
 
-// PerDirection is the number of coefficients in C of one direction.
+// PerDirection is the number of coefficients in Coefs of one direction.
 func (r Record) PerDirection(antithetic bool) int {
 	if r.Joint() && antithetic {
 		return 2

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/flops-vit/flops/internal/query"
 )
 
 // Purpose says what a query was spent on.
@@ -51,6 +53,16 @@ func Purposes() []Purpose { return []Purpose{CleanPass, Allocator, Perturbed, Ev
 // Spend adds queries, the floating-point operations they took and the time since began.
 func (l *Ledger) Spend(p Purpose, queries, flops int64, began time.Time) {
 	l.by[p].add(Entry{Queries: queries, FLOPs: flops, Seconds: time.Since(began).Seconds()})
+}
+
+// Charge is Spend for work of a model in which asked queries were asked. Of one that
+// meters itself it is what the ledger does not hold yet of all that was spent: the
+// total is then the meter's, whatever was known already.
+func (l *Ledger) Charge(m query.Model, p Purpose, asked, flops int64, began time.Time) {
+	if metered, ok := m.(query.Metered); ok {
+		asked = max(0, metered.Spent()-l.Total().Queries)
+	}
+	l.Spend(p, asked, flops, began)
 }
 
 // Of is what one purpose has cost so far.

@@ -169,6 +169,14 @@ type Resumable interface {
 	WeightFLOPs() int64
 }
 
+// Metered is a Model that counts its queries itself, because what it answers from
+// memory costs nothing.
+type Metered interface {
+	Model
+	// Spent is the queries that the run has to pay for so far, in all.
+	Spent() int64
+}
+
 // Differentiable is a Model that can also backpropagate (DESIGN 3.3).
 type Differentiable interface {
 	Model

@@ -25,6 +25,8 @@ type Meter struct {
 	max      int64
 	reserved int64
 	c        Counts
+	owed     int64 // of the images, what the run has not come to again
+	since    int64 // images that were known before it began to
 }
 
 // NewMeter starts at what a run has spent before, under a ceiling of max
@@ -36,6 +38,25 @@ func (m *Meter) Counts() Counts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.c
+}
+
+// Owe tells the meter of a resumed run how much of what is spent the run has charged.
+// The steps taken again find the answers to the rest, and are charged for them only
+// then, so that they see the budget that they saw at first.
+func (m *Meter) Owe(charged int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owed = m.c.Images - charged
+	if charged > 0 {
+		m.since = m.c.Known
+	}
+}
+
+// Spent is the images answered, less what is still owed.
+func (m *Meter) Spent() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.c.Images - max(0, m.owed-(m.c.Known-m.since))
 }
 
 // Left is how many more images may be asked for, or −1 where nothing limits them.

@@ -25,7 +25,7 @@ type Model struct {
 	perturb [][]float32 // the frame's parameters under each direction
 }
 
-var _ query.Model = (*Model)(nil)
+var _ query.Metered = (*Model)(nil)
 
 // NewModel puts a frame (or nil), a mapping and an objective around a pool.
 func NewModel(p *Pool, f *prompt.Frame, m prompt.Mapping, loss objective.Objective, src noise.Source) (*Model, error) {
@@ -45,6 +45,9 @@ func NewModel(p *Pool, f *prompt.Frame, m prompt.Mapping, loss objective.Objecti
 
 // Pool is what the model calls through; its Counts are the ledger's queries.
 func (m *Model) Pool() *Pool { return m.pool }
+
+// Spent is what the run has to pay for so far.
+func (m *Model) Spent() int64 { return m.pool.meter.Spent() }
 
 // Mapping turns the model's answers into logits of the task.
 func (m *Model) Mapping() prompt.Mapping { return m.mapTo }

@@ -63,6 +63,9 @@ func (p *Pool) Spec() Spec { return p.caller.Spec() }
 // Counts is what has been spent so far.
 func (p *Pool) Counts() Counts { return p.meter.Counts() }
 
+// Meter counts what has been spent so far.
+func (p *Pool) Meter() *Meter { return p.meter }
+
 // Close ends the caller.
 func (p *Pool) Close() error { return p.caller.Close() }
 

@@ -231,3 +231,20 @@ func FuzzAnswerFile(f *testing.F) {
 		}
 	})
 }
+
+// TestMeterOwes: what a resumed run spent after its checkpoint counts only when the
+// run comes to it again, and what was asked anew counts at once.
+func TestMeterOwes(t *testing.T) {
+	m := NewMeter(0, Counts{Images: 10, Known: 3})
+	m.Owe(6)
+	for _, c := range []struct {
+		known, answered int
+		want            int64
+	}{{0, 0, 6}, {3, 0, 9}, {0, 2, 11}, {4, 0, 12}, {5, 1, 13}} {
+		m.known(c.known)
+		m.answered(c.answered)
+		if got := m.Spent(); got != c.want {
+			t.Errorf("after %+v: %d spent, want %d", c, got, c.want)
+		}
+	}
+}

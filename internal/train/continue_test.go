@@ -162,8 +162,8 @@ func TestLearningBehindMapping(t *testing.T) {
 	if !slices.Equal(tr.X.Model.Params()[0].Data, first.Model.Params()[0].Data) {
 		t.Error("the frame is not the run's")
 	}
-	got, _ := x.Model.(*called).Mapping().Matrix()
-	want, _ := first.Model.(*called).Mapping().Matrix()
+	got, _ := x.remote.model.Mapping().Matrix()
+	want, _ := first.remote.model.Mapping().Matrix()
 	if !slices.Equal(got, want) || !slices.ContainsFunc(got, func(v float32) bool { return v != 0 }) {
 		t.Errorf("the mapping is %v, the run's %v", got, want)
 	}

@@ -65,7 +65,7 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, 
 			return images, err
 		}
 		if l != nil {
-			l.Spend(lr.Evaluation, spend(m, l, int64(b.Size)), int64(b.Size)*m.ForwardFLOPs(), at)
+			l.Charge(m, lr.Evaluation, int64(b.Size), int64(b.Size)*m.ForwardFLOPs(), at)
 		}
 		if err := use(b, c); err != nil {
 			return images, err

@@ -29,8 +29,8 @@ const (
 )
 
 // savedPrompt is what a checkpoint holds of a model that can only be called.
-func (x *Experiment) savedPrompt(m *called) *checkpoint.Model {
-	f, to, t := x.remote.frame, m.Mapping(), x.remote.transform
+func (x *Experiment) savedPrompt() *checkpoint.Model {
+	f, to, t := x.remote.frame, x.remote.model.Mapping(), x.remote.transform
 	w, b := to.Matrix()
 	list := func(v any) string { s, _ := json.Marshal(v); return string(s) } // of names and numbers it cannot fail
 	return checkpoint.NewPrompt([]checkpoint.Tensor{

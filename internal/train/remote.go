@@ -24,6 +24,7 @@ type callable struct {
 	policy    remote.Policy
 	transform *data.Transform
 	frame     *prompt.Frame
+	model     *remote.Model
 	answers   *remote.AnswerFile // nil outside a run folder
 }
 
@@ -125,11 +126,10 @@ func (x *Experiment) callThrough(answers *remote.AnswerFile, lookOn bool) error 
 	if err != nil {
 		return err
 	}
-	model, err := remote.NewModel(pool, r.frame, m, x.loss, src)
-	if err != nil {
+	if r.model, err = remote.NewModel(pool, r.frame, m, x.loss, src); err != nil {
 		return err
 	}
-	x.Model = &called{Model: model}
+	x.Model = r.model
 	return nil
 }
 
@@ -158,7 +158,7 @@ func (x *Experiment) attach(ctx context.Context, disk fsys.FS, dir string, lookO
 	if err != nil {
 		return err
 	}
-	return x.Model.(*called).LearnMapping(ctx, b, len(x.TrainData.Classes()), learn)
+	return x.remote.model.LearnMapping(ctx, b, len(x.TrainData.Classes()), learn)
 }
 
 // mappingImages are the first prompt.mapping.images of each class, as the
@@ -223,54 +223,22 @@ func (x *Experiment) closeAnswers() error {
 	return err
 }
 
-// called is a model that can only be called, as a run counts it.
-type called struct {
-	*remote.Model
-	owed  int64 // answers that the run had asked for after the checkpoint that it resumed
-	known int64 // images that were known before the first resumed step
-}
-
 // chargeLost puts answers into the ledger that were paid for and are lost to a
 // crash or a damage; charged are those that it holds already.
 func (x *Experiment) chargeLost(l *lr.Ledger, charged int64) int64 {
-	m, ok := x.Model.(*called)
-	if !ok {
+	if x.remote == nil {
 		return charged
 	}
 	lost := x.remote.answers.Lost()
-	if n := min(lost-charged, m.Pool().Counts().Images-l.Total().Queries); n > 0 {
+	if n := min(lost-charged, x.remote.model.Pool().Counts().Images-l.Total().Queries); n > 0 {
 		l.Spend(lr.Perturbed, n, 0, time.Now())
 	}
 	return lost
 }
 
-// owe tells a resumed run's model how far its ledger is behind its answers. The
-// steps taken again find those answers, and are charged for them only then, so
-// that they see the budget that they saw at first.
+// owe tells a resumed run's model how far its ledger is behind its answers.
 func (x *Experiment) owe(l *lr.Ledger) {
-	m, ok := x.Model.(*called)
-	if !ok {
-		return
+	if x.remote != nil {
+		x.remote.model.Pool().Meter().Owe(l.Total().Queries)
 	}
-	c := m.Pool().Counts()
-	m.owed = c.Images - l.Total().Queries
-	if l.Total().Queries > 0 {
-		m.known = c.Known
-	}
-}
-
-// spend is the queries of what was just done, n by the caller's own count. Of a
-// model that can only be called it is the images answered that the ledger does
-// not hold yet: the total is then what the server has counted, whatever was
-// known already.
-func spend(m query.Model, l *lr.Ledger, n int64) int64 {
-	r, ok := m.(*called)
-	if !ok {
-		return n
-	}
-	if l == nil {
-		return 0
-	}
-	c := r.Pool().Counts()
-	return max(0, c.Images-max(0, r.owed-(c.Known-r.known))-l.Total().Queries)
 }

@@ -99,7 +99,7 @@ func TestCalledModelsClassesAreMatchedByName(t *testing.T) {
 	if x, err = Open(calledConfig(url), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	to := x.Model.(*called).Mapping().(*prompt.OneToOne).To
+	to := x.remote.model.Mapping().(*prompt.OneToOne).To
 	for i := range names {
 		if turned[to[i]] != names[i] {
 			t.Errorf("class %s is answered by %s", names[i], turned[to[i]])

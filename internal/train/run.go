@@ -90,9 +90,7 @@ func (r *run) open(ctx context.Context) error {
 		r.state.Lost = r.t.X.chargeLost(r.t.Ledger, r.state.Lost)
 		r.t.X.owe(r.t.Ledger)
 	}
-	if n := spend(r.t.X.Model, r.t.Ledger, 0); n > 0 { // asked, of training images, to learn the label mapping
-		r.t.Ledger.Spend(lr.CleanPass, n, 0, time.Now())
-	}
+	r.t.Ledger.Charge(r.t.X.Model, lr.CleanPass, 0, 0, time.Now()) // what learning the label mapping asked
 	if r.saved < 0 {
 		return r.save(false)
 	}

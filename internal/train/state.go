@@ -68,7 +68,7 @@ func (x *Experiment) Saved() *checkpoint.Model {
 	if x.Local != nil {
 		return x.Local.Model()
 	}
-	return x.savedPrompt(x.Model.(*called))
+	return x.savedPrompt()
 }
 
 // restore puts a checkpoint back into the experiment.

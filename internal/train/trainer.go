@@ -145,7 +145,7 @@ func (t *Trainer) ask(ctx context.Context, b *query.Batch, budget int) (*lr.Step
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	t.Ledger.Spend(lr.Perturbed, spend(x.Model, t.Ledger, r.Queries), r.FLOPs, began)
+	t.Ledger.Charge(x.Model, lr.Perturbed, r.Queries, r.FLOPs, began)
 	return s, r, params, nil
 }
 
@@ -159,7 +159,7 @@ func (t *Trainer) batch() (*query.Batch, error) {
 
 // clean counts a clean pass of n images.
 func (t *Trainer) clean(n int, began time.Time) {
-	t.Ledger.Spend(lr.CleanPass, spend(t.X.Model, t.Ledger, int64(n)), int64(n)*t.X.Model.ForwardFLOPs(), began)
+	t.Ledger.Charge(t.X.Model, lr.CleanPass, int64(n), int64(n)*t.X.Model.ForwardFLOPs(), began)
 }
 
 func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
