@@ -11,9 +11,9 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/compare"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/ui"

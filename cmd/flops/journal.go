@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"

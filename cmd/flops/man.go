@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys/fault"
+	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/fsys/fault"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 

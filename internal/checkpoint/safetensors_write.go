@@ -6,7 +6,7 @@ import (
 	"io"
 	"math"
 
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 )
 
 // Kept is a tensor that is passed on as it is, in whatever format.

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys/fault"
+	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/fsys/fault"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/train"

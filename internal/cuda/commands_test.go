@@ -7,10 +7,10 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/device"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/noise"

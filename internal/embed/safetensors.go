@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 )
 
 // tensorName and idsKey are what Write uses and Read prefers.

@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
-	faulty "github.com/flops-vit/flops/internal/checkpoint/fsys/fault"
+	"github.com/flops-vit/flops/internal/fsys"
+	faulty "github.com/flops-vit/flops/internal/fsys/fault"
 )
 
 // kept makes a file of n answers to requests of 2 images.

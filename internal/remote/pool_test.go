@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 )
 
 // flaky is a model whose requests fail by a rule, and that counts what it

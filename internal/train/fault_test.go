@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys/fault"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/fsys/fault"
 )
 
 // short is the run whose every write fails once.

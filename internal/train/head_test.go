@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/fsys"
 )
 
 func TestMatchClasses(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 )
 
 // probeFolder is where a checkpoint is written to see how long it takes.

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/uierr"

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
 )
 

@@ -12,7 +12,7 @@ import (
 	"sort"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/uierr"
 )

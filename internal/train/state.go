@@ -5,7 +5,7 @@ import (
 	"sort"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
 )
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/checkpoint/fsys"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/metric"
 )
 
