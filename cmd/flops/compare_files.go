@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/compare"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
@@ -103,7 +102,7 @@ func (f *compareFlags) write(w io.Writer, p *compare.Plan, arms []compare.ArmRes
 
 // createFile writes a file whole or leaves what was there, and says why not.
 func createFile(path string, fill func(io.Writer) error) error {
-	return checkpoint.WriteOutput(fsys.OS, path, fill)
+	return fsys.WriteOutput(fsys.OS, path, fill)
 }
 
 func plusMinus(format string, m compare.Mean) string {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
@@ -113,7 +112,7 @@ func writeSheet(d config.Data, path string) error {
 	if err := png.Encode(&b, data.ContactSheet(ds, sheetWidth)); err != nil {
 		return err
 	}
-	return checkpoint.WriteFileAtomic(fsys.OS, path, []byte(b.String()))
+	return fsys.WriteFile(fsys.OS, path, []byte(b.String()))
 }
 
 func printDataset(out io.Writer, r data.Report) error {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -32,7 +31,7 @@ func manCmd() *cobra.Command {
 // writeMan writes the page of a command and of those below it.
 func writeMan(c *cobra.Command, dir string) (int, error) {
 	path := filepath.Join(dir, manName(c)+".1")
-	if err := checkpoint.WriteFileAtomic(fsys.OS, path, []byte(manPage(c))); err != nil {
+	if err := fsys.WriteFile(fsys.OS, path, []byte(manPage(c))); err != nil {
 		return 0, err
 	}
 	n := 1

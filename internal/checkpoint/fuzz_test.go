@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/fsys"
 )
 
 // FuzzSafetensors: a header that is accepted tiles its data exactly, every
@@ -122,7 +124,7 @@ func roundTrip(t *testing.T, v any, parse func([]byte) (any, error)) {
 // that can be decoded is encoded to one that decodes the same.
 func FuzzJournal(f *testing.F) {
 	path, _ := journal(f, 2)
-	whole, err := readSmall(path, maxJSON)
+	whole, err := fsys.ReadSmall(path, maxJSON)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
@@ -64,9 +65,9 @@ func (c *Config) Patches() int { n := c.ImageSize / c.PatchSize; return n * n }
 // ReadConfig reads the config.json of a model folder. A config that is not a
 // ViT's, or that makes no sense, is an *uierr.Error.
 func ReadConfig(path string) (*Config, error) {
-	raw, err := readSmall(path, maxJSON)
+	raw, err := fsys.ReadSmall(path, maxJSON)
 	if err != nil {
-		return nil, missing(err, path)
+		return nil, fsys.ReadError(err, path)
 	}
 	c, err := parseConfig(raw)
 	if err != nil {

@@ -56,7 +56,7 @@ type Journal struct {
 func CreateJournal(disk fsys.FS, path string, hash [32]byte) (*Journal, error) {
 	f, err := disk.Create(path)
 	if err != nil {
-		return nil, writeError(err, path)
+		return nil, fsys.WriteError(err, path)
 	}
 	j := newJournal(path, f, 0)
 	head := append([]byte(journalMagic), binary.LittleEndian.AppendUint32(nil, journalVersion)...)
@@ -64,7 +64,7 @@ func CreateJournal(disk fsys.FS, path string, hash [32]byte) (*Journal, error) {
 	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
 	err = j.write(head)
 	if err == nil {
-		err = writeError(disk.SyncDir(filepath.Dir(path)), path)
+		err = fsys.WriteError(disk.SyncDir(filepath.Dir(path)), path)
 	}
 	if err != nil {
 		_ = f.Close() // the first error is the one to tell
@@ -93,7 +93,7 @@ func ResumeJournal(disk fsys.FS, path string, hash [32]byte, offset int64) (*Jou
 	}
 	f, err := disk.OpenAt(path, offset)
 	if err != nil {
-		return nil, writeError(err, path)
+		return nil, fsys.WriteError(err, path)
 	}
 	return newJournal(path, f, offset), nil
 }
@@ -117,7 +117,7 @@ func (r *JournalReader) walkTo(offset int64, hash [32]byte) error {
 func (j *Journal) write(p []byte) error {
 	n, err := j.w.Write(p)
 	j.offset += int64(n)
-	return writeError(err, j.path)
+	return fsys.WriteError(err, j.path)
 }
 
 // Append adds a record.
@@ -150,7 +150,7 @@ func newJournal(path string, f fsys.File, offset int64) *Journal {
 
 // Flush puts every record into the file, where it outlives the process though
 // not the machine, and returns the length of the journal.
-func (j *Journal) Flush() (int64, error) { return j.offset, writeError(j.w.Flush(), j.path) }
+func (j *Journal) Flush() (int64, error) { return j.offset, fsys.WriteError(j.w.Flush(), j.path) }
 
 // Sync puts every record on the disk and returns the length of the journal,
 // for a checkpoint to hold.
@@ -159,7 +159,7 @@ func (j *Journal) Sync() (int64, error) {
 	if err == nil {
 		err = j.f.Sync()
 	}
-	return j.offset, writeError(err, j.path)
+	return j.offset, fsys.WriteError(err, j.path)
 }
 
 // Close writes what is buffered and closes the file.
@@ -168,5 +168,5 @@ func (j *Journal) Close() error {
 	if e := j.f.Close(); err == nil {
 		err = e
 	}
-	return writeError(err, j.path)
+	return fsys.WriteError(err, j.path)
 }

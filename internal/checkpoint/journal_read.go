@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -37,7 +38,7 @@ type JournalReader struct {
 func OpenJournal(path string) (*JournalReader, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, missing(err, path)
+		return nil, fsys.ReadError(err, path)
 	}
 	st, err := f.Stat()
 	var r *JournalReader

@@ -29,7 +29,7 @@ func Salvage(path string, visit func(r Record, body int64) error) (Salvaged, err
 	s := Salvaged{End: int64(journalHeader)}
 	f, err := os.Open(path)
 	if err != nil {
-		return s, missing(err, path)
+		return s, fsys.ReadError(err, path)
 	}
 	defer f.Close()
 	st, err := f.Stat()
@@ -80,11 +80,11 @@ func notJournal(path string) error { return uierr.New(path+": not a journal", "m
 func AppendJournal(disk fsys.FS, path string, end int64) (*Journal, error) {
 	f, err := disk.OpenAt(path, end)
 	if err != nil {
-		return nil, writeError(err, path)
+		return nil, fsys.WriteError(err, path)
 	}
 	if err := disk.SyncDir(filepath.Dir(path)); err != nil {
 		_ = f.Close() // the first error is the one to tell
-		return nil, writeError(err, path)
+		return nil, fsys.WriteError(err, path)
 	}
 	return newJournal(path, f, end), nil
 }

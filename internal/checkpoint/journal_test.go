@@ -267,9 +267,9 @@ func TestAtomicFile(t *testing.T) {
 	for _, mode := range []fault.Mode{fault.Kill, fault.Short, fault.Once} {
 		for n := 1; ; n++ {
 			path := filepath.Join(t.TempDir(), "ledger.json")
-			must(t, WriteFileAtomic(fsys.OS, path, []byte("old")))
+			must(t, fsys.WriteFile(fsys.OS, path, []byte("old")))
 			disk := &fault.FS{Mode: mode, At: n, Err: syscall.ENOSPC}
-			err := WriteFileAtomic(disk, path, []byte("new"))
+			err := fsys.WriteFile(disk, path, []byte("new"))
 			if !disk.Hit() {
 				must(t, err)
 				break

@@ -6,11 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"unicode/utf8"
-
-	"github.com/flops-vit/flops/internal/filekind"
-	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // maxJSON bounds a JSON file of a model folder; the largest known, the config
@@ -139,24 +135,4 @@ func rawMembers(raw []byte) (map[string]json.RawMessage, error) {
 		return nil
 	})
 	return m, err
-}
-
-// readSmall reads a file of at most max bytes.
-func readSmall(path string, max int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(b)) > max {
-		return nil, uierr.New(fmt.Sprintf("%s: larger than %d MB", path, max>>20), "this is not the file that the name says; check the folder")
-	}
-	if err := filekind.Misplaced(b); err != nil {
-		return nil, filekind.At(path, err)
-	}
-	return b, nil
 }

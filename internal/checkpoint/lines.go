@@ -27,11 +27,11 @@ func OpenLines(disk fsys.FS, path string, keep int64) (*Lines, error) {
 	}
 	f, err := disk.OpenAt(path, keep)
 	if err != nil {
-		return nil, writeError(err, path)
+		return nil, fsys.WriteError(err, path)
 	}
 	if err := disk.SyncDir(filepath.Dir(path)); err != nil {
 		_ = f.Close() // the first error is the one to tell
-		return nil, writeError(err, path)
+		return nil, fsys.WriteError(err, path)
 	}
 	return &Lines{path, f, keep}, nil
 }
@@ -44,7 +44,7 @@ func longEnough(path string, keep int64) error {
 	}
 	st, err := os.Stat(path)
 	if err != nil {
-		return missing(err, path)
+		return fsys.ReadError(err, path)
 	}
 	if st.Size() < keep {
 		return uierr.New(fmt.Sprintf("%s: has %d bytes, the checkpoint was saved with %d", path, st.Size(), keep), "the file was cut or replaced; resume from an earlier checkpoint")
@@ -60,12 +60,12 @@ func (l *Lines) Append(v any) error {
 	}
 	n, err := l.f.Write(append(b, '\n'))
 	l.offset += int64(n)
-	return writeError(err, l.path)
+	return fsys.WriteError(err, l.path)
 }
 
 // Sync puts the file on the disk and returns its length, for a checkpoint to
 // hold. It comes before the checkpoint is saved.
-func (l *Lines) Sync() (int64, error) { return l.offset, writeError(l.f.Sync(), l.path) }
+func (l *Lines) Sync() (int64, error) { return l.offset, fsys.WriteError(l.f.Sync(), l.path) }
 
 // Close closes the file.
-func (l *Lines) Close() error { return writeError(l.f.Close(), l.path) }
+func (l *Lines) Close() error { return fsys.WriteError(l.f.Close(), l.path) }

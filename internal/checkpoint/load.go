@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -13,7 +14,7 @@ import (
 // altered is refused with an *uierr.Error that names the file.
 func (s *Store) Load(step int) (*Checkpoint, error) {
 	dir := s.Dir(step)
-	if old := s.aside(step); !exists(dir) && exists(old) {
+	if old := s.aside(step); !fsys.Exists(dir) && fsys.Exists(old) {
 		dir = old // a save was stopped while it replaced this very step
 	}
 	c, err := LoadDir(dir)
@@ -26,15 +27,10 @@ func (s *Store) Load(step int) (*Checkpoint, error) {
 	return c, nil
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 // LoadDir verifies and reads the checkpoint in a folder.
 func LoadDir(dir string) (*Checkpoint, error) {
 	if _, err := os.Stat(dir); err != nil {
-		return nil, missing(err, dir)
+		return nil, fsys.ReadError(err, dir)
 	}
 	names, err := verify(dir)
 	if err != nil {

@@ -48,7 +48,7 @@ func writeFiles(disk fsys.FS, dir string, files []content) error {
 	var entries []entry
 	for _, f := range files {
 		h := &hashed{h: sha256.New()}
-		err := writeSynced(disk, filepath.Join(dir, f.name), func(w io.Writer) error {
+		err := fsys.WriteSynced(disk, filepath.Join(dir, f.name), func(w io.Writer) error {
 			h.w = w
 			return f.write(h)
 		})
@@ -60,7 +60,7 @@ func writeFiles(disk fsys.FS, dir string, files []content) error {
 		entries = append(entries, e)
 	}
 	m := bytesContent(manifestName, encodeManifest(entries))
-	if err := writeSynced(disk, filepath.Join(dir, m.name), m.write); err != nil {
+	if err := fsys.WriteSynced(disk, filepath.Join(dir, m.name), m.write); err != nil {
 		return err
 	}
 	return disk.SyncDir(dir)
@@ -124,7 +124,7 @@ func cutLast(s string) (before, last string, ok bool) {
 // verify compares every file of a checkpoint with its manifest and returns the
 // names it lists.
 func verify(dir string) (map[string]bool, error) {
-	raw, err := readSmall(filepath.Join(dir, manifestName), maxManifest)
+	raw, err := fsys.ReadSmall(filepath.Join(dir, manifestName), maxManifest)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", manifestName, plain(err))
 	}

@@ -178,13 +178,13 @@ func SaveModel(disk fsys.FS, dir string, m *Model, dtype DType) error {
 		return err
 	}
 	if err := disk.MkdirAll(dir); err != nil {
-		return writeError(err, dir)
+		return fsys.WriteError(err, dir)
 	}
 	if _, err := os.Stat(filepath.Join(dir, indexName)); err == nil {
 		return uierr.New(fmt.Sprintf("%s: holds a model in several files", dir), "choose another folder")
 	}
 	for _, f := range files {
-		if err := writeAtomic(disk, filepath.Join(dir, f.name), f.write); err != nil {
+		if err := fsys.Write(disk, filepath.Join(dir, f.name), f.write); err != nil {
 			return err
 		}
 	}

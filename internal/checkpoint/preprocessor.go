@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -66,7 +67,7 @@ func (p *Preprocessor) Side() int {
 // that of the former feature extractors; a file that does not exist means the
 // default for the config.
 func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
-	raw, err := readSmall(path, maxJSON)
+	raw, err := fsys.ReadSmall(path, maxJSON)
 	if errors.Is(err, os.ErrNotExist) {
 		if c.input != nil {
 			return c.input, nil
@@ -74,7 +75,7 @@ func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
 		return DefaultPreprocessor(c.ImageSize, c.NumChannels), nil
 	}
 	if err != nil {
-		return nil, missing(err, path)
+		return nil, fsys.ReadError(err, path)
 	}
 	p, err := parsePreprocessor(raw, c)
 	if err != nil {

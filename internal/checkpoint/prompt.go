@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -44,7 +45,7 @@ func LoadPrompt(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if exists(filepath.Join(dir, manifestName)) {
+	if fsys.Exists(filepath.Join(dir, manifestName)) {
 		if _, err := verify(dir); err != nil {
 			return nil, refuse(dir, err)
 		}

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/flops-vit/flops/internal/fsys"
 )
 
 // clean removes what the retention does not keep after a save at step now, and
@@ -18,10 +20,10 @@ func (s *Store) clean(now int) error {
 		// folder that looks like a checkpoint.
 		gone := filepath.Join(s.root(), delPrefix+stepName(step))
 		if err := s.Disk.RemoveAll(gone); err != nil {
-			return writeError(err, gone)
+			return fsys.WriteError(err, gone)
 		}
 		if err := s.Disk.Rename(s.Dir(step), gone); err != nil {
-			return writeError(err, gone)
+			return fsys.WriteError(err, gone)
 		}
 	}
 	names, err := os.ReadDir(s.root())
@@ -34,7 +36,7 @@ func (s *Store) clean(now int) error {
 		}
 		path := filepath.Join(s.root(), n.Name())
 		if err := s.Disk.RemoveAll(path); err != nil {
-			return writeError(err, path)
+			return fsys.WriteError(err, path)
 		}
 	}
 	return nil

@@ -2,9 +2,7 @@ package checkpoint
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"runtime"
@@ -13,6 +11,7 @@ import (
 	"unsafe"
 
 	"github.com/flops-vit/flops/internal/filekind"
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -38,7 +37,7 @@ type File struct {
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, missing(err, path)
+		return nil, fsys.ReadError(err, path)
 	}
 	st, err := f.Stat()
 	var h *header
@@ -61,17 +60,6 @@ func Open(path string) (*File, error) {
 		t.at[x.Name] = i
 	}
 	return t, nil
-}
-
-// missing makes an absent or forbidden file the user's to mend.
-func missing(err error, path string) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return uierr.Wrap(err, path+": no such file or folder", "check the path")
-	case errors.Is(err, fs.ErrPermission):
-		return uierr.Wrap(err, path+": may not be read", "check its permissions")
-	}
-	return err
 }
 
 // Close closes the file.

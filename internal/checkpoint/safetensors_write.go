@@ -66,7 +66,7 @@ func writeSafetensors(w io.Writer, tensors []Tensor, kept []Kept, dtype DType, m
 // WriteFile writes a safetensors file whole or not at all: it is written beside
 // path, synced and renamed.
 func WriteFile(disk fsys.FS, path string, tensors []Tensor, dtype DType, meta map[string]string) error {
-	return writeAtomic(disk, path, func(w io.Writer) error { return WriteSafetensors(w, tensors, dtype, meta) })
+	return fsys.Write(disk, path, func(w io.Writer) error { return WriteSafetensors(w, tensors, dtype, meta) })
 }
 
 // narrow converts v into the first bytes of buf.

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -42,12 +43,12 @@ func (w *weights) open(dir string) error {
 		return w.add(single)
 	}
 	path := filepath.Join(dir, indexName)
-	raw, err := readSmall(path, maxJSON)
+	raw, err := fsys.ReadSmall(path, maxJSON)
 	if errors.Is(err, os.ErrNotExist) {
 		return noWeights(dir)
 	}
 	if err != nil {
-		return missing(err, path)
+		return fsys.ReadError(err, path)
 	}
 	index, err := parseIndex(raw)
 	if err != nil {
@@ -169,7 +170,7 @@ func parseIndex(raw []byte) (*shardIndex, error) {
 // noWeights says what the folder has instead of safetensors.
 func noWeights(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
-		return missing(err, dir)
+		return fsys.ReadError(err, dir)
 	}
 	for _, name := range []string{"pytorch_model.bin", "pytorch_model.bin.index.json"} {
 		path := filepath.Join(dir, name)

@@ -98,10 +98,10 @@ func (s *Store) Save(c *Checkpoint, best bool) error {
 	}
 	final := s.Dir(c.Step)
 	if err := s.restore(); err != nil {
-		return writeError(err, s.root())
+		return fsys.WriteError(err, s.root())
 	}
 	if err := s.write(c.Step, files); err != nil {
-		return writeError(err, final)
+		return fsys.WriteError(err, final)
 	}
 	if err := s.point(lastName, c.Step); err != nil {
 		return err
@@ -125,7 +125,7 @@ func (s *Store) write(step int, files []content) error {
 	if err := writeFiles(s.Disk, tmp, files); err != nil {
 		return errors.Join(err, s.Disk.RemoveAll(tmp)) // a full disk is less full then
 	}
-	if exists(final) {
+	if fsys.Exists(final) {
 		// A folder cannot be renamed over another one: the old one steps
 		// aside under a name where Load still finds it.
 		if err := s.Disk.RemoveAll(old); err != nil {
@@ -152,7 +152,7 @@ func (s *Store) restore() error {
 		return err
 	}
 	for _, step := range steps {
-		if old := s.aside(step); !exists(s.Dir(step)) && exists(old) {
+		if old := s.aside(step); !fsys.Exists(s.Dir(step)) && fsys.Exists(old) {
 			if err := s.Disk.Rename(old, s.Dir(step)); err != nil {
 				return err
 			}
@@ -195,13 +195,13 @@ type stateFile struct {
 // point moves a pointer, a small text file with the name of a checkpoint: a
 // symbolic link cannot be replaced everywhere.
 func (s *Store) point(name string, step int) error {
-	return WriteFileAtomic(s.Disk, filepath.Join(s.root(), name), []byte(stepName(step)+"\n"))
+	return fsys.WriteFile(s.Disk, filepath.Join(s.root(), name), []byte(stepName(step)+"\n"))
 }
 
 // pointer reads "last" or "best"; ok is false where there is none.
 func (s *Store) pointer(name string) (step int, ok bool, err error) {
 	path := filepath.Join(s.root(), name)
-	raw, err := readSmall(path, 256)
+	raw, err := fsys.ReadSmall(path, 256)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, false, nil
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
@@ -101,7 +100,7 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
 	}
-	return res, checkpoint.WriteFileAtomic(fsys.OS, resultName(dir, r), append(raw, '\n'))
+	return res, fsys.WriteFile(fsys.OS, resultName(dir, r), append(raw, '\n'))
 }
 
 // curve reads the evaluations along a run; the ledger's queries of a line hold

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -87,7 +86,7 @@ func (p *Plan) one(ctx context.Context, r Run, launch Launch) (*Result, error) {
 	args := []string{"train", "--config", plan, "--output", folder}
 	if _, err := os.Stat(filepath.Join(folder, "config.yaml")); err == nil {
 		args = []string{"train", "--resume", folder}
-	} else if err := checkpoint.WriteFileAtomic(fsys.OS, plan, raw); err != nil {
+	} else if err := fsys.WriteFile(fsys.OS, plan, raw); err != nil {
 		return nil, err
 	}
 	peak, err := launch(ctx, args, folder+".log")

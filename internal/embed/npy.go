@@ -132,9 +132,9 @@ func writeNPY(path string, s *Set) error {
 				return uierr.New(fmt.Sprintf("%s: the id %q has a line break", path, id), "write a .safetensors file")
 			}
 		}
-		if err := checkpoint.WriteFileAtomic(fsys.OS, path+idsSuffix, []byte(strings.Join(s.IDs, "\n")+"\n")); err != nil {
+		if err := fsys.WriteFile(fsys.OS, path+idsSuffix, []byte(strings.Join(s.IDs, "\n")+"\n")); err != nil {
 			return err
 		}
 	}
-	return checkpoint.WriteFileAtomic(fsys.OS, path, b)
+	return fsys.WriteFile(fsys.OS, path, b)
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -213,5 +212,5 @@ func writeParquet(path string, s *Set) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return checkpoint.WriteFileAtomic(fsys.OS, path, b.Bytes())
+	return fsys.WriteFile(fsys.OS, path, b.Bytes())
 }

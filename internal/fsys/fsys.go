@@ -1,6 +1,8 @@
-// Package fsys is the handful of file operations that change a disk. Everything
-// a run saves goes through them, so that a test can stop a save at any one of
-// them and see what is left. Reading needs no such care and uses os directly.
+// Package fsys writes files so that nothing is lost: whole or not at all, synced,
+// and in a folder that no other process writes to (LockDir). FS is the handful of
+// operations that change a disk; everything a run saves goes through them, so that
+// a test can stop a save at any one of them and see what is left. Reading needs no
+// such care and uses os directly; what every reader of small files does is here too.
 package fsys
 
 import (

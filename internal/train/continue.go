@@ -123,7 +123,7 @@ func (x *Experiment) WriteConfig(dir string) error {
 	if err != nil {
 		return err
 	}
-	return checkpoint.WriteFileAtomic(fsys.OS, filepath.Join(dir, "config.yaml"), b)
+	return fsys.WriteFile(fsys.OS, filepath.Join(dir, "config.yaml"), b)
 }
 
 func (x *Experiment) warn(line string) {

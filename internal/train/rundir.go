@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
@@ -114,5 +113,5 @@ func writeJSON(disk fsys.FS, path string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return checkpoint.WriteFileAtomic(disk, path, append(b, '\n'))
+	return fsys.WriteFile(disk, path, append(b, '\n'))
 }

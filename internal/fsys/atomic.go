@@ -1,4 +1,4 @@
-package checkpoint
+package fsys
 
 import (
 	"bufio"
@@ -10,14 +10,13 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// WriteFileAtomic replaces a small file: after it returns nil the file holds
+// WriteFile replaces a small file: after it returns nil the file holds
 // data even if the power fails, and until then it holds what it held.
-func WriteFileAtomic(disk fsys.FS, path string, data []byte) error {
-	return writeAtomic(disk, path, func(w io.Writer) error {
+func WriteFile(disk FS, path string, data []byte) error {
+	return Write(disk, path, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
 	})
@@ -26,27 +25,28 @@ func WriteFileAtomic(disk fsys.FS, path string, data []byte) error {
 // WriteOutput writes a file that a user has named, whole or not at all. A device
 // or a pipe is written to as it is, and what a link leads to is replaced, not the
 // link.
-func WriteOutput(disk fsys.FS, path string, write func(io.Writer) error) error {
+func WriteOutput(disk FS, path string, write func(io.Writer) error) error {
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
-		return writeError(writeDevice(path, write), path)
+		return WriteError(writeDevice(path, write), path)
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	return writeAtomic(disk, path, write)
+	return Write(disk, path, write)
 }
 
-func writeAtomic(disk fsys.FS, path string, write func(io.Writer) error) error {
+// Write is WriteFile for what is written piece by piece. An error names path.
+func Write(disk FS, path string, write func(io.Writer) error) error {
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
-	err := writeSynced(disk, tmp, write)
+	err := WriteSynced(disk, tmp, write)
 	if err == nil {
 		err = disk.Rename(tmp, path)
 	}
 	if err != nil {
 		_ = disk.Remove(tmp) // a leftover does no harm: the next write replaces it
-		return writeError(err, path)
+		return WriteError(err, path)
 	}
-	return writeError(disk.SyncDir(filepath.Dir(path)), path)
+	return WriteError(disk.SyncDir(filepath.Dir(path)), path)
 }
 
 // writeDevice writes to what cannot be replaced; a folder is refused here.
@@ -59,8 +59,8 @@ func writeDevice(path string, write func(io.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeSynced writes a new file and returns when it is on the disk.
-func writeSynced(disk fsys.FS, path string, write func(io.Writer) error) error {
+// WriteSynced writes a new file and returns when it is on the disk.
+func WriteSynced(disk FS, path string, write func(io.Writer) error) error {
 	f, err := disk.Create(path)
 	if err != nil {
 		return err
@@ -79,9 +79,9 @@ func writeSynced(disk fsys.FS, path string, write func(io.Writer) error) error {
 	return err
 }
 
-// writeError says what could not be written and, where the user can mend it,
+// WriteError is err about a file that was to be written, nil for nil: it says what could not be written and, where the user can mend it,
 // how. A full disk stays an ordinary failure.
-func writeError(err error, path string) error {
+func WriteError(err error, path string) error {
 	switch {
 	case err == nil:
 		return nil
