@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -38,7 +39,7 @@ func (c *Config) readViT() error {
 		return err
 	}
 	if kind != "vit" {
-		return fmt.Errorf("model_type is %q, not \"vit\"", clip(kind))
+		return fmt.Errorf("model_type is %q, not \"vit\"", jsonobj.Clip(kind))
 	}
 	if err := c.readAct(c.extra, vit.GELU); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
 )
 
 // FuzzSafetensors: a header that is accepted tiles its data exactly, every
@@ -124,7 +125,7 @@ func roundTrip(t *testing.T, v any, parse func([]byte) (any, error)) {
 // that can be decoded is encoded to one that decodes the same.
 func FuzzJournal(f *testing.F) {
 	path, _ := journal(f, 2)
-	whole, err := fsys.ReadSmall(path, maxJSON)
+	whole, err := fsys.ReadSmall(path, jsonobj.MaxFile)
 	if err != nil {
 		f.Fatal(err)
 	}

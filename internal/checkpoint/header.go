@@ -10,7 +10,8 @@ import (
 	"math"
 	"math/bits"
 	"sort"
-	"strconv"
+
+	"github.com/flops-vit/flops/internal/jsonobj"
 )
 
 const (
@@ -63,7 +64,7 @@ func parseHeader(r io.ReaderAt, size int64) (*header, error) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil, errors.New("the header is not a JSON object")
 	}
-	if err := object(raw, h.member); err != nil {
+	if err := jsonobj.Each(raw, h.member); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	return h, h.tile(size - h.data)
@@ -84,14 +85,14 @@ func readFull(r io.ReaderAt, p []byte, off int64) error {
 func (h *header) member(key string, d *json.Decoder) error {
 	if key == "__metadata__" {
 		h.meta = map[string]string{}
-		return members(d, func(k string, d *json.Decoder) (err error) {
-			h.meta[k], err = text(d)
+		return jsonobj.Members(d, func(k string, d *json.Decoder) (err error) {
+			h.meta[k], err = jsonobj.Text(d)
 			return err
 		})
 	}
 	t, err := tensorInfo(key, d)
 	if err != nil {
-		return fmt.Errorf("tensor %q: %w", clip(key), err)
+		return fmt.Errorf("tensor %q: %w", jsonobj.Clip(key), err)
 	}
 	h.tensors = append(h.tensors, t)
 	return nil
@@ -100,16 +101,16 @@ func (h *header) member(key string, d *json.Decoder) error {
 func tensorInfo(name string, d *json.Decoder) (Info, error) {
 	t := Info{Name: name}
 	var shape, offsets bool
-	err := members(d, func(key string, d *json.Decoder) error {
+	err := jsonobj.Members(d, func(key string, d *json.Decoder) error {
 		switch key {
 		case "dtype":
-			s, err := text(d)
+			s, err := jsonobj.Text(d)
 			t.DType = DType(s)
 			return err
 		case "shape":
 			shape = true
-			return array(d, func(d *json.Decoder) error {
-				n, err := number(d)
+			return jsonobj.Array(d, func(d *json.Decoder) error {
+				n, err := jsonobj.Number(d)
 				if len(t.Shape) == maxRank {
 					return fmt.Errorf("more than %d dimensions", maxRank)
 				}
@@ -119,11 +120,11 @@ func tensorInfo(name string, d *json.Decoder) (Info, error) {
 		case "data_offsets":
 			offsets = true
 			at := []*int64{&t.Begin, &t.End}
-			err := array(d, func(d *json.Decoder) (err error) {
+			err := jsonobj.Array(d, func(d *json.Decoder) (err error) {
 				if len(at) == 0 {
 					return errors.New("more than two data_offsets")
 				}
-				*at[0], err = number(d)
+				*at[0], err = jsonobj.Number(d)
 				at = at[1:]
 				return err
 			})
@@ -132,7 +133,7 @@ func tensorInfo(name string, d *json.Decoder) (Info, error) {
 			}
 			return err
 		}
-		return fmt.Errorf("unknown key %q", clip(key))
+		return fmt.Errorf("unknown key %q", jsonobj.Clip(key))
 	})
 	if err != nil {
 		return t, err
@@ -143,28 +144,11 @@ func tensorInfo(name string, d *json.Decoder) (Info, error) {
 	return t, t.check()
 }
 
-// number reads an integer of 0 to 2⁶³−1, written without fraction or exponent.
-func number(d *json.Decoder) (int64, error) {
-	t, err := token(d)
-	if err != nil {
-		return 0, err
-	}
-	s, ok := t.(json.Number)
-	if !ok {
-		return 0, fmt.Errorf("%s where a number should stand", describe(t))
-	}
-	n, err := strconv.ParseUint(s.String(), 10, 63)
-	if err != nil || n > math.MaxInt {
-		return 0, fmt.Errorf("%s is not a size or an offset", clip(s.String()))
-	}
-	return int64(n), nil
-}
-
 // check compares the range of a tensor with its format and shape.
 func (i Info) check() error {
 	n := uint64(dtypeBits[i.DType])
 	if n == 0 {
-		return fmt.Errorf("unknown dtype %q", clip(string(i.DType)))
+		return fmt.Errorf("unknown dtype %q", jsonobj.Clip(string(i.DType)))
 	}
 	for _, d := range i.Shape {
 		hi, lo := bits.Mul64(n, uint64(d))
@@ -196,9 +180,9 @@ func (h *header) tile(size int64) error {
 	for i, t := range h.tensors {
 		switch {
 		case t.End > size:
-			return fmt.Errorf("tensor %q: data_offsets [%d,%d] lie outside the data of %d bytes", clip(t.Name), t.Begin, t.End, size)
+			return fmt.Errorf("tensor %q: data_offsets [%d,%d] lie outside the data of %d bytes", jsonobj.Clip(t.Name), t.Begin, t.End, size)
 		case t.Begin < at:
-			return fmt.Errorf("tensors %q and %q overlap", clip(h.tensors[i-1].Name), clip(t.Name))
+			return fmt.Errorf("tensors %q and %q overlap", jsonobj.Clip(h.tensors[i-1].Name), jsonobj.Clip(t.Name))
 		case t.Begin > at:
 			return fmt.Errorf("bytes %d to %d of the data belong to no tensor", at, t.Begin)
 		}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
@@ -65,7 +66,7 @@ func (c *Config) Patches() int { n := c.ImageSize / c.PatchSize; return n * n }
 // ReadConfig reads the config.json of a model folder. A config that is not a
 // ViT's, or that makes no sense, is an *uierr.Error.
 func ReadConfig(path string) (*Config, error) {
-	raw, err := fsys.ReadSmall(path, maxJSON)
+	raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
 	if err != nil {
 		return nil, fsys.ReadError(err, path)
 	}
@@ -77,7 +78,7 @@ func ReadConfig(path string) (*Config, error) {
 }
 
 func parseConfig(raw []byte) (*Config, error) {
-	m, err := rawMembers(raw)
+	m, err := jsonobj.Raw(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (c *Config) readTask() error {
 		return err
 	}
 	if !slices.Contains([]string{"", "single_label_classification", MultiLabel, Regression}, c.ProblemType) {
-		return fmt.Errorf("problem_type is %q; single_label_classification, %s and %s are known", clip(c.ProblemType), MultiLabel, Regression)
+		return fmt.Errorf("problem_type is %q; single_label_classification, %s and %s are known", jsonobj.Clip(c.ProblemType), MultiLabel, Regression)
 	}
 	if err := c.readLabels(); err != nil {
 		return err
@@ -129,7 +130,7 @@ func take(m map[string]json.RawMessage, key string, dst any) error {
 		return nil
 	}
 	if err := json.Unmarshal(raw, dst); err != nil {
-		return fmt.Errorf("%s: %s is not what should stand there", key, clip(string(raw)))
+		return fmt.Errorf("%s: %s is not what should stand there", key, jsonobj.Clip(string(raw)))
 	}
 	return nil
 }
@@ -171,8 +172,8 @@ func (c *Config) readLabels() error {
 		return nil
 	}
 	byKey := map[string]string{}
-	err := object(raw, func(key string, d *json.Decoder) (err error) {
-		byKey[key], err = text(d)
+	err := jsonobj.Each(raw, func(key string, d *json.Decoder) (err error) {
+		byKey[key], err = jsonobj.Text(d)
 		return err
 	})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/jsonobj"
 )
 
 func TestConfigDefaults(t *testing.T) {
@@ -81,7 +83,7 @@ func TestBadConfig(t *testing.T) {
 		n := allocated(func() { _, err = ReadConfig(path) })
 		wantMistake(t, err, path, says)
 		if n > 1<<22 {
-			t.Errorf("%s: %d bytes allocated", clip(in), n)
+			t.Errorf("%s: %d bytes allocated", jsonobj.Clip(in), n)
 		}
 	}
 	_, err := ReadConfig(filepath.Join(t.TempDir(), "absent"))

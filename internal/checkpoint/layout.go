@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -37,7 +38,7 @@ func match(dir string, c *Config, infos []Info) (*plan, error) {
 	for _, i := range infos {
 		for name, part := range c.kind().names.pieces(i) {
 			if other, twice := byName[name]; twice {
-				return nil, uierr.New(fmt.Sprintf("%s: tensors %s and %s are the same one under two names", dir, clip(other.Name), clip(i.Name)),
+				return nil, uierr.New(fmt.Sprintf("%s: tensors %s and %s are the same one under two names", dir, jsonobj.Clip(other.Name), jsonobj.Clip(i.Name)),
 					"the folder holds two models; keep one")
 			}
 			byName[name] = part
@@ -129,7 +130,7 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[
 		case c.kind().ignored.MatchString(name), isQKVBias(name) && !c.QKVBias, !i.DType.weight():
 			p.ignored = append(p.ignored, i.Name)
 		case c.kind().own.MatchString(name), c.kind().names.closed:
-			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the network of %d layers that config.json describes (%s)", dir, clip(name), c.NumLayers, c.Family()),
+			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the network of %d layers that config.json describes (%s)", dir, jsonobj.Clip(name), c.NumLayers, c.Family()),
 				"config.json and weights belong to different models")
 		default:
 			p.extra = append(p.extra, i.Name)

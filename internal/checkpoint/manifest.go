@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
 )
 
 const (
@@ -44,23 +45,23 @@ func (h *hashed) Write(p []byte) (int, error) {
 }
 
 // writeFiles writes and syncs the files of a new folder, the manifest last.
-func writeFiles(disk fsys.FS, dir string, files []content) error {
+func writeFiles(disk fsys.FS, dir string, files []fsys.Content) error {
 	var entries []entry
 	for _, f := range files {
 		h := &hashed{h: sha256.New()}
-		err := fsys.WriteSynced(disk, filepath.Join(dir, f.name), func(w io.Writer) error {
+		err := fsys.WriteSynced(disk, filepath.Join(dir, f.Name), func(w io.Writer) error {
 			h.w = w
-			return f.write(h)
+			return f.Write(h)
 		})
 		if err != nil {
 			return err
 		}
-		e := entry{name: f.name, size: h.size}
+		e := entry{name: f.Name, size: h.size}
 		h.h.Sum(e.sum[:0])
 		entries = append(entries, e)
 	}
-	m := bytesContent(manifestName, encodeManifest(entries))
-	if err := fsys.WriteSynced(disk, filepath.Join(dir, m.name), m.write); err != nil {
+	m := fsys.Bytes(manifestName, encodeManifest(entries))
+	if err := fsys.WriteSynced(disk, filepath.Join(dir, m.Name), m.Write); err != nil {
 		return err
 	}
 	return disk.SyncDir(dir)
@@ -87,25 +88,25 @@ func parseManifest(raw []byte) ([]entry, error) {
 	}
 	lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 	if lines[0] != manifestTitle {
-		return nil, fmt.Errorf("begins with %q, not %q: it was written by another version", clip(lines[0]), manifestTitle)
+		return nil, fmt.Errorf("begins with %q, not %q: it was written by another version", jsonobj.Clip(lines[0]), manifestTitle)
 	}
 	var entries []entry
 	for _, line := range lines[1:] {
 		parts := strings.SplitN(line, " ", 3)
 		if len(parts) != 3 {
-			return nil, fmt.Errorf("has the line %q", clip(line))
+			return nil, fmt.Errorf("has the line %q", jsonobj.Clip(line))
 		}
 		var e entry
 		sum, err := hex.DecodeString(parts[0])
 		if err != nil || len(sum) != len(e.sum) {
-			return nil, fmt.Errorf("has the line %q", clip(line))
+			return nil, fmt.Errorf("has the line %q", jsonobj.Clip(line))
 		}
 		copy(e.sum[:], sum)
 		if e.size, err = strconv.ParseInt(parts[1], 10, 64); err != nil || e.size < 0 {
-			return nil, fmt.Errorf("has the line %q", clip(line))
+			return nil, fmt.Errorf("has the line %q", jsonobj.Clip(line))
 		}
 		if e.name = parts[2]; !filepath.IsLocal(e.name) || strings.ContainsAny(e.name, `/\:`) {
-			return nil, fmt.Errorf("names the file %q", clip(e.name))
+			return nil, fmt.Errorf("names the file %q", jsonobj.Clip(e.name))
 		}
 		entries = append(entries, e)
 	}

@@ -1,9 +1,7 @@
 package checkpoint
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -184,28 +183,15 @@ func SaveModel(disk fsys.FS, dir string, m *Model, dtype DType) error {
 		return uierr.New(fmt.Sprintf("%s: holds a model in several files", dir), "choose another folder")
 	}
 	for _, f := range files {
-		if err := fsys.Write(disk, filepath.Join(dir, f.name), f.write); err != nil {
+		if err := fsys.Write(disk, filepath.Join(dir, f.Name), f.Write); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// content is a file to be written.
-type content struct {
-	name  string
-	write func(io.Writer) error
-}
-
-func bytesContent(name string, b []byte) content {
-	return content{name, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	}}
-}
-
 // files are the files of the model's folder.
-func (m *Model) files(dtype DType) ([]content, error) {
+func (m *Model) files(dtype DType) ([]fsys.Content, error) {
 	meta := map[string]string{}
 	for k, v := range m.Metadata {
 		meta[k] = v
@@ -215,7 +201,7 @@ func (m *Model) files(dtype DType) ([]content, error) {
 	if err != nil {
 		return nil, err
 	}
-	var files []content
+	var files []fsys.Content
 	if m.Config != nil {
 		c := *m.Config
 		arch := c.kind().without(&c)
@@ -229,7 +215,7 @@ func (m *Model) files(dtype DType) ([]content, error) {
 			return nil, err
 		}
 		delete(c.extra, "dtype") // the same thing's newer name
-		config, err := indented(&c)
+		config, err := jsonobj.Indented(&c)
 		if err != nil {
 			return nil, err
 		}
@@ -237,13 +223,13 @@ func (m *Model) files(dtype DType) ([]content, error) {
 		if pre == nil {
 			pre = DefaultPreprocessor(c.ImageSize, c.NumChannels)
 		}
-		processor, err := indented(pre)
+		processor, err := jsonobj.Indented(pre)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, bytesContent(configName, config), bytesContent(preprocessorName, processor))
+		files = append(files, fsys.Bytes(configName, config), fsys.Bytes(preprocessorName, processor))
 	}
-	return append(files, content{weightsName, func(w io.Writer) error { return writeSafetensors(w, tensors, m.Kept, dtype, meta) }}), nil
+	return append(files, fsys.Content{Name: weightsName, Write: func(w io.Writer) error { return writeSafetensors(w, tensors, m.Kept, dtype, meta) }}), nil
 }
 
 // ordered lists the tensors as they are written, after comparing them with the
@@ -274,13 +260,4 @@ func (m *Model) ordered() ([]Tensor, error) {
 		return nil, fmt.Errorf("checkpoint: %d tensors, the config asks for %d", len(m.Tensors), len(specs))
 	}
 	return append(out, m.Extra...), nil
-}
-
-func indented(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return b.Bytes(), err
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -67,7 +68,7 @@ func (p *Preprocessor) Side() int {
 // that of the former feature extractors; a file that does not exist means the
 // default for the config.
 func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
-	raw, err := fsys.ReadSmall(path, maxJSON)
+	raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
 	if errors.Is(err, os.ErrNotExist) {
 		if c.input != nil {
 			return c.input, nil
@@ -91,7 +92,7 @@ func ParsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 }
 
 func parsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
-	m, err := rawMembers(raw)
+	m, err := jsonobj.Raw(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +152,7 @@ func takeClass(m map[string]json.RawMessage) (string, error) {
 		class = other
 	}
 	if _, ok := processors[class]; !ok {
-		return "", fmt.Errorf("%q is no image processor that is known; known are %s", clip(named),
+		return "", fmt.Errorf("%q is no image processor that is known; known are %s", jsonobj.Clip(named),
 			strings.Join(slices.Sorted(maps.Keys(processors)), ", "))
 	}
 	return class, nil
@@ -177,7 +178,7 @@ func unknownSteps(m map[string]json.RawMessage) error {
 			continue
 		}
 		if strings.HasPrefix(key, "do_") || slices.Contains([]string{"rescale_offset", "use_square_size"}, key) {
-			return fmt.Errorf("%s: a step that is not known", clip(key))
+			return fmt.Errorf("%s: a step that is not known", jsonobj.Clip(key))
 		}
 	}
 	return nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/flops-vit/flops/internal/jsonobj"
 )
 
 // processor is what a class of transformers assumes of keys that a
@@ -114,7 +116,7 @@ func takeSize(m map[string]json.RawMessage, key string, square bool) (map[string
 		size["height"], size["width"] = pair[0], pair[1]
 	case '{':
 		delete(m, key)
-		parts, err := rawMembers(raw)
+		parts, err := jsonobj.Raw(raw)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
@@ -139,7 +141,7 @@ func takeSize(m map[string]json.RawMessage, key string, square bool) (map[string
 	keys := slices.Sorted(maps.Keys(size))
 	if !slices.ContainsFunc(sizeKeys, func(k []string) bool { return slices.Equal(k, keys) }) {
 		return nil, fmt.Errorf("%s: %s: height and width are known, or shortest_edge with or without longest_edge", key,
-			clip(fmt.Sprint(keys)))
+			jsonobj.Clip(fmt.Sprint(keys)))
 	}
 	for _, k := range keys {
 		if size[k] < 1 || size[k] > maxSize {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -43,7 +44,7 @@ func (w *weights) open(dir string) error {
 		return w.add(single)
 	}
 	path := filepath.Join(dir, indexName)
-	raw, err := fsys.ReadSmall(path, maxJSON)
+	raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return noWeights(dir)
 	}
@@ -84,12 +85,12 @@ func (w *weights) compare(path string, x *shardIndex) error {
 	for _, name := range x.names {
 		f := w.holder[name]
 		if f == nil || filepath.Base(f.path) != x.file[name] {
-			return uierr.New(fmt.Sprintf("%s: tensor %s is not in %s", path, clip(name), x.file[name]), hint)
+			return uierr.New(fmt.Sprintf("%s: tensor %s is not in %s", path, jsonobj.Clip(name), x.file[name]), hint)
 		}
 	}
 	for name, f := range w.holder {
 		if x.file[name] == "" {
-			return uierr.New(fmt.Sprintf("%s: tensor %s of %s is not listed", path, clip(name), f.path), hint)
+			return uierr.New(fmt.Sprintf("%s: tensor %s of %s is not listed", path, jsonobj.Clip(name), f.path), hint)
 		}
 	}
 	return nil
@@ -133,20 +134,20 @@ type shardIndex struct {
 func parseIndex(raw []byte) (*shardIndex, error) {
 	x := &shardIndex{file: map[string]string{}}
 	seen := map[string]bool{}
-	err := object(raw, func(key string, d *json.Decoder) error {
+	err := jsonobj.Each(raw, func(key string, d *json.Decoder) error {
 		if key != "weight_map" {
 			var skip json.RawMessage
 			return d.Decode(&skip)
 		}
-		return members(d, func(name string, d *json.Decoder) error {
-			file, err := text(d)
+		return jsonobj.Members(d, func(name string, d *json.Decoder) error {
+			file, err := jsonobj.Text(d)
 			if err != nil {
-				return fmt.Errorf("weight_map: %s: %w", clip(name), err)
+				return fmt.Errorf("weight_map: %s: %w", jsonobj.Clip(name), err)
 			}
 			// A shard stands beside its index: anything else could reach
 			// outside the folder.
 			if strings.ContainsAny(file, `/\:`) || !filepath.IsLocal(file) || !strings.HasSuffix(file, ".safetensors") {
-				return fmt.Errorf("weight_map: %s: %q is not the name of a safetensors file beside the index", clip(name), clip(file))
+				return fmt.Errorf("weight_map: %s: %q is not the name of a safetensors file beside the index", jsonobj.Clip(name), jsonobj.Clip(file))
 			}
 			x.names = append(x.names, name)
 			x.file[name] = file

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -114,7 +115,7 @@ func (s *Store) Save(c *Checkpoint, best bool) error {
 	return s.clean(c.Step)
 }
 
-func (s *Store) write(step int, files []content) error {
+func (s *Store) write(step int, files []fsys.Content) error {
 	tmp, final, old := filepath.Join(s.root(), newPrefix+stepName(step)), s.Dir(step), s.aside(step)
 	if err := s.Disk.RemoveAll(tmp); err != nil {
 		return err
@@ -165,7 +166,7 @@ func (s *Store) restore() error {
 func (s *Store) aside(step int) string { return filepath.Join(s.root(), oldPrefix+stepName(step)) }
 
 // files are the files of the checkpoint, less the manifest.
-func (c *Checkpoint) files() ([]content, error) {
+func (c *Checkpoint) files() ([]fsys.Content, error) {
 	if c.Step < 0 || c.Model == nil {
 		return nil, fmt.Errorf("checkpoint: step %d without a model cannot be saved", c.Step)
 	}
@@ -173,7 +174,7 @@ func (c *Checkpoint) files() ([]content, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := indented(stateFile{stateFormat, c.Step, c.State})
+	state, err := jsonobj.Indented(stateFile{stateFormat, c.Step, c.State})
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: state of step %d: %w", c.Step, err)
 	}
@@ -181,8 +182,8 @@ func (c *Checkpoint) files() ([]content, error) {
 	if _, err := encodeHeader(c.Optimizer, nil, F32, nil); err != nil {
 		return nil, fmt.Errorf("checkpoint: optimizer: %w", err)
 	}
-	optimizer := content{optimizerName, func(w io.Writer) error { return WriteSafetensors(w, c.Optimizer, F32, nil) }}
-	return append(files, optimizer, bytesContent(stateName, state)), nil
+	optimizer := fsys.Content{Name: optimizerName, Write: func(w io.Writer) error { return WriteSafetensors(w, c.Optimizer, F32, nil) }}
+	return append(files, optimizer, fsys.Bytes(stateName, state)), nil
 }
 
 // stateFile is the layout of state.json.
@@ -210,7 +211,7 @@ func (s *Store) pointer(name string) (step int, ok bool, err error) {
 	}
 	step, ok = parseStep(strings.TrimSuffix(string(raw), "\n"))
 	if !ok {
-		return 0, false, uierr.New(fmt.Sprintf("%s: %q is not the name of a checkpoint", path, clip(string(raw))), "write the name of one, such as step-100, into the file")
+		return 0, false, uierr.New(fmt.Sprintf("%s: %q is not the name of a checkpoint", path, jsonobj.Clip(string(raw))), "write the name of one, such as step-100, into the file")
 	}
 	return step, true, nil
 }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"github.com/flops-vit/flops/internal/jsonobj"
 )
 
 func init() {
@@ -53,7 +55,7 @@ func (c *Config) readTimm() error {
 	found := timmName.FindStringSubmatch(name)
 	if found == nil {
 		return fmt.Errorf("a timm folder of architecture %q; of timm, only plain vit_SIZE_patchN_N are known: convert it",
-			clip(name))
+			jsonobj.Clip(name))
 	}
 	c.HiddenSize, c.NumLayers, c.NumHeads = timmSizes[found[1]][0], timmSizes[found[1]][1], timmSizes[found[1]][2]
 	c.PatchSize, _ = strconv.Atoi(found[2]) // digits; too many of them give what Check refuses
@@ -72,7 +74,7 @@ func (c *Config) readTimm() error {
 		return err
 	}
 	if pool != nil && *pool != "token" {
-		return fmt.Errorf("global_pool is %q; only \"token\" is known", clip(*pool))
+		return fmt.Errorf("global_pool is %q; only \"token\" is known", jsonobj.Clip(*pool))
 	}
 	if err := c.timmInput(cfg); err != nil {
 		return err
@@ -106,8 +108,8 @@ func (c *Config) timmArgs(args map[string]json.RawMessage) error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(args)) {
 		if !timmFree.MatchString(key) && !slices.Contains(timmPlain[key], string(args[key])) {
-			return fmt.Errorf("model_args: %s is %s, which is no plain ViT: convert the timm folder", clip(key),
-				clip(string(args[key])))
+			return fmt.Errorf("model_args: %s is %s, which is no plain ViT: convert the timm folder", jsonobj.Clip(key),
+				jsonobj.Clip(string(args[key])))
 		}
 	}
 	if !(ratio > 0 && ratio < maxSize) {
@@ -143,7 +145,7 @@ func (c *Config) timmPreprocessor(cfg map[string]json.RawMessage) (*Preprocessor
 	}
 	resample := slices.Index([]string{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"}, filter)
 	if resample < 0 {
-		return nil, fmt.Errorf("pretrained_cfg: interpolation is %q", clip(filter))
+		return nil, fmt.Errorf("pretrained_cfg: interpolation is %q", jsonobj.Clip(filter))
 	}
 	if !(pct > 0.01 && pct <= 1) {
 		return nil, fmt.Errorf("pretrained_cfg: crop_pct is %v", pct)
@@ -156,7 +158,7 @@ func (c *Config) timmPreprocessor(cfg map[string]json.RawMessage) (*Preprocessor
 	case "squash":
 		p.Shortest, p.Width, p.Height = 0, edge, edge
 	default:
-		return nil, fmt.Errorf("pretrained_cfg: crop_mode is %q; center and squash are known", clip(mode))
+		return nil, fmt.Errorf("pretrained_cfg: crop_mode is %q; center and squash are known", jsonobj.Clip(mode))
 	}
 	return p, p.check(c)
 }
@@ -168,7 +170,7 @@ func takeObject(m map[string]json.RawMessage, key string) (map[string]json.RawMe
 	if len(raw) == 0 || string(raw) == "null" {
 		return map[string]json.RawMessage{}, nil
 	}
-	parts, err := rawMembers(raw)
+	parts, err := jsonobj.Raw(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

@@ -94,3 +94,17 @@ func WriteError(err error, path string) error {
 	}
 	return fmt.Errorf("%s: cannot be written: %w", path, err)
 }
+
+// Content is a file to be written.
+type Content struct {
+	Name  string // in its folder
+	Write func(io.Writer) error
+}
+
+// Bytes is a file of these bytes.
+func Bytes(name string, b []byte) Content {
+	return Content{name, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	}}
+}
