@@ -11,6 +11,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // FuzzSafetensors: a header that is accepted tiles its data exactly, every
@@ -22,7 +23,7 @@ func FuzzSafetensors(f *testing.F) {
 		}
 	}
 	var b bytes.Buffer
-	if err := WriteSafetensors(&b, []Tensor{{"a", []int{2, 3}, fill(6, 0)}, {"b", []int{}, fill(1, 0)}}, BF16, map[string]string{"format": "pt"}); err != nil {
+	if err := WriteSafetensors(&b, []Tensor{{"a", []int{2, 3}, testkit.Fill(6, 0)}, {"b", []int{}, testkit.Fill(1, 0)}}, BF16, map[string]string{"format": "pt"}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
@@ -43,9 +44,9 @@ func FuzzSafetensors(f *testing.F) {
 			t.Fatalf("the tensors end at %d, the file at %d", at, len(file))
 		}
 		path := filepath.Join(dir, "x.safetensors")
-		write(t, path, file)
+		testkit.Write(t, path, file)
 		if _, _, err := ReadFile(path); err != nil {
-			wantMistake(t, err, path)
+			testkit.Mistake(t, err, path)
 		}
 	})
 }

@@ -2,18 +2,14 @@ package checkpoint
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 	"os"
-	"path/filepath"
 	"reflect"
-	"runtime"
-	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/fsys/fault"
-	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // quick is a disk that does not wait for the real one.
@@ -38,15 +34,6 @@ func tinyConfig() *Config {
 	return c
 }
 
-// fill makes the numbers of a tensor, different for each seed and position.
-func fill(n int, seed float64) []float32 {
-	v := make([]float32, n)
-	for i := range v {
-		v[i] = float32(math.Sin(seed + 0.7*float64(i)))
-	}
-	return v
-}
-
 // build makes a model of c with classes, its numbers chosen by seed.
 func build(c *Config, classes int, seed float64) *Model {
 	m := &Model{Config: c, Preprocessor: DefaultPreprocessor(c.ImageSize, c.NumChannels)}
@@ -55,7 +42,7 @@ func build(c *Config, classes int, seed float64) *Model {
 		for _, d := range s.Shape {
 			n *= d
 		}
-		m.Tensors = append(m.Tensors, Tensor{s.Name, s.Shape, fill(n, seed+float64(i))})
+		m.Tensors = append(m.Tensors, Tensor{s.Name, s.Shape, testkit.Fill(n, seed+float64(i))})
 	}
 	c.Labels = nil
 	for i := range classes {
@@ -89,55 +76,8 @@ func sameTensors(a, b []Tensor) bool {
 	return true
 }
 
-// wantMistake demands an error for the user with these words in its first line.
-func wantMistake(t *testing.T, err error, words ...string) {
-	t.Helper()
-	e, ok := uierr.As(err)
-	if !ok {
-		t.Fatalf("%v is no mistake of the user with a hint", err)
-	}
-	if e.Hint == "" || strings.Contains(e.What, "\n") {
-		t.Errorf("%q: hint %q", e.What, e.Hint)
-	}
-	for _, w := range words {
-		if !strings.Contains(e.What, w) {
-			t.Errorf("%q does not say %q", e.What, w)
-		}
-	}
-}
-
 // raw is a safetensors file of a header and so many zero bytes of data.
 func raw(header string, data int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), make([]byte, data)...)
-}
-
-func write(t *testing.T, path string, b []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// allocated is the number of bytes that f allocates.
-func allocated(f func()) uint64 {
-	var a, b runtime.MemStats
-	runtime.ReadMemStats(&a)
-	f()
-	runtime.ReadMemStats(&b)
-	return b.TotalAlloc - a.TotalAlloc
-}
-
-// shared is a path in the shared folder; the test is skipped without it.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	root := os.Getenv("FLOPS_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	p := filepath.Join(root, path)
-	if _, err := os.Stat(p); errors.Is(err, os.ErrNotExist) {
-		t.Skipf("no %s", p)
-	}
-	return p
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 func TestConfigDefaults(t *testing.T) {
@@ -78,16 +79,16 @@ func TestBadConfig(t *testing.T) {
 		`{} {}`:                                                "after",
 		`{"a":` + strings.Repeat("[", 100000) + `}`:            "a",
 	} {
-		write(t, path, []byte(in))
+		testkit.Write(t, path, []byte(in))
 		var err error
-		n := allocated(func() { _, err = ReadConfig(path) })
-		wantMistake(t, err, path, says)
+		n := testkit.Allocated(func() { _, err = ReadConfig(path) })
+		testkit.Mistake(t, err, path, says)
 		if n > 1<<22 {
 			t.Errorf("%s: %d bytes allocated", jsonobj.Clip(in), n)
 		}
 	}
 	_, err := ReadConfig(filepath.Join(t.TempDir(), "absent"))
-	wantMistake(t, err, "absent")
+	testkit.Mistake(t, err, "absent")
 }
 
 func TestPreprocessor(t *testing.T) {
@@ -150,9 +151,9 @@ func TestPreprocessor(t *testing.T) {
 		`{"size":{"height":4,"height":4,"width":4}}`:                     "twice",
 	} {
 		path := filepath.Join(t.TempDir(), preprocessorName)
-		write(t, path, []byte(in))
+		testkit.Write(t, path, []byte(in))
 		_, err := ReadPreprocessor(path, c)
-		wantMistake(t, err, path, says)
+		testkit.Mistake(t, err, path, says)
 	}
 }
 

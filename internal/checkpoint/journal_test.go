@@ -15,6 +15,7 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/fsys/fault"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 func stepRecord(step uint32) *StepRecord {
@@ -22,7 +23,7 @@ func stepRecord(step uint32) *StepRecord {
 		Values: []float64{0.1, math.Inf(-1)},
 		Parts: []Coefficients{
 			{Perturbation: query.Perturbation{Kind: query.Activation, Step: step, Sites: []int{31, 36}, Sigma: []float32{0.01, 0.02}},
-				Coefs: fill(16, float64(step)), Mean: []float32{0.5}},
+				Coefs: testkit.Fill(16, float64(step)), Mean: []float32{0.5}},
 			{Perturbation: query.Perturbation{Kind: query.Weight, Step: step, Sigma: []float32{1e-3}, Params: []int{1, 2, 103}},
 				Coefs: []float32{float32(math.Inf(1)), -0.25}},
 		}}
@@ -50,7 +51,7 @@ func TestStepRecord(t *testing.T) {
 		t.Error("an answer was read as a step")
 	}
 	claim := binary.LittleEndian.AppendUint32(make([]byte, 8), math.MaxUint32) // 2^32−1 images
-	if n := allocated(func() { _, _ = DecodeStep(Record{1, KindStep, claim}) }); n > 1<<16 {
+	if n := testkit.Allocated(func() { _, _ = DecodeStep(Record{1, KindStep, claim}) }); n > 1<<16 {
 		t.Errorf("%d bytes allocated on a record's word", n)
 	}
 }
@@ -60,17 +61,17 @@ func journal(t testing.TB, n int) (string, []int64) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "journal.bin")
 	j, err := CreateJournal(fsys.OS, path, [32]byte{1, 2})
-	must(t, err)
+	testkit.Must(t, err)
 	at := []int64{}
 	for i := range n + 1 {
 		if i > 0 {
-			must(t, j.Append(stepRecord(uint32(i)).Encode()))
+			testkit.Must(t, j.Append(stepRecord(uint32(i)).Encode()))
 		}
 		off, err := j.Sync()
-		must(t, err)
+		testkit.Must(t, err)
 		at = append(at, off)
 	}
-	must(t, j.Close())
+	testkit.Must(t, j.Close())
 	return path, at
 }
 
@@ -78,7 +79,7 @@ func journal(t testing.TB, n int) (string, []int64) {
 func steps(t *testing.T, path string) []uint32 {
 	t.Helper()
 	r, err := OpenJournal(path)
-	must(t, err)
+	testkit.Must(t, err)
 	defer r.Close()
 	var out []uint32
 	for {
@@ -87,9 +88,9 @@ func steps(t *testing.T, path string) []uint32 {
 		if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 			return out
 		}
-		must(t, err)
+		testkit.Must(t, err)
 		s, err := DecodeStep(rec)
-		must(t, err)
+		testkit.Must(t, err)
 		if !reflect.DeepEqual(s, stepRecord(s.Step)) {
 			t.Fatalf("step %d came back different", s.Step)
 		}
@@ -103,16 +104,16 @@ func TestJournal(t *testing.T) {
 		t.Fatal(got)
 	}
 	whole, err := os.ReadFile(path)
-	must(t, err)
+	testkit.Must(t, err)
 	// Resumed after step 2 and run again, it has the same bytes.
 	j, err := ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2])
-	must(t, err)
-	must(t, j.Append(stepRecord(3).Encode()))
-	must(t, j.Append(stepRecord(4).Encode()))
+	testkit.Must(t, err)
+	testkit.Must(t, j.Append(stepRecord(3).Encode()))
+	testkit.Must(t, j.Append(stepRecord(4).Encode()))
 	if off, err := j.Sync(); err != nil || off != at[4] {
 		t.Error(off, err)
 	}
-	must(t, j.Close())
+	testkit.Must(t, j.Close())
 	if again, _ := os.ReadFile(path); !bytes.Equal(again, whole) {
 		t.Error("a resumed journal differs from one that was not stopped")
 	}
@@ -126,7 +127,7 @@ func TestJournal(t *testing.T) {
 func TestTornJournal(t *testing.T) {
 	path, at := journal(t, 3)
 	whole, err := os.ReadFile(path)
-	must(t, err)
+	testkit.Must(t, err)
 	sound := func(n int64) (k int) {
 		for k+1 < len(at) && at[k+1] <= n {
 			k++
@@ -134,10 +135,10 @@ func TestTornJournal(t *testing.T) {
 		return k
 	}
 	for n := range int64(len(whole)) {
-		write(t, path, whole[:n])
+		testkit.Write(t, path, whole[:n])
 		if n < at[0] {
 			_, err := OpenJournal(path)
-			wantMistake(t, err, path)
+			testkit.Mistake(t, err, path)
 			continue
 		}
 		k := sound(n)
@@ -149,10 +150,10 @@ func TestTornJournal(t *testing.T) {
 	for n := range int64(len(whole)) {
 		b := bytes.Clone(whole)
 		b[n] ^= 0x10
-		write(t, path, b)
+		testkit.Write(t, path, b)
 		if n < at[0] {
 			_, err := OpenJournal(path)
-			wantMistake(t, err, path)
+			testkit.Mistake(t, err, path)
 			continue
 		}
 		length, torn, err := SoundJournal(path)
@@ -160,25 +161,25 @@ func TestTornJournal(t *testing.T) {
 			t.Fatalf("byte %d altered: sound to %d (want %d), %v, %v", n, length, at[sound(n)], torn, err)
 		}
 	}
-	write(t, path, whole[:at[3]-5])
+	testkit.Write(t, path, whole[:at[3]-5])
 	j, err := ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2])
-	must(t, err)
-	must(t, j.Append(stepRecord(3).Encode()))
-	must(t, j.Close())
+	testkit.Must(t, err)
+	testkit.Must(t, j.Append(stepRecord(3).Encode()))
+	testkit.Must(t, j.Close())
 	if b, _ := os.ReadFile(path); !bytes.Equal(b, whole) {
 		t.Error("a torn journal was not mended by its resume")
 	}
 	_, err = ResumeJournal(fsys.OS, path, [32]byte{9}, at[2])
-	wantMistake(t, err, path, "another experiment")
+	testkit.Mistake(t, err, path, "another experiment")
 	_, err = ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2]+1)
-	wantMistake(t, err, path, "no record ends")
+	testkit.Mistake(t, err, path, "no record ends")
 	_, err = ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[3]+1)
-	wantMistake(t, err, path, "bytes")
+	testkit.Mistake(t, err, path, "bytes")
 	b := bytes.Clone(whole)
 	b[at[1]+20] ^= 1
-	write(t, path, b)
+	testkit.Write(t, path, b)
 	_, err = ResumeJournal(fsys.OS, path, [32]byte{1, 2}, at[2])
-	wantMistake(t, err, path, "torn or altered")
+	testkit.Mistake(t, err, path, "torn or altered")
 }
 
 // TestJournalPowerLoss: after a loss of power the journal is sound at least up
@@ -209,10 +210,10 @@ func TestJournalPowerLoss(t *testing.T) {
 		}
 		err := run()
 		if !disk.Hit() {
-			must(t, err)
+			testkit.Must(t, err)
 			return
 		}
-		must(t, disk.PowerLoss(true))
+		testkit.Must(t, disk.PowerLoss(true))
 		if certain == 0 {
 			continue
 		}
@@ -229,61 +230,37 @@ func TestLines(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
 	l, err := OpenLines(fsys.OS, path, 0)
-	must(t, err)
+	testkit.Must(t, err)
 	var at []int64
 	for i := range 5 {
-		must(t, l.Append(line{i, 1 / float64(i+3)}))
+		testkit.Must(t, l.Append(line{i, 1 / float64(i+3)}))
 		off, err := l.Sync()
-		must(t, err)
+		testkit.Must(t, err)
 		at = append(at, off)
 	}
-	must(t, l.Close())
+	testkit.Must(t, l.Close())
 	whole, err := os.ReadFile(path)
-	must(t, err)
-	write(t, path, append(bytes.Clone(whole), `{"step":5,"lo`...))
+	testkit.Must(t, err)
+	testkit.Write(t, path, append(bytes.Clone(whole), `{"step":5,"lo`...))
 	l, err = OpenLines(fsys.OS, path, at[2])
-	must(t, err)
-	must(t, l.Append(line{3, 1.0 / 6}))
-	must(t, l.Append(line{4, 1.0 / 7}))
-	must(t, l.Close())
+	testkit.Must(t, err)
+	testkit.Must(t, l.Append(line{3, 1.0 / 6}))
+	testkit.Must(t, l.Append(line{4, 1.0 / 7}))
+	testkit.Must(t, l.Close())
 	if again, _ := os.ReadFile(path); !bytes.Equal(again, whole) {
 		t.Errorf("%s\n%s", again, whole)
 	}
 	_, err = OpenLines(fsys.OS, path, int64(len(whole))+1)
-	wantMistake(t, err, path)
+	testkit.Mistake(t, err, path)
 	l, err = OpenLines(&fault.FS{Mode: fault.Short, At: 3, Err: syscall.ENOSPC}, path, 0)
-	must(t, err)
+	testkit.Must(t, err)
 	if err := l.Append(line{0, math.Pi}); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)
 	}
 	if err := l.Append(math.NaN()); err == nil {
 		t.Error("NaN became a line")
 	}
-	must(t, l.Close())
-}
-
-// TestAtomicFile: at every fault the file has its old or its new content.
-func TestAtomicFile(t *testing.T) {
-	for _, mode := range []fault.Mode{fault.Kill, fault.Short, fault.Once} {
-		for n := 1; ; n++ {
-			path := filepath.Join(t.TempDir(), "ledger.json")
-			must(t, fsys.WriteFile(fsys.OS, path, []byte("old")))
-			disk := &fault.FS{Mode: mode, At: n, Err: syscall.ENOSPC}
-			err := fsys.WriteFile(disk, path, []byte("new"))
-			if !disk.Hit() {
-				must(t, err)
-				break
-			}
-			if mode == fault.Kill {
-				must(t, disk.PowerLoss(n%2 == 0))
-			}
-			b, rerr := os.ReadFile(path)
-			must(t, rerr)
-			if s := string(b); s != "new" && (s != "old" || err == nil) {
-				t.Errorf("mode %d, op %d: %q after %v", mode, n, b, err)
-			}
-		}
-	}
+	testkit.Must(t, l.Close())
 }
 
 func BenchmarkJournal(b *testing.B) {
@@ -294,7 +271,7 @@ func BenchmarkJournal(b *testing.B) {
 	// 64 images, 7 sites, 4 pairs each
 	s := &StepRecord{Images: make([]int32, 64), Counts: make([]uint32, 64)}
 	for range 7 {
-		s.Parts = append(s.Parts, Coefficients{Perturbation: query.Perturbation{Sites: []int{1}, Sigma: []float32{1}}, Coefs: fill(256, 1)})
+		s.Parts = append(s.Parts, Coefficients{Perturbation: query.Perturbation{Sites: []int{1}, Sigma: []float32{1}}, Coefs: testkit.Fill(256, 1)})
 	}
 	for b.Loop() {
 		if err := j.Append(s.Encode()); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -37,7 +38,7 @@ func TestModelRoundTrip(t *testing.T) {
 		for _, d := range []DType{F32, F16, BF16} {
 			dir := t.TempDir()
 			m := build(tinyConfig(), classes, 1)
-			m.Extra = []Tensor{{"prompt.tokens", []int{1, 2, 4}, fill(8, 9)}}
+			m.Extra = []Tensor{{"prompt.tokens", []int{1, 2, 4}, testkit.Fill(8, 9)}}
 			save(t, dir, m, d)
 			got, err := LoadModel(dir)
 			if err != nil {
@@ -79,7 +80,7 @@ func relabel(t *testing.T, m *Model, name func(string) string) string {
 func TestLayouts(t *testing.T) {
 	bare := func(n string) string { return strings.TrimPrefix(n, "vit.") }
 	m := build(tinyConfig(), 0, 1)
-	m.Extra = []Tensor{{"pooler.dense.weight", []int{4, 4}, fill(16, 3)}, {"pooler.dense.bias", []int{4}, fill(4, 3)}}
+	m.Extra = []Tensor{{"pooler.dense.weight", []int{4, 4}, testkit.Fill(16, 3)}, {"pooler.dense.bias", []int{4}, testkit.Fill(4, 3)}}
 	got, err := LoadModel(relabel(t, m, bare))
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func TestLayouts(t *testing.T) {
 	}
 
 	m = build(tinyConfig(), 2, 1)
-	m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, fill(4, 3)}}
+	m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, testkit.Fill(4, 3)}}
 	if got, err = LoadModel(relabel(t, m, func(n string) string { return n })); err != nil || !sameTensors(got.Tensors, m.Tensors) || len(got.Extra) != 0 {
 		t.Error("with a pooler:", err)
 	}
@@ -104,7 +105,7 @@ func TestNoQKVBias(t *testing.T) {
 		c.QKVBias = false
 		m := build(c, 2, 1)
 		if has {
-			m.Extra = []Tensor{{"vit.encoder.layer.1.attention.attention.key.bias", []int{4}, fill(4, 3)}}
+			m.Extra = []Tensor{{"vit.encoder.layer.1.attention.attention.key.bias", []int{4}, testkit.Fill(4, 3)}}
 		}
 		got, err := LoadModel(relabel(t, m, func(n string) string { return n }))
 		if err != nil {
@@ -145,21 +146,21 @@ func TestMismatch(t *testing.T) {
 		return nil
 	}
 	_, err := LoadModel(alter(func(m *Model) {
-		*at(m, plainViT.positions) = Tensor{plainViT.positions, []int{1, 10, 4}, fill(40, 0)}
+		*at(m, plainViT.positions) = Tensor{plainViT.positions, []int{1, 10, 4}, testkit.Fill(40, 0)}
 	}))
-	wantMistake(t, err, plainViT.positions, "[1 5 4]", "[1 10 4]")
+	testkit.Mistake(t, err, plainViT.positions, "[1 5 4]", "[1 10 4]")
 	_, err = LoadModel(alter(func(m *Model) {
-		*at(m, classifierName) = Tensor{classifierName, []int{7, 4}, fill(28, 0)}
+		*at(m, classifierName) = Tensor{classifierName, []int{7, 4}, testkit.Fill(28, 0)}
 	}))
-	wantMistake(t, err, classifierName, "[3 4]", "[7 4]")
+	testkit.Mistake(t, err, classifierName, "[3 4]", "[7 4]")
 	_, err = LoadModel(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))
-	wantMistake(t, err, "vit.layernorm.bias", "missing")
+	testkit.Mistake(t, err, "vit.layernorm.bias", "missing")
 	_, err = LoadModel(alter(func(m *Model) {
-		m.Extra = []Tensor{{"vit.encoder.layer.2.layernorm_before.bias", []int{4}, fill(4, 0)}}
+		m.Extra = []Tensor{{"vit.encoder.layer.2.layernorm_before.bias", []int{4}, testkit.Fill(4, 0)}}
 	}))
-	wantMistake(t, err, "vit.encoder.layer.2.layernorm_before.bias", "2 layers")
+	testkit.Mistake(t, err, "vit.encoder.layer.2.layernorm_before.bias", "2 layers")
 	_, err = LoadModel(alter(func(m *Model) { m.Tensors = m.Tensors[:len(m.Tensors)-1] }))
-	wantMistake(t, err, "classifier.bias", "missing")
+	testkit.Mistake(t, err, "classifier.bias", "missing")
 
 	m := build(tinyConfig(), 3, 1)
 	m.Tensors = m.Tensors[1:]
@@ -171,12 +172,12 @@ func TestMismatch(t *testing.T) {
 func TestNoWeights(t *testing.T) {
 	dir := t.TempDir()
 	_, err := LoadModel(filepath.Join(dir, "absent"))
-	wantMistake(t, err, "absent")
+	testkit.Mistake(t, err, "absent")
 	_, err = LoadModel(dir)
-	wantMistake(t, err, dir, weightsName)
-	write(t, filepath.Join(dir, "pytorch_model.bin"), []byte("x"))
+	testkit.Mistake(t, err, dir, weightsName)
+	testkit.Write(t, filepath.Join(dir, "pytorch_model.bin"), []byte("x"))
 	_, err = LoadModel(dir)
-	wantMistake(t, err, "pytorch_model.bin", "pickle")
+	testkit.Mistake(t, err, "pytorch_model.bin", "pickle")
 	if e, _ := uierr.As(err); !strings.Contains(e.Hint, "from_pretrained('"+dir+"')") || strings.Contains(e.Hint, "\n") {
 		t.Errorf("no one-line conversion in %q", e.Hint)
 	}
@@ -185,7 +186,7 @@ func TestNoWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = LoadModel(dir)
-	wantMistake(t, err, configName)
+	testkit.Mistake(t, err, configName)
 }
 
 // shard splits a model's weights in two and writes the index.
@@ -214,7 +215,7 @@ func shard(t *testing.T, m *Model, change func(names map[string]string)) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, indexName), b)
+	testkit.Write(t, filepath.Join(dir, indexName), b)
 	return dir
 }
 
@@ -239,7 +240,7 @@ func TestShards(t *testing.T) {
 		"empty":      func(n map[string]string) { clear(n) },
 	} {
 		_, err := LoadModel(shard(t, m, change))
-		wantMistake(t, err, says)
+		testkit.Mistake(t, err, says)
 	}
 }
 
@@ -253,7 +254,7 @@ func TestResize(t *testing.T) {
 		t.Errorf("%v %+v", p.Shape, m.Preprocessor)
 	}
 	save(t, t.TempDir(), m, F32)
-	wantMistake(t, m.Resize(7), "7")
+	testkit.Mistake(t, m.Resize(7), "7")
 }
 
 func TestReadOnlyFolder(t *testing.T) {
@@ -264,14 +265,14 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	wantMistake(t, SaveModel(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), F32), "permission")
+	testkit.Mistake(t, SaveModel(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), F32), "permission")
 }
 
 // TestUnnamedClasses: transformers leaves id2label out for two classes.
 func TestUnnamedClasses(t *testing.T) {
 	dir := t.TempDir()
 	save(t, dir, build(tinyConfig(), 2, 1), F32)
-	write(t, filepath.Join(dir, configName), []byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
+	testkit.Write(t, filepath.Join(dir, configName), []byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
 	m, err := LoadModel(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // five turns a name of transformers 4 into that of version 5.
@@ -21,7 +23,7 @@ func TestNamesOfTransformers5(t *testing.T) {
 	for _, classes := range []int{0, 3} {
 		for _, bare := range []bool{false, true} {
 			m := build(tinyConfig(), classes, 1)
-			m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, fill(4, 3)}}
+			m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, testkit.Fill(4, 3)}}
 			dir := relabel(t, m, func(n string) string {
 				if n = five(n); bare {
 					n = strings.TrimPrefix(n, "vit.")
@@ -42,12 +44,12 @@ func TestNamesOfTransformers5(t *testing.T) {
 	}
 	m := build(tinyConfig(), 3, 1)
 	dir := relabel(t, m, func(n string) string { return n })
-	m.Extra = []Tensor{{"vit.layers.1.attention.q_proj.bias", []int{4}, fill(4, 3)}}
+	m.Extra = []Tensor{{"vit.layers.1.attention.q_proj.bias", []int{4}, testkit.Fill(4, 3)}}
 	if err := WriteFile(quick(), filepath.Join(dir, weightsName), slices.Concat(m.Tensors, m.Extra), F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, err := LoadModel(dir)
-	wantMistake(t, err, "vit.layers.1.attention.q_proj.bias", "two names")
+	testkit.Mistake(t, err, "vit.layers.1.attention.q_proj.bias", "two names")
 }
 
 // timmFolder writes a model as timm does, with these keys in model_args.
@@ -76,7 +78,7 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 	if err := WriteFile(quick(), filepath.Join(dir, weightsName), tensors, F32, nil); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, configName), fmt.Appendf(nil, `{"architecture":"vit_tiny_patch16_224","num_classes":%d,"global_pool":"token","label_names":["a","b","c"],
+	testkit.Write(t, filepath.Join(dir, configName), fmt.Appendf(nil, `{"architecture":"vit_tiny_patch16_224","num_classes":%d,"global_pool":"token","label_names":["a","b","c"],
 		"model_args":{"img_size":[4,4],"patch_size":2,"depth":2,"embed_dim":4,"num_heads":2,"mlp_ratio":2%s},
 		"pretrained_cfg":{"input_size":[3,4,4],"interpolation":"bilinear","crop_pct":0.5,"mean":[0.1,0.2,0.3],"std":[1,2,3]}}`, m.Classes(), args))
 	return dir
@@ -103,16 +105,16 @@ func TestTimmFolder(t *testing.T) {
 		t.Errorf("exported: %+v %v", again, err)
 	}
 	foreign := build(tinyConfig(), 3, 1)
-	foreign.Tensors = append(foreign.Tensors, Tensor{"norm_pre.weight", []int{4}, fill(4, 3)})
+	foreign.Tensors = append(foreign.Tensors, Tensor{"norm_pre.weight", []int{4}, testkit.Fill(4, 3)})
 	_, err = LoadModel(timmFolder(t, foreign, ""))
-	wantMistake(t, err, "norm_pre.weight", "no place")
+	testkit.Mistake(t, err, "norm_pre.weight", "no place")
 	if s, err := Inspect(dir); err != nil || s.Classes != 3 || s.Parameters != 443 {
 		t.Errorf("%+v %v", s, err)
 	}
 	for args, says := range map[string]string{`,"qk_norm":true`: "qk_norm", `,"reg_tokens":4`: "reg_tokens", `,"global_pool":"avg"`: "global_pool",
 		`,"act_layer":"quick_gelu"`: "act_layer", `,"mlp_ratio":-1`: "twice", `,"novel":1`: "novel"} {
 		_, err := LoadModel(timmFolder(t, m, args))
-		wantMistake(t, err, says)
+		testkit.Mistake(t, err, says)
 	}
 	if _, err := LoadModel(timmFolder(t, m, `,"drop_path_rate":0.1,"class_token":true,"num_classes":3`)); err != nil {
 		t.Error(err)
@@ -128,9 +130,9 @@ func TestTimmFolder(t *testing.T) {
 		`{"architecture":"vit_tiny_patch99999999999999999999_224"}`:                           "patch_size",
 	} {
 		path := filepath.Join(t.TempDir(), configName)
-		write(t, path, []byte(in))
+		testkit.Write(t, path, []byte(in))
 		_, err := ReadConfig(path)
-		wantMistake(t, err, path, says)
+		testkit.Mistake(t, err, path, says)
 	}
 }
 
@@ -151,7 +153,7 @@ func TestForeignFormats(t *testing.T) {
 		}
 		text := strings.TrimRight(string(head[8:]), " ")
 		text = strings.TrimSuffix(text, "}") + fmt.Sprintf(`,"scale.foreign":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, size, size+8)
-		write(t, filepath.Join(dir, weightsName), raw(text, size+8))
+		testkit.Write(t, filepath.Join(dir, weightsName), raw(text, size+8))
 		got, err := LoadModel(dir)
 		if err != nil || !slices.Equal(got.Ignored, []string{"scale.foreign"}) {
 			t.Fatalf("%s: %v", dtype, err)
@@ -170,9 +172,9 @@ func TestForeignFormats(t *testing.T) {
 			t.Errorf("%s: kept %+v, not %+v (%v)", dtype, again, got.Kept, err)
 		}
 		// The same as a weight of the network is not read as numbers.
-		write(t, filepath.Join(dir, weightsName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
+		testkit.Write(t, filepath.Join(dir, weightsName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
 		_, err = LoadModel(dir)
-		wantMistake(t, err, "classifier.bias", "U32")
+		testkit.Mistake(t, err, "classifier.bias", "U32")
 	}
 }
 
@@ -185,7 +187,7 @@ func TestNotANumber(t *testing.T) {
 			dir := t.TempDir()
 			save(t, dir, m, d)
 			_, err := LoadModel(dir)
-			wantMistake(t, err, m.Tensors[7].Name, fmt.Sprintf("1 of %d values", len(m.Tensors[7].Data)))
+			testkit.Mistake(t, err, m.Tensors[7].Name, fmt.Sprintf("1 of %d values", len(m.Tensors[7].Data)))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -20,7 +21,7 @@ func TestRoundTrip(t *testing.T) {
 		{"z", []int{2, 3}, []float32{1, -2, 0.5, float32(math.Inf(1)), float32(math.Copysign(0, -1)), math.Float32frombits(0x7fc12345)}},
 		{"a", []int{}, []float32{7}},
 		{"none", []int{0, 4}, []float32{}},
-		{"long", []int{200001}, fill(200001, 1)}, // more than one chunk, and an odd number
+		{"long", []int{200001}, testkit.Fill(200001, 1)}, // more than one chunk, and an odd number
 		{`quote " é <&>`, []int{1}, []float32{3}},
 	}
 	for _, d := range []DType{F32, F16, BF16} {
@@ -64,7 +65,7 @@ func TestRoundTrip(t *testing.T) {
 	if err := WriteSafetensors(&bytes.Buffer{}, []Tensor{in[0], in[0]}, F32, nil); err == nil {
 		t.Error("a name was written twice")
 	}
-	if err := WriteSafetensors(&bytes.Buffer{}, []Tensor{{"x", []int{3}, fill(2, 0)}}, F32, nil); err == nil {
+	if err := WriteSafetensors(&bytes.Buffer{}, []Tensor{{"x", []int{3}, testkit.Fill(2, 0)}}, F32, nil); err == nil {
 		t.Error("a shape that does not fit its data was written")
 	}
 }
@@ -77,7 +78,7 @@ func TestOtherDTypes(t *testing.T) {
 	binary.LittleEndian.PutUint64(data[8:], math.Float64bits(-3))
 	binary.LittleEndian.PutUint64(data[16:], math.MaxUint64) // −1
 	path := filepath.Join(t.TempDir(), "x.safetensors")
-	write(t, path, b)
+	testkit.Write(t, path, b)
 	f, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -91,9 +92,9 @@ func TestOtherDTypes(t *testing.T) {
 		t.Error(i, err)
 	}
 	_, err = f.Read("b")
-	wantMistake(t, err, path, "b", "U8")
+	testkit.Mistake(t, err, path, "b", "U8")
 	_, err = f.Read("nothing")
-	wantMistake(t, err, path, "nothing")
+	testkit.Mistake(t, err, path, "nothing")
 }
 
 // hostile are files that must be refused, with a word of the reason.
@@ -150,9 +151,9 @@ func TestHostile(t *testing.T) {
 	dir := t.TempDir()
 	for name, h := range hostile {
 		path := filepath.Join(dir, "x.safetensors")
-		write(t, path, h.file)
+		testkit.Write(t, path, h.file)
 		var err error
-		n := allocated(func() { _, err = Open(path) })
+		n := testkit.Allocated(func() { _, err = Open(path) })
 		if e, ok := uierr.As(err); !ok || !strings.Contains(e.What, h.says) || !strings.Contains(e.What, path) || e.Hint == "" {
 			t.Errorf("%s: %v, want %q", name, err, h.says)
 		}
@@ -161,13 +162,13 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	_, err := Open(filepath.Join(dir, "absent"))
-	wantMistake(t, err, "absent")
+	testkit.Mistake(t, err, "absent")
 	_, err = Open(dir)
-	wantMistake(t, err, dir)
+	testkit.Mistake(t, err, dir)
 }
 
 func TestVitCifar5(t *testing.T) {
-	dir := shared(t, "models/vit-cifar5")
+	dir := testkit.Shared(t, "models/vit-cifar5")
 	m, err := LoadModel(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/fsys/fault"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -25,8 +26,8 @@ type runState struct {
 func at(step int, variant float64) *Checkpoint {
 	seed := 1000*float64(step) + variant
 	m := build(tinyConfig(), 3, seed)
-	m.Extra = []Tensor{{"prompt.tokens", []int{2, 4}, fill(8, seed)}}
-	return &Checkpoint{Step: step, Model: m, Optimizer: []Tensor{{"m", []int{3}, fill(3, seed)}, {"v", []int{3}, fill(3, -seed)}},
+	m.Extra = []Tensor{{"prompt.tokens", []int{2, 4}, testkit.Fill(8, seed)}}
+	return &Checkpoint{Step: step, Model: m, Optimizer: []Tensor{{"m", []int{3}, testkit.Fill(3, seed)}, {"v", []int{3}, testkit.Fill(3, -seed)}},
 		State: runState{int64(step), seed / 3}}
 }
 
@@ -41,22 +42,15 @@ func is(t *testing.T, got, want *Checkpoint) bool {
 		sameTensors(got.Model.Tensors, want.Model.Tensors) && sameTensors(got.Model.Extra, want.Model.Extra)
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestStore(t *testing.T) {
 	s := &Store{Disk: fsys.OS, Run: t.TempDir(), Retain: Retention{KeepLast: 2, KeepBest: true}}
 	if _, _, err := s.Latest(); err == nil {
 		t.Error("an empty run has a checkpoint")
 	}
 	_, err := s.Best()
-	wantMistake(t, err, "no best")
+	testkit.Mistake(t, err, "no best")
 	for step := 10; step <= 60; step += 10 {
-		must(t, s.Save(at(step, 0), step == 20))
+		testkit.Must(t, s.Save(at(step, 0), step == 20))
 	}
 	if steps, err := s.Steps(); err != nil || !reflect.DeepEqual(steps, []int{20, 50, 60}) {
 		t.Errorf("kept %v, %v", steps, err)
@@ -73,7 +67,7 @@ func TestStore(t *testing.T) {
 		t.Error("a state with another key was read")
 	}
 	// Back to step 50 and on another way: the later step is gone.
-	must(t, s.Save(at(50, 0.5), false))
+	testkit.Must(t, s.Save(at(50, 0.5), false))
 	if got, _, err = s.Latest(); err != nil || !is(t, got, at(50, 0.5)) {
 		t.Error(err)
 	}
@@ -81,7 +75,7 @@ func TestStore(t *testing.T) {
 		t.Errorf("kept %v", steps)
 	}
 	names, err := os.ReadDir(s.root())
-	must(t, err)
+	testkit.Must(t, err)
 	for _, n := range names {
 		if strings.HasPrefix(n.Name(), ".") {
 			t.Errorf("left %s", n.Name())
@@ -92,13 +86,13 @@ func TestStore(t *testing.T) {
 func TestKeepFirstAndAll(t *testing.T) {
 	s := &Store{Disk: quick(), Run: t.TempDir(), Retain: Retention{KeepLast: 1, KeepFirst: true}}
 	for step := range 4 {
-		must(t, s.Save(at(step, 0), false))
+		testkit.Must(t, s.Save(at(step, 0), false))
 	}
 	if steps, _ := s.Steps(); !reflect.DeepEqual(steps, []int{0, 3}) {
 		t.Errorf("kept %v", steps)
 	}
 	s.Retain = Retention{}
-	must(t, s.Save(at(4, 0), false))
+	testkit.Must(t, s.Save(at(4, 0), false))
 	if steps, _ := s.Steps(); !reflect.DeepEqual(steps, []int{0, 3, 4}) {
 		t.Errorf("kept %v", steps)
 	}
@@ -107,8 +101,8 @@ func TestKeepFirstAndAll(t *testing.T) {
 // TestCallOnly saves what is learned in front of a model that is only called.
 func TestCallOnly(t *testing.T) {
 	s := &Store{Disk: quick(), Run: t.TempDir()}
-	c := &Checkpoint{Step: 3, Model: &Model{Extra: []Tensor{{"prompt.frame", []int{2}, fill(2, 1)}}}, State: runState{}}
-	must(t, s.Save(c, false))
+	c := &Checkpoint{Step: 3, Model: &Model{Extra: []Tensor{{"prompt.frame", []int{2}, testkit.Fill(2, 1)}}}, State: runState{}}
+	testkit.Must(t, s.Save(c, false))
 	got, err := s.Load(3)
 	if err != nil || got.Model.Config != nil || !sameTensors(got.Model.Extra, c.Model.Extra) {
 		t.Error(err)
@@ -131,54 +125,54 @@ func TestAltered(t *testing.T) {
 	for _, name := range files {
 		for way, change := range ways {
 			s := &Store{Disk: quick(), Run: t.TempDir()}
-			must(t, s.Save(at(1, 0), false))
-			must(t, s.Save(at(2, 0), false))
+			testkit.Must(t, s.Save(at(1, 0), false))
+			testkit.Must(t, s.Save(at(2, 0), false))
 			path := filepath.Join(s.Dir(2), name)
 			b, err := os.ReadFile(path)
-			must(t, err)
-			must(t, change(path, b))
+			testkit.Must(t, err)
+			testkit.Must(t, change(path, b))
 			got, skipped, err := s.Latest()
 			if err != nil || !is(t, got, at(1, 0)) || len(skipped) != 1 {
 				t.Fatalf("%s %s: %v %v", name, way, skipped, err)
 			}
-			wantMistake(t, skipped[0], s.Dir(2), name)
+			testkit.Mistake(t, skipped[0], s.Dir(2), name)
 		}
 	}
 }
 
 func TestPointers(t *testing.T) {
 	s := &Store{Disk: quick(), Run: t.TempDir()}
-	must(t, s.Save(at(1, 0), true))
-	must(t, s.Save(at(2, 0), false))
-	write(t, filepath.Join(s.root(), lastName), []byte("step-1\n"))
+	testkit.Must(t, s.Save(at(1, 0), true))
+	testkit.Must(t, s.Save(at(2, 0), false))
+	testkit.Write(t, filepath.Join(s.root(), lastName), []byte("step-1\n"))
 	if got, _, err := s.Latest(); err != nil || got.Step != 1 {
 		t.Error("the pointer is not followed:", err)
 	}
 	for _, bad := range []string{"", "step-01\n", "../step-1", "step--1"} {
-		write(t, filepath.Join(s.root(), lastName), []byte(bad))
+		testkit.Write(t, filepath.Join(s.root(), lastName), []byte(bad))
 		got, skipped, err := s.Latest()
 		if err != nil || got.Step != 2 || len(skipped) != 1 {
 			t.Errorf("%q: %v %v", bad, skipped, err)
 		}
 	}
-	must(t, os.RemoveAll(s.Dir(1)))
+	testkit.Must(t, os.RemoveAll(s.Dir(1)))
 	_, err := s.Best()
-	wantMistake(t, err, "step-1")
-	must(t, os.Rename(s.Dir(2), s.Dir(5)))
+	testkit.Mistake(t, err, "step-1")
+	testkit.Must(t, os.Rename(s.Dir(2), s.Dir(5)))
 	_, err = s.Load(5)
-	wantMistake(t, err, "step-5", "says step 2")
+	testkit.Mistake(t, err, "step-5", "says step 2")
 }
 
 // TestSetAside: a checkpoint whose replacement was stopped between its two
 // renames is found, and has its name back after the next save.
 func TestSetAside(t *testing.T) {
 	s := &Store{Disk: quick(), Run: t.TempDir(), Retain: Retention{KeepLast: 2}}
-	must(t, s.Save(at(1, 0), false))
-	must(t, os.Rename(s.Dir(1), s.aside(1)))
+	testkit.Must(t, s.Save(at(1, 0), false))
+	testkit.Must(t, os.Rename(s.Dir(1), s.aside(1)))
 	if got, skipped, err := s.Latest(); err != nil || len(skipped) > 0 || !is(t, got, at(1, 0)) {
 		t.Error(skipped, err)
 	}
-	must(t, s.Save(at(2, 0), false))
+	testkit.Must(t, s.Save(at(2, 0), false))
 	if got, err := s.Load(1); err != nil || !is(t, got, at(1, 0)) {
 		t.Error(err)
 	}
@@ -216,11 +210,11 @@ func TestFaults(t *testing.T) {
 					disk := &fault.FS{Mode: m.mode, At: n, Err: m.err}
 					old, neu := at(1, 0), at(target, 0.5)
 					s := &Store{Disk: quick(), Run: fastDir(t), Retain: Retention{KeepLast: 1, KeepBest: true}}
-					must(t, s.Save(old, true))
+					testkit.Must(t, s.Save(old, true))
 					s.Disk = disk
 					err := s.Save(neu, true)
 					if !disk.Hit() {
-						must(t, err)
+						testkit.Must(t, err)
 						n = -1 // past the last operation: done
 						return
 					}
@@ -228,7 +222,7 @@ func TestFaults(t *testing.T) {
 						explained(t, err, s.Run)
 					}
 					if m.power {
-						must(t, disk.PowerLoss(m.undo))
+						testkit.Must(t, disk.PowerLoss(m.undo))
 					}
 					got, skipped, lerr := s.Latest()
 					if lerr != nil || len(skipped) > 0 {
@@ -245,7 +239,7 @@ func TestFaults(t *testing.T) {
 						t.Fatal(err)
 					}
 					s.Disk = quick()
-					must(t, s.Save(at(3, 0), true))
+					testkit.Must(t, s.Save(at(3, 0), true))
 					if got, skipped, err = s.Latest(); err != nil || len(skipped) > 0 || !is(t, got, at(3, 0)) {
 						t.Fatal(skipped, err)
 					}
@@ -274,7 +268,7 @@ func explained(t *testing.T, err error, run string) {
 func leftovers(t *testing.T, dir string) {
 	t.Helper()
 	names, err := os.ReadDir(dir)
-	must(t, err)
+	testkit.Must(t, err)
 	for _, n := range names {
 		if n.Name() != "step-3" && n.Name() != lastName && n.Name() != bestName {
 			t.Errorf("left %s", n.Name())
