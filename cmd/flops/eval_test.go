@@ -15,6 +15,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 )
 
@@ -27,7 +28,7 @@ func TestEvalLimitIsBalanced(t *testing.T) {
 		t.Fatal(err)
 	}
 	model, photos := filepath.Join(t.TempDir(), "model"), t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, model, l.Model(), checkpoint.F32); err != nil {
+	if err := checkpoint.SaveModel(fsys.OS, model, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	for k, class := range []string{"a", "b"} {

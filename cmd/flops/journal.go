@@ -9,6 +9,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -90,7 +91,7 @@ and the weights are those of the run, bit for bit.`,
 			if output == "" {
 				output = filepath.Join(a[0], "replay", fmt.Sprintf("step-%d", to))
 			}
-			if err := checkpoint.SaveModel(fsys.OS, output, x.Saved(), checkpoint.F32); err != nil {
+			if err := checkpoint.SaveModel(fsys.OS, output, x.Saved(), safetensors.F32); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "step %d rebuilt in %s\n", t.Step, output)

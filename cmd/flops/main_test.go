@@ -14,10 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -147,9 +147,9 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: damage cut|lie|short|nan|headless FROM TO")
 	}
 	if change := tensorDamage[args[0]]; change != nil {
-		tensors, meta, err := checkpoint.ReadFile(ts.MkAbs(args[1]))
+		tensors, meta, err := safetensors.ReadFile(ts.MkAbs(args[1]))
 		ts.Check(err)
-		ts.Check(checkpoint.WriteFile(fsys.OS, ts.MkAbs(args[2]), change(tensors), checkpoint.F32, meta))
+		ts.Check(safetensors.WriteFile(fsys.OS, ts.MkAbs(args[2]), change(tensors), safetensors.F32, meta))
 		return
 	}
 	raw, err := os.ReadFile(ts.MkAbs(args[1]))
@@ -168,8 +168,8 @@ func damage(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // tensorDamage is damage to the tensors of a file that stays sound.
-var tensorDamage = map[string]func([]checkpoint.Tensor) []checkpoint.Tensor{
-	"nan": func(all []checkpoint.Tensor) []checkpoint.Tensor {
+var tensorDamage = map[string]func([]safetensors.Tensor) []safetensors.Tensor{
+	"nan": func(all []safetensors.Tensor) []safetensors.Tensor {
 		for _, t := range all {
 			if t.Name == "classifier.bias" {
 				t.Data[1] = float32(math.NaN())
@@ -177,7 +177,7 @@ var tensorDamage = map[string]func([]checkpoint.Tensor) []checkpoint.Tensor{
 		}
 		return all
 	},
-	"headless": func(all []checkpoint.Tensor) []checkpoint.Tensor {
-		return slices.DeleteFunc(all, func(t checkpoint.Tensor) bool { return strings.HasPrefix(t.Name, "classifier.") })
+	"headless": func(all []safetensors.Tensor) []safetensors.Tensor {
+		return slices.DeleteFunc(all, func(t safetensors.Tensor) bool { return strings.HasPrefix(t.Name, "classifier.") })
 	},
 }

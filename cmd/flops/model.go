@@ -8,6 +8,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -84,9 +85,9 @@ new folder OUT, as transformers reads it. With --image the position embeddings
 are interpolated to another image size (bicubic, as transformers does).`,
 		Example: "  flops model export runs/cifar5/checkpoints/step-75 model --dtype bf16",
 		RunE: func(c *cobra.Command, args []string) error {
-			kind := checkpoint.DType(strings.ToUpper(dtype))
+			kind := safetensors.DType(strings.ToUpper(dtype))
 			switch kind {
-			case checkpoint.F32, checkpoint.F16, checkpoint.BF16:
+			case safetensors.F32, safetensors.F16, safetensors.BF16:
 			default:
 				return uierr.New(fmt.Sprintf("--dtype %q: not a format that is written", dtype), "use f32, f16 or bf16")
 			}

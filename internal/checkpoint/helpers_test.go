@@ -9,6 +9,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/fsys/fault"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/testkit"
 )
 
@@ -42,7 +43,7 @@ func build(c *Config, classes int, seed float64) *Model {
 		for _, d := range s.Shape {
 			n *= d
 		}
-		m.Tensors = append(m.Tensors, Tensor{s.Name, s.Shape, testkit.Fill(n, seed+float64(i))})
+		m.Tensors = append(m.Tensors, safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(n, seed+float64(i))})
 	}
 	c.Labels = nil
 	for i := range classes {
@@ -51,7 +52,7 @@ func build(c *Config, classes int, seed float64) *Model {
 	return m
 }
 
-func save(t *testing.T, dir string, m *Model, d DType) {
+func save(t *testing.T, dir string, m *Model, d safetensors.DType) {
 	t.Helper()
 	if err := SaveModel(quick(), dir, m, d); err != nil {
 		t.Fatal(err)
@@ -59,7 +60,7 @@ func save(t *testing.T, dir string, m *Model, d DType) {
 }
 
 // sameTensors compares names, shapes and bits.
-func sameTensors(a, b []Tensor) bool {
+func sameTensors(a, b []safetensors.Tensor) bool {
 	if len(a) != len(b) {
 		return false
 	}

@@ -22,6 +22,9 @@ const (
 	maxBody = 1 << 28
 )
 
+// buffer is how much of a journal is read or written at a time.
+const buffer = 1 << 18
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Kinds of records.
@@ -145,7 +148,7 @@ func frameHeader(dst []byte, r Record) {
 
 // newJournal appends to an open file of a length.
 func newJournal(path string, f fsys.File, offset int64) *Journal {
-	return &Journal{path: path, f: f, w: bufio.NewWriterSize(f, chunk), offset: offset}
+	return &Journal{path: path, f: f, w: bufio.NewWriterSize(f, buffer), offset: offset}
 }
 
 // Flush puts every record into the file, where it outlives the process though

@@ -56,7 +56,7 @@ func OpenJournal(path string) (*JournalReader, error) {
 }
 
 func newJournalReader(in io.Reader, size int64) (*JournalReader, error) {
-	r := &JournalReader{r: bufio.NewReaderSize(in, chunk), size: size}
+	r := &JournalReader{r: bufio.NewReaderSize(in, buffer), size: size}
 	head := make([]byte, journalHeader)
 	if _, err := io.ReadFull(r.r, head); err != nil {
 		return nil, errors.New("too short for a journal")

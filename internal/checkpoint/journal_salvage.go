@@ -101,8 +101,8 @@ type window struct {
 func (w *window) at(offset int64, n int) ([]byte, error) {
 	n = int(min(int64(n), max(0, w.size-offset)))
 	if offset < w.start || offset+int64(n) > w.start+int64(len(w.buf)) {
-		if cap(w.buf) < max(n, chunk) {
-			w.buf = make([]byte, max(n, chunk))
+		if cap(w.buf) < max(n, buffer) {
+			w.buf = make([]byte, max(n, buffer))
 		}
 		got, err := w.f.ReadAt(w.buf[:min(int64(cap(w.buf)), w.size-offset)], offset)
 		if err != nil && err != io.EOF {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -26,15 +27,15 @@ const (
 type plan struct {
 	classes int
 	specs   []Spec
-	source  map[string]Info // in the file, by Hugging Face name
-	extra   []string        // tensors of no ViT, by name in the file
-	ignored []string        // tensors that are not read: a forward does not need them, or their format is none of a weight
+	source  map[string]safetensors.Info // in the file, by Hugging Face name
+	extra   []string                    // tensors of no ViT, by name in the file
+	ignored []string                    // tensors that are not read: a forward does not need them, or their format is none of a weight
 }
 
 // match compares the tensors of a folder with its config, before any is read.
-func match(dir string, c *Config, infos []Info) (*plan, error) {
-	p := &plan{source: map[string]Info{}}
-	byName := map[string]Info{}
+func match(dir string, c *Config, infos []safetensors.Info) (*plan, error) {
+	p := &plan{source: map[string]safetensors.Info{}}
+	byName := map[string]safetensors.Info{}
 	for _, i := range infos {
 		for name, part := range c.kind().names.pieces(i) {
 			if other, twice := byName[name]; twice {
@@ -94,7 +95,7 @@ func (p *plan) labels(c *Config) []string {
 }
 
 // classify finds out whether there is a classifier, and of how many classes.
-func (p *plan) classify(dir string, c *Config, byName map[string]Info) error {
+func (p *plan) classify(dir string, c *Config, byName map[string]safetensors.Info) error {
 	w, ok := byName[classifierName]
 	if !ok {
 		return nil
@@ -123,11 +124,11 @@ func shapeError(dir string, c *Config, s Spec, found []int) error {
 // sortOut shares the tensors that the layout does not name among ignored and
 // extra, and refuses what looks like a part of the network that config.json
 // does not have.
-func (p *plan) sortOut(dir string, c *Config, byName map[string]Info, known map[string]bool) error {
+func (p *plan) sortOut(dir string, c *Config, byName map[string]safetensors.Info, known map[string]bool) error {
 	for name, i := range byName {
 		switch {
 		case known[name]:
-		case c.kind().ignored.MatchString(name), isQKVBias(name) && !c.QKVBias, !i.DType.weight():
+		case c.kind().ignored.MatchString(name), isQKVBias(name) && !c.QKVBias, !isWeight(i.DType):
 			p.ignored = append(p.ignored, i.Name)
 		case c.kind().own.MatchString(name), c.kind().names.closed:
 			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the network of %d layers that config.json describes (%s)", dir, jsonobj.Clip(name), c.NumLayers, c.Family()),

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -48,7 +49,7 @@ func LoadDir(dir string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, refuse(dir, err)
 	}
-	if c.Optimizer, _, err = ReadFile(filepath.Join(dir, optimizerName)); err != nil {
+	if c.Optimizer, _, err = safetensors.ReadFile(filepath.Join(dir, optimizerName)); err != nil {
 		return nil, refuse(dir, err)
 	}
 	return c, nil

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -19,28 +21,28 @@ type Model struct {
 	Preprocessor *Preprocessor // nil where Config is
 	// Tensors are those of the network under the names of
 	// ViTForImageClassification, in the order of Config.Layout.
-	Tensors []Tensor
+	Tensors []safetensors.Tensor
 	// Extra are tensors of no ViT that the folder holds too, sorted by name:
 	// learned prompts, a projection head.
-	Extra []Tensor
+	Extra []safetensors.Tensor
 	// Ignored names the tensors that were left unread, such as the pooler; LoadWhole
 	// reads them into Kept.
 	Ignored []string
-	Kept    []Kept
+	Kept    []safetensors.Kept
 	// Metadata is the free text of the safetensors header.
 	Metadata map[string]string
 }
 
 // Tensor finds a tensor by name, among the extra ones too.
-func (m *Model) Tensor(name string) (Tensor, bool) {
-	for _, l := range [][]Tensor{m.Tensors, m.Extra} {
+func (m *Model) Tensor(name string) (safetensors.Tensor, bool) {
+	for _, l := range [][]safetensors.Tensor{m.Tensors, m.Extra} {
 		for _, t := range l {
 			if t.Name == name {
 				return t, true
 			}
 		}
 	}
-	return Tensor{}, false
+	return safetensors.Tensor{}, false
 }
 
 // Classes is the number of rows of the classifier, 0 without one.
@@ -69,16 +71,16 @@ func loadModel(dir string, whole bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.w.close()
+	defer f.w.Close()
 	c, p, w := f.c, f.p, f.w
-	m := &Model{Config: c, Preprocessor: f.pre, Ignored: p.ignored, Metadata: w.files[0].Metadata()}
+	m := &Model{Config: c, Preprocessor: f.pre, Ignored: p.ignored, Metadata: w.Metadata()}
 	names := make([]string, len(p.specs))
 	for i, s := range p.specs {
 		names[i] = s.Name
 	}
-	m.Tensors, err = readMany(names, func(name string) (Tensor, error) {
+	m.Tensors, err = safetensors.ReadMany(names, func(name string) (safetensors.Tensor, error) {
 		from := p.source[name]
-		t, err := w.holder[from.Name].readInfo(from)
+		t, err := w.Holder(from.Name).ReadInfo(from)
 		t.Name = name
 		if err == nil {
 			err = finite(f.dir, from.Name, t.Data)
@@ -88,7 +90,7 @@ func loadModel(dir string, whole bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Extra, err = readMany(p.extra, func(name string) (Tensor, error) { return w.holder[name].Read(name) })
+	m.Extra, err = safetensors.ReadMany(p.extra, func(name string) (safetensors.Tensor, error) { return w.Holder(name).Read(name) })
 	c.Labels = p.labels(c)
 	if whole && err == nil {
 		m.Kept, err = f.kept()
@@ -98,18 +100,18 @@ func loadModel(dir string, whole bool) (*Model, error) {
 
 // kept reads what is ignored. Those of wide formats come first, so that they
 // stay aligned in a file.
-func (f *modelFolder) kept() ([]Kept, error) {
-	var out []Kept
+func (f *modelFolder) kept() ([]safetensors.Kept, error) {
+	var out []safetensors.Kept
 	for _, name := range f.p.ignored {
-		file := f.w.holder[name]
+		file := f.w.Holder(name)
 		i, _ := file.Info(name)
-		k, err := file.keep(i, f.c.kind().names.canonical(name)[0])
+		k, err := file.Keep(i, f.c.kind().names.canonical(name)[0])
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, k)
 	}
-	slices.SortStableFunc(out, func(a, b Kept) int { return cmp.Compare(dtypeBits[b.DType], dtypeBits[a.DType]) })
+	slices.SortStableFunc(out, func(a, b safetensors.Kept) int { return cmp.Compare(b.DType.Bits(), a.DType.Bits()) })
 	return out, nil
 }
 
@@ -117,7 +119,7 @@ func (f *modelFolder) kept() ([]Kept, error) {
 // read. Who opens it closes w.
 type modelFolder struct {
 	dir string // after Pointed
-	w   *weights
+	w   *safetensors.Folder
 	c   *Config
 	pre *Preprocessor
 	p   *plan
@@ -128,11 +130,15 @@ func openFolder(dir string) (f *modelFolder, err error) {
 	if f.dir, err = Pointed(dir); err != nil {
 		return nil, err
 	}
-	if f.w, err = openWeights(f.dir); err != nil {
+	f.w, err = safetensors.OpenFolder(f.dir)
+	if errors.Is(err, safetensors.ErrNone) {
+		err = noWeights(f.dir)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err = f.compare(); err != nil {
-		f.w.close()
+		f.w.Close()
 		return nil, err
 	}
 	return f, nil
@@ -140,7 +146,7 @@ func openFolder(dir string) (f *modelFolder, err error) {
 
 // compare reads what stands beside the weights and holds them against it.
 func (f *modelFolder) compare() (err error) {
-	if err = f.w.notPrompt(f.dir); err != nil {
+	if err = notPrompt(f.dir, f.w); err != nil {
 		return err
 	}
 	if f.c, err = ReadConfig(filepath.Join(f.dir, configName)); err != nil {
@@ -149,7 +155,7 @@ func (f *modelFolder) compare() (err error) {
 	if f.pre, err = ReadPreprocessor(filepath.Join(f.dir, preprocessorName), f.c); err != nil {
 		return err
 	}
-	f.p, err = match(f.dir, f.c, f.w.infos())
+	f.p, err = match(f.dir, f.c, f.w.Infos())
 	return err
 }
 
@@ -171,7 +177,7 @@ func finite(dir, name string, data []float32) error {
 // SaveModel writes a model folder that LoadModel and transformers'
 // from_pretrained read, with the tensors as dtype. Each file is written whole
 // or not at all; the weights come last.
-func SaveModel(disk fsys.FS, dir string, m *Model, dtype DType) error {
+func SaveModel(disk fsys.FS, dir string, m *Model, dtype safetensors.DType) error {
 	files, err := m.files(dtype)
 	if err != nil {
 		return err
@@ -179,7 +185,7 @@ func SaveModel(disk fsys.FS, dir string, m *Model, dtype DType) error {
 	if err := disk.MkdirAll(dir); err != nil {
 		return fsys.WriteError(err, dir)
 	}
-	if _, err := os.Stat(filepath.Join(dir, indexName)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, safetensors.IndexName)); err == nil {
 		return uierr.New(fmt.Sprintf("%s: holds a model in several files", dir), "choose another folder")
 	}
 	for _, f := range files {
@@ -191,7 +197,7 @@ func SaveModel(disk fsys.FS, dir string, m *Model, dtype DType) error {
 }
 
 // files are the files of the model's folder.
-func (m *Model) files(dtype DType) ([]fsys.Content, error) {
+func (m *Model) files(dtype safetensors.DType) ([]fsys.Content, error) {
 	meta := map[string]string{}
 	for k, v := range m.Metadata {
 		meta[k] = v
@@ -211,7 +217,7 @@ func (m *Model) files(dtype DType) ([]fsys.Content, error) {
 		if err := c.set("architectures", []string{arch}); err != nil {
 			return nil, err
 		}
-		if err := c.set("torch_dtype", dtype.torch()); err != nil {
+		if err := c.set("torch_dtype", torchName(dtype)); err != nil {
 			return nil, err
 		}
 		delete(c.extra, "dtype") // the same thing's newer name
@@ -229,12 +235,12 @@ func (m *Model) files(dtype DType) ([]fsys.Content, error) {
 		}
 		files = append(files, fsys.Bytes(configName, config), fsys.Bytes(preprocessorName, processor))
 	}
-	return append(files, fsys.Content{Name: weightsName, Write: func(w io.Writer) error { return writeSafetensors(w, tensors, m.Kept, dtype, meta) }}), nil
+	return append(files, fsys.Content{Name: safetensors.ModelName, Write: func(w io.Writer) error { return safetensors.WriteKept(w, tensors, m.Kept, dtype, meta) }}), nil
 }
 
 // ordered lists the tensors as they are written, after comparing them with the
 // config: a model that could not be loaded again is not saved.
-func (m *Model) ordered() ([]Tensor, error) {
+func (m *Model) ordered() ([]safetensors.Tensor, error) {
 	if m.Config == nil {
 		return slices.Concat(m.Tensors, m.Extra), nil
 	}
@@ -244,7 +250,7 @@ func (m *Model) ordered() ([]Tensor, error) {
 	if n := m.Classes(); n != len(m.Config.Labels) {
 		return nil, fmt.Errorf("checkpoint: a classifier of %d classes with %d labels", n, len(m.Config.Labels))
 	}
-	var out []Tensor
+	var out []safetensors.Tensor
 	specs := m.Config.Layout(m.Classes())
 	for _, s := range specs {
 		t, ok := m.Tensor(s.Name)
@@ -260,4 +266,19 @@ func (m *Model) ordered() ([]Tensor, error) {
 		return nil, fmt.Errorf("checkpoint: %d tensors, the config asks for %d", len(m.Tensors), len(specs))
 	}
 	return append(out, m.Extra...), nil
+}
+
+// noWeights says what the folder has instead of safetensors.
+func noWeights(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fsys.ReadError(err, dir)
+	}
+	for _, name := range []string{"pytorch_model.bin", "pytorch_model.bin.index.json"} {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return uierr.New(path+": a Python pickle, which can run any code when it is read, is refused",
+				fmt.Sprintf(`convert it: python -c "from transformers import ViTForImageClassification as M; M.from_pretrained('%s').save_pretrained('%s', safe_serialization=True)"`, dir, dir))
+		}
+	}
+	return uierr.New(fmt.Sprintf("%s: no %s and no %s", dir, safetensors.ModelName, safetensors.IndexName), "give a folder in Hugging Face layout, with config.json and model.safetensors")
 }

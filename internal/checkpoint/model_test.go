@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -35,16 +36,16 @@ func canon(t *testing.T, path string) string {
 
 func TestModelRoundTrip(t *testing.T) {
 	for _, classes := range []int{0, 3} {
-		for _, d := range []DType{F32, F16, BF16} {
+		for _, d := range []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16} {
 			dir := t.TempDir()
 			m := build(tinyConfig(), classes, 1)
-			m.Extra = []Tensor{{"prompt.tokens", []int{1, 2, 4}, testkit.Fill(8, 9)}}
+			m.Extra = []safetensors.Tensor{{Name: "prompt.tokens", Shape: []int{1, 2, 4}, Data: testkit.Fill(8, 9)}}
 			save(t, dir, m, d)
 			got, err := LoadModel(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d == F32 && (!sameTensors(got.Tensors, m.Tensors) || !sameTensors(got.Extra, m.Extra)) {
+			if d == safetensors.F32 && (!sameTensors(got.Tensors, m.Tensors) || !sameTensors(got.Extra, m.Extra)) {
 				t.Error("tensors came back different")
 			}
 			if got.Classes() != classes || len(got.Config.Labels) != classes || len(got.Tensors) != len(m.Tensors) {
@@ -52,7 +53,7 @@ func TestModelRoundTrip(t *testing.T) {
 			}
 			c := canon(t, filepath.Join(dir, configName))
 			arch := map[int]string{0: `"ViTModel"`, 3: `"ViTForImageClassification"`}[classes]
-			if !strings.Contains(c, arch) || !strings.Contains(c, fmt.Sprintf(`"torch_dtype": %q`, d.torch())) {
+			if !strings.Contains(c, arch) || !strings.Contains(c, fmt.Sprintf(`"torch_dtype": %q`, torchName(d))) {
 				t.Errorf("config.json: %s", c)
 			}
 		}
@@ -63,15 +64,15 @@ func TestModelRoundTrip(t *testing.T) {
 func relabel(t *testing.T, m *Model, name func(string) string) string {
 	t.Helper()
 	dir := t.TempDir()
-	save(t, dir, m, F32)
-	var tensors []Tensor
+	save(t, dir, m, safetensors.F32)
+	var tensors []safetensors.Tensor
 	for _, x := range m.Tensors {
 		if x.Name = name(x.Name); x.Name != "" {
 			tensors = append(tensors, x)
 		}
 	}
 	tensors = append(tensors, m.Extra...)
-	if err := WriteFile(quick(), filepath.Join(dir, weightsName), tensors, F32, nil); err != nil {
+	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), tensors, safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -80,7 +81,7 @@ func relabel(t *testing.T, m *Model, name func(string) string) string {
 func TestLayouts(t *testing.T) {
 	bare := func(n string) string { return strings.TrimPrefix(n, "vit.") }
 	m := build(tinyConfig(), 0, 1)
-	m.Extra = []Tensor{{"pooler.dense.weight", []int{4, 4}, testkit.Fill(16, 3)}, {"pooler.dense.bias", []int{4}, testkit.Fill(4, 3)}}
+	m.Extra = []safetensors.Tensor{{Name: "pooler.dense.weight", Shape: []int{4, 4}, Data: testkit.Fill(16, 3)}, {Name: "pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
 	got, err := LoadModel(relabel(t, m, bare))
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +91,7 @@ func TestLayouts(t *testing.T) {
 	}
 
 	m = build(tinyConfig(), 2, 1)
-	m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, testkit.Fill(4, 3)}}
+	m.Extra = []safetensors.Tensor{{Name: "vit.pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
 	if got, err = LoadModel(relabel(t, m, func(n string) string { return n })); err != nil || !sameTensors(got.Tensors, m.Tensors) || len(got.Extra) != 0 {
 		t.Error("with a pooler:", err)
 	}
@@ -105,7 +106,7 @@ func TestNoQKVBias(t *testing.T) {
 		c.QKVBias = false
 		m := build(c, 2, 1)
 		if has {
-			m.Extra = []Tensor{{"vit.encoder.layer.1.attention.attention.key.bias", []int{4}, testkit.Fill(4, 3)}}
+			m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.1.attention.attention.key.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
 		}
 		got, err := LoadModel(relabel(t, m, func(n string) string { return n }))
 		if err != nil {
@@ -118,7 +119,7 @@ func TestNoQKVBias(t *testing.T) {
 			t.Errorf("%d tensors, want %d", len(got.Tensors), want)
 		}
 		again := t.TempDir()
-		save(t, again, got, F32)
+		save(t, again, got, safetensors.F32)
 		if back, err := LoadModel(again); err != nil || back.Config.QKVBias || !sameTensors(back.Tensors, got.Tensors) {
 			t.Error("written and read again:", err)
 		}
@@ -131,12 +132,12 @@ func TestMismatch(t *testing.T) {
 		m := build(tinyConfig(), 3, 1)
 		dir := relabel(t, m, keep)
 		change(m)
-		if err := WriteFile(quick(), filepath.Join(dir, weightsName), slices.Concat(m.Tensors, m.Extra), F32, nil); err != nil {
+		if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), slices.Concat(m.Tensors, m.Extra), safetensors.F32, nil); err != nil {
 			t.Fatal(err)
 		}
 		return dir
 	}
-	at := func(m *Model, name string) *Tensor {
+	at := func(m *Model, name string) *safetensors.Tensor {
 		for i := range m.Tensors {
 			if m.Tensors[i].Name == name {
 				return &m.Tensors[i]
@@ -146,17 +147,17 @@ func TestMismatch(t *testing.T) {
 		return nil
 	}
 	_, err := LoadModel(alter(func(m *Model) {
-		*at(m, plainViT.positions) = Tensor{plainViT.positions, []int{1, 10, 4}, testkit.Fill(40, 0)}
+		*at(m, plainViT.positions) = safetensors.Tensor{Name: plainViT.positions, Shape: []int{1, 10, 4}, Data: testkit.Fill(40, 0)}
 	}))
 	testkit.Mistake(t, err, plainViT.positions, "[1 5 4]", "[1 10 4]")
 	_, err = LoadModel(alter(func(m *Model) {
-		*at(m, classifierName) = Tensor{classifierName, []int{7, 4}, testkit.Fill(28, 0)}
+		*at(m, classifierName) = safetensors.Tensor{Name: classifierName, Shape: []int{7, 4}, Data: testkit.Fill(28, 0)}
 	}))
 	testkit.Mistake(t, err, classifierName, "[3 4]", "[7 4]")
 	_, err = LoadModel(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))
 	testkit.Mistake(t, err, "vit.layernorm.bias", "missing")
 	_, err = LoadModel(alter(func(m *Model) {
-		m.Extra = []Tensor{{"vit.encoder.layer.2.layernorm_before.bias", []int{4}, testkit.Fill(4, 0)}}
+		m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.2.layernorm_before.bias", Shape: []int{4}, Data: testkit.Fill(4, 0)}}
 	}))
 	testkit.Mistake(t, err, "vit.encoder.layer.2.layernorm_before.bias", "2 layers")
 	_, err = LoadModel(alter(func(m *Model) { m.Tensors = m.Tensors[:len(m.Tensors)-1] }))
@@ -164,7 +165,7 @@ func TestMismatch(t *testing.T) {
 
 	m := build(tinyConfig(), 3, 1)
 	m.Tensors = m.Tensors[1:]
-	if err := SaveModel(quick(), t.TempDir(), m, F32); err == nil || !strings.Contains(err.Error(), "cls_token") {
+	if err := SaveModel(quick(), t.TempDir(), m, safetensors.F32); err == nil || !strings.Contains(err.Error(), "cls_token") {
 		t.Errorf("a model without cls_token was saved: %v", err)
 	}
 }
@@ -174,14 +175,14 @@ func TestNoWeights(t *testing.T) {
 	_, err := LoadModel(filepath.Join(dir, "absent"))
 	testkit.Mistake(t, err, "absent")
 	_, err = LoadModel(dir)
-	testkit.Mistake(t, err, dir, weightsName)
+	testkit.Mistake(t, err, dir, safetensors.ModelName)
 	testkit.Write(t, filepath.Join(dir, "pytorch_model.bin"), []byte("x"))
 	_, err = LoadModel(dir)
 	testkit.Mistake(t, err, "pytorch_model.bin", "pickle")
 	if e, _ := uierr.As(err); !strings.Contains(e.Hint, "from_pretrained('"+dir+"')") || strings.Contains(e.Hint, "\n") {
 		t.Errorf("no one-line conversion in %q", e.Hint)
 	}
-	save(t, dir, build(tinyConfig(), 1, 1), F32)
+	save(t, dir, build(tinyConfig(), 1, 1), safetensors.F32)
 	if err := os.Remove(filepath.Join(dir, configName)); err != nil {
 		t.Fatal(err)
 	}
@@ -193,15 +194,15 @@ func TestNoWeights(t *testing.T) {
 func shard(t *testing.T, m *Model, change func(names map[string]string)) string {
 	t.Helper()
 	dir := t.TempDir()
-	save(t, dir, m, F32)
-	if err := os.Remove(filepath.Join(dir, weightsName)); err != nil {
+	save(t, dir, m, safetensors.F32)
+	if err := os.Remove(filepath.Join(dir, safetensors.ModelName)); err != nil {
 		t.Fatal(err)
 	}
 	names := map[string]string{}
 	half := len(m.Tensors) / 2
-	for i, part := range [][]Tensor{m.Tensors[:half], m.Tensors[half:]} {
+	for i, part := range [][]safetensors.Tensor{m.Tensors[:half], m.Tensors[half:]} {
 		file := fmt.Sprintf("model-%05d-of-00002.safetensors", i+1)
-		if err := WriteFile(quick(), filepath.Join(dir, file), part, F32, nil); err != nil {
+		if err := safetensors.WriteFile(quick(), filepath.Join(dir, file), part, safetensors.F32, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, x := range part {
@@ -215,7 +216,7 @@ func shard(t *testing.T, m *Model, change func(names map[string]string)) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Write(t, filepath.Join(dir, indexName), b)
+	testkit.Write(t, filepath.Join(dir, safetensors.IndexName), b)
 	return dir
 }
 
@@ -229,7 +230,7 @@ func TestShards(t *testing.T) {
 	if s, err := Inspect(dir); err != nil || len(s.Files) != 2 {
 		t.Errorf("%+v %v", s, err)
 	}
-	if err := SaveModel(quick(), dir, m, F32); err == nil {
+	if err := SaveModel(quick(), dir, m, safetensors.F32); err == nil {
 		t.Error("a single file was written beside shards")
 	}
 	for says, change := range map[string]func(map[string]string){
@@ -253,7 +254,7 @@ func TestResize(t *testing.T) {
 	if !reflect.DeepEqual(p.Shape, []int{1, 17, 4}) || m.Config.ImageSize != 8 || m.Preprocessor.Side() != 8 {
 		t.Errorf("%v %+v", p.Shape, m.Preprocessor)
 	}
-	save(t, t.TempDir(), m, F32)
+	save(t, t.TempDir(), m, safetensors.F32)
 	testkit.Mistake(t, m.Resize(7), "7")
 }
 
@@ -265,13 +266,13 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Mistake(t, SaveModel(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), F32), "permission")
+	testkit.Mistake(t, SaveModel(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), safetensors.F32), "permission")
 }
 
 // TestUnnamedClasses: transformers leaves id2label out for two classes.
 func TestUnnamedClasses(t *testing.T) {
 	dir := t.TempDir()
-	save(t, dir, build(tinyConfig(), 2, 1), F32)
+	save(t, dir, build(tinyConfig(), 2, 1), safetensors.F32)
 	testkit.Write(t, filepath.Join(dir, configName), []byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
 	m, err := LoadModel(dir)
 	if err != nil {

@@ -3,6 +3,8 @@ package checkpoint
 import (
 	"regexp"
 	"strings"
+
+	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 // naming is one way in which files name the tensors of a ViT.
@@ -80,9 +82,9 @@ func (n naming) canonical(name string) []string {
 
 // pieces are the tensors that a tensor of a file holds under their canonical
 // names. A shape that cannot be cut stays whole, and fits nowhere.
-func (n naming) pieces(i Info) map[string]Info {
+func (n naming) pieces(i safetensors.Info) map[string]safetensors.Info {
 	names := n.canonical(i.Name)
-	out := map[string]Info{}
+	out := map[string]safetensors.Info{}
 	for k, name := range names {
 		part := i
 		if of := len(names); of > 1 && len(i.Shape) > 0 && i.Shape[0]%of == 0 {

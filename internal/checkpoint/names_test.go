@@ -1,6 +1,8 @@
 package checkpoint
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/testkit"
 )
 
@@ -23,7 +26,7 @@ func TestNamesOfTransformers5(t *testing.T) {
 	for _, classes := range []int{0, 3} {
 		for _, bare := range []bool{false, true} {
 			m := build(tinyConfig(), classes, 1)
-			m.Extra = []Tensor{{"vit.pooler.dense.bias", []int{4}, testkit.Fill(4, 3)}}
+			m.Extra = []safetensors.Tensor{{Name: "vit.pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
 			dir := relabel(t, m, func(n string) string {
 				if n = five(n); bare {
 					n = strings.TrimPrefix(n, "vit.")
@@ -44,8 +47,8 @@ func TestNamesOfTransformers5(t *testing.T) {
 	}
 	m := build(tinyConfig(), 3, 1)
 	dir := relabel(t, m, func(n string) string { return n })
-	m.Extra = []Tensor{{"vit.layers.1.attention.q_proj.bias", []int{4}, testkit.Fill(4, 3)}}
-	if err := WriteFile(quick(), filepath.Join(dir, weightsName), slices.Concat(m.Tensors, m.Extra), F32, nil); err != nil {
+	m.Extra = []safetensors.Tensor{{Name: "vit.layers.1.attention.q_proj.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
+	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), slices.Concat(m.Tensors, m.Extra), safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, err := LoadModel(dir)
@@ -59,12 +62,12 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 		"layernorm_before", "norm1", "layernorm_after", "norm2", "vit.layernorm", "norm", "classifier", "head", "vit.embeddings.cls_token", "cls_token",
 		plainViT.positions, "pos_embed", "vit.embeddings.patch_embeddings.projection", "patch_embed.proj").Replace
 	dir := t.TempDir()
-	var tensors []Tensor
+	var tensors []safetensors.Tensor
 	for _, x := range m.Tensors {
 		before, kind, _ := strings.Cut(x.Name, "attention.attention.")
 		switch kind, _, _ = strings.Cut(kind, "."); kind {
 		case "query":
-			q := Tensor{to(before) + "attn.qkv" + x.Name[strings.LastIndexByte(x.Name, '.'):], append([]int{3 * x.Shape[0]}, x.Shape[1:]...), nil}
+			q := safetensors.Tensor{Name: to(before) + "attn.qkv" + x.Name[strings.LastIndexByte(x.Name, '.'):], Shape: append([]int{3 * x.Shape[0]}, x.Shape[1:]...), Data: nil}
 			for _, part := range []string{"query", "key", "value"} {
 				p, _ := m.Tensor(strings.Replace(x.Name, "query", part, 1))
 				q.Data = append(q.Data, p.Data...)
@@ -72,10 +75,10 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 			tensors = append(tensors, q)
 		case "key", "value":
 		default:
-			tensors = append(tensors, Tensor{to(x.Name), x.Shape, x.Data})
+			tensors = append(tensors, safetensors.Tensor{Name: to(x.Name), Shape: x.Shape, Data: x.Data})
 		}
 	}
-	if err := WriteFile(quick(), filepath.Join(dir, weightsName), tensors, F32, nil); err != nil {
+	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), tensors, safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Write(t, filepath.Join(dir, configName), fmt.Appendf(nil, `{"architecture":"vit_tiny_patch16_224","num_classes":%d,"global_pool":"token","label_names":["a","b","c"],
@@ -99,13 +102,13 @@ func TestTimmFolder(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	out := t.TempDir()
-	save(t, out, got, F32)
+	save(t, out, got, safetensors.F32)
 	again, err := LoadModel(out)
 	if err != nil || !sameTensors(again.Tensors, m.Tensors) || again.Preprocessor.Shortest != 8 || again.Config.LayerNormEps != 1e-6 {
 		t.Errorf("exported: %+v %v", again, err)
 	}
 	foreign := build(tinyConfig(), 3, 1)
-	foreign.Tensors = append(foreign.Tensors, Tensor{"norm_pre.weight", []int{4}, testkit.Fill(4, 3)})
+	foreign.Tensors = append(foreign.Tensors, safetensors.Tensor{Name: "norm_pre.weight", Shape: []int{4}, Data: testkit.Fill(4, 3)})
 	_, err = LoadModel(timmFolder(t, foreign, ""))
 	testkit.Mistake(t, err, "norm_pre.weight", "no place")
 	if s, err := Inspect(dir); err != nil || s.Classes != 3 || s.Parameters != 443 {
@@ -143,17 +146,18 @@ func TestForeignFormats(t *testing.T) {
 	for dtype, shape := range formats {
 		m := build(tinyConfig(), 3, 1)
 		dir := relabel(t, m, func(n string) string { return n })
-		head, err := encodeHeader(m.Tensors, nil, F32, nil)
-		if err != nil {
+		var file bytes.Buffer
+		if err := safetensors.Write(&file, m.Tensors, safetensors.F32, nil); err != nil {
 			t.Fatal(err)
 		}
+		head := file.Next(8 + int(binary.LittleEndian.Uint64(file.Bytes())))
 		size := 0
 		for _, x := range m.Tensors {
 			size += 4 * len(x.Data)
 		}
 		text := strings.TrimRight(string(head[8:]), " ")
 		text = strings.TrimSuffix(text, "}") + fmt.Sprintf(`,"scale.foreign":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, size, size+8)
-		testkit.Write(t, filepath.Join(dir, weightsName), raw(text, size+8))
+		testkit.Write(t, filepath.Join(dir, safetensors.ModelName), raw(text, size+8))
 		got, err := LoadModel(dir)
 		if err != nil || !slices.Equal(got.Ignored, []string{"scale.foreign"}) {
 			t.Fatalf("%s: %v", dtype, err)
@@ -166,13 +170,13 @@ func TestForeignFormats(t *testing.T) {
 			t.Fatal(err)
 		}
 		copied := t.TempDir()
-		save(t, copied, got, BF16)
+		save(t, copied, got, safetensors.BF16)
 		again, err := LoadWhole(copied)
-		if err != nil || len(again.Kept) != 1 || !reflect.DeepEqual(again.Kept, got.Kept) || again.Kept[0].DType != DType(dtype) {
+		if err != nil || len(again.Kept) != 1 || !reflect.DeepEqual(again.Kept, got.Kept) || again.Kept[0].DType != safetensors.DType(dtype) {
 			t.Errorf("%s: kept %+v, not %+v (%v)", dtype, again, got.Kept, err)
 		}
 		// The same as a weight of the network is not read as numbers.
-		testkit.Write(t, filepath.Join(dir, weightsName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
+		testkit.Write(t, filepath.Join(dir, safetensors.ModelName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
 		_, err = LoadModel(dir)
 		testkit.Mistake(t, err, "classifier.bias", "U32")
 	}
@@ -181,7 +185,7 @@ func TestForeignFormats(t *testing.T) {
 // TestNotANumber: weights that are no numbers are refused by name.
 func TestNotANumber(t *testing.T) {
 	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-		for _, d := range []DType{F32, F16, BF16} {
+		for _, d := range []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16} {
 			m := build(tinyConfig(), 3, 1)
 			m.Tensors[7].Data[2] = float32(bad)
 			dir := t.TempDir()

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -94,7 +95,7 @@ func (m *Model) Resize(imageSize int) error {
 		}
 		shape := slices.Clone(t.Shape)
 		shape[len(shape)-2] = 1 + to*to
-		m.Tensors[i] = Tensor{t.Name, shape, data}
+		m.Tensors[i] = safetensors.Tensor{Name: t.Name, Shape: shape, Data: data}
 	}
 	if m.Preprocessor != nil {
 		m.Preprocessor = m.Preprocessor.scaled(m.Config.ImageSize, imageSize)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -23,7 +24,7 @@ const (
 
 // NewPrompt is what a run has learned in front of a model that it could only call,
 // as a Model of extra tensors alone. The metadata says how they are meant.
-func NewPrompt(tensors []Tensor, meta map[string]string) *Model {
+func NewPrompt(tensors []safetensors.Tensor, meta map[string]string) *Model {
 	m := &Model{Extra: tensors, Metadata: map[string]string{}}
 	maps.Copy(m.Metadata, meta)
 	m.Metadata[holds] = promptAlone
@@ -31,8 +32,8 @@ func NewPrompt(tensors []Tensor, meta map[string]string) *Model {
 }
 
 // notPrompt refuses the weights of a prompt where a network is needed.
-func (w *weights) notPrompt(dir string) error {
-	if w.files[0].Metadata()[holds] != promptAlone {
+func notPrompt(dir string, w *safetensors.Folder) error {
+	if w.Metadata()[holds] != promptAlone {
 		return nil
 	}
 	return uierr.Wrap(ErrPrompt, dir+": "+ErrPrompt.Error()+": its run's model was only called", "eval, predict and serve take it with --model, and call that model")
@@ -62,18 +63,18 @@ func LoadPrompt(dir string) (*Model, error) {
 
 func readPrompt(dir string) (m *Model, err error) {
 	m = &Model{}
-	m.Extra, m.Metadata, err = ReadFile(filepath.Join(dir, weightsName))
+	m.Extra, m.Metadata, err = safetensors.ReadFile(filepath.Join(dir, safetensors.ModelName))
 	return m, err
 }
 
 // Want is the tensor of a name and shape.
-func (m *Model) Want(name string, shape ...int) (Tensor, error) {
+func (m *Model) Want(name string, shape ...int) (safetensors.Tensor, error) {
 	t, ok := m.Tensor(name)
 	if !ok {
-		return Tensor{}, fmt.Errorf("no tensor %s", name)
+		return safetensors.Tensor{}, fmt.Errorf("no tensor %s", name)
 	}
 	if !slices.Equal(t.Shape, shape) {
-		return Tensor{}, fmt.Errorf("tensor %s is %v, not %v", name, t.Shape, shape)
+		return safetensors.Tensor{}, fmt.Errorf("tensor %s is %v, not %v", name, t.Shape, shape)
 	}
 	return t, nil
 }

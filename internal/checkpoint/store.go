@@ -13,6 +13,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -38,7 +39,7 @@ type Checkpoint struct {
 	// called, whose learned tensors are then in Extra.
 	Model *Model
 	// Optimizer has the optimizer's tensors, saved as F32 bit for bit.
-	Optimizer []Tensor
+	Optimizer []safetensors.Tensor
 	// State is what else the run carries along: any value that encoding/json
 	// writes. After loading it is the json.RawMessage of that value.
 	State any
@@ -170,7 +171,7 @@ func (c *Checkpoint) files() ([]fsys.Content, error) {
 	if c.Step < 0 || c.Model == nil {
 		return nil, fmt.Errorf("checkpoint: step %d without a model cannot be saved", c.Step)
 	}
-	files, err := c.Model.files(F32)
+	files, err := c.Model.files(safetensors.F32)
 	if err != nil {
 		return nil, err
 	}
@@ -179,10 +180,10 @@ func (c *Checkpoint) files() ([]fsys.Content, error) {
 		return nil, fmt.Errorf("checkpoint: state of step %d: %w", c.Step, err)
 	}
 	// Every name and shape is tried here, before anything is written.
-	if _, err := encodeHeader(c.Optimizer, nil, F32, nil); err != nil {
+	if err := safetensors.Check(c.Optimizer, safetensors.F32); err != nil {
 		return nil, fmt.Errorf("checkpoint: optimizer: %w", err)
 	}
-	optimizer := fsys.Content{Name: optimizerName, Write: func(w io.Writer) error { return WriteSafetensors(w, c.Optimizer, F32, nil) }}
+	optimizer := fsys.Content{Name: optimizerName, Write: func(w io.Writer) error { return safetensors.Write(w, c.Optimizer, safetensors.F32, nil) }}
 	return append(files, optimizer, fsys.Bytes(stateName, state)), nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/noise"
 )
@@ -40,7 +41,7 @@ func TestCommandsReachTheDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), checkpoint.F32); err != nil {
+	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	b := &query.Batch{Size: 5, Inputs: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0}, Index: make([]int32, 5)}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -56,11 +56,11 @@ func TestRoundTrip(t *testing.T) {
 
 func TestPerIDTensors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "e.safetensors")
-	var ts []checkpoint.Tensor
+	var ts []safetensors.Tensor
 	for i, id := range sample.IDs {
-		ts = append(ts, checkpoint.Tensor{Name: id, Shape: []int{2}, Data: sample.Data[2*i : 2*i+2]})
+		ts = append(ts, safetensors.Tensor{Name: id, Shape: []int{2}, Data: sample.Data[2*i : 2*i+2]})
 	}
-	if err := checkpoint.WriteFile(fsys.OS, path, ts, checkpoint.F32, nil); err != nil {
+	if err := safetensors.WriteFile(fsys.OS, path, ts, safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	s, err := Read(path)
@@ -68,8 +68,8 @@ func TestPerIDTensors(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, s, true)
-	ts[1] = checkpoint.Tensor{Name: "dog", Shape: []int{3}, Data: make([]float32, 3)}
-	if err := checkpoint.WriteFile(fsys.OS, path, ts, checkpoint.F32, nil); err != nil {
+	ts[1] = safetensors.Tensor{Name: "dog", Shape: []int{3}, Data: make([]float32, 3)}
+	if err := safetensors.WriteFile(fsys.OS, path, ts, safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, path, `embedding "dog" has width 3, others 2`)
@@ -141,7 +141,7 @@ func floats(item int, v ...float32) []byte {
 	for _, x := range v {
 		switch item {
 		case 2:
-			b = binary.LittleEndian.AppendUint16(b, checkpoint.F32ToF16(x))
+			b = binary.LittleEndian.AppendUint16(b, safetensors.F32ToF16(x))
 		case 4:
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
 		case 8:

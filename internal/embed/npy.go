@@ -10,9 +10,9 @@ import (
 	"os"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/filekind"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -105,7 +105,7 @@ func readNPY(r io.Reader, size int64) (*Set, error) {
 	for i := range s.Data {
 		switch h.item {
 		case 2:
-			s.Data[i] = checkpoint.F16ToF32(binary.LittleEndian.Uint16(raw[2*i:]))
+			s.Data[i] = safetensors.F16ToF32(binary.LittleEndian.Uint16(raw[2*i:]))
 		case 4:
 			s.Data[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
 		case 8:

@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 // tensorName and idsKey are what Write uses and Read prefers.
@@ -15,7 +15,7 @@ const (
 )
 
 func readSafetensors(path string) (*Set, error) {
-	f, err := checkpoint.Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func readSafetensors(path string) (*Set, error) {
 }
 
 // perID reads a file with one tensor per embedding.
-func perID(f *checkpoint.File, s *Set) (*Set, error) {
+func perID(f *safetensors.File, s *Set) (*Set, error) {
 	for _, info := range f.Tensors() {
 		if len(info.Shape) != 1 {
 			return nil, s.bad(fmt.Sprintf("tensor %s has shape %v and none is named %q", info.Name, info.Shape, tensorName),
@@ -76,6 +76,6 @@ func writeSafetensors(path string, s *Set) error {
 		}
 		meta = map[string]string{idsKey: string(ids)}
 	}
-	t := checkpoint.Tensor{Name: tensorName, Shape: []int{s.Len(), s.Width}, Data: s.Data}
-	return checkpoint.WriteFile(fsys.OS, path, []checkpoint.Tensor{t}, checkpoint.F32, meta)
+	t := safetensors.Tensor{Name: tensorName, Shape: []int{s.Len(), s.Width}, Data: s.Data}
+	return safetensors.WriteFile(fsys.OS, path, []safetensors.Tensor{t}, safetensors.F32, meta)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 func TestMatchClasses(t *testing.T) {
@@ -58,7 +59,7 @@ func TestHeadFollowsTheDatasOrder(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), checkpoint.F32); err != nil {
+	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	row := func(l *Local, name string) []float32 {

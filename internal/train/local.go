@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
 )
@@ -144,7 +145,7 @@ func draw(seed uint64) vit.Normal {
 func (l *Local) Model() *checkpoint.Model {
 	m := &checkpoint.Model{Config: l.Config, Preprocessor: l.Pre, Metadata: map[string]string{"format": "pt"}}
 	for _, p := range l.Weights.Params() {
-		t := checkpoint.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
+		t := safetensors.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
 		if p.Role == "prompt" || p.Role == "temperature" {
 			m.Extra = append(m.Extra, t)
 		} else {

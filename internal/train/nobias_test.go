@@ -9,6 +9,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 // noBias is a model folder with qkv_bias: false, of the sizes of tiny.
@@ -20,7 +21,7 @@ func noBias(t *testing.T) string {
 	}
 	m := l.Model()
 	m.Config.QKVBias = false
-	var kept []checkpoint.Tensor
+	var kept []safetensors.Tensor
 	for _, x := range m.Tensors {
 		if !(strings.Contains(x.Name, ".attention.attention.") && strings.HasSuffix(x.Name, ".bias")) {
 			kept = append(kept, x)
@@ -30,7 +31,7 @@ func noBias(t *testing.T) string {
 		t.Fatalf("%d tensors left", len(kept))
 	}
 	dir := t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, dir, m, checkpoint.F32); err != nil {
+	if err := checkpoint.SaveModel(fsys.OS, dir, m, safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	return dir

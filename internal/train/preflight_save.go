@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 // probeFolder is where a checkpoint is written to see how long it takes.
@@ -30,7 +31,7 @@ func (x *Experiment) Saving(dir string, from int) time.Duration {
 	one := &checkpoint.Checkpoint{Model: x.Saved(), State: State{}}
 	for _, p := range x.Trained { // an optimizer remembers about so much
 		for _, of := range []string{"m.", "v."} {
-			one.Optimizer = append(one.Optimizer, checkpoint.Tensor{Name: of + p.Name, Shape: p.Shape, Data: p.Data})
+			one.Optimizer = append(one.Optimizer, safetensors.Tensor{Name: of + p.Name, Shape: p.Shape, Data: p.Data})
 		}
 	}
 	if err := s.Disk.MkdirAll(s.Run); err != nil {

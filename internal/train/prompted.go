@@ -13,6 +13,7 @@ import (
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -33,7 +34,7 @@ func (x *Experiment) savedPrompt() *checkpoint.Model {
 	f, to, t := x.remote.frame, x.remote.model.Mapping(), x.remote.transform
 	w, b := to.Matrix()
 	list := func(v any) string { s, _ := json.Marshal(v); return string(s) } // of names and numbers it cannot fail
-	return checkpoint.NewPrompt([]checkpoint.Tensor{
+	return checkpoint.NewPrompt([]safetensors.Tensor{
 		{Name: f.Param.Name, Shape: f.Param.Shape, Data: f.Param.Data},
 		{Name: mapWeight, Shape: []int{to.Task(), to.Model()}, Data: w},
 		{Name: mapBias, Shape: []int{to.Task()}, Data: b},

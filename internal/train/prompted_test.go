@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -98,14 +99,14 @@ func TestPromptedRefuses(t *testing.T) {
 	elsewhere := cfg
 	elsewhere.Model.URL = other
 	alone := filepath.Join(t.TempDir(), "alone")
-	if err := checkpoint.SaveModel(fsys.OS, alone, good, checkpoint.F32); err != nil {
+	if err := checkpoint.SaveModel(fsys.OS, alone, good, safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	broken := func(name string, change func(*checkpoint.Model)) string {
-		m := checkpoint.NewPrompt(append([]checkpoint.Tensor(nil), good.Extra...), good.Metadata)
+		m := checkpoint.NewPrompt(append([]safetensors.Tensor(nil), good.Extra...), good.Metadata)
 		change(m)
 		path := filepath.Join(t.TempDir(), name)
-		if err := checkpoint.SaveModel(fsys.OS, path, m, checkpoint.F32); err != nil {
+		if err := checkpoint.SaveModel(fsys.OS, path, m, safetensors.F32); err != nil {
 			t.Fatal(err)
 		}
 		return path

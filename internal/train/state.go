@@ -7,6 +7,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 // State is what a checkpoint carries besides weights and the optimizer's
@@ -56,7 +57,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	}
 	c := &checkpoint.Checkpoint{Step: t.Step, Model: t.X.Saved(), State: s}
 	for name, v := range t.X.Optimizer.State() {
-		c.Optimizer = append(c.Optimizer, checkpoint.Tensor{Name: name, Shape: []int{len(v)}, Data: v})
+		c.Optimizer = append(c.Optimizer, safetensors.Tensor{Name: name, Shape: []int{len(v)}, Data: v})
 	}
 	sort.Slice(c.Optimizer, func(i, j int) bool { return c.Optimizer[i].Name < c.Optimizer[j].Name })
 	return c, nil

@@ -1,4 +1,4 @@
-package checkpoint
+package safetensors
 
 import (
 	"encoding/binary"
@@ -87,11 +87,11 @@ func (f *File) Read(name string) (Tensor, error) {
 	if !ok {
 		return Tensor{}, uierr.New(fmt.Sprintf("%s: no tensor %q", f.path, name), "the file belongs to another kind of model")
 	}
-	return f.readInfo(i)
+	return f.ReadInfo(i)
 }
 
-// readInfo reads what an Info of the file says, or a part of it.
-func (f *File) readInfo(i Info) (Tensor, error) {
+// ReadInfo reads what an Info of the file says, or a part of it.
+func (f *File) ReadInfo(i Info) (Tensor, error) {
 	t := Tensor{Name: i.Name, Shape: append([]int{}, i.Shape...)}
 	err := f.check(i)
 	if err == nil {
@@ -101,8 +101,8 @@ func (f *File) readInfo(i Info) (Tensor, error) {
 	return t, err
 }
 
-// keep reads a tensor's bytes, to be written under a name.
-func (f *File) keep(i Info, name string) (Kept, error) {
+// Keep reads a tensor's bytes, to be written under a name.
+func (f *File) Keep(i Info, name string) (Kept, error) {
 	k := Kept{Name: name, DType: i.DType, Shape: i.Shape, Bytes: make([]byte, i.End-i.Begin)}
 	return k, f.short(i, readFull(f.f, k.Bytes, f.h.data+i.Begin))
 }
@@ -125,11 +125,11 @@ func (f *File) ReadAll() ([]Tensor, error) {
 	for i, t := range f.h.tensors {
 		names[i] = t.Name
 	}
-	return readMany(names, f.Read)
+	return ReadMany(names, f.Read)
 }
 
-// readMany reads tensors on several cores; out is in the order of names.
-func readMany(names []string, read func(string) (Tensor, error)) ([]Tensor, error) {
+// ReadMany reads tensors on several cores; out is in the order of names.
+func ReadMany(names []string, read func(string) (Tensor, error)) ([]Tensor, error) {
 	out, errs := make([]Tensor, len(names)), make([]error, len(names))
 	var next atomic.Int64
 	var wg sync.WaitGroup

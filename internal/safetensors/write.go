@@ -1,4 +1,4 @@
-package checkpoint
+package safetensors
 
 import (
 	"encoding/binary"
@@ -17,19 +17,20 @@ type Kept struct {
 	Bytes []byte
 }
 
-// WriteSafetensors writes tensors in the order given, converted to dtype (F32,
+// Write writes tensors in the order given, converted to dtype (F32,
 // F16 or BF16). The same input makes the same bytes.
-func WriteSafetensors(w io.Writer, tensors []Tensor, dtype DType, meta map[string]string) error {
-	return writeSafetensors(w, tensors, nil, dtype, meta)
+func Write(w io.Writer, tensors []Tensor, dtype DType, meta map[string]string) error {
+	return WriteKept(w, tensors, nil, dtype, meta)
 }
 
-func writeSafetensors(w io.Writer, tensors []Tensor, kept []Kept, dtype DType, meta map[string]string) error {
+// WriteKept is Write, with tensors after the others that are written as they are.
+func WriteKept(w io.Writer, tensors []Tensor, kept []Kept, dtype DType, meta map[string]string) error {
 	if !dtype.writable() {
-		return fmt.Errorf("checkpoint: tensors are written as F32, F16 or BF16, not %q", dtype)
+		return fmt.Errorf("safetensors: tensors are written as F32, F16 or BF16, not %q", dtype)
 	}
 	head, err := encodeHeader(tensors, kept, dtype, meta)
 	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+		return fmt.Errorf("safetensors: %w", err)
 	}
 	if _, err := w.Write(head); err != nil {
 		return err
@@ -63,10 +64,16 @@ func writeSafetensors(w io.Writer, tensors []Tensor, kept []Kept, dtype DType, m
 	return nil
 }
 
+// Check says why tensors could not be written, before anything is.
+func Check(tensors []Tensor, dtype DType) error {
+	_, err := encodeHeader(tensors, nil, dtype, nil)
+	return err
+}
+
 // WriteFile writes a safetensors file whole or not at all: it is written beside
 // path, synced and renamed.
 func WriteFile(disk fsys.FS, path string, tensors []Tensor, dtype DType, meta map[string]string) error {
-	return fsys.Write(disk, path, func(w io.Writer) error { return WriteSafetensors(w, tensors, dtype, meta) })
+	return fsys.Write(disk, path, func(w io.Writer) error { return Write(w, tensors, dtype, meta) })
 }
 
 // narrow converts v into the first bytes of buf.

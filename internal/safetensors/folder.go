@@ -1,4 +1,4 @@
-package checkpoint
+package safetensors
 
 import (
 	"encoding/json"
@@ -14,39 +14,45 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
+// The names in a folder: of the one file, or of the list of several.
 const (
-	weightsName = "model.safetensors"
-	indexName   = "model.safetensors.index.json"
-	// maxShards bounds the files of one model, all of which are open at once.
-	maxShards = 256
+	ModelName = "model.safetensors"
+	IndexName = "model.safetensors.index.json"
 )
 
-// weights are the tensors of a model folder, in one file or in several.
-type weights struct {
+// maxShards bounds the files of one model, all of which are open at once.
+const maxShards = 256
+
+// ErrNone is the cause of the error about a folder without weights.
+var ErrNone = errors.New("no " + ModelName + " and no " + IndexName)
+
+// Folder has the tensors of a model folder, in one file or in several.
+type Folder struct {
 	files  []*File
 	holder map[string]*File // by tensor
 }
 
-// openWeights opens model.safetensors, or the shards that its index names.
-func openWeights(dir string) (*weights, error) {
-	w := &weights{holder: map[string]*File{}}
+// OpenFolder opens model.safetensors, or the shards that its index names. Where
+// there is neither, the error's cause is ErrNone.
+func OpenFolder(dir string) (*Folder, error) {
+	w := &Folder{holder: map[string]*File{}}
 	err := w.open(dir)
 	if err != nil {
-		w.close()
+		w.Close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *weights) open(dir string) error {
-	single := filepath.Join(dir, weightsName)
+func (w *Folder) open(dir string) error {
+	single := filepath.Join(dir, ModelName)
 	if _, err := os.Stat(single); err == nil {
 		return w.add(single)
 	}
-	path := filepath.Join(dir, indexName)
+	path := filepath.Join(dir, IndexName)
 	raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
 	if errors.Is(err, os.ErrNotExist) {
-		return noWeights(dir)
+		return fmt.Errorf("%s: %w", dir, ErrNone)
 	}
 	if err != nil {
 		return fsys.ReadError(err, path)
@@ -64,7 +70,7 @@ func (w *weights) open(dir string) error {
 }
 
 // add opens one file and takes its tensors in.
-func (w *weights) add(path string) error {
+func (w *Folder) add(path string) error {
 	f, err := Open(path)
 	if err != nil {
 		return err
@@ -80,7 +86,7 @@ func (w *weights) add(path string) error {
 }
 
 // compare checks that index and shards agree on where each tensor is.
-func (w *weights) compare(path string, x *shardIndex) error {
+func (w *Folder) compare(path string, x *shardIndex) error {
 	const hint = "index and shards belong to different models; get them again"
 	for _, name := range x.names {
 		f := w.holder[name]
@@ -96,14 +102,15 @@ func (w *weights) compare(path string, x *shardIndex) error {
 	return nil
 }
 
-func (w *weights) close() {
+// Close closes the files.
+func (w *Folder) Close() {
 	for _, f := range w.files {
 		_ = f.Close() // opened for reading: nothing can be lost
 	}
 }
 
-// infos lists every tensor, file by file.
-func (w *weights) infos() []Info {
+// Infos lists every tensor, file by file.
+func (w *Folder) Infos() []Info {
 	var all []Info
 	for _, f := range w.files {
 		all = append(all, f.Tensors()...)
@@ -111,8 +118,8 @@ func (w *weights) infos() []Info {
 	return all
 }
 
-// bytes is the size of all files.
-func (w *weights) bytes() (int64, error) {
+// Bytes is the size of all files.
+func (w *Folder) Bytes() (int64, error) {
 	var n int64
 	for _, f := range w.files {
 		st, err := f.f.Stat()
@@ -168,17 +175,18 @@ func parseIndex(raw []byte) (*shardIndex, error) {
 	return x, err
 }
 
-// noWeights says what the folder has instead of safetensors.
-func noWeights(dir string) error {
-	if _, err := os.Stat(dir); err != nil {
-		return fsys.ReadError(err, dir)
+// Holder is the file that a tensor is in; nil where none is.
+func (w *Folder) Holder(name string) *File { return w.holder[name] }
+
+// Metadata is the free text of the first file's header.
+func (w *Folder) Metadata() map[string]string { return w.files[0].Metadata() }
+
+// Names are those of the files, sorted.
+func (w *Folder) Names() []string {
+	var names []string
+	for _, f := range w.files {
+		names = append(names, filepath.Base(f.path))
 	}
-	for _, name := range []string{"pytorch_model.bin", "pytorch_model.bin.index.json"} {
-		path := filepath.Join(dir, name)
-		if _, err := os.Stat(path); err == nil {
-			return uierr.New(path+": a Python pickle, which can run any code when it is read, is refused",
-				fmt.Sprintf(`convert it: python -c "from transformers import ViTForImageClassification as M; M.from_pretrained('%s').save_pretrained('%s', safe_serialization=True)"`, dir, dir))
-		}
-	}
-	return uierr.New(fmt.Sprintf("%s: no %s and no %s", dir, weightsName, indexName), "give a folder in Hugging Face layout, with config.json and model.safetensors")
+	sort.Strings(names)
+	return names
 }

@@ -1,4 +1,4 @@
-package checkpoint
+package safetensors
 
 import (
 	"encoding/json"
@@ -10,10 +10,6 @@ import (
 // torchVectors were made by PyTorch 1.13 (torch.nn.functional.interpolate,
 // Tensor.half, Tensor.bfloat16).
 func torchVectors(t *testing.T) (v struct {
-	Positions []struct {
-		From, To, Dim int
-		Pos, Want     []float32
-	}
 	Bits      []uint32
 	F16, BF16 []uint16
 }) {
@@ -112,23 +108,5 @@ func TestNarrowAsTorch(t *testing.T) {
 		if got := F32ToBF16(f); got != v.BF16[i] {
 			t.Errorf("bf16 of %#08x: %#04x, torch has %#04x", b, got, v.BF16[i])
 		}
-	}
-}
-
-func TestInterpolatePositions(t *testing.T) {
-	for _, p := range torchVectors(t).Positions {
-		got, err := InterpolatePositions(p.Pos, p.From, p.To, p.Dim)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range got {
-			// float32 sums of 16 products of size about 1, in torch
-			if d := math.Abs(float64(got[i] - p.Want[i])); d > 2e-6 {
-				t.Fatalf("%d to %d, value %d: %v, torch has %v", p.From, p.To, i, got[i], p.Want[i])
-			}
-		}
-	}
-	if _, err := InterpolatePositions(make([]float32, 10), 3, 4, 2); err == nil {
-		t.Error("a wrong length was accepted")
 	}
 }
