@@ -9,6 +9,8 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/journal"
+	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -19,22 +21,22 @@ func journalCmd() *cobra.Command {
 	return &cobra.Command{
 		Use: "journal DIR", Short: "Print the journal of a run, a line per step", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, a []string) error {
-			j, err := checkpoint.OpenJournal(filepath.Join(a[0], "journal.bin"))
+			j, err := journal.Open(filepath.Join(a[0], "journal.bin"))
 			if err != nil {
 				return err
 			}
 			defer j.Close()
 			for {
 				r, err := j.Next()
-				var torn *checkpoint.TornError
+				var torn *journal.TornError
 				if errors.Is(err, io.EOF) || errors.As(err, &torn) {
 					return nil
 				}
 				if err != nil {
 					return err
 				}
-				if r.Kind == checkpoint.KindStep {
-					s, err := checkpoint.DecodeStep(r)
+				if r.Kind == journal.KindStep {
+					s, err := steps.Decode(r)
 					if err != nil {
 						return err
 					}
@@ -46,7 +48,7 @@ func journalCmd() *cobra.Command {
 }
 
 // stepLine is one step of a journal.
-func stepLine(s *checkpoint.StepRecord) string {
+func stepLine(s *steps.Record) string {
 	lo, hi, sum := uint32(0), uint32(0), uint64(0)
 	for i, n := range s.Counts {
 		if i == 0 || n < lo {

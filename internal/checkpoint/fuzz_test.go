@@ -3,13 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"reflect"
 	"testing"
-
-	"github.com/flops-vit/flops/internal/fsys"
-	"github.com/flops-vit/flops/internal/jsonobj"
 )
 
 // FuzzConfig: an accepted config is written as one that reads the same, and
@@ -58,43 +52,4 @@ func roundTrip(t *testing.T, v any, parse func([]byte) (any, error)) {
 	if err != nil || !bytes.Equal(again, b) {
 		t.Fatalf("%s\nbecame\n%s (%v)", b, again, err)
 	}
-}
-
-// FuzzJournal: a journal never panics, is sound up to where it says, and a step
-// that can be decoded is encoded to one that decodes the same.
-func FuzzJournal(f *testing.F) {
-	path, _ := journal(f, 2)
-	whole, err := fsys.ReadSmall(path, jsonobj.MaxFile)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(whole, []byte{})
-	f.Add(whole[:len(whole)-3], stepRecord(1).Encode().Body)
-	f.Add(whole[:journalHeader], (&StepRecord{}).Encode().Body)
-	f.Fuzz(func(t *testing.T, file, body []byte) {
-		if s, err := DecodeStep(Record{Step: 1, Kind: KindStep, Body: body}); err == nil {
-			again, err := DecodeStep(s.Encode())
-			if err != nil || !reflect.DeepEqual(again.Encode(), s.Encode()) {
-				t.Fatalf("%+v became %+v, %v", s, again, err)
-			}
-		}
-		r, err := newJournalReader(bytes.NewReader(file), int64(len(file)))
-		if err != nil {
-			return
-		}
-		for {
-			before := r.Offset()
-			_, err := r.Next()
-			var torn *TornError
-			switch {
-			case err == nil && r.Offset() > before:
-				continue
-			case errors.Is(err, io.EOF) && r.Offset() == int64(len(file)):
-			case errors.As(err, &torn) && torn.Offset == before:
-			default:
-				t.Fatalf("at %d of %d: %v", before, len(file), err)
-			}
-			return
-		}
-	})
 }

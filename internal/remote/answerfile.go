@@ -9,8 +9,8 @@ import (
 	"os"
 	"sync"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -23,8 +23,8 @@ import (
 type AnswerFile struct {
 	mu    sync.Mutex
 	path  string
-	j     *checkpoint.Journal // nil: nothing is kept
-	r     *os.File            // nil: there is no file
+	j     *journal.Writer // nil: nothing is kept
+	r     *os.File        // nil: there is no file
 	at    map[Key]place
 	size  int64
 	asked int64 // images of requests that were not called off
@@ -50,8 +50,8 @@ func OpenAnswers(disk fsys.FS, path string, warn func(string)) (*AnswerFile, err
 		return nil, err
 	}
 	if a.size > 0 {
-		a.j, err = checkpoint.AppendJournal(disk, path, a.size)
-	} else if a.j, err = checkpoint.CreateJournal(disk, path, answersHash); err == nil {
+		a.j, err = journal.OpenAt(disk, path, a.size)
+	} else if a.j, err = journal.Create(disk, path, answersHash); err == nil {
 		a.size, err = a.j.Flush()
 	}
 	if err == nil && a.r == nil {
@@ -89,12 +89,12 @@ func (a *AnswerFile) load(size int64, warn func(string)) error {
 	if n, _ := a.r.ReadAt(magic, 0); string(magic[:n]) == oldMagic {
 		return uierr.New(a.path+": the answers of a run of an older version", "end that run with the version that began it, or move the file away and pay for its answers again")
 	}
-	s, err := checkpoint.Salvage(a.path, func(r checkpoint.Record, body int64) error {
+	s, err := journal.Salvage(a.path, func(r journal.Record, body int64) error {
 		switch {
-		case r.Kind == checkpoint.KindAnswer && len(r.Body) >= len(Key{}) && len(r.Body)%4 == 0:
+		case r.Kind == journal.KindAnswer && len(r.Body) >= len(Key{}) && len(r.Body)%4 == 0:
 			a.at[Key(r.Body[:len(Key{})])] = place{body + int64(len(Key{})), (len(r.Body) - len(Key{})) / 4}
 			a.had++
-		case r.Kind == checkpoint.KindAsked && len(r.Body) == 4:
+		case r.Kind == journal.KindAsked && len(r.Body) == 4:
 			a.asked += int64(int32(binary.LittleEndian.Uint32(r.Body)))
 		}
 		return nil
@@ -134,7 +134,7 @@ func (a *AnswerFile) lost() int64 { return max(0, a.asked-a.had) }
 func (a *AnswerFile) Asked(n int) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, err := a.append(checkpoint.KindAsked, binary.LittleEndian.AppendUint32(nil, uint32(int32(n))))
+	_, err := a.append(journal.KindAsked, binary.LittleEndian.AppendUint32(nil, uint32(int32(n))))
 	if err == nil {
 		a.asked += int64(n)
 	}
@@ -147,11 +147,11 @@ func (a *AnswerFile) append(kind uint8, body []byte) (int64, error) {
 	if a.j == nil {
 		return 0, nil
 	}
-	if err := a.j.Append(checkpoint.Record{Kind: kind, Body: body}); err != nil {
+	if err := a.j.Append(journal.Record{Kind: kind, Body: body}); err != nil {
 		return 0, err
 	}
 	end, err := a.j.Flush()
-	return end - int64(len(body)) - checkpoint.FrameTail, err
+	return end - int64(len(body)) - journal.FrameTail, err
 }
 
 // Get reads the logits of key.
@@ -180,7 +180,7 @@ func (a *AnswerFile) Put(key Key, logits []float32) error {
 	if _, ok := a.at[key]; ok || a.j == nil {
 		return nil
 	}
-	at, err := a.append(checkpoint.KindAnswer, appendFloats(append([]byte(nil), key[:]...), logits))
+	at, err := a.append(journal.KindAnswer, appendFloats(append([]byte(nil), key[:]...), logits))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -162,7 +163,7 @@ func (x *Experiment) fingerprint(c config.Config) [sha256.Size]byte {
 // config.yaml, which a change of it would end: env.json then keeps it.
 func (x *Experiment) journalHash(dir string) (hash [sha256.Size]byte, err error) {
 	path := filepath.Join(dir, "journal.bin")
-	j, err := checkpoint.OpenJournal(path)
+	j, err := journal.Open(path)
 	if err != nil {
 		return hash, err
 	}

@@ -14,17 +14,19 @@ import (
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/journal"
+	"github.com/flops-vit/flops/internal/journal/steps"
 )
 
 // record is the last step as the journal keeps it.
-func (r *run) record() *checkpoint.StepRecord {
+func (r *run) record() *steps.Record {
 	t := r.t
-	s := &checkpoint.StepRecord{Step: t.last.Number, Seed: uint64(t.X.Config.Train.Seed), Images: t.last.Batch.Index, Values: t.stepValues()}
+	s := &steps.Record{Step: t.last.Number, Seed: uint64(t.X.Config.Train.Seed), Images: t.last.Batch.Index, Values: t.stepValues()}
 	for _, n := range t.last.Counts {
 		s.Counts = append(s.Counts, uint32(n))
 	}
 	for _, a := range t.asked {
-		s.Parts = append(s.Parts, checkpoint.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean})
+		s.Parts = append(s.Parts, steps.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean})
 	}
 	return s
 }
@@ -57,7 +59,7 @@ func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*T
 	if err := t.load(first); err != nil {
 		return nil, err
 	}
-	j, err := checkpoint.OpenJournal(filepath.Join(dir, "journal.bin"))
+	j, err := journal.Open(filepath.Join(dir, "journal.bin"))
 	if err != nil {
 		return nil, err
 	}
@@ -112,20 +114,20 @@ func (x *Experiment) isOf(dir string) error {
 }
 
 // nextStep skips to the journal's next step.
-func nextStep(j *checkpoint.JournalReader) (*checkpoint.StepRecord, error) {
+func nextStep(j *journal.Reader) (*steps.Record, error) {
 	for {
 		r, err := j.Next()
 		if err != nil {
 			return nil, err
 		}
-		if r.Kind == checkpoint.KindStep {
-			return checkpoint.DecodeStep(r)
+		if r.Kind == journal.KindStep {
+			return steps.Decode(r)
 		}
 	}
 }
 
 // replayStep is TakeStep with the answers known.
-func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) error {
+func (t *Trainer) replayStep(ctx context.Context, rec *steps.Record) error {
 	x := t.X
 	if int(rec.Step) != t.Step {
 		return fmt.Errorf("train: the journal has step %d where %d was to come", rec.Step, t.Step)
@@ -151,7 +153,7 @@ func (t *Trainer) replayStep(ctx context.Context, rec *checkpoint.StepRecord) er
 
 // recorded makes the gradient of a step of the journal from its coefficients, or
 // anew where no query was asked.
-func (x *Experiment) recorded(ctx context.Context, rec *checkpoint.StepRecord, b *query.Batch) (*lr.Step, []lr.Record, []int, error) {
+func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *query.Batch) (*lr.Step, []lr.Record, []int, error) {
 	s, err := lr.Prepare(ctx, x.Model, x.Estimator, rec.Step, b)
 	if err != nil {
 		return nil, nil, nil, err

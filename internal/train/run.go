@@ -9,6 +9,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/lr"
 )
 
@@ -46,8 +47,8 @@ type run struct {
 	o       RunOptions
 	t       *Trainer
 	store   *checkpoint.Store
-	metrics *checkpoint.Lines
-	journal *checkpoint.Journal
+	metrics *journal.Lines
+	journal *journal.Writer
 	summary *summary
 	state   State
 	sight   sight
@@ -106,16 +107,16 @@ func (r *run) files() error {
 			return err
 		}
 	}
-	if r.metrics, err = checkpoint.OpenLines(r.o.Disk, path("metrics.jsonl"), r.state.Metrics); err != nil {
+	if r.metrics, err = journal.OpenLines(r.o.Disk, path("metrics.jsonl"), r.state.Metrics); err != nil {
 		return err
 	}
 	if r.summary, err = openSummary(r.o.Disk, path("summary.csv"), r.state.Summary, summaryHead(r.t.X.Splits(), r.t.X.Config.Train.Metrics)); err != nil {
 		return err
 	}
 	if r.state.Journal > 0 {
-		r.journal, err = checkpoint.ResumeJournal(r.o.Disk, path("journal.bin"), hash, r.state.Journal)
+		r.journal, err = journal.Resume(r.o.Disk, path("journal.bin"), hash, r.state.Journal)
 	} else {
-		r.journal, err = checkpoint.CreateJournal(r.o.Disk, path("journal.bin"), hash)
+		r.journal, err = journal.Create(r.o.Disk, path("journal.bin"), hash)
 	}
 	return err
 }

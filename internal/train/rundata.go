@@ -13,6 +13,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -142,14 +143,14 @@ func (r *RunData) readJournal(path string) error {
 		r.note("%s is not there", path)
 		return nil
 	}
-	j, err := checkpoint.OpenJournal(path)
+	j, err := journal.Open(path)
 	if err != nil {
 		return err
 	}
 	defer j.Close()
 	for {
 		s, err := nextStep(j)
-		var torn *checkpoint.TornError
+		var torn *journal.TornError
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil

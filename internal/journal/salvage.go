@@ -1,4 +1,4 @@
-package checkpoint
+package journal
 
 import (
 	"encoding/binary"
@@ -26,7 +26,7 @@ type Salvaged struct {
 // body, also those that stand after a damaged one. A journal that is too short
 // for its header has no records.
 func Salvage(path string, visit func(r Record, body int64) error) (Salvaged, error) {
-	s := Salvaged{End: int64(journalHeader)}
+	s := Salvaged{End: int64(headerSize)}
 	f, err := os.Open(path)
 	if err != nil {
 		return s, fsys.ReadError(err, path)
@@ -37,14 +37,14 @@ func Salvage(path string, visit func(r Record, body int64) error) (Salvaged, err
 		return s, err
 	}
 	w := &window{f: f, size: st.Size()}
-	head, err := w.at(0, len(journalMagic))
+	head, err := w.at(0, len(magic))
 	if err != nil {
 		return s, fmt.Errorf("%s: %w", path, err)
 	}
-	if w.size < int64(journalHeader) && !strings.HasPrefix(journalMagic, string(head)) {
+	if w.size < int64(headerSize) && !strings.HasPrefix(magic, string(head)) {
 		return s, notJournal(path)
 	}
-	ours := string(head) == journalMagic
+	ours := string(head) == magic
 	for at := s.End; at < w.size; {
 		limit := int64(maxBody)
 		if at > s.End { // numbers by chance must not have all of the file summed up at every byte
@@ -67,7 +67,7 @@ func Salvage(path string, visit func(r Record, body int64) error) (Salvaged, err
 		at, ours = at+n, true
 		s.End = at
 	}
-	if w.size >= int64(journalHeader) && !ours {
+	if w.size >= int64(headerSize) && !ours {
 		return s, notJournal(path)
 	}
 	return s, nil
@@ -75,9 +75,9 @@ func Salvage(path string, visit func(r Record, body int64) error) (Salvaged, err
 
 func notJournal(path string) error { return uierr.New(path+": not a journal", "move it away") }
 
-// AppendJournal goes on in a journal after its first end bytes and cuts off what
+// OpenAt goes on in a journal after its first end bytes and cuts off what
 // follows.
-func AppendJournal(disk fsys.FS, path string, end int64) (*Journal, error) {
+func OpenAt(disk fsys.FS, path string, end int64) (*Writer, error) {
 	f, err := disk.OpenAt(path, end)
 	if err != nil {
 		return nil, fsys.WriteError(err, path)
@@ -86,7 +86,7 @@ func AppendJournal(disk fsys.FS, path string, end int64) (*Journal, error) {
 		_ = f.Close() // the first error is the one to tell
 		return nil, fsys.WriteError(err, path)
 	}
-	return newJournal(path, f, end), nil
+	return newWriter(path, f, end), nil
 }
 
 // window reads a file at any place, a large piece at a time.

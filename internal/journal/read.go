@@ -1,4 +1,4 @@
-package checkpoint
+package journal
 
 import (
 	"bufio"
@@ -24,8 +24,8 @@ func (e *TornError) Error() string {
 	return fmt.Sprintf("torn or altered after byte %d: %s", e.Offset, e.Reason)
 }
 
-// JournalReader iterates over the records of a journal.
-type JournalReader struct {
+// Reader iterates over the records of a journal.
+type Reader struct {
 	path   string
 	close  func() error
 	r      *bufio.Reader
@@ -34,16 +34,16 @@ type JournalReader struct {
 	hash   [32]byte
 }
 
-// OpenJournal opens a journal and checks its header.
-func OpenJournal(path string) (*JournalReader, error) {
+// Open opens a journal and checks its header.
+func Open(path string) (*Reader, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fsys.ReadError(err, path)
 	}
 	st, err := f.Stat()
-	var r *JournalReader
+	var r *Reader
 	if err == nil {
-		if r, err = newJournalReader(f, st.Size()); err != nil {
+		if r, err = newReader(f, st.Size()); err != nil {
 			err = uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "give the journal.bin of a run")
 		}
 	}
@@ -55,39 +55,39 @@ func OpenJournal(path string) (*JournalReader, error) {
 	return r, nil
 }
 
-func newJournalReader(in io.Reader, size int64) (*JournalReader, error) {
-	r := &JournalReader{r: bufio.NewReaderSize(in, buffer), size: size}
-	head := make([]byte, journalHeader)
+func newReader(in io.Reader, size int64) (*Reader, error) {
+	r := &Reader{r: bufio.NewReaderSize(in, buffer), size: size}
+	head := make([]byte, headerSize)
 	if _, err := io.ReadFull(r.r, head); err != nil {
 		return nil, errors.New("too short for a journal")
 	}
-	body := head[:journalHeader-4]
-	at := len(journalMagic)
-	switch version := binary.LittleEndian.Uint32(head[at:]); {
-	case string(head[:at]) != journalMagic:
+	body := head[:headerSize-4]
+	at := len(magic)
+	switch v := binary.LittleEndian.Uint32(head[at:]); {
+	case string(head[:at]) != magic:
 		return nil, errors.New("not a journal")
-	case version != journalVersion:
-		return nil, fmt.Errorf("a journal of version %d, this program reads %d", version, journalVersion)
-	case crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(head[journalHeader-4:]):
+	case v != version:
+		return nil, fmt.Errorf("a journal of version %d, this program reads %d", v, version)
+	case crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(head[headerSize-4:]):
 		return nil, errors.New("the journal's header was altered")
 	}
 	copy(r.hash[:], head[at+4:])
-	r.offset = int64(journalHeader)
+	r.offset = int64(headerSize)
 	return r, nil
 }
 
 // Hash names the experiment that the journal belongs to.
-func (r *JournalReader) Hash() [32]byte { return r.hash }
+func (r *Reader) Hash() [32]byte { return r.hash }
 
 // Offset is the end of the last record read.
-func (r *JournalReader) Offset() int64 { return r.offset }
+func (r *Reader) Offset() int64 { return r.offset }
 
 // Close closes the file.
-func (r *JournalReader) Close() error { return r.close() }
+func (r *Reader) Close() error { return r.close() }
 
 // Next reads the next record. The error is io.EOF after the last one and a
 // *TornError where the rest cannot be read; the body is the caller's.
-func (r *JournalReader) Next() (Record, error) {
+func (r *Reader) Next() (Record, error) {
 	left := r.size - r.offset
 	if left == 0 {
 		return Record{}, io.EOF
@@ -116,22 +116,22 @@ func (r *JournalReader) Next() (Record, error) {
 	return Record{Step: binary.LittleEndian.Uint32(head[4:]), Kind: head[8], Body: body}, nil
 }
 
-func (r *JournalReader) torn(format string, a ...any) error {
+func (r *Reader) torn(format string, a ...any) error {
 	return &TornError{r.offset, fmt.Sprintf(format, a...)}
 }
 
 // lost tells a file that became shorter from a disk that fails.
-func (r *JournalReader) lost(err error) error {
+func (r *Reader) lost(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return r.torn("the file became shorter while it was read")
 	}
 	return err
 }
 
-// SoundJournal is the length of a journal up to its last sound record, and the
+// Sound is the length of a journal up to its last sound record, and the
 // *TornError, if any, that says what follows; torn is nil for a whole journal.
-func SoundJournal(path string) (length int64, torn *TornError, err error) {
-	r, err := OpenJournal(path)
+func Sound(path string) (length int64, torn *TornError, err error) {
+	r, err := Open(path)
 	if err != nil {
 		return 0, nil, err
 	}

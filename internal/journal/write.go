@@ -1,4 +1,4 @@
-package checkpoint
+package journal
 
 import (
 	"bufio"
@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	journalMagic   = "FLOPSJNL"
-	journalVersion = 1
-	journalHeader  = len(journalMagic) + 4 + 32 + 4
-	frameHead      = 4 + 4 + 1 // length, step, kind
-	frameTail      = 4         // checksum
+	magic      = "FLOPSJNL"
+	version    = 1
+	headerSize = len(magic) + 4 + 32 + 4
+	frameHead  = 4 + 4 + 1 // length, step, kind
+	frameTail  = 4         // checksum
 	// maxBody bounds one record; a step of 4096 images with 1024 queries each
 	// at 73 sites has 600 MB of coefficients and is past what a journal is for.
 	maxBody = 1 << 28
@@ -29,7 +29,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Kinds of records.
 const (
-	KindStep   uint8 = 1 // a StepRecord
+	KindStep   uint8 = 1 // a step of a run (package steps)
 	KindAnswer uint8 = 2 // what a model that is only called answered about an image
 	KindAsked  uint8 = 3 // how many images such a model is asked about
 
@@ -46,23 +46,23 @@ type Record struct {
 	Body []byte
 }
 
-// Journal appends to journal.bin. It is buffered: a record is in the file
+// Writer appends records to a file. It is buffered: a record is in the file
 // after Sync, which a run calls before each checkpoint.
-type Journal struct {
+type Writer struct {
 	path   string
 	f      fsys.File
 	w      *bufio.Writer
 	offset int64
 }
 
-// CreateJournal begins a journal; hash names the experiment it belongs to.
-func CreateJournal(disk fsys.FS, path string, hash [32]byte) (*Journal, error) {
+// Create begins a journal; hash names the experiment it belongs to.
+func Create(disk fsys.FS, path string, hash [32]byte) (*Writer, error) {
 	f, err := disk.Create(path)
 	if err != nil {
 		return nil, fsys.WriteError(err, path)
 	}
-	j := newJournal(path, f, 0)
-	head := append([]byte(journalMagic), binary.LittleEndian.AppendUint32(nil, journalVersion)...)
+	j := newWriter(path, f, 0)
+	head := append([]byte(magic), binary.LittleEndian.AppendUint32(nil, version)...)
 	head = append(head, hash[:]...)
 	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(head, castagnoli))
 	err = j.write(head)
@@ -76,14 +76,14 @@ func CreateJournal(disk fsys.FS, path string, hash [32]byte) (*Journal, error) {
 	return j, nil
 }
 
-// ResumeJournal goes on in a journal at the offset that a checkpoint holds and
+// Resume goes on in a journal at the offset that a checkpoint holds and
 // cuts off the records after it. The journal must be of the same experiment and
 // sound up to there.
-func ResumeJournal(disk fsys.FS, path string, hash [32]byte, offset int64) (*Journal, error) {
+func Resume(disk fsys.FS, path string, hash [32]byte, offset int64) (*Writer, error) {
 	if err := longEnough(path, offset); err != nil {
 		return nil, err
 	}
-	r, err := OpenJournal(path)
+	r, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +98,11 @@ func ResumeJournal(disk fsys.FS, path string, hash [32]byte, offset int64) (*Jou
 	if err != nil {
 		return nil, fsys.WriteError(err, path)
 	}
-	return newJournal(path, f, offset), nil
+	return newWriter(path, f, offset), nil
 }
 
 // walkTo checks every record up to offset.
-func (r *JournalReader) walkTo(offset int64, hash [32]byte) error {
+func (r *Reader) walkTo(offset int64, hash [32]byte) error {
 	if r.Hash() != hash {
 		return uierr.New(r.path+": the journal of another experiment", "resume with the config.yaml of the run folder")
 	}
@@ -117,14 +117,14 @@ func (r *JournalReader) walkTo(offset int64, hash [32]byte) error {
 	return nil
 }
 
-func (j *Journal) write(p []byte) error {
+func (j *Writer) write(p []byte) error {
 	n, err := j.w.Write(p)
 	j.offset += int64(n)
 	return fsys.WriteError(err, j.path)
 }
 
 // Append adds a record.
-func (j *Journal) Append(r Record) error {
+func (j *Writer) Append(r Record) error {
 	if len(r.Body) > maxBody {
 		return fmt.Errorf("%s: a record of %d bytes is larger than %d", j.path, len(r.Body), maxBody)
 	}
@@ -146,18 +146,18 @@ func frameHeader(dst []byte, r Record) {
 	dst[8] = r.Kind
 }
 
-// newJournal appends to an open file of a length.
-func newJournal(path string, f fsys.File, offset int64) *Journal {
-	return &Journal{path: path, f: f, w: bufio.NewWriterSize(f, buffer), offset: offset}
+// newWriter appends to an open file of a length.
+func newWriter(path string, f fsys.File, offset int64) *Writer {
+	return &Writer{path: path, f: f, w: bufio.NewWriterSize(f, buffer), offset: offset}
 }
 
 // Flush puts every record into the file, where it outlives the process though
 // not the machine, and returns the length of the journal.
-func (j *Journal) Flush() (int64, error) { return j.offset, fsys.WriteError(j.w.Flush(), j.path) }
+func (j *Writer) Flush() (int64, error) { return j.offset, fsys.WriteError(j.w.Flush(), j.path) }
 
 // Sync puts every record on the disk and returns the length of the journal,
 // for a checkpoint to hold.
-func (j *Journal) Sync() (int64, error) {
+func (j *Writer) Sync() (int64, error) {
 	err := j.w.Flush()
 	if err == nil {
 		err = j.f.Sync()
@@ -166,7 +166,7 @@ func (j *Journal) Sync() (int64, error) {
 }
 
 // Close writes what is buffered and closes the file.
-func (j *Journal) Close() error {
+func (j *Writer) Close() error {
 	err := j.w.Flush()
 	if e := j.f.Close(); err == nil {
 		err = e

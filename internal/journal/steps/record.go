@@ -1,4 +1,4 @@
-package checkpoint
+package steps
 
 import (
 	"encoding/binary"
@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/query"
 )
 
-// StepRecord is what one step was made of: with the weights before it, enough
+// Record is what one step was made of: with the weights before it, enough
 // to compute the weights after it without asking the model for a loss.
-type StepRecord struct {
+type Record struct {
 	Step   uint32
 	Seed   uint64
 	Images []int32  // position in the dataset of each image of the batch
@@ -31,7 +32,7 @@ type Coefficients struct {
 }
 
 // Encode frames the step.
-func (s *StepRecord) Encode() Record {
+func (s *Record) Encode() journal.Record {
 	e := encoder{}
 	e.u64(s.Seed)
 	e.list(len(s.Images), func(i int) { e.u32(uint32(s.Images[i])) })
@@ -61,16 +62,16 @@ func (s *StepRecord) Encode() Record {
 		e.floats(p.Coefs)
 		e.floats(p.Mean)
 	})
-	return Record{s.Step, KindStep, e.b}
+	return journal.Record{Step: s.Step, Kind: journal.KindStep, Body: e.b}
 }
 
-// DecodeStep reads what Encode wrote.
-func DecodeStep(r Record) (*StepRecord, error) {
-	if r.Kind != KindStep {
+// Decode reads what Encode wrote.
+func Decode(r journal.Record) (*Record, error) {
+	if r.Kind != journal.KindStep {
 		return nil, fmt.Errorf("journal: a record of kind %d is no step", r.Kind)
 	}
 	d := decoder{b: r.Body}
-	s := &StepRecord{Step: r.Step, Seed: d.u64()}
+	s := &Record{Step: r.Step, Seed: d.u64()}
 	s.Images = list(&d, 4, func() int32 { return int32(d.u32()) })
 	switch d.u8() {
 	case 0:
@@ -157,7 +158,7 @@ func list[T any](d *decoder, size int, item func() T) []T {
 	return out
 }
 
-func (d *decoder) end(r Record) error {
+func (d *decoder) end(r journal.Record) error {
 	if d.bad || len(d.b) > 0 {
 		return fmt.Errorf("journal: step %d: %w", r.Step, errors.New("the record's lists do not fit its length"))
 	}
