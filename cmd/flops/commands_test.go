@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -101,12 +101,12 @@ func TestModelCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "model")
-	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
+	if err := hf.Save(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "half")
 	must1(t, "model", "export", dir, out, "--dtype", "bf16", "--image", "16")
-	var s checkpoint.Summary
+	var s hf.Summary
 	if err := json.Unmarshal([]byte(must1(t, "model", "inspect", out, "--json")), &s); err != nil {
 		t.Fatal(err)
 	}

@@ -12,9 +12,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 )
@@ -28,7 +28,7 @@ func TestEvalLimitIsBalanced(t *testing.T) {
 		t.Fatal(err)
 	}
 	model, photos := filepath.Join(t.TempDir(), "model"), t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, model, l.Model(), safetensors.F32); err != nil {
+	if err := hf.Save(fsys.OS, model, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	for k, class := range []string{"a", "b"} {

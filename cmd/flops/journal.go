@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/safetensors"
@@ -93,7 +93,7 @@ and the weights are those of the run, bit for bit.`,
 			if output == "" {
 				output = filepath.Join(a[0], "replay", fmt.Sprintf("step-%d", to))
 			}
-			if err := checkpoint.SaveModel(fsys.OS, output, x.Saved(), safetensors.F32); err != nil {
+			if err := hf.Save(fsys.OS, output, x.Saved(), safetensors.F32); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "step %d rebuilt in %s\n", t.Step, output)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
@@ -26,7 +27,11 @@ func modelInspectCmd() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{Use: "inspect DIR", Short: "Say what a model folder holds, from its headers alone", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := checkpoint.Inspect(args[0])
+			dir, err := checkpoint.Pointed(args[0])
+			if err != nil {
+				return err
+			}
+			s, err := hf.Inspect(dir)
 			if err != nil {
 				return err
 			}
@@ -40,7 +45,7 @@ func modelInspectCmd() *cobra.Command {
 	return c
 }
 
-func printModel(w io.Writer, s *checkpoint.Summary) {
+func printModel(w io.Writer, s *hf.Summary) {
 	var kinds []string
 	for k := range s.DTypes {
 		kinds = append(kinds, k)
@@ -94,7 +99,11 @@ are interpolated to another image size (bicubic, as transformers does).`,
 			if err := emptyFolder(args[1]); err != nil {
 				return err
 			}
-			m, err := checkpoint.LoadWhole(args[0])
+			dir, err := checkpoint.Pointed(args[0])
+			if err != nil {
+				return err
+			}
+			m, err := hf.LoadWhole(dir)
 			if err != nil {
 				return err
 			}
@@ -103,7 +112,7 @@ are interpolated to another image size (bicubic, as transformers does).`,
 					return err
 				}
 			}
-			if err := checkpoint.SaveModel(fsys.OS, args[1], m, kind); err != nil {
+			if err := hf.Save(fsys.OS, args[1], m, kind); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "model %s\n", args[1])

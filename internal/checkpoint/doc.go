@@ -1,18 +1,8 @@
-// Package checkpoint keeps what a run must not lose: models in Hugging Face
-// layout, the state of a run after a step, its metrics and its journal.
-// Everything written is written beside its place, synced and renamed; everything
-// read is checked before memory is allocated on its word.
-//
-// All numbers are little-endian.
-//
-// # A model folder
-//
-//	config.json                      architecture and labels
-//	preprocessor_config.json         size, mean and deviation; may be absent
-//	model.safetensors                or
-//	model.safetensors.index.json     {"weight_map": {TENSOR: FILE}} and the files
-//
-// # A checkpoint
+// Package checkpoint keeps a run's checkpoints: the model after a step, in Hugging
+// Face layout, with all else that the run needs to go on from there. Everything
+// written is written beside its place, synced and renamed; everything read is
+// compared with its manifest. "last" and "best" are resolved here (Pointed), for
+// packages that read folders.
 //
 //	RUN/checkpoints/
 //	    step-N/

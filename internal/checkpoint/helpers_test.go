@@ -1,14 +1,13 @@
 package checkpoint
 
 import (
-	"encoding/binary"
-	"math"
+	"bytes"
 	"os"
-	"reflect"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/fsys/fault"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/testkit"
 )
@@ -27,58 +26,25 @@ func fastDir(t *testing.T) string {
 	return dir
 }
 
-// tinyConfig is the smallest ViT worth the name.
-func tinyConfig() *Config {
-	c := DefaultConfig()
+// tiny is a model of the smallest ViT worth the name, its numbers chosen by seed.
+func tiny(seed float64) *hf.Model {
+	c := hf.DefaultConfig()
 	c.HiddenSize, c.NumLayers, c.NumHeads, c.IntermediateSize = 4, 2, 2, 8
-	c.ImageSize, c.PatchSize = 4, 2
-	return c
-}
-
-// build makes a model of c with classes, its numbers chosen by seed.
-func build(c *Config, classes int, seed float64) *Model {
-	m := &Model{Config: c, Preprocessor: DefaultPreprocessor(c.ImageSize, c.NumChannels)}
-	for i, s := range c.Layout(classes) {
+	c.ImageSize, c.PatchSize, c.Labels = 4, 2, []string{"a", "b", "c"}
+	m := &hf.Model{Config: c}
+	for i, s := range c.Layout(len(c.Labels)) {
 		n := 1
 		for _, d := range s.Shape {
 			n *= d
 		}
 		m.Tensors = append(m.Tensors, safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(n, seed+float64(i))})
 	}
-	c.Labels = nil
-	for i := range classes {
-		c.Labels = append(c.Labels, string(rune('a'+i%26)))
-	}
 	return m
-}
-
-func save(t *testing.T, dir string, m *Model, d safetensors.DType) {
-	t.Helper()
-	if err := SaveModel(quick(), dir, m, d); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // sameTensors compares names, shapes and bits.
 func sameTensors(a, b []safetensors.Tensor) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i].Name != b[i].Name || !reflect.DeepEqual(a[i].Shape, b[i].Shape) || len(a[i].Data) != len(b[i].Data) {
-			return false
-		}
-		for j := range a[i].Data {
-			if math.Float32bits(a[i].Data[j]) != math.Float32bits(b[i].Data[j]) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// raw is a safetensors file of a header and so many zero bytes of data.
-func raw(header string, data int) []byte {
-	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
-	return append(append(b, header...), make([]byte, data)...)
+	var x, y bytes.Buffer
+	return safetensors.Write(&x, a, safetensors.F32, nil) == nil && safetensors.Write(&y, b, safetensors.F32, nil) == nil &&
+		bytes.Equal(x.Bytes(), y.Bytes())
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -41,10 +42,10 @@ func LoadDir(dir string) (*Checkpoint, error) {
 	if err := c.readState(filepath.Join(dir, stateName)); err != nil {
 		return nil, refuse(dir, err)
 	}
-	if names[configName] {
-		c.Model, err = LoadModel(dir)
+	if names[hf.ConfigName] {
+		c.Model, err = hf.Load(dir)
 	} else {
-		c.Model, err = readPrompt(dir)
+		c.Model, err = hf.LoadTensors(dir)
 	}
 	if err != nil {
 		return nil, refuse(dir, err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/jsonobj"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -37,7 +38,7 @@ type Checkpoint struct {
 	Step int
 	// Model has the weights; its Config may be nil for a model that is only
 	// called, whose learned tensors are then in Extra.
-	Model *Model
+	Model *hf.Model
 	// Optimizer has the optimizer's tensors, saved as F32 bit for bit.
 	Optimizer []safetensors.Tensor
 	// State is what else the run carries along: any value that encoding/json
@@ -171,7 +172,7 @@ func (c *Checkpoint) files() ([]fsys.Content, error) {
 	if c.Step < 0 || c.Model == nil {
 		return nil, fmt.Errorf("checkpoint: step %d without a model cannot be saved", c.Step)
 	}
-	files, err := c.Model.files(safetensors.F32)
+	files, err := c.Model.Files(safetensors.F32)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/fsys/fault"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -26,7 +27,7 @@ type runState struct {
 // other steps and variants.
 func at(step int, variant float64) *Checkpoint {
 	seed := 1000*float64(step) + variant
-	m := build(tinyConfig(), 3, seed)
+	m := tiny(seed)
 	m.Extra = []safetensors.Tensor{{Name: "prompt.tokens", Shape: []int{2, 4}, Data: testkit.Fill(8, seed)}}
 	return &Checkpoint{Step: step, Model: m, Optimizer: []safetensors.Tensor{{Name: "m", Shape: []int{3}, Data: testkit.Fill(3, seed)}, {Name: "v", Shape: []int{3}, Data: testkit.Fill(3, -seed)}},
 		State: runState{int64(step), seed / 3}}
@@ -102,7 +103,7 @@ func TestKeepFirstAndAll(t *testing.T) {
 // TestCallOnly saves what is learned in front of a model that is only called.
 func TestCallOnly(t *testing.T) {
 	s := &Store{Disk: quick(), Run: t.TempDir()}
-	c := &Checkpoint{Step: 3, Model: &Model{Extra: []safetensors.Tensor{{Name: "prompt.frame", Shape: []int{2}, Data: testkit.Fill(2, 1)}}}, State: runState{}}
+	c := &Checkpoint{Step: 3, Model: &hf.Model{Extra: []safetensors.Tensor{{Name: "prompt.frame", Shape: []int{2}, Data: testkit.Fill(2, 1)}}}, State: runState{}}
 	testkit.Must(t, s.Save(c, false))
 	got, err := s.Load(3)
 	if err != nil || got.Model.Config != nil || !sameTensors(got.Model.Extra, c.Model.Extra) {
@@ -113,7 +114,7 @@ func TestCallOnly(t *testing.T) {
 // TestAltered changes one byte of each file in turn, and cuts, empties and
 // removes it: the checkpoint is refused by name and the one before it is used.
 func TestAltered(t *testing.T) {
-	files := []string{configName, preprocessorName, safetensors.ModelName, optimizerName, stateName, manifestName}
+	files := []string{hf.ConfigName, hf.PreprocessorName, safetensors.ModelName, optimizerName, stateName, manifestName}
 	ways := map[string]func(path string, b []byte) error{
 		"first byte": func(p string, b []byte) error { b[0] ^= 1; return os.WriteFile(p, b, 0o644) },
 		"last byte":  func(p string, b []byte) error { b[len(b)-1] ^= 1; return os.WriteFile(p, b, 0o644) },

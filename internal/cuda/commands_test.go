@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
@@ -41,7 +41,7 @@ func TestCommandsReachTheDevice(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
+	if err := hf.Save(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	b := &query.Batch{Size: 5, Inputs: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0}, Index: make([]int32, 5)}

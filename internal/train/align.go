@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -189,7 +190,11 @@ func (x *Experiment) digest() []byte {
 // LoadProjection is LoadLocal for a network whose classifier is a projection to
 // embeddings: it is drawn anew unless it has that width already.
 func LoadProjection(dir string, width, prompts int, seed uint64) (*Local, error) {
-	m, err := checkpoint.LoadModel(dir)
+	dir, err := checkpoint.Pointed(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := hf.Load(dir)
 	if err != nil {
 		return nil, err
 	}

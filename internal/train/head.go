@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -52,7 +52,7 @@ func Names(names []string) string {
 // headFor says which row of a model's classifier answers each of the classes
 // that are asked for, nil where a new one has to be drawn; note says why, or what
 // else there is to know.
-func headFor(m *checkpoint.Model, classes []string) (rows []int32, note string) {
+func headFor(m *hf.Model, classes []string) (rows []int32, note string) {
 	model := m.Config.Labels
 	if m.Classes() == 0 {
 		return nil, "new: the model has none"
@@ -94,7 +94,7 @@ func (t *Trained) OneClass(path string) error {
 	}
 	what := ""
 	switch kind := t.Local.Config.ProblemType; {
-	case kind == checkpoint.MultiLabel || kind == checkpoint.Regression:
+	case kind == hf.MultiLabel || kind == hf.Regression:
 		what = "problem_type " + kind
 	case len(t.Labels) == 1:
 		what = "one output"

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/safetensors"
 )
 
@@ -52,14 +52,14 @@ func TestHeadFollowsTheDatasOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Config.ProblemType = checkpoint.MultiLabel
+	l.Config.ProblemType = hf.MultiLabel
 	for _, p := range l.Weights.Params() {
 		if p.Name == "classifier.bias" {
 			copy(p.Data, []float32{1, 2, 3})
 		}
 	}
 	dir := t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
+	if err := hf.Save(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	row := func(l *Local, name string) []float32 {
@@ -95,7 +95,7 @@ func TestHeadFollowsTheDatasOrder(t *testing.T) {
 		}
 	}
 	same, err := LoadLocal(dir, nil, 0, 7)
-	if err != nil || same.NewHead || same.Config.ProblemType != checkpoint.MultiLabel {
+	if err != nil || same.NewHead || same.Config.ProblemType != hf.MultiLabel {
 		t.Errorf("%v %+v", err, same)
 	}
 }
@@ -106,20 +106,20 @@ func TestScores(t *testing.T) {
 	for kind, want := range map[string][]float64{
 		"":                            {0.04717, 0.23649, 0.71634},
 		"single_label_classification": {0.04717, 0.23649, 0.71634},
-		checkpoint.MultiLabel:         {0.47724, 0.8207, 0.93277},
-		checkpoint.Regression:         {-0.09112, 1.52108, 2.63007},
+		hf.MultiLabel:                 {0.47724, 0.8207, 0.93277},
+		hf.Regression:                 {-0.09112, 1.52108, 2.63007},
 	} {
-		m := &Trained{Labels: []string{"a", "b", "c"}, Local: &Local{Config: &checkpoint.Config{ProblemType: kind}}}
+		m := &Trained{Labels: []string{"a", "b", "c"}, Local: &Local{Config: &hf.Config{ProblemType: kind}}}
 		for i, v := range m.Scores(logits) {
 			if math.Abs(float64(v)-want[i]) > 2e-4 {
 				t.Errorf("%q: class %d has %v, not %v", kind, i, v, want[i])
 			}
 		}
-		if refused := m.OneClass("m") != nil; refused != (kind == checkpoint.MultiLabel || kind == checkpoint.Regression) {
+		if refused := m.OneClass("m") != nil; refused != (kind == hf.MultiLabel || kind == hf.Regression) {
 			t.Errorf("%q: refused for accuracy: %v", kind, refused)
 		}
 	}
-	one := &Trained{Labels: []string{"a"}, Local: &Local{Config: &checkpoint.Config{}}}
+	one := &Trained{Labels: []string{"a"}, Local: &Local{Config: &hf.Config{}}}
 	if v := one.Scores([]float32{1.52108}); math.Abs(float64(v[0])-0.8207) > 1e-4 || one.OneClass("m") == nil {
 		t.Errorf("one output: %v", v)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/vit"
@@ -16,8 +17,8 @@ import (
 // Local is a network of our own with what its folder says besides the weights.
 type Local struct {
 	Weights *vit.Weights
-	Config  *checkpoint.Config
-	Pre     *checkpoint.Preprocessor
+	Config  *hf.Config
+	Pre     *hf.Preprocessor
 	// NewHead says that the classifier is fresh because the data has other
 	// classes than the model; Head says why, or what else there is to know of it.
 	NewHead bool
@@ -32,14 +33,18 @@ type Local struct {
 // LoadLocal reads a model folder. Its classes get the order of labels (nil: keep
 // it); where they are others, the classifier is drawn anew, from N(0, 0.02²).
 func LoadLocal(dir string, labels []string, prompts int, seed uint64) (*Local, error) {
-	m, err := checkpoint.LoadModel(dir)
+	dir, err := checkpoint.Pointed(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := hf.Load(dir)
 	if err != nil {
 		return nil, err
 	}
 	return fromModel(m, labels, prompts, seed)
 }
 
-func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (*Local, error) {
+func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, error) {
 	l := &Local{Config: m.Config, Pre: m.Preprocessor}
 	if t, ok := m.Tensor(objective.LogScale); ok {
 		l.logScale = t.Data
@@ -51,7 +56,7 @@ func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (
 	}
 	l.Bare = len(labels) == 0 && m.Classes() == 0 && m.Config.Headless()
 	if len(labels) == 0 && !l.Bare {
-		labels = checkpoint.NumberedLabels(max(1, m.Classes()))
+		labels = hf.NumberedLabels(max(1, m.Classes()))
 	}
 	var rows []int32
 	if !l.Bare {
@@ -85,7 +90,7 @@ func fromModel(m *checkpoint.Model, labels []string, prompts int, seed uint64) (
 
 // NewLocal draws a new network of the config's sizes.
 func NewLocal(a config.Arch, labels []string, prompts int, seed uint64) (*Local, error) {
-	c := checkpoint.DefaultConfig()
+	c := hf.DefaultConfig()
 	c.HiddenSize, c.NumLayers, c.NumHeads, c.IntermediateSize = a.Hidden, a.Layers, a.Heads, a.MLP
 	c.ImageSize, c.PatchSize, c.NumChannels, c.Labels = a.Image, a.Patch, a.Chans, labels
 	w, err := vit.NewWeights(c.Architecture(len(labels), prompts))
@@ -93,7 +98,7 @@ func NewLocal(a config.Arch, labels []string, prompts int, seed uint64) (*Local,
 		return nil, err
 	}
 	w.Init(draw(seed))
-	return &Local{Weights: w, Config: c, Pre: checkpoint.DefaultPreprocessor(a.Image, a.Chans), NewHead: true}, nil
+	return &Local{Weights: w, Config: c, Pre: hf.DefaultPreprocessor(a.Image, a.Chans), NewHead: true}, nil
 }
 
 // Transform makes images the network's input, as its preprocessor says and the
@@ -142,8 +147,8 @@ func draw(seed uint64) vit.Normal {
 
 // Model is the network as a checkpoint holds it; the tensors share the
 // network's memory.
-func (l *Local) Model() *checkpoint.Model {
-	m := &checkpoint.Model{Config: l.Config, Preprocessor: l.Pre, Metadata: map[string]string{"format": "pt"}}
+func (l *Local) Model() *hf.Model {
+	m := &hf.Model{Config: l.Config, Preprocessor: l.Pre, Metadata: map[string]string{"format": "pt"}}
 	for _, p := range l.Weights.Params() {
 		t := safetensors.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
 		if p.Role == "prompt" || p.Role == "temperature" {

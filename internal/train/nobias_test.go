@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/safetensors"
 )
@@ -31,7 +31,7 @@ func noBias(t *testing.T) string {
 		t.Fatalf("%d tensors left", len(kept))
 	}
 	dir := t.TempDir()
-	if err := checkpoint.SaveModel(fsys.OS, dir, m, safetensors.F32); err != nil {
+	if err := hf.Save(fsys.OS, dir, m, safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/hf"
 )
 
 // TestPreprocessOfFiles compares pixels of PNG files with transformers' Pillow
@@ -80,11 +80,11 @@ func timmOf(t *testing.T, cfg []byte) *Local {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c, err := checkpoint.ReadConfig(filepath.Join(dir, "config.json"))
+	c, err := hf.ReadConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := checkpoint.ReadPreprocessor(filepath.Join(dir, "preprocessor_config.json"), c)
+	p, err := hf.ReadPreprocessor(filepath.Join(dir, "preprocessor_config.json"), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/hf"
 )
 
 // preprocessed is what transformers makes of images
@@ -45,9 +45,9 @@ func preprocessorOf(t *testing.T, raw []byte, size int) *Local {
 	if err := os.WriteFile(path, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := checkpoint.DefaultConfig()
+	c := hf.DefaultConfig()
 	c.ImageSize = size
-	p, err := checkpoint.ReadPreprocessor(path, c)
+	p, err := hf.ReadPreprocessor(path, c)
 	if err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/remote"
@@ -30,11 +31,11 @@ const (
 )
 
 // savedPrompt is what a checkpoint holds of a model that can only be called.
-func (x *Experiment) savedPrompt() *checkpoint.Model {
+func (x *Experiment) savedPrompt() *hf.Model {
 	f, to, t := x.remote.frame, x.remote.model.Mapping(), x.remote.transform
 	w, b := to.Matrix()
 	list := func(v any) string { s, _ := json.Marshal(v); return string(s) } // of names and numbers it cannot fail
-	return checkpoint.NewPrompt([]safetensors.Tensor{
+	return hf.NewPrompt([]safetensors.Tensor{
 		{Name: f.Param.Name, Shape: f.Param.Shape, Data: f.Param.Data},
 		{Name: mapWeight, Shape: []int{to.Task(), to.Model()}, Data: w},
 		{Name: mapBias, Shape: []int{to.Task()}, Data: b},
@@ -72,7 +73,7 @@ func openPrompted(ctx context.Context, path string, c config.Config, warn func(s
 }
 
 // behind puts a saved prompt in front of a model.
-func behind(saved *checkpoint.Model, caller remote.Caller, policy remote.Policy) (*Trained, error) {
+func behind(saved *hf.Model, caller remote.Caller, policy remote.Policy) (*Trained, error) {
 	s, meta := caller.Spec(), saved.Metadata
 	var labels []string
 	var mean, std []float32

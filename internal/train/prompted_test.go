@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/safetensors"
@@ -99,14 +100,14 @@ func TestPromptedRefuses(t *testing.T) {
 	elsewhere := cfg
 	elsewhere.Model.URL = other
 	alone := filepath.Join(t.TempDir(), "alone")
-	if err := checkpoint.SaveModel(fsys.OS, alone, good, safetensors.F32); err != nil {
+	if err := hf.Save(fsys.OS, alone, good, safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
-	broken := func(name string, change func(*checkpoint.Model)) string {
-		m := checkpoint.NewPrompt(append([]safetensors.Tensor(nil), good.Extra...), good.Metadata)
+	broken := func(name string, change func(*hf.Model)) string {
+		m := hf.NewPrompt(append([]safetensors.Tensor(nil), good.Extra...), good.Metadata)
 		change(m)
 		path := filepath.Join(t.TempDir(), name)
-		if err := checkpoint.SaveModel(fsys.OS, path, m, safetensors.F32); err != nil {
+		if err := hf.Save(fsys.OS, path, m, safetensors.F32); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -118,11 +119,11 @@ func TestPromptedRefuses(t *testing.T) {
 	}{
 		{"a model with a class less", last, elsewhere, "mapping.weight"},
 		{"no run folder", alone, config.Default(), "without its run folder"},
-		{"no mode", broken("a", func(m *checkpoint.Model) { delete(m.Metadata, "prompt.mode") }), cfg, "prompt.mode"},
-		{"a width of words", broken("b", func(m *checkpoint.Model) { m.Metadata["prompt.width"] = "two" }), cfg, "prompt.width"},
-		{"no classes", broken("c", func(m *checkpoint.Model) { m.Metadata["classes"] = "[" }), cfg, "classes"},
-		{"a wider frame", broken("d", func(m *checkpoint.Model) { m.Metadata["prompt.width"] = "3" }), cfg, "prompt.frame"},
-		{"no mapping", broken("e", func(m *checkpoint.Model) { m.Extra = m.Extra[:1] }), cfg, "mapping"},
+		{"no mode", broken("a", func(m *hf.Model) { delete(m.Metadata, "prompt.mode") }), cfg, "prompt.mode"},
+		{"a width of words", broken("b", func(m *hf.Model) { m.Metadata["prompt.width"] = "two" }), cfg, "prompt.width"},
+		{"no classes", broken("c", func(m *hf.Model) { m.Metadata["classes"] = "[" }), cfg, "classes"},
+		{"a wider frame", broken("d", func(m *hf.Model) { m.Metadata["prompt.width"] = "3" }), cfg, "prompt.frame"},
+		{"no mapping", broken("e", func(m *hf.Model) { m.Extra = m.Extra[:1] }), cfg, "mapping"},
 	} {
 		_, err := OpenTrained(context.Background(), c.path, c.cfg, func(string) {})
 		if u, ok := uierr.As(err); !ok || !strings.Contains(u.Error(), c.want) {

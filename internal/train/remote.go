@@ -6,10 +6,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/query"
@@ -190,12 +190,12 @@ func (x *Experiment) mappingImages() (*query.Batch, error) {
 // calledTransform makes images what a model's metadata ask for, where the
 // config does not say otherwise.
 func calledTransform(s remote.Spec, c config.Data) (*data.Transform, error) {
-	like := checkpoint.DefaultConfig()
+	like := hf.DefaultConfig()
 	like.ImageSize, like.NumChannels = s.Height, s.Channels
-	l := &Local{Config: like, Pre: checkpoint.DefaultPreprocessor(s.Height, s.Channels)}
+	l := &Local{Config: like, Pre: hf.DefaultPreprocessor(s.Height, s.Channels)}
 	if p := s.Preprocessing; p != nil && p.File != nil {
 		var err error
-		if l.Pre, err = checkpoint.ParsePreprocessor(p.File, like); err != nil {
+		if l.Pre, err = hf.ParsePreprocessor(p.File, like); err != nil {
 			return nil, uierr.Wrap(err, fmt.Sprintf("model %s: the preprocessor in its metadata: %v", s.Name, err),
 				"correct what the server says of its pixels")
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/safetensors"
 )
@@ -65,7 +66,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 
 // Saved is what a checkpoint holds of the model: all of a network of ours, what
 // was learned in front of and behind one that can only be called.
-func (x *Experiment) Saved() *checkpoint.Model {
+func (x *Experiment) Saved() *hf.Model {
 	if x.Local != nil {
 		return x.Local.Model()
 	}

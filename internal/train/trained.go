@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/device"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -38,7 +38,7 @@ type Trained struct {
 // refused. warn gets a line about each kind of trouble.
 func OpenTrained(ctx context.Context, path string, c config.Config, warn func(string)) (*Trained, error) {
 	t, err := OpenNetwork(path, c, warn)
-	if errors.Is(err, checkpoint.ErrPrompt) {
+	if errors.Is(err, hf.ErrPrompt) {
 		if err := servedElsewhere(c, path); err != nil {
 			return nil, err
 		}
@@ -56,7 +56,7 @@ func OpenTrained(ctx context.Context, path string, c config.Config, warn func(st
 
 // OpenNetwork reads the network in a model folder or a checkpoint and puts it on
 // c.Train.Device, in c.Train.Precision, or on c.Train.Threads workers of the
-// processor (0: every core). A prompt is refused with checkpoint.ErrPrompt.
+// processor (0: every core). A prompt is refused with hf.ErrPrompt.
 func OpenNetwork(path string, c config.Config, warn func(string)) (*Trained, error) {
 	l, err := LoadLocal(path, nil, 0, 0)
 	if err != nil {
@@ -112,9 +112,9 @@ func (t *Trained) Scores(logits []float32) []float32 {
 		kind = t.Local.Config.ProblemType
 	}
 	switch {
-	case kind == checkpoint.Regression:
+	case kind == hf.Regression:
 		return logits
-	case kind == checkpoint.MultiLabel || len(logits) == 1:
+	case kind == hf.MultiLabel || len(logits) == 1:
 		return sigmoid(logits)
 	}
 	return softmax(logits)

@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"encoding/json"
@@ -15,7 +15,8 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-const preprocessorName = "preprocessor_config.json"
+// PreprocessorName is the file that says how an image becomes the model's input.
+const PreprocessorName = "preprocessor_config.json"
 
 // Preprocessor is the preprocessor_config.json of a model: how an image
 // becomes the model's input, in the order of the fields. Keys it does not know are
@@ -197,7 +198,7 @@ func (p *Preprocessor) check(c *Config) error {
 	case !(p.RescaleFactor > 0) || math.IsInf(p.RescaleFactor, 0):
 		return errors.New("rescale_factor is not above 0")
 	case p.Side() != 0 && p.Side() != c.ImageSize:
-		return fmt.Errorf("makes images of %d×%d pixels, image_size in %s is %d", p.Side(), p.Side(), configName,
+		return fmt.Errorf("makes images of %d×%d pixels, image_size in %s is %d", p.Side(), p.Side(), ConfigName,
 			c.ImageSize)
 	}
 	for i := range p.Mean {

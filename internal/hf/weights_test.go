@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"encoding/binary"
@@ -14,7 +14,7 @@ import (
 
 func TestVitCifar5(t *testing.T) {
 	dir := testkit.Shared(t, "models/vit-cifar5")
-	m, err := LoadModel(dir)
+	m, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,14 +38,14 @@ func TestVitCifar5(t *testing.T) {
 	}
 	out := t.TempDir()
 	save(t, out, m, safetensors.F32)
-	again, err := LoadModel(out)
+	again, err := Load(out)
 	if err != nil || !sameTensors(again.Tensors, m.Tensors) {
 		t.Error("a saved model came back different", err)
 	}
-	if a, b := canon(t, filepath.Join(dir, configName)), canon(t, filepath.Join(out, configName)); a != b {
+	if a, b := canon(t, filepath.Join(dir, ConfigName)), canon(t, filepath.Join(out, ConfigName)); a != b {
 		t.Errorf("config.json changed:\n%s\n%s", a, b)
 	}
-	if a, b := canon(t, filepath.Join(dir, preprocessorName)), canon(t, filepath.Join(out, preprocessorName)); a != b {
+	if a, b := canon(t, filepath.Join(dir, PreprocessorName)), canon(t, filepath.Join(out, PreprocessorName)); a != b {
 		t.Errorf("preprocessor_config.json changed:\n%s\n%s", a, b)
 	}
 }
@@ -71,7 +71,7 @@ func TestViTBaseLoads(t *testing.T) {
 	best := time.Hour
 	for range 3 {
 		began := time.Now()
-		if _, err := LoadModel(dir); err != nil {
+		if _, err := Load(dir); err != nil {
 			t.Fatal(err)
 		}
 		best = min(best, time.Since(began))

@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"github.com/flops-vit/flops/internal/safetensors"
@@ -32,7 +32,7 @@ type Summary struct {
 	Tensors    []safetensors.Info `json:"-"`
 }
 
-// Inspect reads and checks what LoadModel would, except for the numbers
+// Inspect reads and checks what Load would, except for the numbers
 // themselves.
 func Inspect(dir string) (*Summary, error) {
 	f, err := openFolder(dir)

@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"cmp"
@@ -53,20 +53,19 @@ func (m *Model) Classes() int {
 	return 0
 }
 
-// LoadModel reads a model folder: config.json, preprocessor_config.json (which
+// Load reads a model folder: config.json, preprocessor_config.json (which
 // may be absent) and model.safetensors or its shards. Everything is compared
 // before a tensor is read; what does not fit is an *uierr.Error that names the
 // tensor and both shapes. Query, key and value have no biases where the config
 // has no qkv_bias.
-// For dir, the "last" and "best" of a run's checkpoints mean those (Pointed). A
-// prompt (LoadPrompt) is refused with ErrPrompt.
-func LoadModel(dir string) (*Model, error) { return loadModel(dir, false) }
+// A prompt (LoadPrompt) is refused with ErrPrompt.
+func Load(dir string) (*Model, error) { return load(dir, false) }
 
-// LoadWhole is LoadModel with what a forward does not need, for a copy that
+// LoadWhole is Load with what a forward does not need, for a copy that
 // leaves nothing out.
-func LoadWhole(dir string) (*Model, error) { return loadModel(dir, true) }
+func LoadWhole(dir string) (*Model, error) { return load(dir, true) }
 
-func loadModel(dir string, whole bool) (*Model, error) {
+func load(dir string, whole bool) (*Model, error) {
 	f, err := openFolder(dir)
 	if err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ func loadModel(dir string, whole bool) (*Model, error) {
 
 // kept reads what is ignored. Those of wide formats come first, so that they
 // stay aligned in a file.
-func (f *modelFolder) kept() ([]safetensors.Kept, error) {
+func (f *folder) kept() ([]safetensors.Kept, error) {
 	var out []safetensors.Kept
 	for _, name := range f.p.ignored {
 		file := f.w.Holder(name)
@@ -115,21 +114,18 @@ func (f *modelFolder) kept() ([]safetensors.Kept, error) {
 	return out, nil
 }
 
-// modelFolder is a model's folder that is open and compared, before a tensor is
+// folder is a model's folder that is open and compared, before a tensor is
 // read. Who opens it closes w.
-type modelFolder struct {
-	dir string // after Pointed
+type folder struct {
+	dir string
 	w   *safetensors.Folder
 	c   *Config
 	pre *Preprocessor
 	p   *plan
 }
 
-func openFolder(dir string) (f *modelFolder, err error) {
-	f = &modelFolder{}
-	if f.dir, err = Pointed(dir); err != nil {
-		return nil, err
-	}
+func openFolder(dir string) (f *folder, err error) {
+	f = &folder{dir: dir}
 	f.w, err = safetensors.OpenFolder(f.dir)
 	if errors.Is(err, safetensors.ErrNone) {
 		err = noWeights(f.dir)
@@ -145,14 +141,14 @@ func openFolder(dir string) (f *modelFolder, err error) {
 }
 
 // compare reads what stands beside the weights and holds them against it.
-func (f *modelFolder) compare() (err error) {
+func (f *folder) compare() (err error) {
 	if err = notPrompt(f.dir, f.w); err != nil {
 		return err
 	}
-	if f.c, err = ReadConfig(filepath.Join(f.dir, configName)); err != nil {
+	if f.c, err = ReadConfig(filepath.Join(f.dir, ConfigName)); err != nil {
 		return err
 	}
-	if f.pre, err = ReadPreprocessor(filepath.Join(f.dir, preprocessorName), f.c); err != nil {
+	if f.pre, err = ReadPreprocessor(filepath.Join(f.dir, PreprocessorName), f.c); err != nil {
 		return err
 	}
 	f.p, err = match(f.dir, f.c, f.w.Infos())
@@ -174,11 +170,11 @@ func finite(dir, name string, data []float32) error {
 		"the file was saved by a training that diverged, or is damaged; take an earlier one")
 }
 
-// SaveModel writes a model folder that LoadModel and transformers'
+// Save writes a model folder that Load and transformers'
 // from_pretrained read, with the tensors as dtype. Each file is written whole
 // or not at all; the weights come last.
-func SaveModel(disk fsys.FS, dir string, m *Model, dtype safetensors.DType) error {
-	files, err := m.files(dtype)
+func Save(disk fsys.FS, dir string, m *Model, dtype safetensors.DType) error {
+	files, err := m.Files(dtype)
 	if err != nil {
 		return err
 	}
@@ -196,8 +192,8 @@ func SaveModel(disk fsys.FS, dir string, m *Model, dtype safetensors.DType) erro
 	return nil
 }
 
-// files are the files of the model's folder.
-func (m *Model) files(dtype safetensors.DType) ([]fsys.Content, error) {
+// Files are the files of the model's folder.
+func (m *Model) Files(dtype safetensors.DType) ([]fsys.Content, error) {
 	meta := map[string]string{}
 	for k, v := range m.Metadata {
 		meta[k] = v
@@ -233,7 +229,7 @@ func (m *Model) files(dtype safetensors.DType) ([]fsys.Content, error) {
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, fsys.Bytes(configName, config), fsys.Bytes(preprocessorName, processor))
+		files = append(files, fsys.Bytes(ConfigName, config), fsys.Bytes(PreprocessorName, processor))
 	}
 	return append(files, fsys.Content{Name: safetensors.ModelName, Write: func(w io.Writer) error { return safetensors.WriteKept(w, tensors, m.Kept, dtype, meta) }}), nil
 }
@@ -245,25 +241,25 @@ func (m *Model) ordered() ([]safetensors.Tensor, error) {
 		return slices.Concat(m.Tensors, m.Extra), nil
 	}
 	if err := m.Config.Check(); err != nil {
-		return nil, fmt.Errorf("checkpoint: %w", err)
+		return nil, fmt.Errorf("hf: %w", err)
 	}
 	if n := m.Classes(); n != len(m.Config.Labels) {
-		return nil, fmt.Errorf("checkpoint: a classifier of %d classes with %d labels", n, len(m.Config.Labels))
+		return nil, fmt.Errorf("hf: a classifier of %d classes with %d labels", n, len(m.Config.Labels))
 	}
 	var out []safetensors.Tensor
 	specs := m.Config.Layout(m.Classes())
 	for _, s := range specs {
 		t, ok := m.Tensor(s.Name)
 		if !ok {
-			return nil, fmt.Errorf("checkpoint: no tensor %s", s.Name)
+			return nil, fmt.Errorf("hf: no tensor %s", s.Name)
 		}
 		if !slices.Equal(t.Shape, s.Shape) {
-			return nil, fmt.Errorf("checkpoint: tensor %s has shape %v, its config asks for %v", s.Name, t.Shape, s.Shape)
+			return nil, fmt.Errorf("hf: tensor %s has shape %v, its config asks for %v", s.Name, t.Shape, s.Shape)
 		}
 		out = append(out, t)
 	}
 	if len(m.Tensors) != len(specs) {
-		return nil, fmt.Errorf("checkpoint: %d tensors, the config asks for %d", len(m.Tensors), len(specs))
+		return nil, fmt.Errorf("hf: %d tensors, the config asks for %d", len(m.Tensors), len(specs))
 	}
 	return append(out, m.Extra...), nil
 }

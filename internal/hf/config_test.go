@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"encoding/json"
@@ -51,7 +51,7 @@ func TestConfigKeepsUnknownKeys(t *testing.T) {
 }
 
 func TestBadConfig(t *testing.T) {
-	path := filepath.Join(t.TempDir(), configName)
+	path := filepath.Join(t.TempDir(), ConfigName)
 	for in, says := range map[string]string{
 		``:                            "JSON",
 		`[]`:                          "where",
@@ -150,7 +150,7 @@ func TestPreprocessor(t *testing.T) {
 		`{"image_mean":[1e300,1,1]}`:                                     "image_mean",
 		`{"size":{"height":4,"height":4,"width":4}}`:                     "twice",
 	} {
-		path := filepath.Join(t.TempDir(), preprocessorName)
+		path := filepath.Join(t.TempDir(), PreprocessorName)
 		testkit.Write(t, path, []byte(in))
 		_, err := ReadPreprocessor(path, c)
 		testkit.Mistake(t, err, path, says)

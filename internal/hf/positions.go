@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"fmt"
@@ -20,7 +20,7 @@ const cubicA = -0.75
 // "Cubic convolution interpolation", 1981).
 func InterpolatePositions(pos []float32, from, to, dim int) ([]float32, error) {
 	if from < 1 || to < 1 || dim < 1 || len(pos) != (1+from*from)*dim {
-		return nil, fmt.Errorf("checkpoint: %d position embeddings are not 1+%d² rows of %d, to be resized to %d²", len(pos), from, dim, to)
+		return nil, fmt.Errorf("hf: %d position embeddings are not 1+%d² rows of %d, to be resized to %d²", len(pos), from, dim, to)
 	}
 	out := make([]float32, (1+to*to)*dim)
 	copy(out, pos[:dim])

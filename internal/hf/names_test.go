@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ func TestNamesOfTransformers5(t *testing.T) {
 				}
 				return n
 			})
-			got, err := LoadModel(dir)
+			got, err := Load(dir)
 			if err != nil {
 				t.Fatalf("%d classes, bare %v: %v", classes, bare, err)
 			}
@@ -51,7 +51,7 @@ func TestNamesOfTransformers5(t *testing.T) {
 	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), slices.Concat(m.Tensors, m.Extra), safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
-	_, err := LoadModel(dir)
+	_, err := Load(dir)
 	testkit.Mistake(t, err, "vit.layers.1.attention.q_proj.bias", "two names")
 }
 
@@ -81,7 +81,7 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), tensors, safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Write(t, filepath.Join(dir, configName), fmt.Appendf(nil, `{"architecture":"vit_tiny_patch16_224","num_classes":%d,"global_pool":"token","label_names":["a","b","c"],
+	testkit.Write(t, filepath.Join(dir, ConfigName), fmt.Appendf(nil, `{"architecture":"vit_tiny_patch16_224","num_classes":%d,"global_pool":"token","label_names":["a","b","c"],
 		"model_args":{"img_size":[4,4],"patch_size":2,"depth":2,"embed_dim":4,"num_heads":2,"mlp_ratio":2%s},
 		"pretrained_cfg":{"input_size":[3,4,4],"interpolation":"bilinear","crop_pct":0.5,"mean":[0.1,0.2,0.3],"std":[1,2,3]}}`, m.Classes(), args))
 	return dir
@@ -90,7 +90,7 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 func TestTimmFolder(t *testing.T) {
 	m := build(tinyConfig(), 3, 1)
 	dir := timmFolder(t, m, "")
-	got, err := LoadModel(dir)
+	got, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,23 +103,23 @@ func TestTimmFolder(t *testing.T) {
 	}
 	out := t.TempDir()
 	save(t, out, got, safetensors.F32)
-	again, err := LoadModel(out)
+	again, err := Load(out)
 	if err != nil || !sameTensors(again.Tensors, m.Tensors) || again.Preprocessor.Shortest != 8 || again.Config.LayerNormEps != 1e-6 {
 		t.Errorf("exported: %+v %v", again, err)
 	}
 	foreign := build(tinyConfig(), 3, 1)
 	foreign.Tensors = append(foreign.Tensors, safetensors.Tensor{Name: "norm_pre.weight", Shape: []int{4}, Data: testkit.Fill(4, 3)})
-	_, err = LoadModel(timmFolder(t, foreign, ""))
+	_, err = Load(timmFolder(t, foreign, ""))
 	testkit.Mistake(t, err, "norm_pre.weight", "no place")
 	if s, err := Inspect(dir); err != nil || s.Classes != 3 || s.Parameters != 443 {
 		t.Errorf("%+v %v", s, err)
 	}
 	for args, says := range map[string]string{`,"qk_norm":true`: "qk_norm", `,"reg_tokens":4`: "reg_tokens", `,"global_pool":"avg"`: "global_pool",
 		`,"act_layer":"quick_gelu"`: "act_layer", `,"mlp_ratio":-1`: "twice", `,"novel":1`: "novel"} {
-		_, err := LoadModel(timmFolder(t, m, args))
+		_, err := Load(timmFolder(t, m, args))
 		testkit.Mistake(t, err, says)
 	}
-	if _, err := LoadModel(timmFolder(t, m, `,"drop_path_rate":0.1,"class_token":true,"num_classes":3`)); err != nil {
+	if _, err := Load(timmFolder(t, m, `,"drop_path_rate":0.1,"class_token":true,"num_classes":3`)); err != nil {
 		t.Error(err)
 	}
 	for in, says := range map[string]string{
@@ -132,7 +132,7 @@ func TestTimmFolder(t *testing.T) {
 		`{"architecture":"vit_tiny_patch16_224","pretrained_cfg":{"interpolation":"random"}}`: "random",
 		`{"architecture":"vit_tiny_patch99999999999999999999_224"}`:                           "patch_size",
 	} {
-		path := filepath.Join(t.TempDir(), configName)
+		path := filepath.Join(t.TempDir(), ConfigName)
 		testkit.Write(t, path, []byte(in))
 		_, err := ReadConfig(path)
 		testkit.Mistake(t, err, path, says)
@@ -158,7 +158,7 @@ func TestForeignFormats(t *testing.T) {
 		text := strings.TrimRight(string(head[8:]), " ")
 		text = strings.TrimSuffix(text, "}") + fmt.Sprintf(`,"scale.foreign":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, size, size+8)
 		testkit.Write(t, filepath.Join(dir, safetensors.ModelName), raw(text, size+8))
-		got, err := LoadModel(dir)
+		got, err := Load(dir)
 		if err != nil || !slices.Equal(got.Ignored, []string{"scale.foreign"}) {
 			t.Fatalf("%s: %v", dtype, err)
 		}
@@ -177,7 +177,7 @@ func TestForeignFormats(t *testing.T) {
 		}
 		// The same as a weight of the network is not read as numbers.
 		testkit.Write(t, filepath.Join(dir, safetensors.ModelName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
-		_, err = LoadModel(dir)
+		_, err = Load(dir)
 		testkit.Mistake(t, err, "classifier.bias", "U32")
 	}
 }
@@ -190,7 +190,7 @@ func TestNotANumber(t *testing.T) {
 			m.Tensors[7].Data[2] = float32(bad)
 			dir := t.TempDir()
 			save(t, dir, m, d)
-			_, err := LoadModel(dir)
+			_, err := Load(dir)
 			testkit.Mistake(t, err, m.Tensors[7].Name, fmt.Sprintf("1 of %d values", len(m.Tensors[7].Data)))
 		}
 	}

@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"bytes"
@@ -16,7 +16,8 @@ import (
 	"github.com/flops-vit/flops/internal/vit"
 )
 
-const configName = "config.json"
+// ConfigName is the file that says what a folder's network is.
+const ConfigName = "config.json"
 
 // The ProblemTypes whose logits are no choice of one class: the classes do not
 // exclude one another, or the logits are the answer themselves.

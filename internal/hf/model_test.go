@@ -1,4 +1,4 @@
-package checkpoint
+package hf
 
 import (
 	"encoding/json"
@@ -41,7 +41,7 @@ func TestModelRoundTrip(t *testing.T) {
 			m := build(tinyConfig(), classes, 1)
 			m.Extra = []safetensors.Tensor{{Name: "prompt.tokens", Shape: []int{1, 2, 4}, Data: testkit.Fill(8, 9)}}
 			save(t, dir, m, d)
-			got, err := LoadModel(dir)
+			got, err := Load(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -51,7 +51,7 @@ func TestModelRoundTrip(t *testing.T) {
 			if got.Classes() != classes || len(got.Config.Labels) != classes || len(got.Tensors) != len(m.Tensors) {
 				t.Errorf("%d classes, %v, %d tensors", got.Classes(), got.Config.Labels, len(got.Tensors))
 			}
-			c := canon(t, filepath.Join(dir, configName))
+			c := canon(t, filepath.Join(dir, ConfigName))
 			arch := map[int]string{0: `"ViTModel"`, 3: `"ViTForImageClassification"`}[classes]
 			if !strings.Contains(c, arch) || !strings.Contains(c, fmt.Sprintf(`"torch_dtype": %q`, torchName(d))) {
 				t.Errorf("config.json: %s", c)
@@ -82,7 +82,7 @@ func TestLayouts(t *testing.T) {
 	bare := func(n string) string { return strings.TrimPrefix(n, "vit.") }
 	m := build(tinyConfig(), 0, 1)
 	m.Extra = []safetensors.Tensor{{Name: "pooler.dense.weight", Shape: []int{4, 4}, Data: testkit.Fill(16, 3)}, {Name: "pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
-	got, err := LoadModel(relabel(t, m, bare))
+	got, err := Load(relabel(t, m, bare))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestLayouts(t *testing.T) {
 
 	m = build(tinyConfig(), 2, 1)
 	m.Extra = []safetensors.Tensor{{Name: "vit.pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
-	if got, err = LoadModel(relabel(t, m, func(n string) string { return n })); err != nil || !sameTensors(got.Tensors, m.Tensors) || len(got.Extra) != 0 {
+	if got, err = Load(relabel(t, m, func(n string) string { return n })); err != nil || !sameTensors(got.Tensors, m.Tensors) || len(got.Extra) != 0 {
 		t.Error("with a pooler:", err)
 	}
 
@@ -108,7 +108,7 @@ func TestNoQKVBias(t *testing.T) {
 		if has {
 			m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.1.attention.attention.key.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
 		}
-		got, err := LoadModel(relabel(t, m, func(n string) string { return n }))
+		got, err := Load(relabel(t, m, func(n string) string { return n }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestNoQKVBias(t *testing.T) {
 		}
 		again := t.TempDir()
 		save(t, again, got, safetensors.F32)
-		if back, err := LoadModel(again); err != nil || back.Config.QKVBias || !sameTensors(back.Tensors, got.Tensors) {
+		if back, err := Load(again); err != nil || back.Config.QKVBias || !sameTensors(back.Tensors, got.Tensors) {
 			t.Error("written and read again:", err)
 		}
 	}
@@ -146,48 +146,48 @@ func TestMismatch(t *testing.T) {
 		t.Fatalf("no %s", name)
 		return nil
 	}
-	_, err := LoadModel(alter(func(m *Model) {
+	_, err := Load(alter(func(m *Model) {
 		*at(m, plainViT.positions) = safetensors.Tensor{Name: plainViT.positions, Shape: []int{1, 10, 4}, Data: testkit.Fill(40, 0)}
 	}))
 	testkit.Mistake(t, err, plainViT.positions, "[1 5 4]", "[1 10 4]")
-	_, err = LoadModel(alter(func(m *Model) {
+	_, err = Load(alter(func(m *Model) {
 		*at(m, classifierName) = safetensors.Tensor{Name: classifierName, Shape: []int{7, 4}, Data: testkit.Fill(28, 0)}
 	}))
 	testkit.Mistake(t, err, classifierName, "[3 4]", "[7 4]")
-	_, err = LoadModel(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))
+	_, err = Load(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))
 	testkit.Mistake(t, err, "vit.layernorm.bias", "missing")
-	_, err = LoadModel(alter(func(m *Model) {
+	_, err = Load(alter(func(m *Model) {
 		m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.2.layernorm_before.bias", Shape: []int{4}, Data: testkit.Fill(4, 0)}}
 	}))
 	testkit.Mistake(t, err, "vit.encoder.layer.2.layernorm_before.bias", "2 layers")
-	_, err = LoadModel(alter(func(m *Model) { m.Tensors = m.Tensors[:len(m.Tensors)-1] }))
+	_, err = Load(alter(func(m *Model) { m.Tensors = m.Tensors[:len(m.Tensors)-1] }))
 	testkit.Mistake(t, err, "classifier.bias", "missing")
 
 	m := build(tinyConfig(), 3, 1)
 	m.Tensors = m.Tensors[1:]
-	if err := SaveModel(quick(), t.TempDir(), m, safetensors.F32); err == nil || !strings.Contains(err.Error(), "cls_token") {
+	if err := Save(quick(), t.TempDir(), m, safetensors.F32); err == nil || !strings.Contains(err.Error(), "cls_token") {
 		t.Errorf("a model without cls_token was saved: %v", err)
 	}
 }
 
 func TestNoWeights(t *testing.T) {
 	dir := t.TempDir()
-	_, err := LoadModel(filepath.Join(dir, "absent"))
+	_, err := Load(filepath.Join(dir, "absent"))
 	testkit.Mistake(t, err, "absent")
-	_, err = LoadModel(dir)
+	_, err = Load(dir)
 	testkit.Mistake(t, err, dir, safetensors.ModelName)
 	testkit.Write(t, filepath.Join(dir, "pytorch_model.bin"), []byte("x"))
-	_, err = LoadModel(dir)
+	_, err = Load(dir)
 	testkit.Mistake(t, err, "pytorch_model.bin", "pickle")
 	if e, _ := uierr.As(err); !strings.Contains(e.Hint, "from_pretrained('"+dir+"')") || strings.Contains(e.Hint, "\n") {
 		t.Errorf("no one-line conversion in %q", e.Hint)
 	}
 	save(t, dir, build(tinyConfig(), 1, 1), safetensors.F32)
-	if err := os.Remove(filepath.Join(dir, configName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, ConfigName)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = LoadModel(dir)
-	testkit.Mistake(t, err, configName)
+	_, err = Load(dir)
+	testkit.Mistake(t, err, ConfigName)
 }
 
 // shard splits a model's weights in two and writes the index.
@@ -223,14 +223,14 @@ func shard(t *testing.T, m *Model, change func(names map[string]string)) string 
 func TestShards(t *testing.T) {
 	m := build(tinyConfig(), 3, 1)
 	dir := shard(t, m, nil)
-	got, err := LoadModel(dir)
+	got, err := Load(dir)
 	if err != nil || !sameTensors(got.Tensors, m.Tensors) {
 		t.Fatal("shards came back different", err)
 	}
 	if s, err := Inspect(dir); err != nil || len(s.Files) != 2 {
 		t.Errorf("%+v %v", s, err)
 	}
-	if err := SaveModel(quick(), dir, m, safetensors.F32); err == nil {
+	if err := Save(quick(), dir, m, safetensors.F32); err == nil {
 		t.Error("a single file was written beside shards")
 	}
 	for says, change := range map[string]func(map[string]string){
@@ -240,7 +240,7 @@ func TestShards(t *testing.T) {
 		"no such":    func(n map[string]string) { n[classifierName] = "model-00003-of-00002.safetensors" },
 		"empty":      func(n map[string]string) { clear(n) },
 	} {
-		_, err := LoadModel(shard(t, m, change))
+		_, err := Load(shard(t, m, change))
 		testkit.Mistake(t, err, says)
 	}
 }
@@ -266,15 +266,15 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(dir, 0o555); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Mistake(t, SaveModel(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), safetensors.F32), "permission")
+	testkit.Mistake(t, Save(fsys.OS, filepath.Join(dir, "m"), build(tinyConfig(), 3, 1), safetensors.F32), "permission")
 }
 
 // TestUnnamedClasses: transformers leaves id2label out for two classes.
 func TestUnnamedClasses(t *testing.T) {
 	dir := t.TempDir()
 	save(t, dir, build(tinyConfig(), 2, 1), safetensors.F32)
-	testkit.Write(t, filepath.Join(dir, configName), []byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
-	m, err := LoadModel(dir)
+	testkit.Write(t, filepath.Join(dir, ConfigName), []byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
+	m, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
