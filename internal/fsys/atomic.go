@@ -79,8 +79,9 @@ func WriteSynced(disk FS, path string, write func(io.Writer) error) error {
 	return err
 }
 
-// WriteError is err about a file that was to be written, nil for nil: it says what could not be written and, where the user can mend it,
-// how. A full disk stays an ordinary failure.
+// WriteError is err about a file that was to be written, nil for nil: it says what
+// could not be written and, where the user can mend it, how. A full disk stays an
+// ordinary failure.
 func WriteError(err error, path string) error {
 	switch {
 	case err == nil:
