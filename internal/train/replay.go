@@ -11,11 +11,11 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/journal"
+	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
-	"github.com/flops-vit/flops/internal/journal"
-	"github.com/flops-vit/flops/internal/journal/steps"
 )
 
 // record is the last step as the journal keeps it.
