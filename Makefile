@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 3s
 
-.PHONY: all help build demo test race fuzz bench lint tidy smoke readme reproduce check dist ptx build-gpu gpu-test fresh quick clients clean
+.PHONY: all help build demo test race fuzz bench lint tidy smoke readme examples reproduce check dist ptx build-gpu gpu-test fresh quick clients clean
 
 all: build
 
@@ -51,13 +51,16 @@ smoke: build ## a short run of every shipped config
 readme: build ## every command of the README, on small stand-ins for its data
 	scripts/check-readme.sh
 
+examples: ## build and run the examples that are modules of their own
+	scripts/check-examples.sh
+
 reproduce: build ## the short form of the reproduction, where there is one
 	@if [ -x scripts/reproduce.sh ]; then scripts/reproduce.sh --short; else echo "reproduce: skipped, no scripts/reproduce.sh"; fi
 
 clients: build ## real clients of flops (transformers, TensorBoard, Triton's client ...), installed into .build
 	scripts/clients.sh
 
-check: lint tidy test race fuzz gpu-test fresh smoke readme reproduce clients ## all that CI runs
+check: lint tidy test race fuzz gpu-test fresh smoke readme examples reproduce clients ## all that CI runs
 
 bench: build ## the engine's speed, beside PyTorch where it is installed
 	$(GO) test -run xxx -bench . -benchtime 3x ./internal/bench

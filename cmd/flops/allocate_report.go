@@ -11,11 +11,11 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/measure"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
@@ -180,18 +180,18 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 	return train.ReplayLearning(ctx, x, run, step, all, note)
 }
 
-func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *query.Batch, all []alloc.Allocator, step int, o measure.Options) (*measure.Batch, *query.Clean, error) {
+func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch, all []alloc.Allocator, step int, o measure.Options) (*measure.Batch, *forward.Clean, error) {
 	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
 	if err != nil {
 		return nil, nil, err
 	}
 	clean := k.Pass.Clean()
-	sig := x.Signals(step, &lr.Step{Batch: b, Clean: clean})
+	sig := x.Signals(step, lr.On(k.Pass, uint32(step), b))
 	s, err := k.Study(ctx, all, sig, o)
 	return s, clean, err
 }
 
-func images(x *train.Experiment, b *query.Batch, c *query.Clean, s *measure.Batch) []measure.Image {
+func images(x *train.Experiment, b *forward.Batch, c *forward.Clean, s *measure.Batch) []measure.Image {
 	out := make([]measure.Image, b.Size)
 	for i := range out {
 		info := x.TrainData.Info(int(b.Index[i]))

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/device"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -34,22 +34,22 @@ type stubModel struct {
 
 func (m *stubModel) Device() string { return m.spec + ", stub" }
 
-func (m *stubModel) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+func (m *stubModel) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean, error) {
 	m.images += b.Size
 	return m.Model.Evaluate(ctx, b)
 }
 
-func (m *stubModel) Clean(ctx context.Context, b *query.Batch, sites []int) (query.Pass, error) {
+func (m *stubModel) Clean(ctx context.Context, b *forward.Batch, sites []int) (forward.Pass, error) {
 	p, err := m.Model.Clean(ctx, b, sites)
 	return &stubPass{p, m}, err
 }
 
 type stubPass struct {
-	query.Pass
+	forward.Pass
 	m *stubModel
 }
 
-func (p *stubPass) Losses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) error {
+func (p *stubPass) Losses(ctx context.Context, t *forward.Perturbation, q []forward.Query, out []float32) error {
 	p.m.queries += len(q)
 	return p.Pass.Losses(ctx, t, q, out)
 }

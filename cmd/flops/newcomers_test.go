@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
@@ -89,8 +90,8 @@ type wide struct {
 	*sum
 }
 
-func (w wide) Name() string                          { return "wide" }
-func (w wide) Learn(s *lr.Step, records []lr.Record) { w.Asker.Learn(s, records); w.step() }
+func (w wide) Name() string                                    { return "wide" }
+func (w wide) Learn(s *forward.Step, records []forward.Record) { w.Asker.Learn(s, records); w.step() }
 
 func TestNewEstimator(t *testing.T) {
 	spread, by := number("spread"), word("spread_by", "tensor")
@@ -145,7 +146,7 @@ type pulled struct {
 
 func (p pulled) Name() string { return "pulled" }
 
-func (p pulled) Step(params []*query.Param, lr float64) { p.Optimizer.Step(params, lr); p.step() }
+func (p pulled) Step(params []*forward.Param, lr float64) { p.Optimizer.Step(params, lr); p.step() }
 
 func TestNewOptimizer(t *testing.T) {
 	pull, by := number("pull"), word("pull_by", "sign")

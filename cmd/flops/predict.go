@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -88,7 +88,7 @@ func predict(c *cobra.Command, m *train.Trained, model string, paths []string, a
 			bad = err
 			continue
 		}
-		b := &query.Batch{Size: 1, Inputs: make([]float32, t.Channels*t.Size*t.Size)}
+		b := &forward.Batch{Size: 1, Inputs: make([]float32, t.Channels*t.Size*t.Size)}
 		t.Write(b.Inputs, im, nil)
 		out, err := m.Model.Evaluate(c.Context(), b)
 		if err != nil {

@@ -7,8 +7,8 @@ import (
 	"net"
 	"os/signal"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -94,7 +94,7 @@ func (s *served) Spec() remote.Spec { return s.spec }
 
 // Logits answers n images.
 func (s *served) Logits(ctx context.Context, images []float32, n int) ([]float32, error) {
-	out, err := s.trained.Model.Evaluate(ctx, &query.Batch{Size: n, Inputs: images})
+	out, err := s.trained.Model.Evaluate(ctx, &forward.Batch{Size: n, Inputs: images})
 	if err != nil {
 		return nil, err
 	}

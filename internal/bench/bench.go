@@ -10,6 +10,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
@@ -55,7 +56,7 @@ func Modes() []string { return []string{"forward", "lr", "spsa", "bp"} }
 // runner is one mode ready to be timed.
 type runner struct {
 	m     query.Differentiable
-	batch *query.Batch
+	batch *forward.Batch
 	step  func(n uint32) (queries, flops int64, err error)
 }
 
@@ -114,7 +115,7 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		return nil, err
 	}
 	n := o.Arch.Chans * o.Arch.Image * o.Arch.Image
-	b := &query.Batch{Size: o.Batch, Inputs: make([]float32, o.Batch*n), Labels: make([]int32, o.Batch), Index: make([]int32, o.Batch)}
+	b := &forward.Batch{Size: o.Batch, Inputs: make([]float32, o.Batch*n), Labels: make([]int32, o.Batch), Index: make([]int32, o.Batch)}
 	fill(b.Inputs, noise.Test, 0)
 	for i := range b.Labels {
 		b.Labels[i], b.Index[i] = int32(i%o.Arch.Classes), int32(i)
@@ -185,7 +186,7 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 	for _, p := range lo.Params {
 		trained[p] = true
 	}
-	var params []*query.Param
+	var params []*forward.Param
 	for i, p := range r.m.Params() {
 		if trained[i] {
 			p.Grad = make([]float32, len(p.Data))
@@ -220,7 +221,7 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 }
 
 // gradient makes a step's gradient and says what it cost beside the forward.
-func (r *runner) gradient(ctx context.Context, e lr.Estimator, n uint32, counts []int) (*lr.Result, error) {
+func (r *runner) gradient(ctx context.Context, e lr.Estimator, n uint32, counts []int) (*forward.Result, error) {
 	s, err := lr.Prepare(ctx, r.m, e, n, r.batch)
 	if err != nil {
 		return nil, err

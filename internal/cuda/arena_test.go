@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
@@ -87,7 +87,7 @@ func TestTightMemory(t *testing.T) {
 		}
 		q, _ := queries(6, 4)
 		losses = make([]float32, len(q))
-		err = pass.Losses(t.Context(), &query.Perturbation{Step: 1, Sites: []int{2}, Sigma: []float32{0.1}}, q, losses)
+		err = pass.Losses(t.Context(), &forward.Perturbation{Step: 1, Sites: []int{2}, Sigma: []float32{0.1}}, q, losses)
 		return losses, m.b.progs[fmt.Sprint(vit.Forward{Sites: []int{2}})].Slots, err
 	}
 	want, most, err := run(1 << 30)

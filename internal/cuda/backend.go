@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"unsafe"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -73,9 +73,9 @@ type backend struct {
 	one   map[string]int64 // bytes of a program's region per slot
 	begun map[int]bool     // per parameter: its sum holds something
 
-	batch *query.Batch // whose images are shown
-	first int          // of them
-	sent  int          // of them that are on the device
+	batch *forward.Batch // whose images are shown
+	first int            // of them
+	sent  int            // of them that are on the device
 	list  *vit.List
 
 	saved     *Arena // originals of perturbed weights

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/noise"
@@ -44,7 +44,7 @@ func TestCommandsReachTheDevice(t *testing.T) {
 	if err := hf.Save(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{Size: 5, Inputs: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0}, Index: make([]int32, 5)}
+	b := &forward.Batch{Size: 5, Inputs: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0}, Index: make([]int32, 5)}
 	g := noise.Rand(2, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
@@ -95,9 +96,9 @@ func TestWeightQueriesStartLate(t *testing.T) {
 			_, params = train(m, "weight", from)
 		}
 		w.clean(nil)
-		q := []query.Query{{Image: 2, Sign: 1}, {Image: 0, Sign: -1}, {Image: 1, Pair: 1, Sign: 1}}
+		q := []forward.Query{{Image: 2, Sign: 1}, {Image: 0, Sign: -1}, {Image: 1, Pair: 1, Sign: 1}}
 		cpu, gpu := make([]float32, len(q)), make([]float32, len(q))
-		p := &query.Perturbation{Kind: query.Weight, Step: 1, Sigma: []float32{0.05}, Params: params[len(params)-1:]}
+		p := &forward.Perturbation{Kind: forward.Weights, Step: 1, Sigma: []float32{0.05}, Params: params[len(params)-1:]}
 		w.ok(w.gpuPass.Losses(w.ctx, p, q, gpu)) // compiles
 		n = 0
 		w.ok(w.gpuPass.Losses(w.ctx, p, q, gpu))

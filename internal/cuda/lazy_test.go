@@ -5,7 +5,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // lazy is the host's driver at its latest: nothing that is issued runs before
@@ -108,7 +108,7 @@ func TestLazyDevice(t *testing.T) {
 			w.clean([]int{1, 5})
 			q, terms := queries(w.b.Size, 3)
 			for _, s := range []int{1, 5} {
-				p := &query.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
+				p := &forward.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
 				w.losses(p, q, "site")
 				w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
 				w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
@@ -156,7 +156,7 @@ func TestLongLists(t *testing.T) {
 	w := twinsOn(t, &lazy{hostDriver: newHostDriver(t)}, tiny, 5, true, Options{})
 	q, terms := queries(5, 6)
 	w.clean([]int{1, 4})
-	p := &query.Perturbation{Step: 3, Sites: []int{4}, Sigma: []float32{0.05}}
+	p := &forward.Perturbation{Step: 3, Sites: []int{4}, Sigma: []float32{0.05}}
 	w.losses(p, q, "site")
 	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
 	w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
@@ -166,7 +166,7 @@ func TestLongLists(t *testing.T) {
 		terms[i].Sign = 1
 	}
 	w.clean([]int{1, 4})
-	p = &query.Perturbation{Step: 4, Sites: []int{1, 4}, Sigma: []float32{0.05, 0.1}}
+	p = &forward.Perturbation{Step: 4, Sites: []int{1, 4}, Sigma: []float32{0.05, 0.1}}
 	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
 	w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
 	w.grads("joint", 2e-4)

@@ -1,7 +1,7 @@
 package cuda
 
 import (
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -44,7 +44,7 @@ func (d *backend) sendFirst(rows int) error {
 func (d *backend) sendCoefs(n int) error { return d.dev.Upload(d.l.coef, raw(d.coefs()[:n]), Compute) }
 
 // Show has the images uploaded as they are read.
-func (d *backend) Show(b *query.Batch, lo, n int) { d.batch, d.first, d.sent = b, lo, 0 }
+func (d *backend) Show(b *forward.Batch, lo, n int) { d.batch, d.first, d.sent = b, lo, 0 }
 
 // Room is what the device is told of at once; fewer where their logits are kept
 // for an objective of the host.

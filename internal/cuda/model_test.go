@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
@@ -30,7 +31,7 @@ var (
 const seed = 17
 
 // network makes a net and a batch; train says which parameters have gradients.
-func network(t testing.TB, a vit.Architecture, images int, train bool) (*vit.Net, *query.Batch) {
+func network(t testing.TB, a vit.Architecture, images int, train bool) (*vit.Net, *forward.Batch) {
 	t.Helper()
 	w, err := vit.NewWeights(a)
 	if err != nil {
@@ -53,7 +54,7 @@ func network(t testing.TB, a vit.Architecture, images int, train bool) (*vit.Net
 		}
 	}
 	n := vit.NewNet(w)
-	b := &query.Batch{Size: images, Inputs: random(images*n.Pixels(), 7), Labels: make([]int32, images), Index: make([]int32, images)}
+	b := &forward.Batch{Size: images, Inputs: random(images*n.Pixels(), 7), Labels: make([]int32, images), Index: make([]int32, images)}
 	for i := range b.Labels {
 		b.Labels[i] = int32(i*3) % int32(a.Outputs())
 	}
@@ -66,9 +67,9 @@ type twins struct {
 	t                testing.TB
 	cpu              *vit.Model
 	gpu              *Model
-	cpuPass, gpuPass query.Pass  // of the last clean
-	host             *hostDriver // nil on a GPU
-	b                *query.Batch
+	cpuPass, gpuPass forward.Pass // of the last clean
+	host             *hostDriver  // nil on a GPU
+	b                *forward.Batch
 	ctx              context.Context
 }
 
@@ -107,7 +108,7 @@ func (w *twins) ok(err error) {
 	}
 }
 
-func (w *twins) clean(sites []int) (cpu, gpu *query.Clean) {
+func (w *twins) clean(sites []int) (cpu, gpu *forward.Clean) {
 	w.t.Helper()
 	var err error
 	w.cpuPass, err = w.cpu.Clean(w.ctx, w.b, sites)
@@ -149,12 +150,12 @@ func (w *twins) grads(what string, tol float64) {
 }
 
 // queries is pairs directions of every image, both signs, and their terms.
-func queries(images, pairs int) (q []query.Query, terms []query.Term) {
+func queries(images, pairs int) (q []forward.Query, terms []forward.Term) {
 	g := noise.Rand(5, noise.Test)
 	for i := 0; i < images; i++ {
 		for p := 0; p < pairs-i%2; p++ { // an unequal allocation
-			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
-			terms = append(terms, query.Term{Image: int32(i), Pair: int32(p), Coef: float32(g.Normal())})
+			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+			terms = append(terms, forward.Term{Image: int32(i), Pair: int32(p), Coef: float32(g.Normal())})
 		}
 	}
 	return q, terms
@@ -194,7 +195,7 @@ func TestModelIsTheCPUs(t *testing.T) {
 			q, terms := queries(c.images, c.pair)
 			for s, site := range w.cpu.Sites() {
 				near(t, "norms of "+site.Name, gpu.InputSq[s], wide(cpu.InputSq[s]), 1e-4)
-				p := &query.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
+				p := &forward.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{0.05}}
 				w.losses(p, q, site.Name)
 				w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
 				w.ok(w.gpuPass.Accumulate(w.ctx, p, terms))
@@ -206,7 +207,7 @@ func TestModelIsTheCPUs(t *testing.T) {
 
 // losses compares the losses of queries and, as the issue asks, the differences
 // c of the pairs.
-func (w *twins) losses(p *query.Perturbation, q []query.Query, what string) {
+func (w *twins) losses(p *forward.Perturbation, q []forward.Query, what string) {
 	w.t.Helper()
 	want, got := make([]float32, len(q)), make([]float32, len(q))
 	w.ok(w.cpuPass.Losses(w.ctx, p, q, want))
@@ -243,7 +244,7 @@ func jointCase(w *twins) {
 	for i := range sigma {
 		sigma[i] = 0.01 * float32(1+i%3)
 	}
-	p := &query.Perturbation{Step: 8, Sites: sites, Sigma: sigma}
+	p := &forward.Perturbation{Step: 8, Sites: sites, Sigma: sigma}
 	q, terms := queries(w.b.Size, 3)
 	w.losses(p, q, "joint")
 	for i := range terms {
@@ -262,9 +263,9 @@ func TestWeights(t *testing.T) {
 func weightsCase(w *twins) {
 	before, _ := w.clean(nil)
 	params := all(len(w.cpu.Params()))
-	p := &query.Perturbation{Kind: query.Weight, Step: 2, Sigma: []float32{0.01}, Params: params}
+	p := &forward.Perturbation{Kind: forward.Weights, Step: 2, Sigma: []float32{0.01}, Params: params}
 	q, terms := queries(w.b.Size, 3)
-	_, err := w.gpu.Evaluate(w.ctx, &query.Batch{Size: 1, Inputs: random(144, 77), Labels: []int32{0}})
+	_, err := w.gpu.Evaluate(w.ctx, &forward.Batch{Size: 1, Inputs: random(144, 77), Labels: []int32{0}})
 	w.ok(err) // leaves other images on the device
 	w.losses(p, q, "weights")
 	w.ok(w.cpuPass.Accumulate(w.ctx, p, terms))
@@ -278,7 +279,7 @@ func weightsCase(w *twins) {
 	second, err := w.gpu.Clean(w.ctx, w.b, nil)
 	w.ok(err)
 	equal(w.t, "restored losses", second.Clean().Losses, first.Clean().Losses)
-	if err := first.Losses(w.ctx, p, q, make([]float32, len(q))); err != query.ErrStale {
+	if err := first.Losses(w.ctx, p, q, make([]float32, len(q))); err != forward.ErrStale {
 		w.t.Errorf("an earlier pass is asked: %v", err)
 	}
 }
@@ -308,7 +309,7 @@ func stepsCase(w *twins, steps uint32) {
 		cpu, gpu := w.clean(sites)
 		w.same(fmt.Sprintf("losses of step %d", step), gpu.Losses, cpu.Losses, 1e-3)
 		for _, s := range sites {
-			p := &query.Perturbation{Step: step, Sites: []int{s}, Sigma: []float32{0.05}}
+			p := &forward.Perturbation{Step: step, Sites: []int{s}, Sigma: []float32{0.05}}
 			w.step(p, q, w.cpuPass)
 			w.step(p, q, w.gpuPass)
 		}
@@ -324,13 +325,13 @@ func stepsCase(w *twins, steps uint32) {
 	}
 }
 
-func (w *twins) step(p *query.Perturbation, q []query.Query, m query.Pass) {
+func (w *twins) step(p *forward.Perturbation, q []forward.Query, m forward.Pass) {
 	w.t.Helper()
 	loss := make([]float32, len(q))
 	w.ok(m.Losses(w.ctx, p, q, loss))
-	var terms []query.Term
+	var terms []forward.Term
 	for i := 0; i < len(q); i += 2 {
-		terms = append(terms, query.Term{Image: q[i].Image, Pair: q[i].Pair, Coef: (loss[i] - loss[i+1]) / (2 * p.Sigma[0]) / float32(len(q)/2)})
+		terms = append(terms, forward.Term{Image: q[i].Image, Pair: q[i].Pair, Coef: (loss[i] - loss[i+1]) / (2 * p.Sigma[0]) / float32(len(q)/2)})
 	}
 	w.ok(m.Accumulate(w.ctx, p, terms))
 }

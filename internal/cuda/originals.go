@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -78,7 +78,7 @@ func (d *backend) Perturb(ctx context.Context, params []int, at int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := d.dev.WeightNoise(d.l.params[i], d.originals[i], pair, coef, 1, d.list.Step, query.WeightSite, uint32(i),
+		err := d.dev.WeightNoise(d.l.params[i], d.originals[i], pair, coef, 1, d.list.Step, forward.WeightSite, uint32(i),
 			d.size(i)/4)
 		if err != nil {
 			return err

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
 )
@@ -68,7 +68,7 @@ func clock(m *Model) *timed {
 
 // stepper is a training step of the yardstick: the sites and counts of
 // flops_torch.py in the project's documents.
-func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) func(n uint32) int64 {
+func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int) func(n uint32) int64 {
 	ok := func(err error) {
 		if err != nil {
 			t.Fatal(err)
@@ -101,7 +101,7 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 			trained[i] = true
 		}
 	}
-	var params []*query.Param
+	var params []*forward.Param
 	for i, p := range m.Params() {
 		if p.Grad = nil; trained[i] {
 			p.Grad = make([]float32, len(p.Data))
@@ -124,9 +124,9 @@ func stepper(t testing.TB, m *Model, b *query.Batch, mode string, queries int) f
 		s, err := lr.Prepare(ctx, m, e, n, b)
 		ok(err)
 		s.Counts = counts
-		r, err := e.Ask(ctx, m, s)
+		r, err := e.Ask(ctx, m, &s.Step)
 		ok(err)
-		ok(e.Accumulate(ctx, s, r.Records))
+		ok(e.Accumulate(ctx, &s.Step, r.Records))
 		opt.Step(params, 1e-4)
 		m.Touch()
 		return r.Queries

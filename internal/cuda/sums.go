@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -52,7 +52,7 @@ func (d *backend) sum(p *compiled, f *vit.Forward, at, n int) error {
 }
 
 // add adds eᵀx and the column sums of e, over so many rows, to the sums of a site.
-func (d *backend) add(s query.Site, e, x Ptr, rows int) error {
+func (d *backend) add(s forward.Site, e, x Ptr, rows int) error {
 	if w := d.l.grads[s.Weight]; w != 0 {
 		err := d.dev.Gemm(Gemm{Form: TN, M: s.Out, N: s.In, K: rows, Alpha: 1, Accumulate: d.begun[s.Weight],
 			A: Operand{Ptr: e, Ld: s.Out}, B: Operand{Ptr: x, Ld: s.In}, C: Operand{Ptr: w, Ld: s.In}})
@@ -87,7 +87,7 @@ func (d *backend) Collect(params []int) error {
 }
 
 // SumSite makes E of as many images at a time as the region has room for.
-func (d *backend) SumSite(ctx context.Context, site int, in vit.Activation, step uint32, terms []query.Term) error {
+func (d *backend) SumSite(ctx context.Context, site int, in vit.Activation, step uint32, terms []forward.Term) error {
 	s := d.net.Sites()[site]
 	x := d.l.store[vit.CleanPrefix+in.Name]
 	n := in.Rows * s.Out
@@ -119,7 +119,7 @@ func (d *backend) SumSite(ctx context.Context, site int, in vit.Activation, step
 
 // sendTerms uploads the terms of up to n images from image lo on, of which
 // terms are the rest, and says how many images and terms that were.
-func (d *backend) sendTerms(terms []query.Term, lo, n int) (images, used int, err error) {
+func (d *backend) sendTerms(terms []forward.Term, lo, n int) (images, used int, err error) {
 	image, pair, coef := d.queryArrays(0), d.queryArrays(2), d.coefs()
 	_, _, first := d.tail()
 	for images < n {
@@ -148,7 +148,7 @@ func (d *backend) sendTerms(terms []query.Term, lo, n int) (images, used int, er
 }
 
 // SumWeights sums on the device.
-func (d *backend) SumWeights(ctx context.Context, params []int, step uint32, terms []query.Term) error {
+func (d *backend) SumWeights(ctx context.Context, params []int, step uint32, terms []forward.Term) error {
 	for lo := 0; lo < len(terms); lo += queryRoom {
 		if err := d.dev.Sync(); err != nil { // the page-locked terms are written again
 			return err
@@ -179,7 +179,7 @@ func (d *backend) SumWeights(ctx context.Context, params []int, step uint32, ter
 				d.begun[i] = true
 			}
 			err := d.dev.WeightNoise(d.l.grads[i], d.l.grads[i], d.l.slots.Pair, d.l.coef, len(part), step,
-				query.WeightSite, uint32(i), n)
+				forward.WeightSite, uint32(i), n)
 			if err != nil {
 				return err
 			}

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
 	"gorgonia.org/gorgonia"
 )
@@ -46,7 +46,7 @@ func TestOnlyLossesComeBack(t *testing.T) {
 	}
 	w.clean([]int{8})
 	q, terms := queries(4, 4)
-	p := &query.Perturbation{Step: 1, Sites: []int{8}, Sigma: []float32{0.1}}
+	p := &forward.Perturbation{Step: 1, Sites: []int{8}, Sigma: []float32{0.1}}
 	out := make([]float32, len(q))
 	w.host.copies = map[string]int{}
 	w.ok(w.gpuPass.Losses(w.ctx, p, q, out))
@@ -75,7 +75,7 @@ func TestHostObjective(t *testing.T) {
 	cpu, gpu := w.clean([]int{n - 1})
 	near(t, "losses", gpu.Losses, wide(cpu.Losses), 0)
 	q, _ := queries(5, 3)
-	p := &query.Perturbation{Step: 1, Sites: []int{n - 1}, Sigma: []float32{3}}
+	p := &forward.Perturbation{Step: 1, Sites: []int{n - 1}, Sigma: []float32{3}}
 	want, got := make([]float32, len(q)), make([]float32, len(q))
 	w.ok(w.cpuPass.Losses(w.ctx, p, q, want))
 	w.ok(w.gpuPass.Losses(w.ctx, p, q, got))
@@ -121,12 +121,12 @@ func TestHostCoupled(t *testing.T) {
 	n := len(w.cpu.Sites())
 	cpu, gpu := w.clean([]int{n - 2})
 	near(t, "losses", gpu.Losses, wide(cpu.Losses), 1e-4)
-	_, err = w.gpu.Evaluate(w.ctx, &query.Batch{Size: 1, Inputs: random(144, 77), Labels: []int32{3}})
+	_, err = w.gpu.Evaluate(w.ctx, &forward.Batch{Size: 1, Inputs: random(144, 77), Labels: []int32{3}})
 	w.ok(err)
 	q, _ := queries(5, 3)
-	w.losses(&query.Perturbation{Step: 1, Sites: []int{n - 2}, Sigma: []float32{0.3}}, q, "site")
-	w.losses(&query.Perturbation{Kind: query.Weight, Step: 1, Params: []int{0, 5}, Sigma: []float32{0.05}}, q, "weights")
-	c, err := w.gpu.Evaluate(w.ctx, &query.Batch{Size: 1, Inputs: random(144, 77)})
+	w.losses(&forward.Perturbation{Step: 1, Sites: []int{n - 2}, Sigma: []float32{0.3}}, q, "site")
+	w.losses(&forward.Perturbation{Kind: forward.Weights, Step: 1, Params: []int{0, 5}, Sigma: []float32{0.05}}, q, "weights")
+	c, err := w.gpu.Evaluate(w.ctx, &forward.Batch{Size: 1, Inputs: random(144, 77)})
 	w.ok(err)
 	if c.Losses != nil || c.Loss != nil || len(c.Logits) != 4 {
 		t.Errorf("a batch without labels: %+v", c)

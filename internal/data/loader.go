@@ -5,7 +5,7 @@ import (
 	"iter"
 	"sync"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
@@ -44,7 +44,7 @@ type Loader struct {
 
 // slot is the room for one batch.
 type slot struct {
-	batch   query.Batch
+	batch   forward.Batch
 	errs    []error
 	step    int // -1: free
 	epoch   int // of the augmentation, -1: none
@@ -94,7 +94,7 @@ func NewLoader(ds Dataset, cfg LoaderConfig) (*Loader, error) {
 }
 
 func (l *Loader) newSlot(images int) *slot {
-	return &slot{step: -1, errs: make([]error, images), batch: query.Batch{
+	return &slot{step: -1, errs: make([]error, images), batch: forward.Batch{
 		Inputs: make([]float32, images*l.pixels()), Labels: make([]int32, images), Index: make([]int32, images)}}
 }
 
@@ -114,7 +114,7 @@ func (l *Loader) Epoch(step int) int { return step / l.StepsPerEpoch() }
 // it. The batch is valid until the next call. An image that cannot be read is
 // the error, a *uierr.Error that names it: the one that comes first in the
 // batch, whichever worker meets it.
-func (l *Loader) Batch(step int) (*query.Batch, error) {
+func (l *Loader) Batch(step int) (*forward.Batch, error) {
 	if step < 0 {
 		return nil, fmt.Errorf("data: batch of step %d", step)
 	}
@@ -185,7 +185,7 @@ func (l *Loader) order(epoch int) []int {
 }
 
 // wait returns the batch when its images are there.
-func (s *slot) wait() (*query.Batch, error) {
+func (s *slot) wait() (*forward.Batch, error) {
 	s.pending.Wait()
 	for _, err := range s.errs[:s.batch.Size] {
 		if err != nil {
@@ -222,8 +222,8 @@ func (l *Loader) fill(s *slot, at int) error {
 // in batches of bs images; the last may be shorter. A batch is valid until the
 // loop asks for the next. It ends after an error. Batch must not be called
 // inside the loop.
-func (l *Loader) Sequential(bs int) iter.Seq2[*query.Batch, error] {
-	return func(yield func(*query.Batch, error) bool) {
+func (l *Loader) Sequential(bs int) iter.Seq2[*forward.Batch, error] {
+	return func(yield func(*forward.Batch, error) bool) {
 		if bs < 1 {
 			yield(nil, fmt.Errorf("data: batches of %d images", bs))
 			return

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // sum stands for the bytes of a batch.
-func sum(b *query.Batch) string {
+func sum(b *forward.Batch) string {
 	h := fnv.New64a()
 	fmt.Fprint(h, b.Size, b.Labels, b.Index, b.Inputs)
 	return fmt.Sprintf("%x", h.Sum64())
@@ -31,7 +31,7 @@ func newLoader(tb testing.TB, ds Dataset, cfg LoaderConfig, augment ...string) *
 	return l
 }
 
-func batch(tb testing.TB, l *Loader, step int) *query.Batch {
+func batch(tb testing.TB, l *Loader, step int) *forward.Batch {
 	tb.Helper()
 	b, err := l.Batch(step)
 	if err != nil {

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
@@ -93,8 +93,8 @@ func TestNoneHere(t *testing.T) {
 // TestNoise: a model asks its queries in the directions that the options name.
 func TestNoise(t *testing.T) {
 	ctx := context.Background()
-	b := &query.Batch{Size: 1, Inputs: make([]float32, 192), Labels: make([]int32, 1), Index: make([]int32, 1)}
-	p := &query.Perturbation{Sites: []int{7}, Sigma: []float32{1}} // the classifier
+	b := &forward.Batch{Size: 1, Inputs: make([]float32, 192), Labels: make([]int32, 1), Index: make([]int32, 1)}
+	p := &forward.Perturbation{Sites: []int{7}, Sigma: []float32{1}} // the classifier
 	loss := func(n *Noise) float32 {
 		m, err := Open(CPU, net(t), Options{Threads: 1, Loss: objective.CE{}, Noise: n})
 		if err != nil {
@@ -105,7 +105,7 @@ func TestNoise(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := make([]float32, 1)
-		if err := pass.Losses(ctx, p, []query.Query{{Sign: 1}}, out); err != nil {
+		if err := pass.Losses(ctx, p, []forward.Query{{Sign: 1}}, out); err != nil {
 			t.Fatal(err)
 		}
 		return out[0]

@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
@@ -14,7 +15,7 @@ import (
 
 // tiny is a ViT of two blocks over 8×8 images, with every parameter trained,
 // and a batch of four random images.
-func tiny(t testing.TB, mask bool) (*vit.Model, *query.Batch, noise.Source) {
+func tiny(t testing.TB, mask bool) (*vit.Model, *forward.Batch, noise.Source) {
 	t.Helper()
 	return network(t, tinyArch, mask)
 }
@@ -22,7 +23,7 @@ func tiny(t testing.TB, mask bool) (*vit.Model, *query.Batch, noise.Source) {
 var tinyArch = vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
 
 // network is a network of any family over such images.
-func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *query.Batch, noise.Source) {
+func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *forward.Batch, noise.Source) {
 	t.Helper()
 	w, err := vit.NewWeights(a)
 	if err != nil {
@@ -49,7 +50,8 @@ func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *query.Ba
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
+	b := &forward.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1,
+		2, 3}}
 	g := noise.Rand(5, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())
@@ -64,7 +66,7 @@ func clearGrads(m query.Model) {
 }
 
 // meanLoss is J of a batch.
-func meanLoss(t *testing.T, m *vit.Model, b *query.Batch) float64 {
+func meanLoss(t *testing.T, m *vit.Model, b *forward.Batch) float64 {
 	c, err := m.Evaluate(context.Background(), b)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +80,7 @@ func meanLoss(t *testing.T, m *vit.Model, b *query.Batch) float64 {
 
 // slope is the central finite difference of J along unit direction u over the
 // given parameters.
-func slope(t *testing.T, m *vit.Model, b *query.Batch, params []int, u [][]float32) float64 {
+func slope(t *testing.T, m *vit.Model, b *forward.Batch, params []int, u [][]float32) float64 {
 	const h = 2e-3
 	var orig [][]float32
 	for _, i := range params {
@@ -100,7 +102,7 @@ func slope(t *testing.T, m *vit.Model, b *query.Batch, params []int, u [][]float
 }
 
 // unit directions: one random, one along the gradient that bp gives.
-func directions(t *testing.T, m *vit.Model, b *query.Batch, params []int) [][][]float32 {
+func directions(t *testing.T, m *vit.Model, b *forward.Batch, params []int) [][][]float32 {
 	clearGrads(m)
 	if _, err := m.Backward(context.Background(), b); err != nil {
 		t.Fatal(err)
@@ -169,8 +171,16 @@ const limit = 4.5
 // uneven allocations, in queries: the first image gets nine times the least.
 var uneven = []int{18, 2, 6, 2}
 
+// newAsker makes an estimator that asks queries.
+func newAsker(name string, m query.Model, o Options) (Asker, error) {
+	e, err := New(name, m, o)
+	a, _ := e.(Asker)
+	return a, err
+}
+
 // estimates projects the estimates of many steps onto each direction.
-func estimates(t *testing.T, m *vit.Model, e Asker, b *query.Batch, counts, params []int, us [][][]float32, spoil func(*Step, []Record)) []sample {
+func estimates(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, counts, params []int, us [][][]float32,
+	spoil func(*forward.Step, []forward.Record)) []sample {
 	t.Helper()
 	ctx := context.Background()
 	out := make([]sample, len(us))
@@ -180,15 +190,15 @@ func estimates(t *testing.T, m *vit.Model, e Asker, b *query.Batch, counts, para
 			t.Fatal(err)
 		}
 		s.Counts = counts
-		r, err := e.Ask(ctx, m, s)
+		r, err := e.Ask(ctx, m, &s.Step)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if spoil != nil {
-			spoil(s, r.Records)
+			spoil(&s.Step, r.Records)
 		}
 		clearGrads(m)
-		if err := e.Accumulate(ctx, s, r.Records); err != nil {
+		if err := e.Accumulate(ctx, &s.Step, r.Records); err != nil {
 			t.Fatal(err)
 		}
 		for i, u := range us {
@@ -219,7 +229,8 @@ func TestActivationUnbiased(t *testing.T) {
 			params := site.Params()
 			us := directions(t, m, b, params)
 			for _, antithetic := range []bool{true, false} {
-				e, err := asker("activation", m, Options{Antithetic: antithetic, Sigma: 0.01, Sites: []int{i}, Noise: src})
+				e, err := newAsker("activation", m, Options{Antithetic: antithetic, Sigma: 0.01, Sites: []int{i},
+					Noise: src})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -248,11 +259,11 @@ func TestBiasWithoutWeight(t *testing.T) {
 		s := m.Sites()[site]
 		params := []int{s.Weight, s.Bias}
 		us := directions(t, m, b, params)
-		e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.01, Sites: []int{site}, Noise: src})
+		e, err := newAsker("activation", m, Options{Antithetic: true, Sigma: 0.01, Sites: []int{site}, Noise: src})
 		if err != nil {
 			t.Fatal(err)
 		}
-		spoil := func(st *Step, r []Record) { // c·P_i/P̄: what repeating an image without a weight does
+		spoil := func(st *forward.Step, r []forward.Record) { // c·P_i/P̄: what repeating an image without a weight does
 			j := 0
 			for _, n := range st.Counts {
 				for p := 0; p < n/2; p++ {
@@ -302,7 +313,7 @@ func TestSchedulesUnbiased(t *testing.T) {
 			if c.name == "weight" {
 				c.o.Sigma = 0.001
 			}
-			e, err := asker(c.name, m, c.o)
+			e, err := newAsker(c.name, m, c.o)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,6 +3,7 @@ package lr
 import (
 	"context"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -15,7 +16,8 @@ type bp struct{ o Options }
 
 func newBP(m query.Model, o Options) (Estimator, error) {
 	if _, ok := m.(query.Differentiable); !ok {
-		return nil, uierr.New("estimator.name: bp needs a model that can be differentiated", "use estimator.name: weight for a model that can only be called")
+		return nil, uierr.New("estimator.name: bp needs a model that can be differentiated",
+			"use estimator.name: weight for a model that can only be called")
 	}
 	return &bp{o: o}, nil
 }
@@ -28,7 +30,7 @@ func (b *bp) Cost(m query.Model, _ uint32, images, _ int64) Entry {
 }
 
 // Gradient runs the forward and the backward of the batch.
-func (b *bp) Gradient(ctx context.Context, m query.Model, batch *query.Batch) (*query.Clean, []int, Entry, error) {
+func (b *bp) Gradient(ctx context.Context, m query.Model, batch *forward.Batch) (*forward.Clean, []int, Entry, error) {
 	c, err := m.(query.Differentiable).Backward(ctx, batch)
 	return c, b.o.Params, b.Cost(m, 0, int64(batch.Size), 0), err
 }

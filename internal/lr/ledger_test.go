@@ -16,7 +16,8 @@ func TestLedger(t *testing.T) {
 	l.Spend(CleanPass, 4, 10, began)
 	l.Spend(Perturbed, 50, 7000, began)
 	l.Spend(Evaluation, 1, 5, began)
-	for p, want := range map[Purpose][2]int64{CleanPass: {7, 110}, Perturbed: {50, 7000}, Evaluation: {1, 5}, Allocator: {0, 0}} {
+	for p, want := range map[Purpose][2]int64{CleanPass: {7, 110}, Perturbed: {50, 7000}, Evaluation: {1, 5},
+		Allocator: {0, 0}} {
 		if e := l.Of(p); e.Queries != want[0] || e.FLOPs != want[1] {
 			t.Errorf("%s: %d queries and %d operations, want %v", p, e.Queries, e.FLOPs, want)
 		}
@@ -33,7 +34,8 @@ func TestLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back Ledger
-	if err := json.Unmarshal([]byte(strings.Replace(string(raw), `"total":{"queries":58`, `"total":{"queries":9999`, 1)), &back); err != nil {
+	if err := json.Unmarshal([]byte(strings.Replace(string(raw), `"total":{"queries":58`,
+		`"total":{"queries":9999`, 1)), &back); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range Purposes() {

@@ -23,7 +23,8 @@ func TestNewEstimator(t *testing.T) {
 	if _, err := config.Load(path, nil); err == nil {
 		t.Fatal("an estimator that is not there was taken")
 	}
-	mirror := lr.Register("mirror", func(query.Model, lr.Options) (lr.Estimator, error) { return nil, nil }, "once", "twice")
+	mirror := lr.Register("mirror", func(query.Model, lr.Options) (lr.Estimator, error) { return nil, nil },
+		"once", "twice")
 	t.Cleanup(mirror.Forget)
 	if _, err := config.Load(path, nil); err != nil {
 		t.Error(err)
@@ -35,7 +36,8 @@ func TestNewEstimator(t *testing.T) {
 	if _, err := config.Load(path, []string{"estimator.name=activation"}); err == nil {
 		t.Error("activation took the schedule of another")
 	}
-	if b, err := config.Schema(); err != nil || !bytes.Contains(b, []byte(`"mirror"`)) || !bytes.Contains(b, []byte(`"twice"`)) {
+	if b, err := config.Schema(); err != nil || !bytes.Contains(b, []byte(`"mirror"`)) || !bytes.Contains(b,
+		[]byte(`"twice"`)) {
 		t.Errorf("the schema does not know it: %v", err)
 	}
 }

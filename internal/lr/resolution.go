@@ -1,6 +1,10 @@
 package lr
 
-import "math"
+import (
+	"math"
+
+	"github.com/flops-vit/flops/forward"
+)
 
 // Rounding is the distance of float32 numbers around a loss, and that around 1
 // for smaller losses: these are differences of outputs of about that size.
@@ -12,7 +16,7 @@ func Rounding(loss float64) float64 {
 // Differences is the root mean square of the loss differences that a record's
 // coefficients were made of: between the two queries of a pair, or between a
 // query and the clean pass.
-func Differences(r Record, antithetic bool) float64 {
+func Differences(r forward.Record, antithetic bool) float64 {
 	var sum float64
 	n := 0
 	add := func(d float64) { sum, n = sum+d*d, n+1 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/query"
 )
 
@@ -12,25 +13,20 @@ import (
 // Apply, which makes the gradient of that; whoever knows the answers applies them
 // without asking.
 type Step struct {
-	Number uint32
-	Batch  *query.Batch
-	Pass   query.Pass   // of which an Asker asks; nil for a Differentiator
-	Clean  *query.Clean // what the clean pass answered
-	Counts []int        // n_i, per perturbation; none for a Differentiator
-
+	forward.Step
 	made   int64 // floating-point operations of a Differentiator's gradient
 	params []int // that it gave a gradient
 }
 
 // On is a step on a clean pass that was run already.
-func On(p query.Pass, number uint32, b *query.Batch) *Step {
-	return &Step{Number: number, Batch: b, Pass: p, Clean: p.Clean()}
+func On(p forward.Pass, number uint32, b *forward.Batch) *Step {
+	return &Step{Step: forward.Step{Number: number, Batch: b, Pass: p, Clean: p.Clean()}}
 }
 
 // Prepare begins an estimator's step with the clean pass of a batch. A
 // Differentiator makes its gradient in the same go: Param.Grad is to be cleared
 // before.
-func Prepare(ctx context.Context, m query.Model, e Estimator, number uint32, b *query.Batch) (*Step, error) {
+func Prepare(ctx context.Context, m query.Model, e Estimator, number uint32, b *forward.Batch) (*Step, error) {
 	switch e := e.(type) {
 	case Asker:
 		p, err := m.Clean(ctx, b, e.Sites(number))
@@ -43,7 +39,7 @@ func Prepare(ctx context.Context, m query.Model, e Estimator, number uint32, b *
 		if err != nil {
 			return nil, err
 		}
-		return &Step{Number: number, Batch: b, Clean: c, made: cost.FLOPs, params: params}, nil
+		return &Step{Step: forward.Step{Number: number, Batch: b, Clean: c}, made: cost.FLOPs, params: params}, nil
 	}
 	return nil, fmt.Errorf("lr: estimator %s makes no gradient", e.Name())
 }
@@ -54,30 +50,18 @@ func (s *Step) Asks() bool { return s.Pass != nil }
 
 // Ask evaluates the queries of a step; of one that asks none it says what the
 // gradient has cost.
-func Ask(ctx context.Context, m query.Model, e Estimator, s *Step) (*Result, error) {
+func Ask(ctx context.Context, m query.Model, e Estimator, s *Step) (*forward.Result, error) {
 	if a, ok := e.(Asker); ok {
-		return a.Ask(ctx, m, s)
+		return a.Ask(ctx, m, &s.Step)
 	}
-	return &Result{FLOPs: s.made}, nil
+	return &forward.Result{FLOPs: s.made}, nil
 }
 
 // Apply adds the gradient of a step to Param.Grad, from the records of its queries,
 // asked just now or kept in a journal, and lists the parameters that have one.
-func Apply(ctx context.Context, m query.Model, e Estimator, s *Step, records []Record) ([]int, error) {
+func Apply(ctx context.Context, m query.Model, e Estimator, s *Step, records []forward.Record) ([]int, error) {
 	if a, ok := e.(Asker); ok {
-		return touched(m, records), a.Accumulate(ctx, s, records)
+		return forward.Touched(m, records), a.Accumulate(ctx, &s.Step, records)
 	}
 	return s.params, nil
-}
-
-// touched are the parameters that records give a gradient.
-func touched(m query.Model, records []Record) []int {
-	var out []int
-	for _, r := range records {
-		out = append(out, r.Perturbation.Params...)
-		for _, site := range r.Perturbation.Sites {
-			out = append(out, m.Sites()[site].Params()...)
-		}
-	}
-	return out
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/query"
 )
@@ -23,8 +24,8 @@ const firstStep = 1 << 30
 type Bench struct {
 	Model     query.Model
 	Estimator lr.Asker
-	Batch     *query.Batch
-	Pass      query.Pass
+	Batch     *forward.Batch
+	Pass      forward.Pass
 	Params    []int // trained parameters
 	PerPair   int   // queries of a direction: 2 for antithetic pairs, else 1
 
@@ -35,7 +36,7 @@ type Bench struct {
 // a draw may ask at: an estimator that draws its sites has others at each draw.
 // Of two benches on one model, only the later can be used: the other's pass is
 // stale.
-func Start(ctx context.Context, m query.Model, e lr.Asker, b *query.Batch, params, sites []int, antithetic bool) (*Bench, error) {
+func Start(ctx context.Context, m query.Model, e lr.Asker, b *forward.Batch, params, sites []int, antithetic bool) (*Bench, error) {
 	k := &Bench{Model: m, Estimator: e, Batch: b, Params: params, PerPair: 1, step: firstStep}
 	if antithetic {
 		k.PerPair = 2
@@ -124,7 +125,7 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 
 // norm2 is the squared norm of the gradient that one direction of an image
 // gives, or all of its directions where pair is -1.
-func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, image, pair int) (float64, error) {
+func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []forward.Record, image, pair int) (float64, error) {
 	k.clearGrads()
 	if _, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(records, image, pair)); err != nil {
 		return 0, err
@@ -140,8 +141,8 @@ func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []lr.Record, imag
 
 // only keeps the coefficients of one direction (or image, where pair is -1) and
 // zeroes the rest. Every image has the same number of directions.
-func (k *Bench) only(records []lr.Record, image, pair int) []lr.Record {
-	out := make([]lr.Record, len(records))
+func (k *Bench) only(records []forward.Record, image, pair int) []forward.Record {
+	out := make([]forward.Record, len(records))
 	for j, r := range records {
 		per, width := len(r.Coefs)/k.Batch.Size, r.PerDirection(k.PerPair == 2)
 		c := make([]float32, len(r.Coefs))
@@ -150,7 +151,7 @@ func (k *Bench) only(records []lr.Record, image, pair int) []lr.Record {
 			lo, hi = lo+pair*width, lo+(pair+1)*width
 		}
 		copy(c[lo:hi], r.Coefs[lo:hi])
-		out[j] = lr.Record{Perturbation: r.Perturbation, Coefs: c}
+		out[j] = forward.Record{Perturbation: r.Perturbation, Coefs: c}
 	}
 	return out
 }

@@ -6,9 +6,9 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
 )
@@ -28,12 +28,12 @@ func (g given) Allocate(alloc.Signals, int) ([]int, error) { return g.counts, ni
 // code does: its coefficients count n_i/n̄ times.
 type unweighted struct{ lr.Asker }
 
-func (u unweighted) Accumulate(ctx context.Context, s *lr.Step, records []lr.Record) error {
+func (u unweighted) Accumulate(ctx context.Context, s *forward.Step, records []forward.Record) error {
 	total := 0
 	for _, n := range s.Counts {
 		total += n
 	}
-	spoilt := make([]lr.Record, len(records))
+	spoilt := make([]forward.Record, len(records))
 	for k, r := range records {
 		c := append([]float32(nil), r.Coefs...)
 		j := 0
@@ -43,7 +43,7 @@ func (u unweighted) Accumulate(ctx context.Context, s *lr.Step, records []lr.Rec
 				j++
 			}
 		}
-		spoilt[k] = lr.Record{Perturbation: r.Perturbation, Coefs: c}
+		spoilt[k] = forward.Record{Perturbation: r.Perturbation, Coefs: c}
 	}
 	return u.Asker.Accumulate(ctx, s, spoilt)
 }
@@ -77,7 +77,7 @@ func benchOf(t *testing.T, schedule string, antithetic bool) *Bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{Size: 6, Inputs: make([]float32, 6*3*64), Labels: []int32{0, 1, 2, 1, 0, 2}, Index: []int32{0, 1, 2, 3, 4, 5}}
+	b := &forward.Batch{Size: 6, Inputs: make([]float32, 6*3*64), Labels: []int32{0, 1, 2, 1, 0, 2}, Index: []int32{0, 1, 2, 3, 4, 5}}
 	g := noise.Rand(5, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())
@@ -210,7 +210,7 @@ func TestDirectionsSumToTheImage(t *testing.T) {
 				counts[i] = pairs * k.PerPair
 			}
 			s := k.next(counts)
-			r, err := k.Estimator.Ask(t.Context(), k.Model, s)
+			r, err := k.Estimator.Ask(t.Context(), k.Model, &s.Step)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -70,7 +70,7 @@ var maxLogScale = math.Log(100)
 type Contrastive struct {
 	// Temperature is the log scale τ = log(1/temperature), a parameter to train
 	// or to leave as it is.
-	Temperature *query.Param
+	Temperature *forward.Param
 
 	texts   []float64 // unit vectors, all of them
 	width   int
@@ -103,7 +103,7 @@ func NewContrastive(o Options) (*Contrastive, error) {
 	}
 	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: pairing == "image",
 		texts: make([]float64, len(o.Texts)),
-		Temperature: &query.Param{Name: LogScale, Block: -1, Shape: []int{1},
+		Temperature: &forward.Param{Name: LogScale, Block: -1, Shape: []int{1},
 			Data: []float32{float32(-math.Log(temperature))}, Role: "temperature"}}
 	for k := range c.count {
 		t := o.Texts[k*o.Width : (k+1)*o.Width]

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -37,7 +37,7 @@ type adamw struct {
 
 func (a *adamw) Name() string { return "adamw" }
 
-func (a *adamw) Step(params []*query.Param, lr float64) {
+func (a *adamw) Step(params []*forward.Param, lr float64) {
 	b1, b2, eps := float32(a.beta1), float32(a.beta2), float32(a.eps)
 	for _, p := range params {
 		a.t[p.Name]++

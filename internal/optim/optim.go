@@ -6,7 +6,7 @@ package optim
 import (
 	"math"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -21,7 +21,7 @@ type Optimizer interface {
 	// Name is the optimizer's name in a config.
 	Name() string
 	// Step updates the parameters, which all have a gradient, with rate lr.
-	Step(params []*query.Param, lr float64)
+	Step(params []*forward.Param, lr float64)
 	// State names what a checkpoint must carry, PARAMETER.kind: tensors of their
 	// parameter's shape, or one number. Restore takes them back.
 	State() map[string][]float32
@@ -61,7 +61,7 @@ func New(name string, o Options) (Optimizer, error) {
 }
 
 // GradNorm is the Euclidean norm of all gradients together.
-func GradNorm(params []*query.Param) float64 {
+func GradNorm(params []*forward.Param) float64 {
 	var sq float64
 	for _, p := range params {
 		for _, g := range p.Grad {
@@ -73,7 +73,7 @@ func GradNorm(params []*query.Param) float64 {
 
 // Clip scales the gradients down to a norm of at most limit (0: no limit) and
 // returns the norm that they had.
-func Clip(params []*query.Param, limit float64) float64 {
+func Clip(params []*forward.Param, limit float64) float64 {
 	n := GradNorm(params)
 	if limit > 0 && n > limit {
 		f := float32(limit / n)

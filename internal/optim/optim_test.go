@@ -4,14 +4,14 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // TestAdamW compares three updates with PyTorch's
 // AdamW([1,-2], lr=0.1, betas=(0.9,0.99), eps=1e-8, weight_decay=0.1) on the
 // gradients [0.5,-1], [0.1,2], [-0.3,0.2].
 func TestAdamW(t *testing.T) {
-	p := &query.Param{Name: "w", Data: []float32{1, -2}, Grad: make([]float32, 2), Decay: true}
+	p := &forward.Param{Name: "w", Data: []float32{1, -2}, Grad: make([]float32, 2), Decay: true}
 	o, err := New("adamw", Options{WeightDecay: 0.1, Own: Eps.With(Betas.With(nil, []float64{0.9, 0.99}), 1e-8)})
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func TestAdamW(t *testing.T) {
 			}
 			o = fresh
 		}
-		o.Step([]*query.Param{p}, 0.1)
+		o.Step([]*forward.Param{p}, 0.1)
 		for i := range p.Data {
 			if math.Abs(float64(p.Data[i])-want[s][i]) > 1e-6 {
 				t.Errorf("update %d: w[%d] = %v, PyTorch %v", s, i, p.Data[i], want[s][i])
@@ -36,10 +36,10 @@ func TestAdamW(t *testing.T) {
 }
 
 func TestSGD(t *testing.T) {
-	p := &query.Param{Name: "w", Data: []float32{1}, Grad: []float32{1}}
+	p := &forward.Param{Name: "w", Data: []float32{1}, Grad: []float32{1}}
 	o, _ := New("sgd", Options{WeightDecay: 9, Own: Momentum.With(nil, 0.5)})
 	for _, want := range []float32{0.9, 0.75, 0.575} { // v = 1, 1.5, 1.75; no decay: p.Decay is false
-		o.Step([]*query.Param{p}, 0.1)
+		o.Step([]*forward.Param{p}, 0.1)
 		if math.Abs(float64(p.Data[0]-want)) > 1e-6 {
 			t.Errorf("w = %v, want %v", p.Data[0], want)
 		}
@@ -50,7 +50,7 @@ func TestSGD(t *testing.T) {
 }
 
 func TestClip(t *testing.T) {
-	p := []*query.Param{{Grad: []float32{3}}, {Grad: []float32{0, -4}}}
+	p := []*forward.Param{{Grad: []float32{3}}, {Grad: []float32{0, -4}}}
 	if n := Clip(p, 1); n != 5 {
 		t.Errorf("norm %v", n)
 	}
@@ -89,12 +89,12 @@ func TestSchedules(t *testing.T) {
 // the parameter decays. Gradients as small as ε show where it stands.
 func TestAdamWFirstUpdate(t *testing.T) {
 	for _, decays := range []bool{true, false} {
-		p := &query.Param{Name: "w", Data: []float32{2, 2, 2, -2}, Grad: []float32{1e-3, -1e-3, 3e-3, 0}, Decay: decays}
+		p := &forward.Param{Name: "w", Data: []float32{2, 2, 2, -2}, Grad: []float32{1e-3, -1e-3, 3e-3, 0}, Decay: decays}
 		o, err := New("adamw", Options{WeightDecay: 0.5, Own: Eps.With(Betas.With(nil, []float64{0.8, 0.95}), 1e-3)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Step([]*query.Param{p}, 0.1)
+		o.Step([]*forward.Param{p}, 0.1)
 		keep := 1.0
 		if decays {
 			keep = 1 - 0.1*0.5
@@ -110,13 +110,13 @@ func TestAdamWFirstUpdate(t *testing.T) {
 // TestAdamWCountsEachParameter: a parameter that had no gradient for some steps
 // is corrected by its own count of updates.
 func TestAdamWCountsEachParameter(t *testing.T) {
-	a := &query.Param{Name: "a", Data: []float32{0}, Grad: []float32{1}}
-	b := &query.Param{Name: "b", Data: []float32{0}, Grad: []float32{1}}
+	a := &forward.Param{Name: "a", Data: []float32{0}, Grad: []float32{1}}
+	b := &forward.Param{Name: "b", Data: []float32{0}, Grad: []float32{1}}
 	o, _ := New("adamw", Options{Own: Betas.With(nil, []float64{0.9, 0.99})})
 	for range 5 {
-		o.Step([]*query.Param{a}, 0.1)
+		o.Step([]*forward.Param{a}, 0.1)
 	}
-	o.Step([]*query.Param{a, b}, 0.1)
+	o.Step([]*forward.Param{a, b}, 0.1)
 	// a constant gradient of 1 moves by the rate at every update
 	if math.Abs(float64(a.Data[0])+0.6) > 1e-5 || math.Abs(float64(b.Data[0])+0.1) > 1e-6 {
 		t.Errorf("six updates of 0.1 end at %v, one at %v", a.Data[0], b.Data[0])
@@ -126,7 +126,7 @@ func TestAdamWCountsEachParameter(t *testing.T) {
 // TestSGDDecays: weight decay scales what decays by 1 − lr·λ at every update,
 // beside a momentum that a checkpoint carries.
 func TestSGDDecays(t *testing.T) {
-	p := &query.Param{Name: "w", Data: []float32{1}, Grad: []float32{0.5}, Decay: true}
+	p := &forward.Param{Name: "w", Data: []float32{1}, Grad: []float32{0.5}, Decay: true}
 	opt := Options{WeightDecay: 2, Own: Momentum.With(nil, 0.9)}
 	o, _ := New("sgd", opt)
 	w, v := 1.0, 0.0
@@ -141,7 +141,7 @@ func TestSGDDecays(t *testing.T) {
 				clear(old)
 			}
 		}
-		o.Step([]*query.Param{p}, 0.1)
+		o.Step([]*forward.Param{p}, 0.1)
 		v = 0.9*v + 0.5
 		if w = w*(1-0.1*2) - 0.1*v; math.Abs(float64(p.Data[0])-w) > 1e-6 {
 			t.Errorf("update %d: %v, by hand %v", k, p.Data[0], w)
@@ -169,7 +169,7 @@ func TestWarmup(t *testing.T) {
 // TestClipLeavesShort: gradients shorter than the limit stay as they are, longer
 // ones keep their direction.
 func TestClipLeavesShort(t *testing.T) {
-	p := []*query.Param{{Grad: []float32{3, 4}}}
+	p := []*forward.Param{{Grad: []float32{3, 4}}}
 	if n := Clip(p, 6); n != 5 || p[0].Grad[0] != 3 || p[0].Grad[1] != 4 {
 		t.Errorf("norm %v, gradient %v", n, p[0].Grad)
 	}

@@ -1,7 +1,7 @@
 package optim
 
 import (
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -24,7 +24,7 @@ type sgd struct {
 
 func (s *sgd) Name() string { return "sgd" }
 
-func (s *sgd) Step(params []*query.Param, lr float64) {
+func (s *sgd) Step(params []*forward.Param, lr float64) {
 	mu, rate := float32(s.momentum), float32(lr)
 	for _, p := range params {
 		v := s.v.of(p)

@@ -5,13 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // slots is one running tensor per parameter, zero at first.
 type slots map[string][]float32
 
-func (s slots) of(p *query.Param) []float32 {
+func (s slots) of(p *forward.Param) []float32 {
 	v := s[p.Name]
 	if len(v) != len(p.Data) {
 		v = make([]float32, len(p.Data))
@@ -43,7 +43,7 @@ func (s slots) restore(kind string, t map[string][]float32) error {
 }
 
 // decay is the factor of decoupled weight decay.
-func decay(p *query.Param, o Options, lr float64) float32 {
+func decay(p *forward.Param, o Options, lr float64) float32 {
 	if !p.Decay {
 		return 1
 	}

@@ -7,7 +7,7 @@ package prompt
 import (
 	"fmt"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -25,7 +25,7 @@ type Frame struct {
 	Mode                    string
 	Channels, Height, Width int // of the image
 	Pixels                  int // width of the frame
-	Param                   *query.Param
+	Param                   *forward.Param
 
 	border []int // positions of the frame's pixels in one channel, rising
 }
@@ -50,7 +50,7 @@ func NewFrame(mode string, pixels, channels, height, width int) (*Frame, error) 
 			}
 		}
 	}
-	f.Param = &query.Param{Name: "prompt.frame", Block: -1, Shape: []int{channels, len(f.border)}, Role: "prompt",
+	f.Param = &forward.Param{Name: "prompt.frame", Block: -1, Shape: []int{channels, len(f.border)}, Role: "prompt",
 		Data: make([]float32, channels*len(f.border))}
 	return f, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/query"
@@ -54,7 +55,7 @@ func (m *Model) Mapping() prompt.Mapping { return m.mapTo }
 
 // LearnMapping asks the model, without the prompt, about labelled images of a
 // task and uses the mapping that learn makes of its answers.
-func (m *Model) LearnMapping(ctx context.Context, b *query.Batch, task int, learn prompt.Learner) error {
+func (m *Model) LearnMapping(ctx context.Context, b *forward.Batch, task int, learn prompt.Learner) error {
 	s := m.pool.Spec()
 	if err := m.check(b); err != nil {
 		return err
@@ -72,15 +73,15 @@ func (m *Model) LearnMapping(ctx context.Context, b *query.Batch, task int, lear
 }
 
 // Params is the frame.
-func (m *Model) Params() []*query.Param {
+func (m *Model) Params() []*forward.Param {
 	if m.frame == nil {
 		return nil
 	}
-	return []*query.Param{m.frame.Param}
+	return []*forward.Param{m.frame.Param}
 }
 
 // Sites is empty: nothing inside the model can be reached.
-func (m *Model) Sites() []query.Site { return nil }
+func (m *Model) Sites() []forward.Site { return nil }
 
 // Touch does nothing: every call reads the parameters anew.
 func (m *Model) Touch() {}
@@ -94,7 +95,7 @@ func (m *Model) Device() string { return "called model " + m.pool.Spec().Name }
 // Close ends the calls.
 func (m *Model) Close() error { return m.pool.Close() }
 
-func (m *Model) check(b *query.Batch) error {
+func (m *Model) check(b *forward.Batch) error {
 	if s := m.pool.Spec(); len(b.Inputs) < b.Size*s.Pixels() || b.Labels != nil && len(b.Labels) < b.Size {
 		return uierr.New(fmt.Sprintf("data: a batch of %d images has %d values and %d labels, and model %s takes %d×%d×%d", b.Size, len(b.Inputs), len(b.Labels), s.Name, s.Channels, s.Height, s.Width),
 			"give the data the model's size")
@@ -103,7 +104,7 @@ func (m *Model) check(b *query.Batch) error {
 }
 
 // prepare is what the frame keeps of each image of a batch.
-func (m *Model) prepare(dst []float32, b *query.Batch) ([]float32, error) {
+func (m *Model) prepare(dst []float32, b *forward.Batch) ([]float32, error) {
 	if err := m.check(b); err != nil {
 		return nil, err
 	}
@@ -138,16 +139,16 @@ func (m *Model) apply(dst, prepared, data []float32) {
 // pass is the clean pass of a batch.
 type pass struct {
 	m        *Model
-	batch    *query.Batch
-	clean    *query.Clean
+	batch    *forward.Batch
+	clean    *forward.Clean
 	prepared []float32 // what the frame keeps of each image
 }
 
 // Clean is what the model answered.
-func (p *pass) Clean() *query.Clean { return p.clean }
+func (p *pass) Clean() *forward.Clean { return p.clean }
 
 // Clean asks about the batch behind the frame as it is.
-func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.Pass, error) {
+func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forward.Pass, error) {
 	if len(sites) > 0 {
 		return nil, fmt.Errorf("remote: a model that can only be called has no sites")
 	}
@@ -171,7 +172,7 @@ func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.P
 }
 
 // Evaluate asks about a batch and keeps nothing.
-func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean, error) {
 	prepared, err := m.prepare(nil, b)
 	if err != nil {
 		return nil, err
@@ -179,7 +180,7 @@ func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, err
 	return m.ask(ctx, b, prepared)
 }
 
-func (m *Model) ask(ctx context.Context, b *query.Batch, prepared []float32) (*query.Clean, error) {
+func (m *Model) ask(ctx context.Context, b *forward.Batch, prepared []float32) (*forward.Clean, error) {
 	var data []float32
 	if m.frame != nil {
 		data = m.frame.Param.Data
@@ -189,7 +190,7 @@ func (m *Model) ask(ctx context.Context, b *query.Batch, prepared []float32) (*q
 	if err != nil {
 		return nil, err
 	}
-	c := &query.Clean{Logits: logits, Classes: task}
+	c := &forward.Clean{Logits: logits, Classes: task}
 	if b.Labels == nil {
 		return c, nil
 	}
@@ -210,13 +211,13 @@ func (m *Model) logits(ctx context.Context, n int, image Images) ([]float32, err
 
 // Losses asks about every query's image behind the frame θ + sign·σ·z of its
 // direction, which the images share (DESIGN 3.2).
-func (c *pass) Losses(ctx context.Context, p *query.Perturbation, q []query.Query, out []float32) error {
+func (c *pass) Losses(ctx context.Context, p *forward.Perturbation, q []forward.Query, out []float32) error {
 	m := c.m
 	if err := m.checkPerturbation(p); err != nil {
 		return err
 	}
 	if m.pass != c {
-		return query.ErrStale
+		return forward.ErrStale
 	}
 	if len(q) == 0 {
 		return nil
@@ -239,7 +240,7 @@ func (c *pass) Losses(ctx context.Context, p *query.Perturbation, q []query.Quer
 
 // directions makes the perturbed parameters of every (pair, sign) among the
 // queries and says which is whose.
-func (m *Model) directions(p *query.Perturbation, q []query.Query) []int {
+func (m *Model) directions(p *forward.Perturbation, q []forward.Query) []int {
 	type group struct {
 		pair int32
 		sign int8
@@ -263,12 +264,12 @@ func (m *Model) directions(p *query.Perturbation, q []query.Query) []int {
 
 // counter names the noise of the frame, which is parameter 0.
 func counter(step uint32, pair int32) noise.Counter {
-	return noise.Counter{Step: step, Site: query.WeightSite, Image: 0, Pair: uint32(pair)}
+	return noise.Counter{Step: step, Site: forward.WeightSite, Image: 0, Pair: uint32(pair)}
 }
 
-func (m *Model) checkPerturbation(p *query.Perturbation) error {
+func (m *Model) checkPerturbation(p *forward.Perturbation) error {
 	switch {
-	case p.Kind != query.Weight:
+	case p.Kind != forward.Weights:
 		return uierr.New("estimator.name: a model that can only be called has no sites to perturb", "use estimator.name: weight")
 	case m.frame == nil:
 		return uierr.New("prompt.kind: none leaves nothing to train", "use prompt.kind: frame")
@@ -279,7 +280,7 @@ func (m *Model) checkPerturbation(p *query.Perturbation) error {
 }
 
 // Accumulate adds Σ C·z to the frame's gradient.
-func (c *pass) Accumulate(_ context.Context, p *query.Perturbation, t []query.Term) error {
+func (c *pass) Accumulate(_ context.Context, p *forward.Perturbation, t []forward.Term) error {
 	m := c.m
 	if err := m.checkPerturbation(p); err != nil {
 		return err

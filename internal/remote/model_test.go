@@ -7,14 +7,14 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
 // prompted is a model behind a frame, with a batch of five images.
-func prompted(t *testing.T, mode string) (*Model, *flaky, *query.Batch, noise.Source) {
+func prompted(t *testing.T, mode string) (*Model, *flaky, *forward.Batch, noise.Source) {
 	t.Helper()
 	f := &flaky{linear: small()}
 	frame, err := prompt.NewFrame(mode, 1, 1, 4, 3)
@@ -33,7 +33,7 @@ func prompted(t *testing.T, mode string) (*Model, *flaky, *query.Batch, noise.So
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{Size: 5, Inputs: normals(5*12, 9), Labels: []int32{0, 1, 1, 0, 1}, Index: []int32{0, 1, 2, 3, 4}}
+	b := &forward.Batch{Size: 5, Inputs: normals(5*12, 9), Labels: []int32{0, 1, 1, 0, 1}, Index: []int32{0, 1, 2, 3, 4}}
 	return r, f, b, src
 }
 
@@ -48,9 +48,9 @@ func TestModelLosses(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := pass.Clean()
-		q := []query.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
+		q := []forward.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
 			{Image: 3, Pair: 0, Sign: 1}, {Image: 3, Pair: 0, Sign: -1}, {Image: 4, Pair: 0, Sign: 1}}
-		p := &query.Perturbation{Kind: query.Weight, Step: 17, Params: []int{0}, Sigma: []float32{0.1}}
+		p := &forward.Perturbation{Kind: forward.Weights, Step: 17, Params: []int{0}, Sigma: []float32{0.1}}
 		got := make([]float32, len(q))
 		if err := pass.Losses(ctx, p, q, got); err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func TestModelLosses(t *testing.T) {
 		}
 		theta := slices.Clone(m.frame.Param.Data)
 		loss := func(image int) float32 {
-			one := &query.Batch{Size: 1, Inputs: b.Inputs[image*12 : image*12+12], Labels: b.Labels[image : image+1]}
+			one := &forward.Batch{Size: 1, Inputs: b.Inputs[image*12 : image*12+12], Labels: b.Labels[image : image+1]}
 			c, err := m.Evaluate(ctx, one)
 			if err != nil {
 				t.Fatal(err)
@@ -73,7 +73,7 @@ func TestModelLosses(t *testing.T) {
 			}
 		}
 		for j, x := range q {
-			src.AddScaled(m.frame.Param.Data, theta, float32(x.Sign)*0.1, noise.Counter{Step: 17, Site: query.WeightSite, Pair: uint32(x.Pair)}, 0)
+			src.AddScaled(m.frame.Param.Data, theta, float32(x.Sign)*0.1, noise.Counter{Step: 17, Site: forward.WeightSite, Pair: uint32(x.Pair)}, 0)
 			if want := loss(int(x.Image)); got[j] != want {
 				t.Errorf("%s, query %+v: loss %v, want %v", mode, x, got[j], want)
 			}
@@ -96,22 +96,22 @@ func TestModelGradient(t *testing.T) {
 	}
 	u := normals(len(m.frame.Param.Data), 10)
 	const sigma, pairs, steps = 0.01, 8, 60
-	var q []query.Query
+	var q []forward.Query
 	for i := range b.Size {
 		for p := range pairs {
-			q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
 		}
 	}
 	out := make([]float32, len(q))
 	var n, sum, sq float64
 	for step := range steps {
-		p := &query.Perturbation{Kind: query.Weight, Step: uint32(step), Params: []int{0}, Sigma: []float32{sigma}}
+		p := &forward.Perturbation{Kind: forward.Weights, Step: uint32(step), Params: []int{0}, Sigma: []float32{sigma}}
 		if err := pass.Losses(ctx, p, q, out); err != nil {
 			t.Fatal(err)
 		}
-		var terms []query.Term
+		var terms []forward.Term
 		for j := 0; j < len(q); j += 2 {
-			terms = append(terms, query.Term{Image: q[j].Image, Pair: q[j].Pair, Coef: (out[j] - out[j+1]) / (2 * sigma) / float32(b.Size*pairs)})
+			terms = append(terms, forward.Term{Image: q[j].Image, Pair: q[j].Pair, Coef: (out[j] - out[j+1]) / (2 * sigma) / float32(b.Size*pairs)})
 		}
 		clear(m.frame.Param.Grad)
 		if err := pass.Accumulate(ctx, p, terms); err != nil {
@@ -164,8 +164,8 @@ func TestModelMapping(t *testing.T) {
 func TestModelRefuses(t *testing.T) {
 	m, _, b, src := prompted(t, prompt.Over)
 	ctx := context.Background()
-	out, q := make([]float32, 1), []query.Query{{}}
-	weight := &query.Perturbation{Kind: query.Weight, Params: []int{0}, Sigma: []float32{1}}
+	out, q := make([]float32, 1), []forward.Query{{}}
+	weight := &forward.Perturbation{Kind: forward.Weights, Params: []int{0}, Sigma: []float32{1}}
 	stale, err := m.Clean(ctx, b, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -174,14 +174,14 @@ func TestModelRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stale.Losses(ctx, weight, q, out); err != query.ErrStale {
+	if err := stale.Losses(ctx, weight, q, out); err != forward.ErrStale {
 		t.Errorf("an earlier pass is asked: %v", err)
 	}
 	if _, err := m.Clean(ctx, b, []int{0}); err == nil {
 		t.Error("a site was taken")
 	}
-	userError(t, pass.Losses(ctx, &query.Perturbation{Kind: query.Activation, Sites: []int{0}, Sigma: []float32{1}}, q, out), "estimator.name")
-	_, err = m.Clean(ctx, &query.Batch{Size: 2, Inputs: make([]float32, 12), Labels: []int32{0, 1}}, nil)
+	userError(t, pass.Losses(ctx, &forward.Perturbation{Kind: forward.Activations, Sites: []int{0}, Sigma: []float32{1}}, q, out), "estimator.name")
+	_, err = m.Clean(ctx, &forward.Batch{Size: 2, Inputs: make([]float32, 12), Labels: []int32{0, 1}}, nil)
 	userError(t, err, "data", "1×4×3")
 	id, err := prompt.Identity(2, 2)
 	if err != nil {

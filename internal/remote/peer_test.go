@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -101,19 +101,19 @@ func TestPeer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{Size: 32, Inputs: normals(32*s.Pixels(), 1), Labels: make([]int32, 32)}
+	b := &forward.Batch{Size: 32, Inputs: normals(32*s.Pixels(), 1), Labels: make([]int32, 32)}
 	ctx := context.Background()
 	pass, err := m.Clean(ctx, b, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var q []query.Query
+	var q []forward.Query
 	for i := range b.Size {
 		for pair := range 3 {
-			q = append(q, query.Query{Image: int32(i), Pair: int32(pair), Sign: 1}, query.Query{Image: int32(i), Pair: int32(pair), Sign: -1})
+			q = append(q, forward.Query{Image: int32(i), Pair: int32(pair), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(pair), Sign: -1})
 		}
 	}
-	if err := pass.Losses(ctx, &query.Perturbation{Kind: query.Weight, Params: []int{0}, Sigma: []float32{.1}}, q, make([]float32, len(q))); err != nil {
+	if err := pass.Losses(ctx, &forward.Perturbation{Kind: forward.Weights, Params: []int{0}, Sigma: []float32{.1}}, q, make([]float32, len(q))); err != nil {
 		t.Fatal(err)
 	}
 	after, n := peerStats(t, url), m.Pool().Counts()

@@ -8,13 +8,13 @@ import (
 	"io/fs"
 	"math"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -248,7 +248,7 @@ func (x *Experiment) openProjection() (err error) {
 }
 
 // learnedTemperature is the temperature where it is trained, else nil.
-func (x *Experiment) learnedTemperature() *query.Param {
+func (x *Experiment) learnedTemperature() *forward.Param {
 	if x.align == nil || !objective.LearnTemperature.Of(x.Config.Objective.Own) {
 		return nil
 	}
@@ -259,7 +259,7 @@ func (x *Experiment) learnedTemperature() *query.Param {
 // update. Its gradient is a sum over numbers that the clean pass gave
 // (objective.Contrastive.LogScaleGrad), for every estimator the same, and costs
 // no query.
-func (x *Experiment) temperatureGradient(with []*query.Param, c *query.Clean) ([]*query.Param, error) {
+func (x *Experiment) temperatureGradient(with []*forward.Param, c *forward.Clean) ([]*forward.Param, error) {
 	t := x.learnedTemperature()
 	if t == nil {
 		return with, nil
@@ -271,7 +271,7 @@ func (x *Experiment) temperatureGradient(with []*query.Param, c *query.Clean) ([
 
 // surpriseOf is the norm of a contrastive loss's gradient by an image's outputs,
 // which the clean pass gives for nothing; nil where it cannot be told.
-func surpriseOf(c *query.Clean) []float32 {
+func surpriseOf(c *forward.Clean) []float32 {
 	n := len(c.Losses)
 	slots, d := make([]int32, n), make([]float32, n*c.Classes)
 	for i := range slots {
@@ -292,7 +292,7 @@ func surpriseOf(c *query.Clean) []float32 {
 }
 
 // batchAccuracy is the share of a clean pass that is right.
-func (x *Experiment) batchAccuracy(c *query.Clean, labels []int32) (float64, error) {
+func (x *Experiment) batchAccuracy(c *forward.Clean, labels []int32) (float64, error) {
 	if x.align == nil {
 		return accuracy(c, labels), nil
 	}

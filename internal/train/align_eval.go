@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/objective"
@@ -14,7 +15,7 @@ import (
 // Evaluate is the package's Evaluate for a network that is aligned with texts. Loss
 // is the mean of the image → text terms: over the classes, or over the texts of the
 // same batch.
-func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int,
+func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int,
 	l *lr.Ledger, chosen ...string) (*Eval, error) {
 	began := time.Now()
 	goal := metric.ZeroShot
@@ -25,7 +26,7 @@ func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Se
 	if err != nil {
 		return nil, err
 	}
-	n, err := passes(ctx, m, unlabelled(batches), limit, l, func(b *query.Batch, c *query.Clean) error {
+	n, err := passes(ctx, m, unlabelled(batches), limit, l, func(b *forward.Batch, c *forward.Clean) error {
 		losses, err := a.losses(b, c)
 		if err != nil {
 			return err
@@ -54,7 +55,7 @@ func (a *Alignment) Task() metric.Task {
 }
 
 // losses are the image → text terms of a batch of the split.
-func (a *Alignment) losses(b *query.Batch, c *query.Clean) ([]float32, error) {
+func (a *Alignment) losses(b *forward.Batch, c *forward.Clean) ([]float32, error) {
 	labels := make([]int32, b.Size)
 	for i := range labels {
 		labels[i] = a.labels[b.Index[i]]
@@ -69,7 +70,7 @@ func (a *Alignment) losses(b *query.Batch, c *query.Clean) ([]float32, error) {
 
 // losses are those of a batch of a split, against the split's own texts where the
 // network is aligned with texts.
-func (x *Experiment) losses(ctx context.Context, s *Split, b *query.Batch) ([]float32, error) {
+func (x *Experiment) losses(ctx context.Context, s *Split, b *forward.Batch) ([]float32, error) {
 	if s.texts == nil {
 		c, err := x.Model.Evaluate(ctx, b)
 		if err != nil {
@@ -87,8 +88,8 @@ func (x *Experiment) losses(ctx context.Context, s *Split, b *query.Batch) ([]fl
 }
 
 // unlabelled are batches of which a model is to say its outputs alone.
-func unlabelled(batches iter.Seq2[*query.Batch, error]) iter.Seq2[*query.Batch, error] {
-	return func(yield func(*query.Batch, error) bool) {
+func unlabelled(batches iter.Seq2[*forward.Batch, error]) iter.Seq2[*forward.Batch, error] {
+	return func(yield func(*forward.Batch, error) bool) {
 		for b, err := range batches {
 			if err != nil {
 				yield(nil, err)

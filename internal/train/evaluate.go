@@ -6,6 +6,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/query"
@@ -17,11 +18,11 @@ const MetricsKey = "train.metrics"
 // Evaluate runs every batch through the model, measures it by its accuracy and the
 // chosen metrics, and counts it in the ledger, which may be nil. limit bounds the
 // images, 0 being all.
-func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger,
+func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int, l *lr.Ledger,
 	chosen ...string) (*Eval, error) {
 	began := time.Now()
 	var set *metric.Set
-	n, err := passes(ctx, m, batches, limit, l, func(b *query.Batch, c *query.Clean) (err error) {
+	n, err := passes(ctx, m, batches, limit, l, func(b *forward.Batch, c *forward.Clean) (err error) {
 		if set == nil {
 			if set, err = metric.NewSet(metric.Task{Outputs: c.Classes}, MetricsKey, chosen); err != nil {
 				return err
@@ -46,8 +47,8 @@ func evalOf(goal string, set *metric.Set, images int, began time.Time) (*Eval, e
 // passes runs batches through the model, counts them in the ledger, which may be
 // nil, and gives each answer to use. It returns the number of images, of which
 // limit is the most, 0 being all.
-func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, error], limit int, l *lr.Ledger,
-	use func(*query.Batch, *query.Clean) error) (int, error) {
+func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int, l *lr.Ledger,
+	use func(*forward.Batch, *forward.Clean) error) (int, error) {
 	images := 0
 	for b, err := range batches {
 		if err != nil {
@@ -76,13 +77,13 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*query.Batch, 
 }
 
 // head is the first n images of a batch.
-func head(b *query.Batch, n int) *query.Batch {
+func head(b *forward.Batch, n int) *forward.Batch {
 	size := len(b.Inputs) / b.Size
-	return &query.Batch{Size: n, Inputs: b.Inputs[:n*size], Labels: b.Labels[:min(n, len(b.Labels))], Index: b.Index[:n]}
+	return &forward.Batch{Size: n, Inputs: b.Inputs[:n*size], Labels: b.Labels[:min(n, len(b.Labels))], Index: b.Index[:n]}
 }
 
 // accuracy is the share of a clean pass that is right.
-func accuracy(c *query.Clean, labels []int32) float64 {
+func accuracy(c *forward.Clean, labels []int32) float64 {
 	n := 0
 	for i := range c.Losses {
 		if metric.Rank(c.Logits[i*c.Classes:(i+1)*c.Classes], int(labels[i])) == 0 {
@@ -103,8 +104,8 @@ func Ranked(probs []float32) []int {
 }
 
 // Relabel gives the images of a dataset the model's numbers of their classes.
-func Relabel(batches iter.Seq2[*query.Batch, error], labels []int32) iter.Seq2[*query.Batch, error] {
-	return func(yield func(*query.Batch, error) bool) {
+func Relabel(batches iter.Seq2[*forward.Batch, error], labels []int32) iter.Seq2[*forward.Batch, error] {
+	return func(yield func(*forward.Batch, error) bool) {
 		for b, err := range batches {
 			if err == nil {
 				for i := range b.Labels {

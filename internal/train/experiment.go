@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
@@ -33,7 +34,7 @@ type Experiment struct {
 	align      *Alignment // nil where the objective is not contrastive
 	loss       objective.Objective
 	Selection  Selection
-	Trained    []*query.Param
+	Trained    []*forward.Param
 	Estimator  lr.Estimator
 	Allocator  alloc.Allocator
 	Optimizer  optim.Optimizer

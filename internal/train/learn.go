@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 )
 
@@ -40,8 +41,8 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 }
 
 // Variance is V̂_i of a step's images from its recorded coefficients.
-func (x *Experiment) Variance(s *lr.Step, records []lr.Record) []float64 {
-	return lr.Variance(x.Model, s, records, lr.Sites(x.Estimator, s.Number), x.Config.Estimator.Antithetic)
+func (x *Experiment) Variance(s *lr.Step, records []forward.Record) []float64 {
+	return forward.Variance(x.Model, &s.Step, records, lr.Sites(x.Estimator, s.Number), x.Config.Estimator.Antithetic)
 }
 
 // Signals are what an allocator would see on the batch of a clean pass.

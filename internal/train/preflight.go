@@ -6,11 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/bench"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/optim"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 const (
@@ -130,7 +130,7 @@ func (x *Experiment) probeUpdate() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	var largest *query.Param
+	var largest *forward.Param
 	for _, p := range x.Trained {
 		if largest == nil || len(p.Data) > len(largest.Data) {
 			largest = p
@@ -145,7 +145,7 @@ func (x *Experiment) probeUpdate() (time.Duration, error) {
 		p.Grad[i] = 1 // zeros would leave numbers that are slow to add to
 	}
 	d, err := fastest(func() error {
-		one := []*query.Param{&p}
+		one := []*forward.Param{&p}
 		optim.Clip(one, 0)
 		o.Step(one, 1e-3)
 		return finite(one)
@@ -155,7 +155,7 @@ func (x *Experiment) probeUpdate() (time.Duration, error) {
 
 // probeGradient times the clean pass and, with equal shares, as many of a step's
 // queries with their accumulation as fit probeTime.
-func (x *Experiment) probeGradient(ctx context.Context, b *query.Batch) (time.Duration, error) {
+func (x *Experiment) probeGradient(ctx context.Context, b *forward.Batch) (time.Duration, error) {
 	var s *lr.Step
 	clean, err := fastest(func() (err error) {
 		x.Model.Touch() // as every update does

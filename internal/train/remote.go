@@ -6,13 +6,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/prompt"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -163,9 +163,9 @@ func (x *Experiment) attach(ctx context.Context, disk fsys.FS, dir string, lookO
 
 // mappingImages are the first prompt.mapping.images of each class, as the
 // evaluation sees them.
-func (x *Experiment) mappingImages() (*query.Batch, error) {
+func (x *Experiment) mappingImages() (*forward.Batch, error) {
 	t, have := x.remote.transform, make([]int, len(x.TrainData.Classes()))
-	b := &query.Batch{}
+	b := &forward.Batch{}
 	size := t.Channels * t.Size * t.Size
 	for i := range x.TrainData.Len() {
 		l := x.TrainData.Info(i).Label

@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -153,7 +153,7 @@ func (t *Trainer) replayStep(ctx context.Context, rec *steps.Record) error {
 
 // recorded makes the gradient of a step of the journal from its coefficients, or
 // anew where no query was asked.
-func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *query.Batch) (*lr.Step, []lr.Record, []int, error) {
+func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *forward.Batch) (*lr.Step, []forward.Record, []int, error) {
 	s, err := lr.Prepare(ctx, x.Model, x.Estimator, rec.Step, b)
 	if err != nil {
 		return nil, nil, nil, err
@@ -161,9 +161,9 @@ func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *query.B
 	for _, n := range rec.Counts {
 		s.Counts = append(s.Counts, int(n))
 	}
-	var records []lr.Record
+	var records []forward.Record
 	for _, p := range rec.Parts {
-		records = append(records, lr.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean})
+		records = append(records, forward.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean})
 	}
 	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, records)
 	return s, records, params, err

@@ -3,10 +3,10 @@ package train
 import (
 	"fmt"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 const (
@@ -27,7 +27,7 @@ type sight struct {
 
 // look returns a warning about the step just taken, once; else "". Where the
 // step shows nothing wrong, what the config alone lets doubt is told.
-func (g *sight) look(x *Experiment, s *lr.Step, records []lr.Record) string {
+func (g *sight) look(x *Experiment, s *lr.Step, records []forward.Record) string {
 	if g.said || x.unmoved || g.steps == sightSteps || len(records) == 0 || s.Clean == nil {
 		return ""
 	}
@@ -40,7 +40,7 @@ func (g *sight) look(x *Experiment, s *lr.Step, records []lr.Record) string {
 	return line
 }
 
-func (g *sight) measure(x *Experiment, s *lr.Step, records []lr.Record) string {
+func (g *sight) measure(x *Experiment, s *lr.Step, records []forward.Record) string {
 	loss := mean(s.Clean.Losses)
 	level := lr.Rounding(loss)
 	low, most := 0, 0.0
@@ -90,7 +90,7 @@ func (x *Experiment) warnUnmoved() {
 	var example float32
 	trained := 0
 	for _, p := range lr.Plan(x.Estimator, 0) {
-		if p.Kind != query.Weight {
+		if p.Kind != forward.Weights {
 			continue
 		}
 		for _, i := range p.Params {

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/optim"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -48,8 +48,8 @@ type Trainer struct {
 	Step   int     // updates made
 	Factor float64 // on the learning rate, below 1 after rollbacks
 
-	last  *lr.Step    // of the last TakeStep
-	asked []lr.Record // of the last TakeStep
+	last  *lr.Step         // of the last TakeStep
+	asked []forward.Record // of the last TakeStep
 }
 
 // NewTrainer starts a run at step 0.
@@ -124,7 +124,7 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error
 
 // ask makes the gradient of a step, and counts what it cost, in the parameters
 // that it lists.
-func (t *Trainer) ask(ctx context.Context, b *query.Batch, budget int) (*lr.Step, *lr.Result, []int, error) {
+func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.Step, *forward.Result, []int, error) {
 	x, began := t.X, time.Now()
 	s, err := lr.Prepare(ctx, x.Model, x.Estimator, uint32(t.Step), b)
 	if err != nil {
@@ -150,7 +150,7 @@ func (t *Trainer) ask(ctx context.Context, b *query.Batch, budget int) (*lr.Step
 }
 
 // batch is that of the next step, before whose clean pass the gradient is cleared.
-func (t *Trainer) batch() (*query.Batch, error) {
+func (t *Trainer) batch() (*forward.Batch, error) {
 	for _, p := range t.X.Trained {
 		clear(p.Grad)
 	}
@@ -171,10 +171,10 @@ func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
 
 // update applies the gradient and checks that the numbers are sound. It is also
 // what a replay runs, so it looks at nothing but the gradient and the records.
-func (t *Trainer) update(s *lr.Step, records []lr.Record, params []int) (*StepMetrics, error) {
+func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*StepMetrics, error) {
 	x := t.X
 	m := &StepMetrics{Loss: mean(s.Clean.Losses), LR: x.Schedule.At(t.Step) * t.Factor}
-	var with []*query.Param
+	var with []*forward.Param
 	for _, i := range params {
 		with = append(with, x.Model.Params()[i])
 	}
@@ -195,7 +195,7 @@ func (t *Trainer) update(s *lr.Step, records []lr.Record, params []int) (*StepMe
 	}
 	x.Model.Touch()
 	if e, ok := x.Estimator.(lr.Asker); ok {
-		e.Learn(s, records)
+		e.Learn(&s.Step, records)
 	}
 	t.Step++
 	m.Step = t.Step
@@ -214,7 +214,7 @@ func sound(m *StepMetrics) error {
 
 // finite refuses weights that an update made NaN or infinite, before anything
 // saves them.
-func finite(with []*query.Param) error {
+func finite(with []*forward.Param) error {
 	for _, p := range with {
 		for _, v := range p.Data {
 			if v-v != 0 { // NaN for both

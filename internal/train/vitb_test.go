@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
 )
@@ -82,7 +82,7 @@ func TestViTB(t *testing.T) {
 	}
 	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: Threads(config.Default()), Noise: src, Loss: loss, Mask: true})
 	defer m.Close()
-	c, err := m.Evaluate(context.Background(), &query.Batch{Size: 2, Inputs: floats(t, filepath.Join(dir, "input.bin")), Labels: []int32{0, 1}, Index: []int32{0, 1}})
+	c, err := m.Evaluate(context.Background(), &forward.Batch{Size: 2, Inputs: floats(t, filepath.Join(dir, "input.bin")), Labels: []int32{0, 1}, Index: []int32{0, 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/query"
 )
@@ -50,8 +51,8 @@ func zoos(t *testing.T, names ...string) []string {
 
 // zooImages are the images of the references: 1.2 sin(1 + 0.9b + 0.5c + 0.21i +
 // 0.13j + 0.017ij) at row i and column j of channel c of image b.
-func zooImages(chans, side int) *query.Batch {
-	b := &query.Batch{Size: 2, Labels: []int32{0, 0}, Index: []int32{0, 1}}
+func zooImages(chans, side int) *forward.Batch {
+	b := &forward.Batch{Size: 2, Labels: []int32{0, 0}, Index: []int32{0, 1}}
 	for n := range 2 {
 		for c := range chans {
 			for i := range side {

@@ -25,7 +25,7 @@ type Architecture interface {
 type ParamSpec struct {
 	Name  string // in the files of the family
 	Shape []int
-	Role  string // as in query.Param
+	Role  string // as in forward.Param
 	Decay bool   // weight decay applies
 	Block int    // that it is part of, -1 outside the blocks
 	Init  Init

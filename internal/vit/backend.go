@@ -3,8 +3,8 @@ package vit
 import (
 	"context"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // Backend computes a network's graphs on one kind of device. A device is one
@@ -34,7 +34,7 @@ type Backend interface {
 	// Changed says that the host wrote these parameters.
 	Changed(params []int)
 	// Show makes n images of a batch from lo on those that forwards begin with.
-	Show(b *query.Batch, lo, n int)
+	Show(b *forward.Batch, lo, n int)
 	// Room is the most queries of a list.
 	Room() int
 	// Begin tells the device of a list, which ends the one before.
@@ -57,9 +57,9 @@ type Backend interface {
 	// SumSite adds Σ_i E_iᵀ x_i, with E_i = Σ C·ε of the terms of image i and x its
 	// stored activation, to the sums of a site's parameters. Terms of one image
 	// stand together.
-	SumSite(ctx context.Context, site int, x Activation, step uint32, terms []query.Term) error
+	SumSite(ctx context.Context, site int, x Activation, step uint32, terms []forward.Term) error
 	// SumWeights adds Σ C·z to the sums of parameters.
-	SumWeights(ctx context.Context, params []int, step uint32, terms []query.Term) error
+	SumWeights(ctx context.Context, params []int, step uint32, terms []forward.Term) error
 	// Collect adds the sums of these parameters to their gradients, and forgets
 	// every sum. A backend may as well sum in the gradients.
 	Collect(params []int) error
@@ -98,7 +98,7 @@ type List struct {
 	Step    uint32
 	Sites   []int            // that are noisy
 	Sigma   []float32        // of each of Sites
-	Queries []query.Query    // images are counted among those shown
+	Queries []forward.Query  // images are counted among those shown
 	Targets []int32          // per query: what the objective is told of it; nil where no losses are wanted
 	Coef    []float32        // per query, or per site and query: see Forward and Backend.Perturb; nil: none
 	Loss    *objective.Bound // nil where no losses are wanted

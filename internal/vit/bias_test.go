@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // TestNoBias: a network whose query, key and value have no bias answers and
@@ -64,22 +64,22 @@ func TestNoBias(t *testing.T) {
 		for i := range sites {
 			sites[i] = i
 		}
-		var pass [2]query.Pass
+		var pass [2]forward.Pass
 		for i, m := range models {
 			if pass[i], err = m.Clean(ctx, b, sites); err != nil {
 				t.Fatal(err)
 			}
 		}
 		same("clean losses", pass[0].Clean().Losses, pass[1].Clean().Losses)
-		var q []query.Query
-		var terms []query.Term
+		var q []forward.Query
+		var terms []forward.Term
 		for i := range b.Size {
 			for _, sign := range []int8{1, -1} {
-				q = append(q, query.Query{Image: int32(i), Sign: sign})
+				q = append(q, forward.Query{Image: int32(i), Sign: sign})
 			}
-			terms = append(terms, query.Term{Image: int32(i), Coef: float32(i) - 1.5})
+			terms = append(terms, forward.Term{Image: int32(i), Coef: float32(i) - 1.5})
 		}
-		ask := func(what string, p *query.Perturbation, terms []query.Term) {
+		ask := func(what string, p *forward.Perturbation, terms []forward.Term) {
 			t.Helper()
 			var losses [2][]float32
 			for i, m := range pass {
@@ -100,12 +100,12 @@ func TestNoBias(t *testing.T) {
 		sigma := make([]float32, len(sites))
 		for s := range sites {
 			sigma[s] = 0.05
-			ask(with.sites[s].Name, &query.Perturbation{Step: 2, Sites: []int{s}, Sigma: []float32{0.05}}, terms)
+			ask(with.sites[s].Name, &forward.Perturbation{Step: 2, Sites: []int{s}, Sigma: []float32{0.05}}, terms)
 		}
 		for i := range terms {
 			terms[i].Sign = 1
 		}
-		ask("joint", &query.Perturbation{Step: 3, Sites: sites, Sigma: sigma}, terms)
+		ask("joint", &forward.Perturbation{Step: 3, Sites: sites, Sigma: sigma}, terms)
 		for _, m := range models {
 			if _, err := m.Backward(ctx, b); err != nil {
 				t.Fatal(err)

@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -43,7 +43,7 @@ func TestFamiliesBackpropagate(t *testing.T) {
 				}
 			}
 			m := NewModel(NewNet(w), Options{Threads: 1, Loss: crossEntropy(t), Mask: true})
-			b := &query.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
+			b := &forward.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
 			r := noise.Rand(5, noise.Test)
 			for i := range b.Inputs {
 				b.Inputs[i] = float32(r.Normal())
@@ -95,7 +95,7 @@ func directions(w *Weights) [][][]float32 {
 }
 
 // differ is the central difference of the mean loss along u.
-func differ(t *testing.T, m *Model, b *query.Batch, w *Weights, u [][]float32) float64 {
+func differ(t *testing.T, m *Model, b *forward.Batch, w *Weights, u [][]float32) float64 {
 	t.Helper()
 	const h = 1e-3
 	original := make([][]float32, len(w.params))

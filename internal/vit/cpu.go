@@ -5,8 +5,8 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -88,7 +88,7 @@ func (c *cpu) Changed(params []int) {
 	}
 }
 
-func (c *cpu) Show(b *query.Batch, lo, n int) {
+func (c *cpu) Show(b *forward.Batch, lo, n int) {
 	size := c.net.Pixels()
 	c.pixels = b.Inputs[lo*size : (lo+n)*size]
 }

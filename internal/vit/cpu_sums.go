@@ -3,8 +3,8 @@ package vit
 import (
 	"context"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -16,7 +16,7 @@ const weightChunk = 1 << 15
 type piece struct{ param, lo, hi int }
 
 // pieces cuts parameters, of which lengths says how many values each has.
-func (c *cpu) pieces(params []int, length func(*query.Param) int) []piece {
+func (c *cpu) pieces(params []int, length func(*forward.Param) int) []piece {
 	var work []piece
 	for _, i := range params {
 		n := length(c.net.params[i])
@@ -28,7 +28,7 @@ func (c *cpu) pieces(params []int, length func(*query.Param) int) []piece {
 }
 
 func weightCounter(step uint32, param int, pair int32) noise.Counter {
-	return noise.Counter{Step: step, Site: query.WeightSite, Image: uint32(param), Pair: uint32(pair)}
+	return noise.Counter{Step: step, Site: forward.WeightSite, Image: uint32(param), Pair: uint32(pair)}
 }
 
 func (c *cpu) Save(params []int) error {
@@ -51,7 +51,7 @@ func (c *cpu) Restore(params []int) error {
 }
 
 func (c *cpu) Perturb(ctx context.Context, params []int, at int) error {
-	work := c.pieces(params, func(p *query.Param) int { return len(p.Data) })
+	work := c.pieces(params, func(p *forward.Param) int { return len(p.Data) })
 	pair, coef := c.list.Queries[at].Pair, c.list.Coef[at]
 	err := c.each(ctx, len(work), func(_ *worker, i int) error {
 		w := work[i]
@@ -63,8 +63,8 @@ func (c *cpu) Perturb(ctx context.Context, params []int, at int) error {
 	return err
 }
 
-func (c *cpu) SumWeights(ctx context.Context, params []int, step uint32, terms []query.Term) error {
-	work := c.pieces(params, func(p *query.Param) int { return len(p.Grad) })
+func (c *cpu) SumWeights(ctx context.Context, params []int, step uint32, terms []forward.Term) error {
+	work := c.pieces(params, func(p *forward.Param) int { return len(p.Grad) })
 	return c.each(ctx, len(work), func(_ *worker, i int) error {
 		w := work[i]
 		for _, x := range terms {
@@ -86,7 +86,7 @@ type scratchE struct {
 
 // make makes room for E of the first images, of n values each, and finds each
 // image's terms.
-func (s *scratchE) make(terms []query.Term, images, n int) []float32 {
+func (s *scratchE) make(terms []forward.Term, images, n int) []float32 {
 	if cap(s.e) < images*n {
 		s.e = make([]float32, images*n)
 	}
@@ -101,7 +101,7 @@ func (s *scratchE) make(terms []query.Term, images, n int) []float32 {
 	return s.e[:images*n]
 }
 
-func (c *cpu) SumSite(ctx context.Context, site int, in Activation, step uint32, terms []query.Term) error {
+func (c *cpu) SumSite(ctx context.Context, site int, in Activation, step uint32, terms []forward.Term) error {
 	s := c.net.sites[site]
 	n := in.Rows * s.Out
 	lo, hi := int(terms[0].Image), int(terms[len(terms)-1].Image)+1 // images that have terms
@@ -127,7 +127,7 @@ const gradRows = 64
 
 // product adds eᵀx to the weight's gradient and e's column sums to the bias's;
 // pieces of dW are independent, so that workers never share a sum.
-func (c *cpu) product(ctx context.Context, s query.Site, x, e []float32, rows int) error {
+func (c *cpu) product(ctx context.Context, s forward.Site, x, e []float32, rows int) error {
 	gw, gb := c.net.siteGrads(s)
 	pieces := (s.Out + gradRows - 1) / gradRows
 	return c.each(ctx, pieces+1, func(w *worker, i int) error {

@@ -3,15 +3,15 @@ package vit
 import (
 	"context"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // Answer is a clean pass of n images before it has numbers; loss is nil where
 // none is wanted.
-func (n *Net) Answer(images int, loss *objective.Bound) *query.Clean {
+func (n *Net) Answer(images int, loss *objective.Bound) *forward.Clean {
 	k, d := n.Arch.Outputs(), n.Features().Width
-	c := &query.Clean{Logits: make([]float32, images*k), Classes: k, Features: make([]float32, images*d), Dim: d}
+	c := &forward.Clean{Logits: make([]float32, images*k), Classes: k, Features: make([]float32, images*d), Dim: d}
 	if loss != nil {
 		c.Losses, c.Loss = make([]float32, images), loss.Objective
 	}
@@ -19,7 +19,7 @@ func (n *Net) Answer(images int, loss *objective.Bound) *query.Clean {
 }
 
 // Evaluate is the forward of a batch: losses, logits and features.
-func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean, error) {
 	loss, err := m.bind(b)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (m *Model) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, err
 
 // forward evaluates a batch, so many images at a time, and writes what c has room
 // for. A gradient that f asks for is that of the mean loss.
-func (m *Model) forward(ctx context.Context, b *query.Batch, loss *objective.Bound, c *query.Clean, f *Forward,
+func (m *Model) forward(ctx context.Context, b *forward.Batch, loss *objective.Bound, c *forward.Clean, f *Forward,
 	images int) error {
 	for lo := 0; lo < b.Size; lo += images {
 		n := min(images, b.Size-lo)
@@ -65,7 +65,7 @@ func (m *Model) forward(ctx context.Context, b *query.Batch, loss *objective.Bou
 // parameter, by Gorgonia's differentiation of the same graph. Where the losses
 // depend on one another, a forward before it fixes the outputs that they are
 // compared with.
-func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, error) {
+func (m *Model) Backward(ctx context.Context, b *forward.Batch) (*forward.Clean, error) {
 	loss, err := m.labelled(b)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (m *Model) Backward(ctx context.Context, b *query.Batch) (*query.Clean, err
 // trained lists the parameters of the network that have a gradient; an objective's
 // own are differentiated by whoever trains them.
 func (m *Model) trained() []int {
-	return m.where(func(p *query.Param) bool { return p.Grad != nil && p.Role != "temperature" })
+	return m.where(func(p *forward.Param) bool { return p.Grad != nil && p.Role != "temperature" })
 }
 
 // collect adds the sums of parameters to their gradients, or drops them after a

@@ -3,7 +3,7 @@ package vit
 import (
 	"fmt"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
@@ -65,7 +65,7 @@ func (g *graph) apply(o *FusedOp, in ...*gorgonia.Node) *gorgonia.Node {
 }
 
 // param is the node of a parameter; its value is the parameter's own memory.
-func (g *graph) param(p *query.Param) *gorgonia.Node {
+func (g *graph) param(p *forward.Param) *gorgonia.Node {
 	g.out.param(g.net.Index(p.Name))
 	n, ok := g.params[p.Name]
 	if !ok {

@@ -3,14 +3,14 @@ package vit
 import (
 	"sync"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // linear is a linear map z = x Wᵀ + b, or z = x Wᵀ, with its weight packed for the GEMM. It
 // is packed once after every change and shared by all graphs and workers.
 type linear struct {
-	w, b    *query.Param // b is nil where there is none
+	w, b    *forward.Param // b is nil where there is none
 	out, in int
 
 	mu         sync.Mutex
@@ -19,7 +19,7 @@ type linear struct {
 	hasF, hasB bool
 }
 
-func newLinear(w, b *query.Param) *linear {
+func newLinear(w, b *forward.Param) *linear {
 	out := w.Shape[0]
 	return &linear{w: w, b: b, out: out, in: len(w.Data) / out}
 }

@@ -7,14 +7,14 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 	"gorgonia.org/gorgonia"
 )
 
 // small is a ViT with odd sizes and every parameter trained, and a batch.
-func small(t testing.TB, images int) (*Net, *query.Batch) {
+func small(t testing.TB, images int) (*Net, *forward.Batch) {
 	t.Helper()
 	w, err := NewWeights(Arch{Image: 12, Patch: 4, Chans: 1, Hidden: 20, Layers: 2, Heads: 2, MLP: 28, Classes: 4, Prompts: 1, Eps: 1e-6})
 	if err != nil {
@@ -34,7 +34,7 @@ func small(t testing.TB, images int) (*Net, *query.Batch) {
 			}
 		}
 	}
-	b := &query.Batch{Size: images, Inputs: make([]float32, images*144), Labels: make([]int32, images), Index: make([]int32, images)}
+	b := &forward.Batch{Size: images, Inputs: make([]float32, images*144), Labels: make([]int32, images), Index: make([]int32, images)}
 	g := noise.Rand(4, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())
@@ -167,25 +167,25 @@ func TestWorkers(t *testing.T) {
 		}
 		c := pass.Clean()
 		got = append(append(got, c.Losses...), c.Features...)
-		var q []query.Query
-		var terms []query.Term
+		var q []forward.Query
+		var terms []forward.Term
 		for i := 0; i < b.Size; i++ {
 			for p := 0; p < 1+i%3; p++ {
-				q = append(q, query.Query{Image: int32(i), Pair: int32(p), Sign: 1}, query.Query{Image: int32(i), Pair: int32(p), Sign: -1})
-				terms = append(terms, query.Term{Image: int32(i), Pair: int32(p), Coef: float32(i + p)})
+				q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+				terms = append(terms, forward.Term{Image: int32(i), Pair: int32(p), Coef: float32(i + p)})
 			}
 		}
 		out := make([]float32, len(q))
-		joint := make([]query.Term, len(q))
+		joint := make([]forward.Term, len(q))
 		for i, x := range q {
-			joint[i] = query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: float32(i)}
+			joint[i] = forward.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: float32(i)}
 		}
 		sigma := make([]float32, len(sites))
 		for i := range sigma {
 			sigma[i] = 0.1
 		}
 		for s := 0; s <= len(sites); s++ {
-			p := &query.Perturbation{Step: 3, Sites: sites, Sigma: sigma}
+			p := &forward.Perturbation{Step: 3, Sites: sites, Sigma: sigma}
 			tr := joint
 			if s < len(sites) {
 				p.Sites, p.Sigma, tr = []int{s}, sigma[:1], terms
@@ -202,7 +202,7 @@ func TestWorkers(t *testing.T) {
 		for i := range n.params {
 			all = append(all, i)
 		}
-		w := &query.Perturbation{Kind: query.Weight, Step: 4, Params: all, Sigma: []float32{0.01}}
+		w := &forward.Perturbation{Kind: forward.Weights, Step: 4, Params: all, Sigma: []float32{0.01}}
 		if err := pass.Losses(ctx, w, q, out); err != nil {
 			t.Fatal(err)
 		}
@@ -249,8 +249,8 @@ func TestRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &query.Perturbation{Kind: query.Weight, Params: all, Sigma: []float32{0.3}}
-	q := []query.Query{{Image: 0, Sign: 1}, {Image: 0, Sign: -1}, {Image: 4, Pair: 2, Sign: 1}}
+	p := &forward.Perturbation{Kind: forward.Weights, Params: all, Sigma: []float32{0.3}}
+	q := []forward.Query{{Image: 0, Sign: 1}, {Image: 0, Sign: -1}, {Image: 4, Pair: 2, Sign: 1}}
 	out := make([]float32, 3)
 	for range 2 {
 		if err := pass.Losses(ctx, p, q, out); (err != nil) != (ctx.Err() != nil) {
@@ -288,9 +288,9 @@ func TestSuffixIsForward(t *testing.T) {
 			t.Fatal(err)
 		}
 		for s := range sites {
-			q := []query.Query{{Image: 5, Sign: 1}, {Image: 1, Sign: -1}, {Image: 1, Pair: 1, Sign: 1}}
+			q := []forward.Query{{Image: 5, Sign: 1}, {Image: 1, Sign: -1}, {Image: 1, Pair: 1, Sign: 1}}
 			out := make([]float32, 3)
-			if err := pass.Losses(context.Background(), &query.Perturbation{Sites: []int{s}, Sigma: []float32{0}}, q, out); err != nil {
+			if err := pass.Losses(context.Background(), &forward.Perturbation{Sites: []int{s}, Sigma: []float32{0}}, q, out); err != nil {
 				t.Fatal(err)
 			}
 			for i, x := range q {
@@ -312,12 +312,12 @@ func TestSteadyState(t *testing.T) {
 		t.Fatal(err)
 	}
 	measure := func(queries int) float64 {
-		q := make([]query.Query, queries)
+		q := make([]forward.Query, queries)
 		for i := range q {
-			q[i] = query.Query{Image: int32(i * 8 / queries), Pair: int32(i), Sign: 1}
+			q[i] = forward.Query{Image: int32(i * 8 / queries), Pair: int32(i), Sign: 1}
 		}
 		out := make([]float32, queries)
-		p := &query.Perturbation{Sites: []int{8}, Sigma: []float32{0.1}}
+		p := &forward.Perturbation{Sites: []int{8}, Sigma: []float32{0.1}}
 		return testing.AllocsPerRun(20, func() {
 			if err := pass.Losses(ctx, p, q, out); err != nil {
 				t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
@@ -28,9 +29,9 @@ type Model struct {
 	plan  *plan                   // of the last Clean
 	reads map[string][]Activation // what the suffix of a set of sites reads
 	pass  *pass                   // the last Clean whose store is there
-	shown *query.Batch            // whose images the backend has all, nil: others
+	shown *forward.Batch          // whose images the backend has all, nil: others
 
-	queries []query.Query // of a list, used again
+	queries []forward.Query // of a list, used again
 	targets []int32
 	coef    []float32
 }
@@ -49,14 +50,14 @@ func NewModelOn(b Backend, n *Net, loss objective.Objective, mask bool) *Model {
 
 var (
 	_ query.Differentiable = (*Model)(nil)
-	_ query.Resumable      = (*Model)(nil)
+	_ forward.Resumable    = (*Model)(nil)
 )
 
 // Params lists the parameters.
-func (m *Model) Params() []*query.Param { return m.net.params }
+func (m *Model) Params() []*forward.Param { return m.net.params }
 
 // Sites lists the linear maps whose output can be perturbed.
-func (m *Model) Sites() []query.Site { return m.net.sites }
+func (m *Model) Sites() []forward.Site { return m.net.sites }
 
 // ForwardFLOPs is the cost of one clean forward of one image.
 func (m *Model) ForwardFLOPs() int64 { return m.net.ForwardFLOPs() }
@@ -67,14 +68,14 @@ func (m *Model) BackwardFLOPs() int64 { return m.net.BackwardFLOPs() }
 
 // Touch tells the model that trained parameters changed.
 func (m *Model) Touch() {
-	m.b.Changed(m.where(func(p *query.Param) bool { return p.Grad != nil }))
+	m.b.Changed(m.where(func(p *forward.Param) bool { return p.Grad != nil }))
 }
 
 // Reload tells the model that any parameter may have changed.
-func (m *Model) Reload() { m.b.Changed(m.where(func(*query.Param) bool { return true })) }
+func (m *Model) Reload() { m.b.Changed(m.where(func(*forward.Param) bool { return true })) }
 
 // where lists the parameters that a condition holds for.
-func (m *Model) where(is func(*query.Param) bool) []int {
+func (m *Model) where(is func(*forward.Param) bool) []int {
 	var out []int
 	for i, p := range m.net.params {
 		if is(p) {
@@ -92,7 +93,7 @@ func (m *Model) Close() error { return m.b.Close() }
 
 // bind is the model's objective of a batch that fits the network, nil where the
 // batch has no labels.
-func (m *Model) bind(b *query.Batch) (*objective.Bound, error) {
+func (m *Model) bind(b *forward.Batch) (*objective.Bound, error) {
 	chans, side := m.net.Arch.Input()
 	if want := b.Size * m.net.Pixels(); b.Size < 1 || len(b.Inputs) < want || b.Labels != nil && len(b.Labels) < b.Size {
 		return nil, fmt.Errorf("vit: batch of %d images has %d values and %d labels, "+
@@ -105,7 +106,7 @@ func (m *Model) bind(b *query.Batch) (*objective.Bound, error) {
 }
 
 // labelled is bind of a batch that must have labels.
-func (m *Model) labelled(b *query.Batch) (*objective.Bound, error) {
+func (m *Model) labelled(b *forward.Batch) (*objective.Bound, error) {
 	loss, err := m.bind(b)
 	if err == nil && loss == nil {
 		err = fmt.Errorf("vit: a batch without labels, which has no losses to learn from")
@@ -123,7 +124,7 @@ func (m *Model) lay(l Layout) (images int, err error) {
 }
 
 // list is a list of queries of a batch under its objective, which may be nil.
-func (m *Model) list(q []query.Query, loss *objective.Bound) *List {
+func (m *Model) list(q []forward.Query, loss *objective.Bound) *List {
 	l := &List{Queries: q, Loss: loss}
 	if loss != nil {
 		m.targets = slices.Grow(m.targets[:0], len(q))[:len(q)]
@@ -136,10 +137,10 @@ func (m *Model) list(q []query.Query, loss *objective.Bound) *List {
 }
 
 // images is the list of n images without noise, each with a coefficient.
-func (m *Model) images(n int, coef float32) ([]query.Query, []float32) {
+func (m *Model) images(n int, coef float32) ([]forward.Query, []float32) {
 	m.queries, m.coef = slices.Grow(m.queries[:0], n)[:n], slices.Grow(m.coef[:0], n)[:n]
 	for i := range n {
-		m.queries[i], m.coef[i] = query.Query{Image: int32(i)}, coef
+		m.queries[i], m.coef[i] = forward.Query{Image: int32(i)}, coef
 	}
 	return m.queries, m.coef
 }

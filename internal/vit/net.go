@@ -3,14 +3,14 @@ package vit
 import (
 	"fmt"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // Net is one network: its parameters, its sites and, per linear map, the packed
 // weight that all graphs share.
 type Net struct {
 	*Weights
-	sites   []query.Site
+	sites   []forward.Site
 	linears []*linear // parallel to sites
 	bySite  map[siteKey]int
 	out     *outline
@@ -36,10 +36,10 @@ func NewNet(w *Weights) *Net {
 
 // Sites lists the linear maps whose output can be perturbed, in the order of a
 // forward.
-func (n *Net) Sites() []query.Site { return n.sites }
+func (n *Net) Sites() []forward.Site { return n.sites }
 
 // ofSite are the parameters of a site's linear map; b is nil where it has no bias.
-func (w *Weights) ofSite(s query.Site) (weight, b *query.Param) {
+func (w *Weights) ofSite(s forward.Site) (weight, b *forward.Param) {
 	if s.Bias >= 0 {
 		b = w.params[s.Bias]
 	}
@@ -48,7 +48,7 @@ func (w *Weights) ofSite(s query.Site) (weight, b *query.Param) {
 
 // siteGrads are the gradients of a site's weight and bias, each nil where it is
 // not trained or not there.
-func (n *Net) siteGrads(s query.Site) (weight, bias []float32) {
+func (n *Net) siteGrads(s forward.Site) (weight, bias []float32) {
 	w, b := n.ofSite(s)
 	if b != nil {
 		bias = b.Grad

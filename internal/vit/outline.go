@@ -3,7 +3,7 @@ package vit
 import (
 	"slices"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // outline is what a network's forward tells of itself when it is built once for
@@ -205,7 +205,7 @@ func (o *outline) resume(params []int) int {
 // backward is the cost of the backward pass of one image for the parameters that
 // trained says: one product per trained weight, and one per map, two per
 // attention, that lies between a trained parameter and the loss.
-func (o *outline) backward(sites []query.Site, trained func(param int) bool) int64 {
+func (o *outline) backward(sites []forward.Site, trained func(param int) bool) int64 {
 	below := o.depends(func(s *outlined) bool { return slices.ContainsFunc(s.uses, trained) })
 	var n int64
 	for _, s := range o.steps {

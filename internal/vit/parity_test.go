@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/jpegrgb"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // sharedDir is the folder of real data, or a skip that says so.
@@ -63,7 +63,7 @@ type reference struct {
 }
 
 // cifar5 is the pretrained network and the reference batch.
-func cifar5(t testing.TB) (*Net, *query.Batch, reference) {
+func cifar5(t testing.TB) (*Net, *forward.Batch, reference) {
 	dir := sharedDir(t)
 	w, err := NewWeights(Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512, Classes: 5, Eps: 1e-12})
 	if err != nil {
@@ -78,7 +78,7 @@ func cifar5(t testing.TB) (*Net, *query.Batch, reference) {
 	if err := json.Unmarshal(raw, &ref); err != nil {
 		t.Fatal(err)
 	}
-	b := &query.Batch{Size: len(ref.Images)}
+	b := &forward.Batch{Size: len(ref.Images)}
 	for i, im := range ref.Images {
 		raw, err := os.ReadFile(filepath.Join(dir, im.Path))
 		if err != nil {

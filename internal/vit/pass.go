@@ -5,22 +5,22 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // pass is the clean pass of a batch, of which the backend's store holds what
 // queries begin with.
 type pass struct {
 	m     *Model
-	batch *query.Batch
+	batch *forward.Batch
 	loss  *objective.Bound
-	clean *query.Clean
+	clean *forward.Clean
 	plan  *plan
 }
 
 // Clean is what the forward answered.
-func (p *pass) Clean() *query.Clean { return p.clean }
+func (p *pass) Clean() *forward.Clean { return p.clean }
 
 // plan is what a clean pass keeps for queries at some sites, perturbed one by one
 // or all at once, and of the weights.
@@ -34,7 +34,7 @@ type plan struct {
 
 // Clean is the forward of a batch that also keeps what queries at the given sites
 // start from.
-func (m *Model) Clean(ctx context.Context, b *query.Batch, sites []int) (query.Pass, error) {
+func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forward.Pass, error) {
 	loss, err := m.labelled(b)
 	if err != nil {
 		return nil, err

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // TestPass: a pass answers alike whatever is evaluated beside it, also where an
@@ -26,9 +26,9 @@ func TestPass(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q := []query.Query{{Image: 1, Sign: 1}, {Image: 4, Sign: -1}}
-		site := &query.Perturbation{Sites: []int{3}, Sigma: []float32{0.1}}
-		weight := &query.Perturbation{Kind: query.Weight, Params: []int{5}, Sigma: []float32{0.1}}
+		q := []forward.Query{{Image: 1, Sign: 1}, {Image: 4, Sign: -1}}
+		site := &forward.Perturbation{Sites: []int{3}, Sigma: []float32{0.1}}
+		weight := &forward.Perturbation{Kind: forward.Weights, Params: []int{5}, Sigma: []float32{0.1}}
 		ask := func() []float32 {
 			out := make([]float32, 4)
 			if err := errors.Join(first.Losses(ctx, site, q, out[:2]), first.Losses(ctx, weight, q, out[2:])); err != nil {
@@ -54,10 +54,10 @@ func TestPass(t *testing.T) {
 		if _, err := m.Clean(ctx, other, []int{3}); err != nil {
 			t.Fatal(err)
 		}
-		if err := first.Losses(ctx, site, q, make([]float32, 2)); !errors.Is(err, query.ErrStale) {
+		if err := first.Losses(ctx, site, q, make([]float32, 2)); !errors.Is(err, forward.ErrStale) {
 			t.Errorf("%s: a stale pass is asked: %v", loss.Name(), err)
 		}
-		if err := first.Accumulate(ctx, site, nil); !errors.Is(err, query.ErrStale) {
+		if err := first.Accumulate(ctx, site, nil); !errors.Is(err, forward.ErrStale) {
 			t.Errorf("%s: a stale pass has a gradient: %v", loss.Name(), err)
 		}
 	}

@@ -5,15 +5,15 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // usable refuses what cannot be asked of the pass.
-func (p *pass) usable(t *query.Perturbation) error {
+func (p *pass) usable(t *forward.Perturbation) error {
 	if p.m.pass != p {
-		return query.ErrStale
+		return forward.ErrStale
 	}
-	if t.Kind == query.Weight {
+	if t.Kind == forward.Weights {
 		return nil
 	}
 	if len(t.Sites) == 0 {
@@ -44,12 +44,12 @@ func (m *Model) parts(n, share int, f func(lo, hi int) error) error {
 
 // Losses evaluates queries: suffixes from noisy sites, or forwards with noisy
 // weights.
-func (p *pass) Losses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) error {
+func (p *pass) Losses(ctx context.Context, t *forward.Perturbation, q []forward.Query, out []float32) error {
 	if err := p.usable(t); err != nil {
 		return err
 	}
 	m := p.m
-	if t.Kind == query.Weight {
+	if t.Kind == forward.Weights {
 		return p.weightLosses(ctx, t, q, out)
 	}
 	f := &Forward{Sites: t.Sites}
@@ -63,7 +63,7 @@ func (p *pass) Losses(ctx context.Context, t *query.Perturbation, q []query.Quer
 // weightLosses evaluates forwards with θ + sign·σ·z, direction by direction, from
 // the boundary below which nothing is perturbed. The originals are kept and
 // written back, so that nothing is left of the noise.
-func (p *pass) weightLosses(ctx context.Context, t *query.Perturbation, q []query.Query, out []float32) (err error) {
+func (p *pass) weightLosses(ctx context.Context, t *forward.Perturbation, q []forward.Query, out []float32) (err error) {
 	m := p.m
 	f := &Forward{From: p.plan.from}
 	if f.From > m.net.out.resume(t.Params) { // something below is perturbed
@@ -89,7 +89,7 @@ func (p *pass) weightLosses(ctx context.Context, t *query.Perturbation, q []quer
 
 // byDirection lists the queries so that those of one direction, which share a set
 // of weights, stand together.
-func byDirection(q []query.Query) []int {
+func byDirection(q []forward.Query) []int {
 	order := make([]int, len(q))
 	for i := range order {
 		order[i] = i
@@ -104,7 +104,7 @@ func byDirection(q []query.Query) []int {
 }
 
 // directionLosses evaluates some of the queries, which stand by their directions.
-func (p *pass) directionLosses(ctx context.Context, t *query.Perturbation, q []query.Query, order []int, f *Forward,
+func (p *pass) directionLosses(ctx context.Context, t *forward.Perturbation, q []forward.Query, order []int, f *Forward,
 	out []float32) error {
 	m := p.m
 	m.queries, m.coef = m.queries[:0], m.coef[:0]
@@ -137,7 +137,7 @@ func (p *pass) directionLosses(ctx context.Context, t *query.Perturbation, q []q
 }
 
 // Accumulate adds Σ C·ε to the gradients: E_iᵀ x_i at sites, z at weights.
-func (p *pass) Accumulate(ctx context.Context, t *query.Perturbation, terms []query.Term) error {
+func (p *pass) Accumulate(ctx context.Context, t *forward.Perturbation, terms []forward.Term) error {
 	if err := p.usable(t); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (p *pass) Accumulate(ctx context.Context, t *query.Perturbation, terms []qu
 	switch {
 	case len(terms) == 0:
 		return nil
-	case t.Kind == query.Weight:
+	case t.Kind == forward.Weights:
 		return m.collect(t.Params, m.b.SumWeights(ctx, t.Params, t.Step, terms))
 	case terms[0].Sign != 0:
 		return p.accumulateJoint(ctx, t, terms)
@@ -165,7 +165,7 @@ func (p *pass) Accumulate(ctx context.Context, t *query.Perturbation, terms []qu
 // accumulateJoint runs the queries again, because the inputs of later sites
 // depend on the noise of earlier ones, and sums C/σ·sign·εᵀx of each query with
 // the x that it saw.
-func (p *pass) accumulateJoint(ctx context.Context, t *query.Perturbation, terms []query.Term) error {
+func (p *pass) accumulateJoint(ctx context.Context, t *forward.Perturbation, terms []forward.Term) error {
 	m := p.m
 	f := &Forward{Sites: t.Sites}
 	var params []int
@@ -176,7 +176,7 @@ func (p *pass) accumulateJoint(ctx context.Context, t *query.Perturbation, terms
 	return m.collect(params, m.parts(len(terms), len(t.Sites), func(lo, hi int) error {
 		m.queries, m.coef = m.queries[:0], m.coef[:0]
 		for _, x := range terms[lo:hi] {
-			m.queries = append(m.queries, query.Query{Image: x.Image, Pair: x.Pair, Sign: x.Sign})
+			m.queries = append(m.queries, forward.Query{Image: x.Image, Pair: x.Pair, Sign: x.Sign})
 		}
 		for _, sigma := range t.Sigma {
 			for _, x := range terms[lo:hi] {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -16,7 +16,7 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 	ctx := context.Background()
 	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 3, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
 	src := noise.Gaussian(3)
-	b := &query.Batch{Size: 5, Inputs: make([]float32, 5*3*64), Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{0, 1, 2, 3, 4}}
+	b := &forward.Batch{Size: 5, Inputs: make([]float32, 5*3*64), Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{0, 1, 2, 3, 4}}
 	g := noise.Rand(5, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())
@@ -44,7 +44,7 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 				dst[i] = 10 * float32(r.Normal())
 			}
 		})
-		p := &query.Perturbation{Kind: query.Weight, Step: 1, Sigma: []float32{0.1}}
+		p := &forward.Perturbation{Kind: forward.Weights, Step: 1, Sigma: []float32{0.1}}
 		for i, x := range w.Params() {
 			if strings.HasPrefix(x.Name, c.name) {
 				x.Grad = make([]float32, len(x.Data))
@@ -59,10 +59,10 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 		if m.plan.from != c.want || m.WeightFLOPs() != c.flops {
 			t.Errorf("%q: starts at block %d of %d FLOPs, want %d of %d", c.name, m.plan.from, m.WeightFLOPs(), c.want, c.flops)
 		}
-		var q []query.Query
+		var q []forward.Query
 		for image := range b.Size {
 			for pair := range 3 {
-				q = append(q, query.Query{Image: int32(image), Pair: int32(pair), Sign: 1}, query.Query{Image: int32(image), Pair: int32(pair), Sign: -1})
+				q = append(q, forward.Query{Image: int32(image), Pair: int32(pair), Sign: 1}, forward.Query{Image: int32(image), Pair: int32(pair), Sign: -1})
 			}
 		}
 		losses := func() []float32 {

@@ -3,14 +3,14 @@ package vit
 import (
 	"slices"
 
-	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/forward"
 )
 
 // Weights are the parameters of one network in the order of a forward.
 type Weights struct {
 	Arch   Architecture
 	specs  []ParamSpec
-	params []*query.Param
+	params []*forward.Param
 	byName map[string]int
 }
 
@@ -25,17 +25,17 @@ func NewWeights(a Architecture) (*Weights, error) {
 		for _, d := range s.Shape {
 			n *= d
 		}
-		w.Own(&query.Param{Name: s.Name, Shape: s.Shape, Data: make([]float32, n), Role: s.Role, Decay: s.Decay, Block: s.Block})
+		w.Own(&forward.Param{Name: s.Name, Shape: s.Shape, Data: make([]float32, n), Role: s.Role, Decay: s.Decay, Block: s.Block})
 	}
 	return w, nil
 }
 
 // Params lists the parameters; the slice and what it points to are the network's own.
-func (w *Weights) Params() []*query.Param { return w.params }
+func (w *Weights) Params() []*forward.Param { return w.params }
 
 // Own adds a parameter that is no part of the network, such as an objective's
 // temperature, so that estimators find it in Params.
-func (w *Weights) Own(p *query.Param) {
+func (w *Weights) Own(p *forward.Param) {
 	w.byName[p.Name] = len(w.params)
 	w.params = append(w.params, p)
 }
@@ -50,7 +50,7 @@ func (w *Weights) Index(name string) int {
 
 // param is the parameter of that name; it panics on a name that no ViT has,
 // which only this package can ask for.
-func (w *Weights) param(name string) *query.Param {
+func (w *Weights) param(name string) *forward.Param {
 	i, ok := w.byName[name]
 	if !ok {
 		panic("vit: no parameter " + name)

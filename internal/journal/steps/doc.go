@@ -8,7 +8,7 @@
 //	list      uint16 or uint32, the allocation n_1..n_B
 //	list      float64, values of the run
 //	list      perturbations, each
-//	    1         kind, query.Kind
+//	    1         kind, forward.Kind
 //	    4         step of the noise
 //	    list      uint32, sites
 //	    list      float32, σ

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/journal"
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // Record is what one step was made of: with the weights before it, enough
@@ -26,7 +26,7 @@ type Record struct {
 // Coefficients are what the queries of one perturbation said, image by image and
 // direction by direction: a record of the estimators, as a file keeps it.
 type Coefficients struct {
-	Perturbation query.Perturbation
+	Perturbation forward.Perturbation
 	Coefs        []float32
 	Mean         []float32 // per direction, where the scale is learned; else nil
 }
@@ -84,7 +84,7 @@ func Decode(r journal.Record) (*Record, error) {
 	s.Values = list(&d, 8, func() float64 { return math.Float64frombits(d.u64()) })
 	s.Parts = list(&d, 25, func() Coefficients {
 		var c Coefficients
-		c.Perturbation.Kind, c.Perturbation.Step = query.Kind(d.u8()), d.u32()
+		c.Perturbation.Kind, c.Perturbation.Step = forward.Kind(d.u8()), d.u32()
 		c.Perturbation.Sites = list(&d, 4, d.index)
 		c.Perturbation.Sigma = list(&d, 4, d.f32)
 		c.Perturbation.Params = list(&d, 4, d.index)

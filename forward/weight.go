@@ -1,16 +1,8 @@
-package lr
+package forward
 
-import (
-	"context"
+import "context"
 
-	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/uierr"
-)
-
-func init() { Register("weight", newWeight, "all", "tensor") }
-
-// weight perturbs parameters with directions that the images share (DESIGN 3.2;
-// SPSA, Spall 1992; MeZO, Malladi et al. 2023). Image i takes part in the first
+// weight perturbs parameters with directions that the images share (SPSA, Spall 1992; MeZO, Malladi et al. 2023). Image i takes part in the first
 // P_i directions. Schedules: all perturbs every trained parameter at once,
 // tensor one parameter after another.
 type weight struct {
@@ -18,24 +10,34 @@ type weight struct {
 	w workspace
 }
 
-func newWeight(_ query.Model, o Options) (Estimator, error) {
-	if len(o.Params) == 0 {
-		return nil, uierr.New("sites: no parameter is trained", "name blocks and kinds, or a prompt")
+// Weight makes the weight estimator of a model: noise on the parameters of o, all at
+// once (all) or one after another (tensor). Options out of range are an
+// *OptionError.
+func Weight(m Model, o Options) (*Estimator, error) {
+	if err := o.check(m, "all", "tensor"); err != nil {
+		return nil, err
 	}
-	return &weight{o: o}, nil
+	if len(o.Params) == 0 {
+		for i := range m.Params() {
+			o.Params = append(o.Params, i)
+		}
+	}
+	return NewEstimator(m, &weight{o: o}), nil
 }
 
 func (w *weight) Name() string { return "weight" }
 
+func (w *weight) perPair() int { return w.o.perPair() }
+
 func (w *weight) Sites(uint32) []int { return nil }
 
-func (w *weight) Plan(step uint32) []query.Perturbation {
-	p := query.Perturbation{Kind: query.Weight, Step: step, Sigma: []float32{float32(w.o.Sigma)}}
+func (w *weight) Plan(step uint32) []Perturbation {
+	p := Perturbation{Kind: Weights, Step: step, Sigma: []float32{float32(w.o.Sigma)}}
 	if w.o.Schedule == "all" {
 		p.Params = w.o.Params
-		return []query.Perturbation{p}
+		return []Perturbation{p}
 	}
-	var out []query.Perturbation
+	var out []Perturbation
 	for _, i := range w.o.Params {
 		p.Params = []int{i}
 		out = append(out, p)
@@ -43,12 +45,7 @@ func (w *weight) Plan(step uint32) []query.Perturbation {
 	return out
 }
 
-// Cost is that of every perturbation's queries.
-func (w *weight) Cost(m query.Model, step uint32, images, queries int64) Entry {
-	return planCost(m, w.Plan(step), images, queries)
-}
-
-func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
+func (w *weight) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	r := &Result{}
 	q, losses := w.w.plan(s.Counts, w.o.Antithetic)
 	for _, p := range w.Plan(s.Number) {
@@ -67,7 +64,8 @@ func (w *weight) Ask(ctx context.Context, m query.Model, s *Step) (*Result, erro
 func (w *weight) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
-		if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&w.w, s.Counts, r.Coefs, w.o.Antithetic)); err != nil {
+		if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&w.w, s.Counts, r.Coefs,
+			w.o.Antithetic)); err != nil {
 			return err
 		}
 	}
@@ -76,7 +74,7 @@ func (w *weight) Accumulate(ctx context.Context, s *Step, records []Record) erro
 
 // shareDirections sums the images' weighted coefficients of each direction:
 // C_q = Σ_{i: P_i ≥ q} c_iq / (B·P_i).
-func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) []query.Term {
+func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) []Term {
 	var sums []float64
 	for _, t := range w.weigh(counts, c, antithetic) {
 		for int(t.Pair) >= len(sums) {
@@ -84,9 +82,9 @@ func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) [
 		}
 		sums[t.Pair] += float64(t.Coef)
 	}
-	out := make([]query.Term, len(sums))
+	out := make([]Term, len(sums))
 	for p, v := range sums {
-		out[p] = query.Term{Pair: int32(p), Coef: float32(v)}
+		out[p] = Term{Pair: int32(p), Coef: float32(v)}
 	}
 	return out
 }

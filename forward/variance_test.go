@@ -1,10 +1,8 @@
-package lr
+package forward
 
 import (
 	"math"
 	"testing"
-
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // TestVarianceByHand: V̂_i of records whose numbers are written here, against
@@ -13,11 +11,11 @@ import (
 func TestVarianceByHand(t *testing.T) {
 	m := newToy(t, 2, []toySite{{rows: 1, in: 2, out: 3}, {rows: 2, in: 2, out: 5, bias: true}})
 	sites := []int{1, 0} // in the order that the clean pass was told
-	s := &Step{Batch: &query.Batch{Size: 2}, Counts: []int{4, 2}, Clean: &query.Clean{InputSq: [][]float32{{10, 0.5}, {2, 7}}}}
-	first := query.Perturbation{Sites: []int{0}, Sigma: []float32{0.5}}
-	second := query.Perturbation{Sites: []int{1}, Sigma: []float32{0.25}}
-	weights := query.Perturbation{Kind: query.Weight, Params: []int{0, 2}, Sigma: []float32{1}}
-	joint := query.Perturbation{Sites: []int{0, 1}, Sigma: []float32{0.5, 0.25}}
+	s := &Step{Batch: &Batch{Size: 2}, Counts: []int{4, 2}, Clean: &Clean{InputSq: [][]float32{{10, 0.5}, {2, 7}}}}
+	first := Perturbation{Sites: []int{0}, Sigma: []float32{0.5}}
+	second := Perturbation{Sites: []int{1}, Sigma: []float32{0.25}}
+	weights := Perturbation{Kind: Weights, Params: []int{0, 2}, Sigma: []float32{1}}
+	joint := Perturbation{Sites: []int{0, 1}, Sigma: []float32{0.5, 0.25}}
 	for _, c := range []struct {
 		what       string
 		antithetic bool
@@ -27,17 +25,22 @@ func TestVarianceByHand(t *testing.T) {
 		// image 0 has the pairs 1 and 3, mean c² 5; image 1 has 2, mean c² 4; m = 3, ‖x‖² 2 and 7
 		{"a site", true, []Record{{Perturbation: first, Coefs: []float32{1, 3, 2}}}, []float64{5 * 3 * 2, 4 * 3 * 7}},
 		// m = 5; 10 and 0.5
-		{"another site", true, []Record{{Perturbation: second, Coefs: []float32{-1, 3, -2}}}, []float64{5 * 5 * 10, 4 * 5 * 0.5}},
-		{"one-sided", false, []Record{{Perturbation: first, Coefs: []float32{1, 1, 1, 5, 0, 2}}}, []float64{7 * 3 * 2, 2 * 3 * 7}},
+		{"another site", true, []Record{{Perturbation: second, Coefs: []float32{-1, 3, -2}}}, []float64{5 * 5 * 10,
+			4 * 5 * 0.5}},
+		{"one-sided", false, []Record{{Perturbation: first, Coefs: []float32{1, 1, 1, 5, 0, 2}}},
+			[]float64{7 * 3 * 2, 2 * 3 * 7}},
 		// 6 values of parameter 0 and 5 of parameter 2
 		{"weights", true, []Record{{Perturbation: weights, Coefs: []float32{1, 3, 2}}}, []float64{5 * 11, 4 * 11}},
-		{"their sum", true, []Record{{Perturbation: first, Coefs: []float32{1, 3, 2}}, {Perturbation: second, Coefs: []float32{1, 1, 1}}, {Perturbation: weights, Coefs: []float32{1, 0, 2}}},
+		{"their sum", true, []Record{{Perturbation: first, Coefs: []float32{1, 3, 2}}, {Perturbation: second,
+			Coefs: []float32{1, 1, 1}}, {Perturbation: weights, Coefs: []float32{1, 0, 2}}},
 			[]float64{30 + 50 + 0.5*11, 84 + 2.5 + 4*11}},
 		// ℓ−b of the queries + and −: c of a pair is their difference over 2σ, so at
 		// σ 0.5: 1, 3 and 2; at σ 0.25: 2, 6 and 4
-		{"joint", true, []Record{{Perturbation: joint, Coefs: []float32{0.5, -0.5, 2, -1, 1, -1}}}, []float64{5*3*2 + 20*5*10, 4*3*7 + 16*5*0.5}},
+		{"joint", true, []Record{{Perturbation: joint, Coefs: []float32{0.5, -0.5, 2, -1, 1, -1}}},
+			[]float64{5*3*2 + 20*5*10, 4*3*7 + 16*5*0.5}},
 		// ℓ−b over σ: 2 0 0 2 and 2 4; 4 0 0 4 and 4 8
-		{"joint, one-sided", false, []Record{{Perturbation: joint, Coefs: []float32{1, 0, 0, 1, 1, 2}}}, []float64{2*3*2 + 8*5*10, 10*3*7 + 40*5*0.5}},
+		{"joint, one-sided", false, []Record{{Perturbation: joint, Coefs: []float32{1, 0, 0, 1, 1, 2}}},
+			[]float64{2*3*2 + 8*5*10, 10*3*7 + 40*5*0.5}},
 	} {
 		got := Variance(m, s, c.records, sites, c.antithetic)
 		for i := range c.want {
@@ -71,7 +74,7 @@ func TestVarianceIsTheSpread(t *testing.T) {
 				_, r := m.step(e, m, k, []int{2, 2, 2})
 				predicted += r.Variance[image] / draws
 				// the contribution of one image alone
-				only := []query.Term{{Image: int32(image), Coef: r.Records[0].Coefs[image]}}
+				only := []Term{{Image: int32(image), Coef: r.Records[0].Coefs[image]}}
 				clearGrads(m)
 				if err := m.Accumulate(t.Context(), &r.Records[0].Perturbation, only); err != nil {
 					t.Fatal(err)

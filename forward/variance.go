@@ -1,12 +1,10 @@
-package lr
-
-import "github.com/flops-vit/flops/internal/query"
+package forward
 
 // Variance is V̂_i, the variance of one direction's contribution of each image
-// to the gradient, up to one common constant (DESIGN 3.4): at a site
+// to the gradient, up to one common constant: at a site
 // mean_p c_ip² · m·(‖x_i‖²_F + rows), for weights mean_p c_ip² times their
 // number. sites are those that the clean pass was told of, in its order.
-func Variance(m query.Model, s *Step, records []Record, sites []int, antithetic bool) []float64 {
+func Variance(m Model, s *Step, records []Record, sites []int, antithetic bool) []float64 {
 	v := make([]float64, s.Batch.Size)
 	inputs := map[int][]float32{}
 	for i, site := range sites {
@@ -17,7 +15,7 @@ func Variance(m query.Model, s *Step, records []Record, sites []int, antithetic 
 		perPair = 2
 	}
 	for _, r := range records {
-		if r.Perturbation.Kind == query.Weight {
+		if r.Perturbation.Kind == Weights {
 			d := 0
 			for _, i := range r.Perturbation.Params {
 				d += len(m.Params()[i].Data)

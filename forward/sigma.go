@@ -1,9 +1,8 @@
-package lr
+package forward
 
 import (
 	"math"
 
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -14,21 +13,21 @@ const (
 )
 
 // Learn follows the gradient of the smoothed loss by log σ of each noisy site,
-// ∂/∂log σ E[ℓ] = E[ℓ(‖ε‖² − d)] (DESIGN 3.1), with the clean loss as baseline.
+// ∂/∂log σ E[ℓ] = E[ℓ(‖ε‖² − d)], with the clean loss as baseline.
 // Only one-sided losses carry it, so a pair gives the mean of its two; the
 // coefficients of antithetic pairs have lost that mean, and a record carries it
 // in Mean.
 func (a *activation) Learn(s *Step, records []Record) {
-	if !a.learn {
+	if !a.o.LearnSigma {
 		return
 	}
 	for _, r := range records {
-		if r.Perturbation.Kind != query.Activation {
+		if r.Perturbation.Kind != Activations {
 			continue
 		}
 		for k, site := range r.Perturbation.Sites {
 			g := a.sigmaGradient(s, r, site)
-			step := max(-sigmaStep, min(sigmaStep, -a.rate*g))
+			step := max(-sigmaStep, min(sigmaStep, -a.o.SigmaRate*g))
 			v := float64(r.Perturbation.Sigma[k]) * math.Exp(step)
 			a.sigma[site] = float32(max(sigmaMin, min(sigmaMax, v)))
 		}
@@ -45,7 +44,8 @@ func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 	for i, n := range s.Counts {
 		P := pairs(n, a.o.Antithetic)
 		for p := 0; p < P; p++ {
-			a.o.Noise.Fill(buf, noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i), Pair: uint32(p)}, 0)
+			a.o.Noise.Fill(buf, noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i),
+				Pair: uint32(p)}, 0)
 			var sq float64
 			for _, e := range buf {
 				sq += float64(e) * float64(e)
@@ -59,7 +59,7 @@ func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 
 // means are ℓ̄_ip − b_i: the mean loss of a direction's queries against the
 // clean loss.
-func means(q []query.Query, losses, clean []float32, perPair int) []float32 {
+func means(q []Query, losses, clean []float32, perPair int) []float32 {
 	out := make([]float32, len(q)/perPair)
 	for j, x := range q {
 		out[j/perPair] += (losses[j] - clean[x.Image]) / float32(perPair)

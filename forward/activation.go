@@ -1,50 +1,40 @@
-package lr
+package forward
 
 import (
 	"context"
 	"fmt"
 	"math"
 
-	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/settings"
-	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
 
-// Settings of the activation estimator.
-var (
-	LearnSigma = settings.New("learn_sigma", false, "follow the gradient of the smoothed loss by each site's scale")
-	SigmaLR    = settings.New("sigma_lr", 0.01, "rate of the learned scale", settings.From(0, 10))
-)
-
-func init() {
-	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR)
-}
-
-// activation perturbs the outputs of linear maps (DESIGN 3.1). Schedules:
+// activation perturbs the outputs of linear maps . Schedules:
 // per_site makes one site noisy at a time, random_site one site drawn per step
 // (block-coordinate: only its parameters get a gradient), joint all of them in
 // one forward. Parameters that are no linear map (norms, embeddings) are
 // perturbed directly in a pass of their own.
 type activation struct {
 	o     Options
-	sites []query.Site
+	sites []Site
 	sigma map[int]float32 // per site
-	learn bool            // the scales
-	rate  float64         // at which they are learned
 	w     workspace
 }
 
-func newActivation(m query.Model, o Options) (Estimator, error) {
-	if len(o.Sites) == 0 {
-		return nil, uierr.New("sites: no site is trained", "name blocks and kinds, or set sites.classifier: true")
+// Activation makes the activation estimator of a model: noise at the outputs of the
+// sites of o, one after another (per_site), all in one forward (joint), or at one
+// that is drawn each step (random_site). Options out of range are an *OptionError.
+func Activation(m Model, o Options) (*Estimator, error) {
+	if err := o.check(m, "per_site", "joint", "random_site"); err != nil {
+		return nil, err
 	}
-	a := &activation{o: o, sites: m.Sites(), sigma: map[int]float32{},
-		learn: LearnSigma.Of(o.Own), rate: SigmaLR.Of(o.Own)}
+	if len(o.Sites) == 0 {
+		return nil, &OptionError{"Sites", "none", "name the sites of the model to perturb"}
+	}
+	a := &activation{o: o, sites: m.Sites(), sigma: map[int]float32{}}
 	for _, s := range o.Sites {
 		a.sigma[s] = float32(o.Sigma)
 	}
-	return a, nil
+	return NewEstimator(m, a), nil
 }
 
 func (a *activation) Name() string { return "activation" }
@@ -57,30 +47,25 @@ func (a *activation) Sites(step uint32) []int {
 	return []int{a.o.Sites[r.Intn(len(a.o.Sites))]}
 }
 
-func (a *activation) Plan(step uint32) []query.Perturbation {
+func (a *activation) Plan(step uint32) []Perturbation {
 	sites := a.Sites(step)
-	var out []query.Perturbation
+	var out []Perturbation
 	for i, s := range sites {
 		if a.o.Schedule == "joint" && i > 0 {
 			p := &out[0]
 			p.Sites, p.Sigma = append(p.Sites, s), append(p.Sigma, a.sigma[s])
 			continue
 		}
-		out = append(out, query.Perturbation{Kind: query.Activation, Step: step, Sites: []int{s}, Sigma: []float32{a.sigma[s]}})
+		out = append(out, Perturbation{Kind: Activations, Step: step, Sites: []int{s}, Sigma: []float32{a.sigma[s]}})
 	}
-	if len(a.o.Direct) > 0 {
-		out = append(out, query.Perturbation{Kind: query.Weight, Step: step, Params: a.o.Direct,
+	if len(a.o.Params) > 0 {
+		out = append(out, Perturbation{Kind: Weights, Step: step, Params: a.o.Params,
 			Sigma: []float32{float32(a.o.Sigma)}})
 	}
 	return out
 }
 
-// Cost is that of every perturbation's queries.
-func (a *activation) Cost(m query.Model, step uint32, images, queries int64) Entry {
-	return planCost(m, a.Plan(step), images, queries)
-}
-
-func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, error) {
+func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	r := &Result{}
 	q, losses := a.w.plan(s.Counts, a.o.Antithetic)
 	for _, p := range a.Plan(s.Number) {
@@ -91,14 +76,14 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
 		rec := Record{Perturbation: p}
 		switch {
-		case p.Kind == query.Weight:
+		case p.Kind == Weights:
 			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		case rec.Joint():
 			rec.Coefs = a.jointCoefficients(q, losses, s.Clean.Losses)
 		default:
 			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		}
-		if len(p.Sites) > 0 && a.learn {
+		if len(p.Sites) > 0 && a.o.LearnSigma {
 			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
 		}
 		r.Records = append(r.Records, rec)
@@ -107,16 +92,11 @@ func (a *activation) Ask(ctx context.Context, m query.Model, s *Step) (*Result, 
 	return r, nil
 }
 
-func (a *activation) perPair() int {
-	if a.o.Antithetic {
-		return 2
-	}
-	return 1
-}
+func (a *activation) perPair() int { return a.o.perPair() }
 
 // jointCoefficients are ℓ − b_i of every query. The scale σ differs between the
 // sites, so it is divided out where the terms are made.
-func (a *activation) jointCoefficients(q []query.Query, losses, clean []float32) []float32 {
+func (a *activation) jointCoefficients(q []Query, losses, clean []float32) []float32 {
 	c := make([]float32, len(q))
 	for j, x := range q {
 		c[j] = losses[j] - clean[x.Image]
@@ -128,8 +108,9 @@ func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) 
 	for i := range records {
 		r := &records[i]
 		switch {
-		case r.Perturbation.Kind == query.Weight:
-			if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&a.w, s.Counts, r.Coefs, a.o.Antithetic)); err != nil {
+		case r.Perturbation.Kind == Weights:
+			if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&a.w, s.Counts, r.Coefs,
+				a.o.Antithetic)); err != nil {
 				return err
 			}
 		case r.Joint():
@@ -137,7 +118,8 @@ func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) 
 				return err
 			}
 		default:
-			if err := s.Pass.Accumulate(ctx, &r.Perturbation, a.w.weigh(s.Counts, r.Coefs, a.o.Antithetic)); err != nil {
+			if err := s.Pass.Accumulate(ctx, &r.Perturbation, a.w.weigh(s.Counts, r.Coefs,
+				a.o.Antithetic)); err != nil {
 				return err
 			}
 		}
@@ -150,11 +132,11 @@ func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) 
 // multiplies noise that is independent of the input it meets.
 func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) error {
 	q, _ := a.w.plan(s.Counts, a.o.Antithetic)
-	var terms []query.Term
+	var terms []Term
 	for j, x := range q {
 		if r.Coefs[j] != 0 {
 			n := float32(len(s.Counts) * s.Counts[x.Image])
-			terms = append(terms, query.Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: r.Coefs[j] / n})
+			terms = append(terms, Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: r.Coefs[j] / n})
 		}
 	}
 	return s.Pass.Accumulate(ctx, &r.Perturbation, terms)
@@ -170,11 +152,11 @@ func (a *activation) State() []float64 {
 
 func (a *activation) Restore(v []float64) error {
 	if len(v) != len(a.o.Sites) {
-		return fmt.Errorf("lr: state of %d sites for an estimator of %d", len(v), len(a.o.Sites))
+		return fmt.Errorf("forward: state of %d sites for an estimator of %d", len(v), len(a.o.Sites))
 	}
 	for i, s := range a.o.Sites {
 		if v[i] <= 0 || math.IsInf(v[i], 0) || math.IsNaN(v[i]) {
-			return fmt.Errorf("lr: sigma %v of site %s", v[i], a.sites[s].Name)
+			return fmt.Errorf("forward: sigma %v of site %s", v[i], a.sites[s].Name)
 		}
 		a.sigma[s] = float32(v[i])
 	}

@@ -1,10 +1,9 @@
-package lr
+package forward
 
 import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -18,11 +17,11 @@ func TestSigmaGradient(t *testing.T) {
 			m := newToy(t, 2, []toySite{{rows: 2, in: 2, out: 3, curve: curve}})
 			const sigma = 0.7
 			e, err := asker("activation", m, Options{Antithetic: antithetic, Sigma: sigma,
-				Own: SigmaLR.With(LearnSigma.With(nil, true), 1e-3), Sites: []int{0}, Noise: m.noise})
+				LearnSigma: true, SigmaRate: 1e-3, Sites: []int{0}, Noise: m.noise})
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := e.(*activation)
+			a := e.Asker.(*activation)
 			var got sample
 			for k := range 4000 {
 				s, r := m.step(e, m, k, []int{4, 2})
@@ -30,7 +29,8 @@ func TestSigmaGradient(t *testing.T) {
 			}
 			want := curve * sigma * sigma * 6
 			if z := got.z(want); !(math.Abs(z) <= limit) {
-				t.Errorf("curve %v, antithetic %v: mean %.4g, exact %.4g, %.1f standard errors apart", curve, antithetic, got.sum/got.n, want, z)
+				t.Errorf("curve %v, antithetic %v: mean %.4g, exact %.4g, %.1f standard errors apart", curve,
+					antithetic, got.sum/got.n, want, z)
 			}
 		}
 	}
@@ -43,11 +43,11 @@ func TestSigmaFollows(t *testing.T) {
 	for _, curve := range []float64{1, -1} {
 		m := newToy(t, 2, []toySite{{rows: 1, in: 2, out: 3, curve: curve}})
 		e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5,
-			Own: SigmaLR.With(LearnSigma.With(nil, true), 0.02), Sites: []int{0}, Noise: m.noise})
+			LearnSigma: true, SigmaRate: 0.02, Sites: []int{0}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := e.(*activation)
+		a := e.Asker.(*activation)
 		for k := range 100 {
 			s, r := m.step(e, m, k, []int{4, 4})
 			before := e.State()[0]
@@ -71,14 +71,14 @@ func TestSigmaFollows(t *testing.T) {
 		{sigmaMin, 1e6, 0}, {sigmaMax, 1e6, 0}, {sigmaMin, -1e6, 0}, {sigmaMax, -1e6, 0},
 	} {
 		e, err := asker("activation", m, Options{Sigma: c.sigma,
-			Own: SigmaLR.With(LearnSigma.With(nil, true), 1), Sites: []int{0}, Noise: m.noise})
+			LearnSigma: true, SigmaRate: 1, Sites: []int{0}, Noise: m.noise})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &Step{Batch: &query.Batch{Size: 1}, Counts: []int{1}}
+		s := &Step{Batch: &Batch{Size: 1}, Counts: []int{1}}
 		r := []Record{{Perturbation: e.Plan(0)[0], Coefs: []float32{0}, Mean: []float32{float32(c.mean)}}}
 		if c.want == 0 {
-			up := -e.(*activation).sigmaGradient(s, r[0], 0) // the sign alone
+			up := -e.Asker.(*activation).sigmaGradient(s, r[0], 0) // the sign alone
 			c.want = max(sigmaMin, min(sigmaMax, c.sigma*math.Exp(math.Copysign(0.1, up))))
 		}
 		e.Learn(s, r)
@@ -93,21 +93,22 @@ func TestSigmaFollows(t *testing.T) {
 func TestSigmaGradientByHand(t *testing.T) {
 	m := newToy(t, 2, []toySite{{rows: 2, in: 2, out: 3}})
 	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5,
-		Own: LearnSigma.With(nil, true), Sites: []int{0}, Noise: m.noise})
+		LearnSigma: true, Sites: []int{0}, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Step{Number: 5, Batch: &query.Batch{Size: 2}, Counts: []int{4, 2}}
+	s := &Step{Number: 5, Batch: &Batch{Size: 2}, Counts: []int{4, 2}}
 	r := Record{Perturbation: e.Plan(5)[0], Mean: []float32{3, -1, 2}}
 	want := 0.0
-	for j, c := range []noise.Counter{{Step: 5, Image: 0, Pair: 0}, {Step: 5, Image: 0, Pair: 1}, {Step: 5, Image: 1, Pair: 0}} {
+	for j, c := range []noise.Counter{{Step: 5, Image: 0, Pair: 0}, {Step: 5, Image: 0, Pair: 1}, {Step: 5,
+		Image: 1, Pair: 0}} {
 		sq := -6.0
 		for _, v := range m.eps(c, 6) {
 			sq += float64(v) * float64(v)
 		}
 		want += float64(r.Mean[j]) * sq / []float64{4, 4, 2}[j] // B·P_i
 	}
-	if got := e.(*activation).sigmaGradient(s, r, 0); math.Abs(got-want) > 1e-9 {
+	if got := e.Asker.(*activation).sigmaGradient(s, r, 0); math.Abs(got-want) > 1e-9 {
 		t.Errorf("%v, by hand %v", got, want)
 	}
 }
@@ -129,7 +130,7 @@ func TestMeans(t *testing.T) {
 func TestNoScaleToLearn(t *testing.T) {
 	m := newToy(t, 1, mixed(1)[:1])
 	e, err := asker("activation", m, Options{Antithetic: true, Sigma: 0.5,
-		Own: SigmaLR.With(nil, 1), Sites: []int{0}, Noise: m.noise})
+		SigmaRate: 1, Sites: []int{0}, Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,8 @@
-package lr
+package forward
 
 import (
 	"math"
 	"testing"
-
-	"github.com/flops-vit/flops/internal/query"
 )
 
 // TestCosts: what a step is charged, from costs that are written here: queries of
@@ -15,7 +13,7 @@ func TestCosts(t *testing.T) {
 	late := resumable{m, 300}
 	for _, c := range []struct {
 		what           string
-		model          query.Model
+		model          Model
 		name           string
 		o              Options
 		queries, flops int64
@@ -24,7 +22,7 @@ func TestCosts(t *testing.T) {
 		{"every site", m, "activation", Options{Antithetic: true, Sites: []int{0, 1, 2}}, 18, 6 * 11100},
 		{"one-sided", m, "activation", Options{Sites: []int{0}}, 6, 6 * 100},
 		{"joint", m, "activation", Options{Schedule: "joint", Sites: []int{1, 2}}, 6, 6 * 1000},
-		{"a site and weights", m, "activation", Options{Sites: []int{0}, Direct: []int{2}}, 12, 6*100 + 6*7777},
+		{"a site and weights", m, "activation", Options{Sites: []int{0}, Params: []int{2}}, 12, 6*100 + 6*7777},
 		{"weights", m, "weight", Options{Params: []int{0, 1}}, 6, 6 * 7777},
 		{"tensor by tensor", m, "weight", Options{Schedule: "tensor", Params: []int{0, 1}}, 12, 12 * 7777},
 		{"weights of the last layers", late, "weight", Options{Antithetic: true, Params: []int{3}}, 6, 6 * 300},
@@ -35,8 +33,9 @@ func TestCosts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if cost := e.Cost(c.model, 0, 2, 3); cost.Queries != c.queries || cost.FLOPs != c.flops {
-			t.Errorf("%s: told to cost %d queries and %d operations, want %d and %d", c.what, cost.Queries, cost.FLOPs, c.queries, c.flops)
+		if queries, flops := PlanCost(c.model, e.Plan(0), 2, 3); queries != c.queries || flops != c.flops {
+			t.Errorf("%s: told to cost %d queries and %d operations, want %d and %d", c.what, queries, flops,
+				c.queries, c.flops)
 		}
 		if _, r := m.step(e, c.model, 0, []int{2, 4}); r.Queries != c.queries || r.FLOPs != c.flops {
 			t.Errorf("%s: %d queries and %d operations, want %d and %d", c.what, r.Queries, r.FLOPs, c.queries, c.flops)
@@ -47,7 +46,8 @@ func TestCosts(t *testing.T) {
 // TestPlan lists the queries image by image, pair by pair, + before −.
 func TestPlan(t *testing.T) {
 	got := plan(nil, []int{4, 0, 2}, true)
-	want := []query.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
+	want := []Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1},
+		{Image: 0, Pair: 1, Sign: -1},
 		{Image: 2, Pair: 0, Sign: 1}, {Image: 2, Pair: 0, Sign: -1}}
 	if len(got) != len(want) {
 		t.Fatalf("%d queries, want %d", len(got), len(want))
@@ -57,7 +57,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("query %d is %+v, want %+v", i, got[i], want[i])
 		}
 	}
-	if one := plan(got, []int{1, 2}, false); len(one) != 3 || one[2] != (query.Query{Image: 1, Pair: 1, Sign: 1}) {
+	if one := plan(got, []int{1, 2}, false); len(one) != 3 || one[2] != (Query{Image: 1, Pair: 1, Sign: 1}) {
 		t.Errorf("one-sided: %+v", one)
 	}
 }
@@ -90,7 +90,8 @@ func TestJointBaseline(t *testing.T) {
 // same site.
 func TestRandomSite(t *testing.T) {
 	m := newToy(t, 1, mixed(1))
-	e, err := asker("activation", m, Options{Schedule: "random_site", Sigma: 1, Sites: []int{0, 1, 2}, Seed: 4, Noise: m.noise})
+	e, err := asker("activation", m, Options{Schedule: "random_site", Sigma: 1, Sites: []int{0, 1, 2}, Seed: 4,
+		Noise: m.noise})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,40 +108,5 @@ func TestRandomSite(t *testing.T) {
 		if z := (n[site] - steps/3.0) / math.Sqrt(steps*2/9.0); math.Abs(z) > limit {
 			t.Errorf("site %d was drawn %v times of %d", site, n[site], steps)
 		}
-	}
-}
-
-// TestBackpropagation: the yardstick's gradient is that of finite differences,
-// along itself and along a random direction, and a step is charged a backward pass
-// of every image. Its forward is the clean pass, charged by whoever runs it.
-func TestBackpropagation(t *testing.T) {
-	m, b, _ := tiny(t, true)
-	var all []int
-	for i := range m.Params() {
-		all = append(all, i)
-	}
-	e, err := New("bp", m, Options{Params: all})
-	if err != nil {
-		t.Fatal(err)
-	}
-	us := directions(t, m, b, all)
-	clearGrads(m)
-	c, params, cost, err := e.(Differentiator).Gradient(t.Context(), m, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if cost.FLOPs != 4*m.BackwardFLOPs() || cost.FLOPs <= 0 || cost.Queries != 0 || !sameSet(params, all) || len(c.Losses) != 4 || len(Plan(e, 0)) != 0 {
-		t.Errorf("%d operations, %d queries, %d parameters, plan %v", cost.FLOPs, cost.Queries, len(params), Plan(e, 0))
-	}
-	if _, asks := e.(Asker); asks {
-		t.Error("backpropagation asks queries")
-	}
-	for k, u := range us { // a difference of h = 2e-3 in float32 losses is good to some 1e-3
-		if got, want := project(m, all, u), slope(t, m, b, all, u); math.Abs(got-want) > 5e-3*(1+math.Abs(want)) {
-			t.Errorf("direction %d: %.5g, finite difference %.5g", k, got, want)
-		}
-	}
-	if _, err := New("bp", newToy(t, 1, mixed(1)), Options{}); err == nil {
-		t.Error("a model that cannot be differentiated was accepted")
 	}
 }

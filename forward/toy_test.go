@@ -1,11 +1,10 @@
-package lr
+package forward
 
 import (
 	"context"
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -24,8 +23,8 @@ type toySite struct {
 // every expectation of an estimator is a formula of a line.
 type toy struct {
 	maps    []toySite
-	params  []*query.Param
-	sites   []query.Site
+	params  []*Param
+	sites   []Site
 	noise   noise.Source
 	images  int
 	forward int64 // FLOPs of a forward
@@ -59,7 +58,7 @@ func newToy(t testing.TB, images int, maps []toySite, flops ...int64) *toy {
 		for _, d := range shape {
 			n *= d
 		}
-		p := &query.Param{Shape: shape, Data: make([]float32, n), Grad: make([]float32, n)}
+		p := &Param{Shape: shape, Data: make([]float32, n), Grad: make([]float32, n)}
 		for i, v := range draw(n, 1) {
 			p.Data[i] = float32(v)
 		}
@@ -68,7 +67,7 @@ func newToy(t testing.TB, images int, maps []toySite, flops ...int64) *toy {
 	}
 	for i := range maps {
 		s := &maps[i]
-		site := query.Site{Name: "map", Rows: s.rows + 2, Live: s.rows, // two rows reach no loss, and have no noise
+		site := Site{Name: "map", Rows: s.rows + 2, Live: s.rows, // two rows reach no loss, and have no noise
 			In: s.in, Out: s.out, Weight: param(s.out, s.in), Bias: -1}
 		if s.bias {
 			site.Bias = param(s.out)
@@ -86,12 +85,9 @@ func newToy(t testing.TB, images int, maps []toySite, flops ...int64) *toy {
 	return m
 }
 
-func (m *toy) Params() []*query.Param { return m.params }
-func (m *toy) Sites() []query.Site    { return m.sites }
-func (m *toy) Touch()                 {}
-func (m *toy) ForwardFLOPs() int64    { return m.forward }
-func (m *toy) Device() string         { return "cpu" }
-func (m *toy) Close() error           { return nil }
+func (m *toy) Params() []*Param    { return m.params }
+func (m *toy) Sites() []Site       { return m.sites }
+func (m *toy) ForwardFLOPs() int64 { return m.forward }
 
 // z is the output of a map for an image.
 func (m *toy) z(site, image int) []float64 {
@@ -122,13 +118,13 @@ func (s *toySite) loss(z []float64, image int) float64 {
 // toyPass is a clean pass of a toy, of which any number may be asked.
 type toyPass struct {
 	*toy
-	clean *query.Clean
+	clean *Clean
 }
 
-func (p toyPass) Clean() *query.Clean { return p.clean }
+func (p toyPass) Clean() *Clean { return p.clean }
 
-func (m *toy) Clean(_ context.Context, b *query.Batch, sites []int) (query.Pass, error) {
-	c := &query.Clean{Losses: make([]float32, b.Size)}
+func (m *toy) Clean(_ context.Context, b *Batch, sites []int) (Pass, error) {
+	c := &Clean{Losses: make([]float32, b.Size)}
 	for i := range b.Size {
 		l := 0.0
 		for s := range m.maps {
@@ -151,25 +147,21 @@ func (m *toy) Clean(_ context.Context, b *query.Batch, sites []int) (query.Pass,
 	return toyPass{m, c}, nil
 }
 
-func (m *toy) Evaluate(ctx context.Context, b *query.Batch) (*query.Clean, error) {
-	p, err := m.Clean(ctx, b, nil)
-	return p.Clean(), err
-}
-
 func (m *toy) eps(c noise.Counter, n int) []float32 {
 	e := make([]float32, n)
 	m.noise.Fill(e, c, 0)
 	return e
 }
 
-func (m *toy) Losses(_ context.Context, p *query.Perturbation, q []query.Query, out []float32) error {
+func (m *toy) Losses(_ context.Context, p *Perturbation, q []Query, out []float32) error {
 	for j, x := range q {
 		i, l := int(x.Image), 0.0
 		keep := map[int][]float32{}
 		for _, k := range p.Params {
 			w := m.params[k]
 			keep[k] = append([]float32(nil), w.Data...)
-			for n, e := range m.eps(noise.Counter{Step: p.Step, Site: query.WeightSite, Image: uint32(k), Pair: uint32(x.Pair)}, len(w.Data)) {
+			for n, e := range m.eps(noise.Counter{Step: p.Step, Site: WeightSite, Image: uint32(k),
+				Pair: uint32(x.Pair)}, len(w.Data)) {
 				w.Data[n] += float32(x.Sign) * p.Sigma[0] * e
 			}
 		}
@@ -177,7 +169,8 @@ func (m *toy) Losses(_ context.Context, p *query.Perturbation, q []query.Query, 
 			z := m.z(s, i)
 			for k, noisy := range p.Sites {
 				if noisy == s {
-					for n, e := range m.eps(noise.Counter{Step: p.Step, Site: uint32(s), Image: uint32(i), Pair: uint32(x.Pair)}, len(z)) {
+					for n, e := range m.eps(noise.Counter{Step: p.Step, Site: uint32(s), Image: uint32(i),
+						Pair: uint32(x.Pair)}, len(z)) {
 						z[n] += float64(x.Sign) * float64(p.Sigma[k]) * float64(e)
 					}
 				}
@@ -192,11 +185,12 @@ func (m *toy) Losses(_ context.Context, p *query.Perturbation, q []query.Query, 
 	return nil
 }
 
-func (m *toy) Accumulate(_ context.Context, p *query.Perturbation, terms []query.Term) error {
+func (m *toy) Accumulate(_ context.Context, p *Perturbation, terms []Term) error {
 	for _, x := range terms {
 		for _, k := range p.Params {
 			w := m.params[k]
-			for n, e := range m.eps(noise.Counter{Step: p.Step, Site: query.WeightSite, Image: uint32(k), Pair: uint32(x.Pair)}, len(w.Grad)) {
+			for n, e := range m.eps(noise.Counter{Step: p.Step, Site: WeightSite, Image: uint32(k),
+				Pair: uint32(x.Pair)}, len(w.Grad)) {
 				w.Grad[n] += x.Coef * e
 			}
 		}
@@ -205,7 +199,8 @@ func (m *toy) Accumulate(_ context.Context, p *query.Perturbation, terms []query
 			if x.Sign != 0 {
 				c *= float32(x.Sign) / p.Sigma[k]
 			}
-			e := m.eps(noise.Counter{Step: p.Step, Site: uint32(site), Image: uint32(x.Image), Pair: uint32(x.Pair)}, s.rows*s.out)
+			e := m.eps(noise.Counter{Step: p.Step, Site: uint32(site), Image: uint32(x.Image),
+				Pair: uint32(x.Pair)}, s.rows*s.out)
 			for r := range s.rows {
 				for o := range s.out {
 					for n := range s.in {
@@ -248,20 +243,21 @@ func (m *toy) gradient() [][]float64 {
 	return out
 }
 
-// asker is an estimator that asks queries.
-func asker(name string, m query.Model, o Options) (Asker, error) {
-	e, err := New(name, m, o)
-	a, _ := e.(Asker)
-	return a, err
+// asker makes an estimator by its name.
+func asker(name string, m Model, o Options) (*Estimator, error) {
+	if name == "weight" {
+		return Weight(m, o)
+	}
+	return Activation(m, o)
 }
 
 // step is one step of an estimator on the toy: what it asked, with the gradient in
 // the parameters.
-func (m *toy) step(e Asker, model query.Model, number int, counts []int) (*Step, *Result) {
+func (m *toy) step(e *Estimator, model Model, number int, counts []int) (*Step, *Result) {
 	m.t.Helper()
 	ctx := context.Background()
-	b := &query.Batch{Size: m.images, Labels: make([]int32, m.images)}
-	s, err := Prepare(ctx, model, e, uint32(number), b)
+	b := &Batch{Size: m.images, Labels: make([]int32, m.images)}
+	s, err := Begin(ctx, model, e, uint32(number), b)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -279,7 +275,8 @@ func (m *toy) step(e Asker, model query.Model, number int, counts []int) (*Step,
 
 // mixed are maps with and without a bias, of a row and of several.
 func mixed(curve float64) []toySite {
-	return []toySite{{rows: 1, in: 3, out: 2, curve: curve}, {rows: 2, in: 2, out: 3, bias: true, curve: curve}, {rows: 3, in: 2, out: 2, curve: curve}}
+	return []toySite{{rows: 1, in: 3, out: 2, curve: curve}, {rows: 2, in: 2, out: 3, bias: true, curve: curve},
+		{rows: 3, in: 2, out: 2, curve: curve}}
 }
 
 // TestToyUnbiased: on maps without a bias and with one, the mean of every
@@ -299,9 +296,10 @@ func TestToyUnbiased(t *testing.T) {
 		{"per site", "activation", Options{Antithetic: true, Sites: all}, []int{0, 1, 2, 3}},
 		{"joint", "activation", Options{Schedule: "joint", Antithetic: true, Sites: all}, []int{0, 1, 2, 3}},
 		{"joint, one-sided", "activation", Options{Schedule: "joint", Sites: all}, []int{0, 1, 2, 3}},
-		{"a map and the rest directly", "activation", Options{Antithetic: true, Sites: []int{0}, Direct: []int{2, 3}},
+		{"a map and the rest directly", "activation", Options{Antithetic: true, Sites: []int{0}, Params: []int{2, 3}},
 			[]int{0, 2, 3}},
-		{"random site", "activation", Options{Schedule: "random_site", Antithetic: true, Sites: all}, []int{0, 1, 2, 3}},
+		{"random site", "activation", Options{Schedule: "random_site", Antithetic: true, Sites: all}, []int{0, 1,
+			2, 3}},
 		{"weights", "weight", Options{Antithetic: true, Params: []int{0, 1, 2, 3}}, []int{0, 1, 2, 3}},
 		{"weights, one-sided", "weight", Options{Params: []int{0, 3}}, []int{0, 3}},
 		{"tensor by tensor", "weight", Options{Schedule: "tensor", Antithetic: true, Params: []int{0, 3}}, []int{0, 3}},
@@ -319,8 +317,8 @@ func TestToyUnbiased(t *testing.T) {
 			}
 			for k := range 1500 {
 				_, r := m.step(e, m, k, []int{6, 2, 4})
-				if k == 0 && c.o.Schedule != "random_site" && !sameSet(touched(m, r.Records), c.params) {
-					t.Fatalf("has gradients of %v, want %v", touched(m, r.Records), c.params)
+				if k == 0 && c.o.Schedule != "random_site" && !sameSet(Touched(m, r.Records), c.params) {
+					t.Fatalf("has gradients of %v, want %v", Touched(m, r.Records), c.params)
 				}
 				for i, p := range m.params {
 					for j, g := range p.Grad {
@@ -346,7 +344,8 @@ func TestToyUnbiased(t *testing.T) {
 						continue
 					}
 					if z := s.z(share * want[i][j]); !(math.Abs(z) <= limit) || s.sq == 0 {
-						t.Errorf("parameter %d[%d]: mean %.4g, exact %.4g, %.1f standard errors apart", i, j, s.sum/s.n, share*want[i][j], z)
+						t.Errorf("parameter %d[%d]: mean %.4g, exact %.4g, %.1f standard errors apart", i, j,
+							s.sum/s.n, share*want[i][j], z)
 					}
 				}
 			}

@@ -1,0 +1,52 @@
+package forward
+
+import "context"
+
+// AnsweredBy is m with its queries answered by somebody else: by makes an Evaluator
+// for the pass of a batch, which it may ask itself for some of them. The clean pass
+// and the gradient stay m's.
+func AnsweredBy(m Model, by func(b *Batch, p Pass) Evaluator) Model { return &answered{m, by} }
+
+type answered struct {
+	Model
+	by func(*Batch, Pass) Evaluator
+}
+
+// Unwrap is the model whose queries are answered.
+func (a *answered) Unwrap() Model { return a.Model }
+
+// As finds what else a model is, such as Costed, behind those that wrap it with a
+// method Unwrap() Model.
+func As[T any](m Model) (T, bool) {
+	for {
+		if t, ok := m.(T); ok {
+			return t, true
+		}
+		w, ok := m.(interface{ Unwrap() Model })
+		if !ok {
+			var none T
+			return none, false
+		}
+		m = w.Unwrap()
+	}
+}
+
+// answeredPass is a pass whose queries go to another.
+type answeredPass struct {
+	Pass
+	by Evaluator
+}
+
+// Clean implements Model.
+func (a *answered) Clean(ctx context.Context, b *Batch, sites []int) (Pass, error) {
+	p, err := a.Model.Clean(ctx, b, sites)
+	if err != nil {
+		return nil, err
+	}
+	return answeredPass{p, a.by(b, p)}, nil
+}
+
+// Losses implements Evaluator.
+func (p answeredPass) Losses(ctx context.Context, per *Perturbation, q []Query, out []float32) error {
+	return p.by.Losses(ctx, per, q, out)
+}

@@ -1,0 +1,184 @@
+package forward
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/flops-vit/flops/noise"
+)
+
+// Options choose and tune an estimator. Sites and Params are indices into the
+// model's.
+type Options struct {
+	Schedule   string  // of the noise in a step; empty: the first that Activation or Weight names
+	Antithetic bool    // pairs ±ε instead of single directions with a baseline
+	Sigma      float64 // scale of the noise, above 0
+	LearnSigma bool    // Activation: follow ∂/∂log σ of each site
+	SigmaRate  float64 // of that
+	Sites      []int   // Activation: the perturbed sites
+	// Params are perturbed directly. Weight: none means every one. Activation:
+	// those that are part of no site, such as norms and embeddings.
+	Params []int
+	Seed   uint64       // of what is drawn besides the noise
+	Noise  noise.Source // LearnSigma: that of the model
+}
+
+// check refuses what no estimator can work with.
+func (o *Options) check(m Model, schedules ...string) error {
+	if o.Schedule == "" {
+		o.Schedule = schedules[0]
+	}
+	switch {
+	case !slices.Contains(schedules, o.Schedule):
+		return &OptionError{"Schedule", fmt.Sprintf("%q", o.Schedule), "use " + strings.Join(schedules, ", ")}
+	case !(o.Sigma > 0) || math.IsInf(o.Sigma, 1):
+		return &OptionError{"Sigma", fmt.Sprint(o.Sigma), "choose a scale above 0, such as 0.01"}
+	case o.LearnSigma && o.Noise == nil:
+		return &OptionError{"Noise", "nil", "give the model's source, which LearnSigma reads"}
+	}
+	for _, f := range []struct {
+		option string
+		list   []int
+		n      int
+	}{{"Sites", o.Sites, len(m.Sites())}, {"Params", o.Params, len(m.Params())}} {
+		for _, i := range f.list {
+			if i < 0 || i >= f.n {
+				return &OptionError{f.option, fmt.Sprint(i), fmt.Sprintf("the model has %d of them, from 0", f.n)}
+			}
+		}
+	}
+	return nil
+}
+
+// perPair is the number of queries of one direction.
+func (o *Options) perPair() int {
+	if o.Antithetic {
+		return 2
+	}
+	return 1
+}
+
+// OptionError is an option that an estimator cannot work with.
+type OptionError struct {
+	Option string // name of the field
+	Is     string // what it is
+	Want   string // what to give instead
+}
+
+// Error names the option.
+func (e *OptionError) Error() string { return "forward: " + e.Option + ": " + e.Is + ": " + e.Want }
+
+// Step is one batch with its clean pass and the queries that each item got.
+type Step struct {
+	Number uint32
+	Batch  *Batch
+	Pass   Pass   // of which the queries are asked; nil where the gradient came otherwise
+	Clean  *Clean // what the clean pass answered
+	Counts []int  // n_i, per perturbation
+}
+
+// Begin runs the clean pass of a step.
+func Begin(ctx context.Context, m Model, a Asker, number uint32, b *Batch) (*Step, error) {
+	p, err := m.Clean(ctx, b, a.Sites(number))
+	if err != nil {
+		return nil, err
+	}
+	return &Step{Number: number, Batch: b, Pass: p, Clean: p.Clean()}, nil
+}
+
+// Record is one perturbation of a step as it went: enough to rebuild its
+// gradient without asking the model again.
+type Record struct {
+	Perturbation Perturbation
+	Coefs        []float32 // image by image, direction by direction: c_ip, or ℓ−b of each query where Joint
+	// Mean is the mean loss of each direction's queries less the clean loss; nil
+	// unless the scale is learned, which alone reads it.
+	Mean []float32
+}
+
+// Joint says that several sites were noisy at once. Coefs then holds what each query
+// said, ℓ−b, and not the direction's c_ip: the scale σ differs between the sites,
+// and each query's noise meets the inputs that the same query saw.
+func (r Record) Joint() bool { return len(r.Perturbation.Sites) > 1 }
+
+// PerDirection is the number of coefficients in Coefs of one direction.
+func (r Record) PerDirection(antithetic bool) int {
+	if r.Joint() && antithetic {
+		return 2
+	}
+	return 1
+}
+
+// Result is what a step's queries said.
+type Result struct {
+	Queries  int64
+	FLOPs    int64
+	Records  []Record
+	Variance []float64 // V̂_i of one direction of each image, up to one common constant
+	// Of Estimator.Step alone:
+	Params []int     // parameters that have a gradient
+	Losses []float32 // of the clean pass
+	Counts []int     // queries of each item and perturbation
+}
+
+// Touched are the parameters that records give a gradient.
+func Touched(m Model, records []Record) []int {
+	var out []int
+	for _, r := range records {
+		out = append(out, r.Perturbation.Params...)
+		for _, site := range r.Perturbation.Sites {
+			out = append(out, m.Sites()[site].Params()...)
+		}
+	}
+	return out
+}
+
+// Asker plans perturbations and asks queries of a clean pass: what an estimator does
+// in a step.
+type Asker interface {
+	// Name is a short name, "weight".
+	Name() string
+	// Sites lists the sites whose clean activations a step needs.
+	Sites(step uint32) []int
+	// Plan lists a step's perturbations, at least one; each gets every image's
+	// queries.
+	Plan(step uint32) []Perturbation
+	// Ask evaluates the queries of a step.
+	Ask(ctx context.Context, m Model, s *Step) (*Result, error)
+	// Accumulate adds the gradient that the records describe to Param.Grad.
+	// Calling it on recorded coefficients rebuilds a step bit for bit.
+	Accumulate(ctx context.Context, s *Step, records []Record) error
+	// Learn updates what the estimator itself learns, after Accumulate.
+	Learn(s *Step, records []Record)
+	// State and Restore carry what it learned through a checkpoint.
+	State() []float64
+	Restore([]float64) error
+}
+
+// PlanCost is what a step's perturbations take where each asks queries of every
+// one of a number of items.
+func PlanCost(m Model, plan []Perturbation, items, queries int64) (asked, flops int64) {
+	for _, p := range plan {
+		asked += items * queries
+		flops += items * queries * QueryFLOPs(m, p)
+	}
+	return asked, flops
+}
+
+// QueryFLOPs is the cost of one query of a perturbation: what follows the first
+// noisy site or, where weights are perturbed, what the model computes again.
+func QueryFLOPs(m Model, p Perturbation) int64 {
+	if p.Kind == Weights {
+		if r, ok := As[Resumable](m); ok {
+			return r.WeightFLOPs()
+		}
+		if c, ok := As[Costed](m); ok {
+			return c.ForwardFLOPs()
+		}
+		return 0
+	}
+	return m.Sites()[p.Sites[0]].FLOPs
+}

@@ -1,0 +1,35 @@
+package forward
+
+import "math"
+
+func clearGrads(m Model) {
+	for _, p := range m.Params() {
+		clear(p.Grad)
+	}
+}
+
+// project is ⟨gradient, u⟩ over the parameters.
+func project(m Model, params []int, u [][]float32) float64 {
+	var s float64
+	for k, i := range params {
+		for j, g := range m.Params()[i].Grad {
+			s += float64(g) * float64(u[k][j])
+		}
+	}
+	return s
+}
+
+type sample struct{ n, sum, sq float64 }
+
+func (s *sample) add(v float64) { s.n++; s.sum += v; s.sq += v * v }
+
+// z is the distance of the mean from want, in standard errors.
+func (s *sample) z(want float64) float64 {
+	mean := s.sum / s.n
+	se := math.Sqrt(max(0, s.sq/s.n-mean*mean) / (s.n - 1))
+	return (mean - want) / (se + 1e-12)
+}
+
+// limit is the tolerance in standard errors. Some 200 comparisons are made, and
+// a true mean strays beyond 4.5 in one of 150,000.
+const limit = 4.5

@@ -1,0 +1,171 @@
+package forward
+
+import (
+	"context"
+	"errors"
+)
+
+// Batch is the items of one step: images, or whatever has a loss of its own.
+type Batch struct {
+	Size   int       // items
+	Inputs []float32 // what the model takes, row-major: of images the pixels, Size×C×H×W; a Func needs none
+	Labels []int32   // class of each item; nil where there are none, or no losses are wanted
+	Index  []int32   // position of each item in its dataset
+}
+
+// Query is one forward evaluation of one image's loss under one direction.
+// An antithetic pair is two queries with the same Image and Pair and opposite
+// Sign.
+type Query struct {
+	Image int32 // slot of the item in the batch, 0..Size-1
+	Pair  int32 // number of the direction among those of this image (or, for weights, of the batch)
+	Sign  int8  // +1 or -1
+}
+
+// Term is one direction's share of the gradient: Coef·ε for the noise that
+// (Image, Pair) names. Coef already holds every weight of the estimate (1/B,
+// 1/P_i, 1/2σ), so a model only multiplies and adds.
+//
+// Sign says which forward's input x the noise is paired with at a site: 0 the
+// clean one, ±1 the one that the query with this sign saw, which differs where
+// an earlier site was noisy too (the joint schedule). Coef is then the weight of
+// Sign·ε before the division by the scale σ of each site, which the model does.
+type Term struct {
+	Image int32
+	Pair  int32
+	Sign  int8
+	Coef  float32
+}
+
+// WeightSite is the site number in the noise counter of weight perturbations;
+// the counter's image is then the parameter's index and its pair the direction.
+const WeightSite = 4095
+
+// Kind says what the noise of a Perturbation is added to.
+type Kind int
+
+const (
+	// Activations adds σ·ε to the output of the linear maps named by Sites.
+	Activations Kind = iota
+	// Weights adds σ·z to the parameters named by Params; Query.Pair names the
+	// direction, which the images share.
+	Weights
+)
+
+// Perturbation says which noise the queries of one call carry. Together with a
+// Query it fixes every random number: the counter of noise is (step,
+// site, image, pair, offset).
+type Perturbation struct {
+	Kind   Kind
+	Step   uint32
+	Sites  []int     // Activations: indices into Model.Sites, all noisy in one forward
+	Sigma  []float32 // Activations: the scale of each of Sites; Weights: one number
+	Params []int     // Weights: indices into Model.Params
+}
+
+// Site describes one linear map z = x Wᵀ + b whose output can be perturbed.
+type Site struct {
+	Name   string // "block.5.query", "patch_embed", "classifier"
+	Kind   string // "query", "key", "value", "attn_out", "mlp_in", "mlp_out", "patch_embed", "classifier"
+	Block  int    // -1 outside the blocks
+	Rows   int    // T, the rows of z of one image
+	Live   int    // rows that can reach the loss: 1 or T (DESIGN 3.1, structural mask)
+	In     int    // k, the width of x
+	Out    int    // m, the width of z
+	Weight int    // index of W in Model.Params
+	Bias   int    // index of b in Model.Params, -1 where there is none
+	FLOPs  int64  // floating-point operations of one suffix from this site
+}
+
+// Params are the indices in Model.Params of what the site's linear map is made
+// of: its weight, and its bias where there is one.
+func (s Site) Params() []int {
+	if s.Bias < 0 {
+		return []int{s.Weight}
+	}
+	return []int{s.Weight, s.Bias}
+}
+
+// Param is one named tensor of a model. Data and Grad are row-major and shared
+// with the model: an optimizer writes Data and then calls Model.Touch.
+type Param struct {
+	Name  string // the Hugging Face name
+	Shape []int
+	Data  []float32
+	Grad  []float32 // nil until the parameter is trained
+	Role  string    // "linear", "norm", "cls_token", "position", "prompt", "temperature"
+	Decay bool      // weight decay applies
+	Block int       // that it is part of, -1 outside the blocks
+}
+
+// Loss is what the queries of one batch answer: an objective that knows the
+// images of the batch and is not changed once they are answered.
+type Loss interface {
+	// Losses writes the loss of rows outputs of classes numbers each; targets is
+	// what the objective is told of each row.
+	Losses(out, outputs []float32, rows, classes int, targets []int32) error
+}
+
+// Clean is the answer of the unperturbed forward of a batch.
+type Clean struct {
+	Losses   []float32 // one per item; nil where the batch has no labels
+	Loss     Loss      // by which they were made; nil where the batch has no labels
+	Logits   []float32 // Size×Classes; nil where a model has none
+	Features []float32 // Size×Dim, an embedding of each item (of a ViT the cls row after the last norm); nil where a model has none
+	Classes  int
+	Dim      int
+	InputSq  [][]float32 // per perturbable site asked for: ‖x_i‖²_F of each image, plus the live rows for the bias
+}
+
+// Model is what an estimator knows of a model. Its methods are called from one
+// goroutine; a model spreads the work over its own workers, and answers alike for
+// any number of them.
+type Model interface {
+	// Params are the tensors of the model, in an order that does not change.
+	Params() []*Param
+	// Sites are the linear maps whose outputs can be perturbed; none where only
+	// weights can be.
+	Sites() []Site
+	// Clean runs the unperturbed forward of b and returns the pass, of which
+	// queries at sites may be asked. Sites that Clean was not told of cannot be
+	// asked. A model keeps one pass: one more makes the pass before it stale.
+	Clean(ctx context.Context, b *Batch, sites []int) (Pass, error)
+}
+
+// Evaluator answers queries: whoever does so for a model, such as another machine,
+// is one type that implements it (AnsweredBy).
+type Evaluator interface {
+	// Losses evaluates queries on the batch of a pass; out[i] is the loss of q[i].
+	// Queries of one image stand together, in the order of their pairs.
+	Losses(ctx context.Context, p *Perturbation, q []Query, out []float32) error
+}
+
+// Pass is the clean pass of a batch while a model holds what queries of it start
+// from. A stale one refuses to be asked.
+type Pass interface {
+	// Clean is what the unperturbed forward answered.
+	Clean() *Clean
+	Evaluator
+	// Accumulate adds Σ Coef·ε, turned into parameter gradients (E_iᵀ x_i for a
+	// site), to Param.Grad of what p perturbs.
+	Accumulate(ctx context.Context, p *Perturbation, t []Term) error
+}
+
+// ErrStale is the error of a pass that a later one, or another use of the model's
+// memory, has taken the place of.
+var ErrStale = errors.New("forward: the model has forgotten this clean pass for a later one")
+
+// Costed is a Model that knows what its queries cost; of another, costs are 0.
+type Costed interface {
+	Model
+	// ForwardFLOPs is the cost of one clean forward of one item.
+	ForwardFLOPs() int64
+}
+
+// Resumable is a Model that evaluates queries of the weights from the lowest
+// trained parameter on, and not from its inputs.
+type Resumable interface {
+	Model
+	// WeightFLOPs is the cost of one such query.
+	WeightFLOPs() int64
+}
