@@ -8,17 +8,6 @@ func clearGrads(m Model) {
 	}
 }
 
-// project is ⟨gradient, u⟩ over the parameters.
-func project(m Model, params []int, u [][]float32) float64 {
-	var s float64
-	for k, i := range params {
-		for j, g := range m.Params()[i].Grad {
-			s += float64(g) * float64(u[k][j])
-		}
-	}
-	return s
-}
-
 type sample struct{ n, sum, sq float64 }
 
 func (s *sample) add(v float64) { s.n++; s.sum += v; s.sq += v * v }

@@ -180,7 +180,8 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 	return train.ReplayLearning(ctx, x, run, step, all, note)
 }
 
-func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch, all []alloc.Allocator, step int, o measure.Options) (*measure.Batch, *forward.Clean, error) {
+func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch, all []alloc.Allocator, step int,
+	o measure.Options) (*measure.Batch, *forward.Clean, error) {
 	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
 	if err != nil {
 		return nil, nil, err

@@ -191,7 +191,8 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 }
 
 // embedAll runs a dataset through a model and keeps one layer's outputs.
-func embedAll(ctx context.Context, m query.Model, ds data.Dataset, batches iter.Seq2[*forward.Batch, error], projection bool) (*embed.Set, error) {
+func embedAll(ctx context.Context, m query.Model, ds data.Dataset, batches iter.Seq2[*forward.Batch, error],
+	projection bool) (*embed.Set, error) {
 	s := &embed.Set{}
 	for b, err := range batches {
 		if err != nil {

@@ -19,10 +19,9 @@ func main() {
 		return float32(miss * miss)
 	})))
 	e := must(forward.Weight(model, forward.Options{Sigma: 0.02, Antithetic: true}))
-	share := must(alloc.NewNeyman(alloc.NeymanOptions{Limits: alloc.Limits{Least: 2, Even: true}, Decay: 0.7}))
-	batch := &forward.Batch{Size: len(winds), Index: []int32{0, 1, 2, 3, 4}}
+	share := must(alloc.NewGaussian(alloc.GaussianOptions{Limits: alloc.Limits{Least: 2, Even: true}}))
 	for step := range 401 {
-		r := must(e.Step(context.Background(), batch, share, 40))
+		r := must(e.Step(context.Background(), &forward.Batch{Size: len(winds)}, share, 40))
 		for i, g := range model.Gradient() {
 			theta[i] -= 0.002 * g
 		}

@@ -115,7 +115,8 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		return nil, err
 	}
 	n := o.Arch.Chans * o.Arch.Image * o.Arch.Image
-	b := &forward.Batch{Size: o.Batch, Inputs: make([]float32, o.Batch*n), Labels: make([]int32, o.Batch), Index: make([]int32, o.Batch)}
+	b := &forward.Batch{Size: o.Batch, Inputs: make([]float32, o.Batch*n), Labels: make([]int32, o.Batch),
+		Index: make([]int32, o.Batch)}
 	fill(b.Inputs, noise.Test, 0)
 	for i := range b.Labels {
 		b.Labels[i], b.Index[i] = int32(i%o.Arch.Classes), int32(i)

@@ -87,7 +87,8 @@ func TestTightMemory(t *testing.T) {
 		}
 		q, _ := queries(6, 4)
 		losses = make([]float32, len(q))
-		err = pass.Losses(t.Context(), &forward.Perturbation{Step: 1, Sites: []int{2}, Sigma: []float32{0.1}}, q, losses)
+		err = pass.Losses(t.Context(), &forward.Perturbation{Step: 1, Sites: []int{2}, Sigma: []float32{0.1}}, q,
+			losses)
 		return losses, m.b.progs[fmt.Sprint(vit.Forward{Sites: []int{2}})].Slots, err
 	}
 	want, most, err := run(1 << 30)

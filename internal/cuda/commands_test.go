@@ -44,7 +44,8 @@ func TestCommandsReachTheDevice(t *testing.T) {
 	if err := hf.Save(fsys.OS, dir, l.Model(), safetensors.F32); err != nil {
 		t.Fatal(err)
 	}
-	b := &forward.Batch{Size: 5, Inputs: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0}, Index: make([]int32, 5)}
+	b := &forward.Batch{Size: 5, Inputs: make([]float32, 5*192), Labels: []int32{0, 1, 2, 1, 0},
+		Index: make([]int32, 5)}
 	g := noise.Rand(2, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())

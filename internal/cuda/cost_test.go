@@ -98,7 +98,8 @@ func TestWeightQueriesStartLate(t *testing.T) {
 		w.clean(nil)
 		q := []forward.Query{{Image: 2, Sign: 1}, {Image: 0, Sign: -1}, {Image: 1, Pair: 1, Sign: 1}}
 		cpu, gpu := make([]float32, len(q)), make([]float32, len(q))
-		p := &forward.Perturbation{Kind: forward.Weights, Step: 1, Sigma: []float32{0.05}, Params: params[len(params)-1:]}
+		p := &forward.Perturbation{Kind: forward.Weights, Step: 1, Sigma: []float32{0.05},
+			Params: params[len(params)-1:]}
 		w.ok(w.gpuPass.Losses(w.ctx, p, q, gpu)) // compiles
 		n = 0
 		w.ok(w.gpuPass.Losses(w.ctx, p, q, gpu))

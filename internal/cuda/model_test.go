@@ -54,7 +54,8 @@ func network(t testing.TB, a vit.Architecture, images int, train bool) (*vit.Net
 		}
 	}
 	n := vit.NewNet(w)
-	b := &forward.Batch{Size: images, Inputs: random(images*n.Pixels(), 7), Labels: make([]int32, images), Index: make([]int32, images)}
+	b := &forward.Batch{Size: images, Inputs: random(images*n.Pixels(), 7), Labels: make([]int32, images),
+		Index: make([]int32, images)}
 	for i := range b.Labels {
 		b.Labels[i] = int32(i*3) % int32(a.Outputs())
 	}
@@ -154,7 +155,8 @@ func queries(images, pairs int) (q []forward.Query, terms []forward.Term) {
 	g := noise.Rand(5, noise.Test)
 	for i := 0; i < images; i++ {
 		for p := 0; p < pairs-i%2; p++ { // an unequal allocation
-			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i),
+				Pair: int32(p), Sign: -1})
 			terms = append(terms, forward.Term{Image: int32(i), Pair: int32(p), Coef: float32(g.Normal())})
 		}
 	}
@@ -331,7 +333,8 @@ func (w *twins) step(p *forward.Perturbation, q []forward.Query, m forward.Pass)
 	w.ok(m.Losses(w.ctx, p, q, loss))
 	var terms []forward.Term
 	for i := 0; i < len(q); i += 2 {
-		terms = append(terms, forward.Term{Image: q[i].Image, Pair: q[i].Pair, Coef: (loss[i] - loss[i+1]) / (2 * p.Sigma[0]) / float32(len(q)/2)})
+		terms = append(terms, forward.Term{Image: q[i].Image, Pair: q[i].Pair,
+			Coef: (loss[i] - loss[i+1]) / (2 * p.Sigma[0]) / float32(len(q)/2)})
 	}
 	w.ok(m.Accumulate(w.ctx, p, terms))
 }

@@ -78,7 +78,8 @@ func (d *backend) Perturb(ctx context.Context, params []int, at int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		err := d.dev.WeightNoise(d.l.params[i], d.originals[i], pair, coef, 1, d.list.Step, forward.WeightSite, uint32(i),
+		err := d.dev.WeightNoise(d.l.params[i], d.originals[i], pair, coef, 1, d.list.Step, forward.WeightSite,
+			uint32(i),
 			d.size(i)/4)
 		if err != nil {
 			return err

@@ -125,7 +125,8 @@ func TestHostCoupled(t *testing.T) {
 	w.ok(err)
 	q, _ := queries(5, 3)
 	w.losses(&forward.Perturbation{Step: 1, Sites: []int{n - 2}, Sigma: []float32{0.3}}, q, "site")
-	w.losses(&forward.Perturbation{Kind: forward.Weights, Step: 1, Params: []int{0, 5}, Sigma: []float32{0.05}}, q, "weights")
+	w.losses(&forward.Perturbation{Kind: forward.Weights, Step: 1, Params: []int{0, 5}, Sigma: []float32{0.05}}, q,
+		"weights")
 	c, err := w.gpu.Evaluate(w.ctx, &forward.Batch{Size: 1, Inputs: random(144, 77)})
 	w.ok(err)
 	if c.Losses != nil || c.Loss != nil || len(c.Logits) != 4 {

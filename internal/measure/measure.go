@@ -36,7 +36,8 @@ type Bench struct {
 // a draw may ask at: an estimator that draws its sites has others at each draw.
 // Of two benches on one model, only the later can be used: the other's pass is
 // stale.
-func Start(ctx context.Context, m query.Model, e lr.Asker, b *forward.Batch, params, sites []int, antithetic bool) (*Bench, error) {
+func Start(ctx context.Context, m query.Model, e lr.Asker, b *forward.Batch, params, sites []int,
+	antithetic bool) (*Bench, error) {
 	k := &Bench{Model: m, Estimator: e, Batch: b, Params: params, PerPair: 1, step: firstStep}
 	if antithetic {
 		k.PerPair = 2

@@ -77,7 +77,8 @@ func benchOf(t *testing.T, schedule string, antithetic bool) *Bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &forward.Batch{Size: 6, Inputs: make([]float32, 6*3*64), Labels: []int32{0, 1, 2, 1, 0, 2}, Index: []int32{0, 1, 2, 3, 4, 5}}
+	b := &forward.Batch{Size: 6, Inputs: make([]float32, 6*3*64), Labels: []int32{0, 1, 2, 1, 0, 2},
+		Index: []int32{0, 1, 2, 3, 4, 5}}
 	g := noise.Rand(5, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())

@@ -89,7 +89,8 @@ func TestSchedules(t *testing.T) {
 // the parameter decays. Gradients as small as ε show where it stands.
 func TestAdamWFirstUpdate(t *testing.T) {
 	for _, decays := range []bool{true, false} {
-		p := &forward.Param{Name: "w", Data: []float32{2, 2, 2, -2}, Grad: []float32{1e-3, -1e-3, 3e-3, 0}, Decay: decays}
+		p := &forward.Param{Name: "w", Data: []float32{2, 2, 2, -2}, Grad: []float32{1e-3, -1e-3, 3e-3, 0},
+			Decay: decays}
 		o, err := New("adamw", Options{WeightDecay: 0.5, Own: Eps.With(Betas.With(nil, []float64{0.8, 0.95}), 1e-3)})
 		if err != nil {
 			t.Fatal(err)

@@ -33,7 +33,8 @@ func prompted(t *testing.T, mode string) (*Model, *flaky, *forward.Batch, noise.
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &forward.Batch{Size: 5, Inputs: normals(5*12, 9), Labels: []int32{0, 1, 1, 0, 1}, Index: []int32{0, 1, 2, 3, 4}}
+	b := &forward.Batch{Size: 5, Inputs: normals(5*12, 9), Labels: []int32{0, 1, 1, 0, 1}, Index: []int32{0, 1, 2,
+		3, 4}}
 	return r, f, b, src
 }
 
@@ -48,7 +49,8 @@ func TestModelLosses(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := pass.Clean()
-		q := []forward.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
+		q := []forward.Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1,
+			Sign: 1}, {Image: 0, Pair: 1, Sign: -1},
 			{Image: 3, Pair: 0, Sign: 1}, {Image: 3, Pair: 0, Sign: -1}, {Image: 4, Pair: 0, Sign: 1}}
 		p := &forward.Perturbation{Kind: forward.Weights, Step: 17, Params: []int{0}, Sigma: []float32{0.1}}
 		got := make([]float32, len(q))
@@ -73,7 +75,8 @@ func TestModelLosses(t *testing.T) {
 			}
 		}
 		for j, x := range q {
-			src.AddScaled(m.frame.Param.Data, theta, float32(x.Sign)*0.1, noise.Counter{Step: 17, Site: forward.WeightSite, Pair: uint32(x.Pair)}, 0)
+			src.AddScaled(m.frame.Param.Data, theta, float32(x.Sign)*0.1, noise.Counter{Step: 17,
+				Site: forward.WeightSite, Pair: uint32(x.Pair)}, 0)
 			if want := loss(int(x.Image)); got[j] != want {
 				t.Errorf("%s, query %+v: loss %v, want %v", mode, x, got[j], want)
 			}
@@ -99,7 +102,8 @@ func TestModelGradient(t *testing.T) {
 	var q []forward.Query
 	for i := range b.Size {
 		for p := range pairs {
-			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i),
+				Pair: int32(p), Sign: -1})
 		}
 	}
 	out := make([]float32, len(q))
@@ -111,7 +115,8 @@ func TestModelGradient(t *testing.T) {
 		}
 		var terms []forward.Term
 		for j := 0; j < len(q); j += 2 {
-			terms = append(terms, forward.Term{Image: q[j].Image, Pair: q[j].Pair, Coef: (out[j] - out[j+1]) / (2 * sigma) / float32(b.Size*pairs)})
+			terms = append(terms, forward.Term{Image: q[j].Image, Pair: q[j].Pair,
+				Coef: (out[j] - out[j+1]) / (2 * sigma) / float32(b.Size*pairs)})
 		}
 		clear(m.frame.Param.Grad)
 		if err := pass.Accumulate(ctx, p, terms); err != nil {
@@ -180,7 +185,8 @@ func TestModelRefuses(t *testing.T) {
 	if _, err := m.Clean(ctx, b, []int{0}); err == nil {
 		t.Error("a site was taken")
 	}
-	userError(t, pass.Losses(ctx, &forward.Perturbation{Kind: forward.Activations, Sites: []int{0}, Sigma: []float32{1}}, q, out), "estimator.name")
+	userError(t, pass.Losses(ctx, &forward.Perturbation{Kind: forward.Activations, Sites: []int{0},
+		Sigma: []float32{1}}, q, out), "estimator.name")
 	_, err = m.Clean(ctx, &forward.Batch{Size: 2, Inputs: make([]float32, 12), Labels: []int32{0, 1}}, nil)
 	userError(t, err, "data", "1×4×3")
 	id, err := prompt.Identity(2, 2)

@@ -110,10 +110,12 @@ func TestPeer(t *testing.T) {
 	var q []forward.Query
 	for i := range b.Size {
 		for pair := range 3 {
-			q = append(q, forward.Query{Image: int32(i), Pair: int32(pair), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(pair), Sign: -1})
+			q = append(q, forward.Query{Image: int32(i), Pair: int32(pair), Sign: 1},
+				forward.Query{Image: int32(i), Pair: int32(pair), Sign: -1})
 		}
 	}
-	if err := pass.Losses(ctx, &forward.Perturbation{Kind: forward.Weights, Params: []int{0}, Sigma: []float32{.1}}, q, make([]float32, len(q))); err != nil {
+	if err := pass.Losses(ctx, &forward.Perturbation{Kind: forward.Weights, Params: []int{0},
+		Sigma: []float32{.1}}, q, make([]float32, len(q))); err != nil {
 		t.Fatal(err)
 	}
 	after, n := peerStats(t, url), m.Pool().Counts()

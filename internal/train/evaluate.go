@@ -79,7 +79,8 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch
 // head is the first n images of a batch.
 func head(b *forward.Batch, n int) *forward.Batch {
 	size := len(b.Inputs) / b.Size
-	return &forward.Batch{Size: n, Inputs: b.Inputs[:n*size], Labels: b.Labels[:min(n, len(b.Labels))], Index: b.Index[:n]}
+	return &forward.Batch{Size: n, Inputs: b.Inputs[:n*size], Labels: b.Labels[:min(n, len(b.Labels))],
+		Index: b.Index[:n]}
 }
 
 // accuracy is the share of a clean pass that is right.

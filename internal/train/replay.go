@@ -153,7 +153,8 @@ func (t *Trainer) replayStep(ctx context.Context, rec *steps.Record) error {
 
 // recorded makes the gradient of a step of the journal from its coefficients, or
 // anew where no query was asked.
-func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *forward.Batch) (*lr.Step, []forward.Record, []int, error) {
+func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *forward.Batch) (*lr.Step,
+	[]forward.Record, []int, error) {
 	s, err := lr.Prepare(ctx, x.Model, x.Estimator, rec.Step, b)
 	if err != nil {
 		return nil, nil, nil, err

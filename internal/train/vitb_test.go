@@ -82,7 +82,8 @@ func TestViTB(t *testing.T) {
 	}
 	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: Threads(config.Default()), Noise: src, Loss: loss, Mask: true})
 	defer m.Close()
-	c, err := m.Evaluate(context.Background(), &forward.Batch{Size: 2, Inputs: floats(t, filepath.Join(dir, "input.bin")), Labels: []int32{0, 1}, Index: []int32{0, 1}})
+	c, err := m.Evaluate(context.Background(), &forward.Batch{Size: 2, Inputs: floats(t, filepath.Join(dir,
+		"input.bin")), Labels: []int32{0, 1}, Index: []int32{0, 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,8 @@ func TestFamiliesBackpropagate(t *testing.T) {
 				}
 			}
 			m := NewModel(NewNet(w), Options{Threads: 1, Loss: crossEntropy(t), Mask: true})
-			b := &forward.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1}, Index: []int32{0, 1, 2, 3}}
+			b := &forward.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1},
+				Index: []int32{0, 1, 2, 3}}
 			r := noise.Rand(5, noise.Test)
 			for i := range b.Inputs {
 				b.Inputs[i] = float32(r.Normal())

@@ -34,7 +34,8 @@ func small(t testing.TB, images int) (*Net, *forward.Batch) {
 			}
 		}
 	}
-	b := &forward.Batch{Size: images, Inputs: make([]float32, images*144), Labels: make([]int32, images), Index: make([]int32, images)}
+	b := &forward.Batch{Size: images, Inputs: make([]float32, images*144), Labels: make([]int32, images),
+		Index: make([]int32, images)}
 	g := noise.Rand(4, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())
@@ -171,7 +172,8 @@ func TestWorkers(t *testing.T) {
 		var terms []forward.Term
 		for i := 0; i < b.Size; i++ {
 			for p := 0; p < 1+i%3; p++ {
-				q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+				q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1},
+					forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
 				terms = append(terms, forward.Term{Image: int32(i), Pair: int32(p), Coef: float32(i + p)})
 			}
 		}
@@ -290,7 +292,8 @@ func TestSuffixIsForward(t *testing.T) {
 		for s := range sites {
 			q := []forward.Query{{Image: 5, Sign: 1}, {Image: 1, Sign: -1}, {Image: 1, Pair: 1, Sign: 1}}
 			out := make([]float32, 3)
-			if err := pass.Losses(context.Background(), &forward.Perturbation{Sites: []int{s}, Sigma: []float32{0}}, q, out); err != nil {
+			if err := pass.Losses(context.Background(), &forward.Perturbation{Sites: []int{s},
+				Sigma: []float32{0}}, q, out); err != nil {
 				t.Fatal(err)
 			}
 			for i, x := range q {

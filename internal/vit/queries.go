@@ -63,7 +63,8 @@ func (p *pass) Losses(ctx context.Context, t *forward.Perturbation, q []forward.
 // weightLosses evaluates forwards with θ + sign·σ·z, direction by direction, from
 // the boundary below which nothing is perturbed. The originals are kept and
 // written back, so that nothing is left of the noise.
-func (p *pass) weightLosses(ctx context.Context, t *forward.Perturbation, q []forward.Query, out []float32) (err error) {
+func (p *pass) weightLosses(ctx context.Context, t *forward.Perturbation, q []forward.Query,
+	out []float32) (err error) {
 	m := p.m
 	f := &Forward{From: p.plan.from}
 	if f.From > m.net.out.resume(t.Params) { // something below is perturbed

@@ -21,7 +21,8 @@ func (g *graph) site(kind string, block int, base string) (int, *linear) {
 		if block >= 0 {
 			name = fmt.Sprintf("block.%d.%s", block, kind)
 		}
-		s := forward.Site{Name: name, Kind: kind, Block: block, Weight: g.net.Index(base + ".weight"), Bias: g.net.Index(base + ".bias")}
+		s := forward.Site{Name: name, Kind: kind, Block: block, Weight: g.net.Index(base + ".weight"),
+			Bias: g.net.Index(base + ".bias")}
 		if s.Weight < 0 {
 			panic("vit: no parameter " + base + ".weight") // a family that maps with what it does not list
 		}

@@ -40,7 +40,8 @@ func TestParityVectors(t *testing.T) {
 		p.Grad = make([]float32, len(p.Data))
 	}
 	m := NewModel(NewNet(w), Options{Threads: 2, Loss: crossEntropy(t), Mask: true})
-	c, err := m.Backward(context.Background(), &forward.Batch{Size: len(v.Labels), Inputs: v.Images, Labels: v.Labels, Index: make([]int32, len(v.Labels))})
+	c, err := m.Backward(context.Background(), &forward.Batch{Size: len(v.Labels), Inputs: v.Images,
+		Labels: v.Labels, Index: make([]int32, len(v.Labels))})
 	if err != nil {
 		t.Fatal(err)
 	}

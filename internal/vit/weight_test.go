@@ -16,7 +16,8 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 	ctx := context.Background()
 	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 3, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
 	src := noise.Gaussian(3)
-	b := &forward.Batch{Size: 5, Inputs: make([]float32, 5*3*64), Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{0, 1, 2, 3, 4}}
+	b := &forward.Batch{Size: 5, Inputs: make([]float32, 5*3*64), Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{0,
+		1, 2, 3, 4}}
 	g := noise.Rand(5, noise.Test)
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())
@@ -62,7 +63,8 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 		var q []forward.Query
 		for image := range b.Size {
 			for pair := range 3 {
-				q = append(q, forward.Query{Image: int32(image), Pair: int32(pair), Sign: 1}, forward.Query{Image: int32(image), Pair: int32(pair), Sign: -1})
+				q = append(q, forward.Query{Image: int32(image), Pair: int32(pair), Sign: 1},
+					forward.Query{Image: int32(image), Pair: int32(pair), Sign: -1})
 			}
 		}
 		losses := func() []float32 {

@@ -25,7 +25,8 @@ func NewWeights(a Architecture) (*Weights, error) {
 		for _, d := range s.Shape {
 			n *= d
 		}
-		w.Own(&forward.Param{Name: s.Name, Shape: s.Shape, Data: make([]float32, n), Role: s.Role, Decay: s.Decay, Block: s.Block})
+		w.Own(&forward.Param{Name: s.Name, Shape: s.Shape, Data: make([]float32, n), Role: s.Role, Decay: s.Decay,
+			Block: s.Block})
 	}
 	return w, nil
 }
