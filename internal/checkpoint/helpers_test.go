@@ -37,7 +37,8 @@ func tiny(seed float64) *hf.Model {
 		for _, d := range s.Shape {
 			n *= d
 		}
-		m.Tensors = append(m.Tensors, safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(n, seed+float64(i))})
+		m.Tensors = append(m.Tensors,
+			safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(n, seed+float64(i))})
 	}
 	return m
 }
@@ -45,6 +46,7 @@ func tiny(seed float64) *hf.Model {
 // sameTensors compares names, shapes and bits.
 func sameTensors(a, b []safetensors.Tensor) bool {
 	var x, y bytes.Buffer
-	return safetensors.Write(&x, a, safetensors.F32, nil) == nil && safetensors.Write(&y, b, safetensors.F32, nil) == nil &&
+	return safetensors.Write(&x, a, safetensors.F32, nil) == nil &&
+		safetensors.Write(&y, b, safetensors.F32, nil) == nil &&
 		bytes.Equal(x.Bytes(), y.Bytes())
 }

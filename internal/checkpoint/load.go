@@ -74,7 +74,8 @@ func (c *Checkpoint) readState(path string) error {
 }
 
 func refuse(dir string, err error) error {
-	return uierr.Wrap(err, fmt.Sprintf("checkpoint %s is refused: %v", dir, err), "use an earlier checkpoint of the run, or a copy of this one")
+	return uierr.Wrap(err, fmt.Sprintf("checkpoint %s is refused: %v", dir, err),
+		"use an earlier checkpoint of the run, or a copy of this one")
 }
 
 // Latest reads the last sound checkpoint of a run: the one that "last" names,
@@ -126,7 +127,8 @@ func (s *Store) Best() (*Checkpoint, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, uierr.New(s.Run+": no best checkpoint", "set checkpoint.keep_best and train.eval_every, or use the last one")
+		return nil, uierr.New(s.Run+": no best checkpoint",
+			"set checkpoint.keep_best and train.eval_every, or use the last one")
 	}
 	return s.Load(step)
 }

@@ -88,7 +88,8 @@ func parseManifest(raw []byte) ([]entry, error) {
 	}
 	lines := strings.Split(strings.TrimSuffix(body, "\n"), "\n")
 	if lines[0] != manifestTitle {
-		return nil, fmt.Errorf("begins with %q, not %q: it was written by another version", jsonobj.Clip(lines[0]), manifestTitle)
+		return nil, fmt.Errorf("begins with %q, not %q: it was written by another version", jsonobj.Clip(lines[0]),
+			manifestTitle)
 	}
 	var entries []entry
 	for _, line := range lines[1:] {

@@ -56,7 +56,8 @@ func (c *Checkpoint) ReadState(v any) error {
 	d := json.NewDecoder(strings.NewReader(string(raw)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("%s of step %d: %v", stateName, c.Step, err), "the checkpoint was written by another version of flops")
+		return uierr.Wrap(err, fmt.Sprintf("%s of step %d: %v", stateName, c.Step, err),
+			"the checkpoint was written by another version of flops")
 	}
 	return nil
 }
@@ -184,7 +185,8 @@ func (c *Checkpoint) files() ([]fsys.Content, error) {
 	if err := safetensors.Check(c.Optimizer, safetensors.F32); err != nil {
 		return nil, fmt.Errorf("checkpoint: optimizer: %w", err)
 	}
-	optimizer := fsys.Content{Name: optimizerName, Write: func(w io.Writer) error { return safetensors.Write(w, c.Optimizer, safetensors.F32, nil) }}
+	optimizer := fsys.Content{Name: optimizerName,
+		Write: func(w io.Writer) error { return safetensors.Write(w, c.Optimizer, safetensors.F32, nil) }}
 	return append(files, optimizer, fsys.Bytes(stateName, state)), nil
 }
 
@@ -213,7 +215,8 @@ func (s *Store) pointer(name string) (step int, ok bool, err error) {
 	}
 	step, ok = parseStep(strings.TrimSuffix(string(raw), "\n"))
 	if !ok {
-		return 0, false, uierr.New(fmt.Sprintf("%s: %q is not the name of a checkpoint", path, jsonobj.Clip(string(raw))), "write the name of one, such as step-100, into the file")
+		return 0, false, uierr.New(fmt.Sprintf("%s: %q is not the name of a checkpoint", path, jsonobj.Clip(string(raw))),
+			"write the name of one, such as step-100, into the file")
 	}
 	return step, true, nil
 }
@@ -227,7 +230,8 @@ func Pointed(path string) (string, error) {
 	path = filepath.Clean(path)
 	root, name := filepath.Split(path)
 	if name != lastName && name != bestName || filepath.Base(root) != folder {
-		return "", uierr.New(path+": is a file, not a folder", "name a model's folder or a checkpoint, such as RUN/checkpoints/step-100")
+		return "", uierr.New(path+": is a file, not a folder",
+			"name a model's folder or a checkpoint, such as RUN/checkpoints/step-100")
 	}
 	step, ok, err := (&Store{Run: filepath.Dir(filepath.Clean(root))}).pointer(name)
 	if err == nil && !ok {

@@ -29,7 +29,9 @@ func at(step int, variant float64) *Checkpoint {
 	seed := 1000*float64(step) + variant
 	m := tiny(seed)
 	m.Extra = []safetensors.Tensor{{Name: "prompt.tokens", Shape: []int{2, 4}, Data: testkit.Fill(8, seed)}}
-	return &Checkpoint{Step: step, Model: m, Optimizer: []safetensors.Tensor{{Name: "m", Shape: []int{3}, Data: testkit.Fill(3, seed)}, {Name: "v", Shape: []int{3}, Data: testkit.Fill(3, -seed)}},
+	return &Checkpoint{Step: step, Model: m,
+		Optimizer: []safetensors.Tensor{{Name: "m", Shape: []int{3}, Data: testkit.Fill(3, seed)},
+			{Name: "v", Shape: []int{3}, Data: testkit.Fill(3, -seed)}},
 		State: runState{int64(step), seed / 3}}
 }
 
@@ -103,7 +105,9 @@ func TestKeepFirstAndAll(t *testing.T) {
 // TestCallOnly saves what is learned in front of a model that is only called.
 func TestCallOnly(t *testing.T) {
 	s := &Store{Disk: quick(), Run: t.TempDir()}
-	c := &Checkpoint{Step: 3, Model: &hf.Model{Extra: []safetensors.Tensor{{Name: "prompt.frame", Shape: []int{2}, Data: testkit.Fill(2, 1)}}}, State: runState{}}
+	c := &Checkpoint{Step: 3,
+		Model: &hf.Model{Extra: []safetensors.Tensor{{Name: "prompt.frame", Shape: []int{2},
+			Data: testkit.Fill(2, 1)}}}, State: runState{}}
 	testkit.Must(t, s.Save(c, false))
 	got, err := s.Load(3)
 	if err != nil || got.Model.Config != nil || !sameTensors(got.Model.Extra, c.Model.Extra) {

@@ -87,9 +87,11 @@ func WriteError(err error, path string) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, syscall.EROFS):
-		return uierr.Wrap(err, fmt.Sprintf("%s: cannot be written: the file system is read-only", path), "choose another --output folder")
+		return uierr.Wrap(err, fmt.Sprintf("%s: cannot be written: the file system is read-only", path),
+			"choose another --output folder")
 	case errors.Is(err, fs.ErrPermission):
-		return uierr.Wrap(err, fmt.Sprintf("%s: cannot be written: permission denied", path), "choose another --output folder or change its permissions")
+		return uierr.Wrap(err, fmt.Sprintf("%s: cannot be written: permission denied", path),
+			"choose another --output folder or change its permissions")
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%s: cannot be written, the disk is full; what was saved before is intact: %w", path, err)
 	}

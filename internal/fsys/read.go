@@ -24,7 +24,8 @@ func ReadSmall(path string, max int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(b)) > max {
-		return nil, uierr.New(fmt.Sprintf("%s: larger than %d MB", path, max>>20), "this is not the file that the name says; check the folder")
+		return nil, uierr.New(fmt.Sprintf("%s: larger than %d MB", path, max>>20),
+			"this is not the file that the name says; check the folder")
 	}
 	if err := filekind.Misplaced(b); err != nil {
 		return nil, filekind.At(path, err)

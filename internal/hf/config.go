@@ -73,7 +73,8 @@ func ReadConfig(path string) (*Config, error) {
 	}
 	c, err := parseConfig(raw)
 	if err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "a config.json of one of these is needed: "+familyNames())
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err),
+			"a config.json of one of these is needed: "+familyNames())
 	}
 	return c, nil
 }
@@ -109,7 +110,8 @@ func (c *Config) readTask() error {
 		return err
 	}
 	if !slices.Contains([]string{"", "single_label_classification", MultiLabel, Regression}, c.ProblemType) {
-		return fmt.Errorf("problem_type is %q; single_label_classification, %s and %s are known", jsonobj.Clip(c.ProblemType), MultiLabel, Regression)
+		return fmt.Errorf("problem_type is %q; single_label_classification, %s and %s are known", jsonobj.Clip(c.ProblemType),
+			MultiLabel, Regression)
 	}
 	if err := c.readLabels(); err != nil {
 		return err
@@ -119,8 +121,8 @@ func (c *Config) readTask() error {
 
 // sizes are the whole numbers of the config by key.
 func (c *Config) sizes() map[string]*int {
-	return map[string]*int{"hidden_size": &c.HiddenSize, "num_hidden_layers": &c.NumLayers, "num_attention_heads": &c.NumHeads,
-		"intermediate_size": &c.IntermediateSize, "num_channels": &c.NumChannels}
+	return map[string]*int{"hidden_size": &c.HiddenSize, "num_hidden_layers": &c.NumLayers,
+		"num_attention_heads": &c.NumHeads, "intermediate_size": &c.IntermediateSize, "num_channels": &c.NumChannels}
 }
 
 // take moves one key of m into dst; a key that is absent or null leaves it.
@@ -212,8 +214,9 @@ func (c *Config) Check() error {
 	for _, v := range []struct {
 		key string
 		n   int
-	}{{"hidden_size", c.HiddenSize}, {"num_hidden_layers", c.NumLayers}, {"num_attention_heads", c.NumHeads}, {"intermediate_size", c.IntermediateSize},
-		{"image_size", c.ImageSize}, {"patch_size", c.PatchSize}, {"num_channels", c.NumChannels}} {
+	}{{"hidden_size", c.HiddenSize}, {"num_hidden_layers", c.NumLayers}, {"num_attention_heads", c.NumHeads},
+		{"intermediate_size", c.IntermediateSize}, {"image_size", c.ImageSize}, {"patch_size", c.PatchSize},
+		{"num_channels", c.NumChannels}} {
 		if v.n < 1 || v.n > maxSize {
 			return fmt.Errorf("%s is %d", v.key, v.n)
 		}

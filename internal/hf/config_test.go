@@ -17,15 +17,16 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.HiddenSize != 768 || c.NumLayers != 12 || c.NumHeads != 12 || c.IntermediateSize != 3072 || c.ImageSize != 224 || c.PatchSize != 16 ||
-		c.NumChannels != 3 || !c.QKVBias || c.LayerNormEps != 1e-12 || c.Labels != nil {
+	if c.HiddenSize != 768 || c.NumLayers != 12 || c.NumHeads != 12 || c.IntermediateSize != 3072 || c.ImageSize != 224 ||
+		c.PatchSize != 16 || c.NumChannels != 3 || !c.QKVBias || c.LayerNormEps != 1e-12 || c.Labels != nil {
 		t.Errorf("%+v", c)
 	}
 	c, err = parseConfig([]byte(`{"image_size":[384,384],"num_labels":3,"qkv_bias":false,"layer_norm_eps":1e-6,"Hidden_Size":5,"hidden_size":1024,"num_attention_heads":16}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.ImageSize != 384 || !slices.Equal(c.Labels, []string{"LABEL_0", "LABEL_1", "LABEL_2"}) || c.QKVBias || c.LayerNormEps != 1e-6 || c.HiddenSize != 1024 {
+	if c.ImageSize != 384 || !slices.Equal(c.Labels, []string{"LABEL_0", "LABEL_1", "LABEL_2"}) || c.QKVBias ||
+		c.LayerNormEps != 1e-6 || c.HiddenSize != 1024 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -101,7 +102,8 @@ func TestPreprocessor(t *testing.T) {
 		t.Errorf("%+v", old)
 	}
 	b, err := json.Marshal(old)
-	if err != nil || strings.Contains(string(b), "feature_extractor") || !strings.Contains(string(b), `"size":{"height":224,"width":224}`) {
+	if err != nil || strings.Contains(string(b), "feature_extractor") ||
+		!strings.Contains(string(b), `"size":{"height":224,"width":224}`) {
 		t.Errorf("%s %v", b, err)
 	}
 	crop, err := parsePreprocessor([]byte(`{"size":{"shortest_edge":256},"do_center_crop":true,"crop_size":{"height":224,"width":224},"image_mean":[0.485,0.456,0.406],"image_std":[0.229,0.224,0.225],"resample":3,"mine":[1]}`), c)
@@ -119,7 +121,8 @@ func TestPreprocessor(t *testing.T) {
 	if err != nil || again.Side() != 224 || again.Shortest != 256 {
 		t.Errorf("%+v %v", again, err)
 	}
-	if p, err := ReadPreprocessor(filepath.Join(t.TempDir(), "absent"), c); err != nil || p.Side() != 224 || len(p.Mean) != 3 {
+	if p, err := ReadPreprocessor(filepath.Join(t.TempDir(), "absent"), c); err != nil || p.Side() != 224 ||
+		len(p.Mean) != 3 {
 		t.Errorf("%+v %v", p, err)
 	}
 	for in, says := range map[string]string{

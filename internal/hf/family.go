@@ -125,7 +125,8 @@ func (c *Config) readAct(m map[string]json.RawMessage, fallback vit.Act) error {
 	}
 	act, ok := vit.ActNamed(name)
 	if !ok {
-		return fmt.Errorf("hidden_act is %q; known are gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu and relu", jsonobj.Clip(name))
+		return fmt.Errorf("hidden_act is %q; known are gelu, gelu_new, gelu_pytorch_tanh, quick_gelu, silu and relu",
+			jsonobj.Clip(name))
 	}
 	c.Act = act
 	return nil

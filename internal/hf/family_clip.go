@@ -34,7 +34,7 @@ var clipVision = &family{
 		}
 	},
 	write:   writeCLIP,
-	with:    clipClass, // transformers' own classifier reads other rows: what is trained here is a map after the projection
+	with:    clipClass, // transformers' own classifier reads other rows; ours is a map after the projection
 	without: clipClass,
 
 	positions: "vision_model.embeddings.position_embedding.weight",

@@ -27,9 +27,9 @@ var plainViT = &family{
 }
 
 func viTArch(c *Config, classes, prompts int) vit.Architecture {
-	return vit.Arch{Image: c.ImageSize, Patch: c.PatchSize, Chans: c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers,
-		Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: max(1, classes), Prompts: prompts, Eps: c.LayerNormEps,
-		Act: c.Act, NoQKVBias: !c.QKVBias}
+	return vit.Arch{Image: c.ImageSize, Patch: c.PatchSize, Chans: c.NumChannels, Hidden: c.HiddenSize,
+		Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: max(1, classes), Prompts: prompts,
+		Eps: c.LayerNormEps, Act: c.Act, NoQKVBias: !c.QKVBias}
 }
 
 // readViT reads the keys of transformers.

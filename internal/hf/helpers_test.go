@@ -30,7 +30,8 @@ func build(c *Config, classes int, seed float64) *Model {
 		for _, d := range s.Shape {
 			n *= d
 		}
-		m.Tensors = append(m.Tensors, safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(n, seed+float64(i))})
+		m.Tensors = append(m.Tensors,
+			safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(n, seed+float64(i))})
 	}
 	c.Labels = nil
 	for i := range classes {
@@ -49,7 +50,8 @@ func save(t *testing.T, dir string, m *Model, d safetensors.DType) {
 // sameTensors compares names, shapes and bits.
 func sameTensors(a, b []safetensors.Tensor) bool {
 	var x, y bytes.Buffer
-	return safetensors.Write(&x, a, safetensors.F32, nil) == nil && safetensors.Write(&y, b, safetensors.F32, nil) == nil &&
+	return safetensors.Write(&x, a, safetensors.F32, nil) == nil &&
+		safetensors.Write(&y, b, safetensors.F32, nil) == nil &&
 		bytes.Equal(x.Bytes(), y.Bytes())
 }
 

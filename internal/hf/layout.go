@@ -29,7 +29,9 @@ type plan struct {
 	specs   []Spec
 	source  map[string]safetensors.Info // in the file, by Hugging Face name
 	extra   []string                    // tensors of no ViT, by name in the file
-	ignored []string                    // tensors that are not read: a forward does not need them, or their format is none of a weight
+	// ignored are tensors that are not read: a forward does not need them, or their
+	// format is none of a weight.
+	ignored []string
 }
 
 // match compares the tensors of a folder with its config, before any is read.
@@ -39,7 +41,8 @@ func match(dir string, c *Config, infos []safetensors.Info) (*plan, error) {
 	for _, i := range infos {
 		for name, part := range c.kind().names.pieces(i) {
 			if other, twice := byName[name]; twice {
-				return nil, uierr.New(fmt.Sprintf("%s: tensors %s and %s are the same one under two names", dir, jsonobj.Clip(other.Name), jsonobj.Clip(i.Name)),
+				return nil, uierr.New(fmt.Sprintf("%s: tensors %s and %s are the same one under two names", dir,
+					jsonobj.Clip(other.Name), jsonobj.Clip(i.Name)),
 					"the folder holds two models; keep one")
 			}
 			byName[name] = part
@@ -67,7 +70,8 @@ func match(dir string, c *Config, infos []safetensors.Info) (*plan, error) {
 		}
 	}
 	if len(lack) > 0 {
-		return nil, uierr.New(fmt.Sprintf("%s: %d tensors are missing, the first is %s of shape %v", dir, len(lack), lack[0], p.shape(lack[0])),
+		return nil, uierr.New(fmt.Sprintf("%s: %d tensors are missing, the first is %s of shape %v", dir, len(lack), lack[0],
+			p.shape(lack[0])),
 			"config.json and weights belong to different models, or the weights are no ViT's")
 	}
 	return p, p.sortOut(dir, c, byName, known)
@@ -114,11 +118,13 @@ func shapeError(dir string, c *Config, s Spec, found []int) error {
 	hint := "config.json and weights belong to different models"
 	switch s.Name {
 	case c.kind().positions:
-		hint = "image_size and patch_size in config.json must be those that the weights were made with; to use another image size, load the model as it is and resize it"
+		hint = "image_size and patch_size in config.json must be those that the weights were made with; " +
+			"to use another image size, load the model as it is and resize it"
 	case classifierName:
 		hint = "id2label in config.json must have one label for each row of the classifier"
 	}
-	return uierr.New(fmt.Sprintf("%s: tensor %s: config.json asks for shape %v, the file has %v", dir, s.Name, s.Shape, found), hint)
+	return uierr.New(fmt.Sprintf("%s: tensor %s: config.json asks for shape %v, the file has %v", dir, s.Name, s.Shape,
+		found), hint)
 }
 
 // sortOut shares the tensors that the layout does not name among ignored and

@@ -89,7 +89,8 @@ func load(dir string, whole bool) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Extra, err = safetensors.ReadMany(p.extra, func(name string) (safetensors.Tensor, error) { return w.Holder(name).Read(name) })
+	m.Extra, err = safetensors.ReadMany(p.extra,
+		func(name string) (safetensors.Tensor, error) { return w.Holder(name).Read(name) })
 	c.Labels = p.labels(c)
 	if whole && err == nil {
 		m.Kept, err = f.kept()
@@ -231,7 +232,9 @@ func (m *Model) Files(dtype safetensors.DType) ([]fsys.Content, error) {
 		}
 		files = append(files, fsys.Bytes(ConfigName, config), fsys.Bytes(PreprocessorName, processor))
 	}
-	return append(files, fsys.Content{Name: safetensors.ModelName, Write: func(w io.Writer) error { return safetensors.WriteKept(w, tensors, m.Kept, dtype, meta) }}), nil
+	return append(files,
+		fsys.Content{Name: safetensors.ModelName,
+			Write: func(w io.Writer) error { return safetensors.WriteKept(w, tensors, m.Kept, dtype, meta) }}), nil
 }
 
 // ordered lists the tensors as they are written, after comparing them with the
@@ -276,5 +279,6 @@ func noWeights(dir string) error {
 				fmt.Sprintf(`convert it: python -c "from transformers import ViTForImageClassification as M; M.from_pretrained('%s').save_pretrained('%s', safe_serialization=True)"`, dir, dir))
 		}
 	}
-	return uierr.New(fmt.Sprintf("%s: no %s and no %s", dir, safetensors.ModelName, safetensors.IndexName), "give a folder in Hugging Face layout, with config.json and model.safetensors")
+	return uierr.New(fmt.Sprintf("%s: no %s and no %s", dir, safetensors.ModelName, safetensors.IndexName),
+		"give a folder in Hugging Face layout, with config.json and model.safetensors")
 }

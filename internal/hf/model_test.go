@@ -81,18 +81,21 @@ func relabel(t *testing.T, m *Model, name func(string) string) string {
 func TestLayouts(t *testing.T) {
 	bare := func(n string) string { return strings.TrimPrefix(n, "vit.") }
 	m := build(tinyConfig(), 0, 1)
-	m.Extra = []safetensors.Tensor{{Name: "pooler.dense.weight", Shape: []int{4, 4}, Data: testkit.Fill(16, 3)}, {Name: "pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
+	m.Extra = []safetensors.Tensor{{Name: "pooler.dense.weight", Shape: []int{4, 4}, Data: testkit.Fill(16, 3)},
+		{Name: "pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
 	got, err := Load(relabel(t, m, bare))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !sameTensors(got.Tensors, m.Tensors) || !slices.Equal(got.Ignored, []string{"pooler.dense.bias", "pooler.dense.weight"}) {
+	if !sameTensors(got.Tensors, m.Tensors) ||
+		!slices.Equal(got.Ignored, []string{"pooler.dense.bias", "pooler.dense.weight"}) {
 		t.Errorf("bare ViTModel: ignored %v", got.Ignored)
 	}
 
 	m = build(tinyConfig(), 2, 1)
 	m.Extra = []safetensors.Tensor{{Name: "vit.pooler.dense.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
-	if got, err = Load(relabel(t, m, func(n string) string { return n })); err != nil || !sameTensors(got.Tensors, m.Tensors) || len(got.Extra) != 0 {
+	if got, err = Load(relabel(t, m, func(n string) string { return n })); err != nil ||
+		!sameTensors(got.Tensors, m.Tensors) || len(got.Extra) != 0 {
 		t.Error("with a pooler:", err)
 	}
 
@@ -106,16 +109,19 @@ func TestNoQKVBias(t *testing.T) {
 		c.QKVBias = false
 		m := build(c, 2, 1)
 		if has {
-			m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.1.attention.attention.key.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
+			m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.1.attention.attention.key.bias", Shape: []int{4},
+				Data: testkit.Fill(4, 3)}}
 		}
 		got, err := Load(relabel(t, m, func(n string) string { return n }))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := got.Tensor("vit.encoder.layer.1.attention.attention.key.bias"); ok || got.Config.QKVBias || len(got.Ignored) != len(m.Extra) {
+		if _, ok := got.Tensor("vit.encoder.layer.1.attention.attention.key.bias"); ok || got.Config.QKVBias ||
+			len(got.Ignored) != len(m.Extra) {
 			t.Errorf("biases in the file %v: ignored %v, qkv_bias %v, a key bias %v", has, got.Ignored, got.Config.QKVBias, ok)
 		}
-		if want := len(build(tinyConfig(), 2, 1).Tensors) - 3*c.NumLayers; len(got.Tensors) != want || !sameTensors(got.Tensors, m.Tensors) {
+		if want := len(build(tinyConfig(), 2, 1).Tensors) - 3*c.NumLayers; len(got.Tensors) != want ||
+			!sameTensors(got.Tensors, m.Tensors) {
 			t.Errorf("%d tensors, want %d", len(got.Tensors), want)
 		}
 		again := t.TempDir()
@@ -147,7 +153,8 @@ func TestMismatch(t *testing.T) {
 		return nil
 	}
 	_, err := Load(alter(func(m *Model) {
-		*at(m, plainViT.positions) = safetensors.Tensor{Name: plainViT.positions, Shape: []int{1, 10, 4}, Data: testkit.Fill(40, 0)}
+		*at(m, plainViT.positions) = safetensors.Tensor{Name: plainViT.positions, Shape: []int{1, 10, 4},
+			Data: testkit.Fill(40, 0)}
 	}))
 	testkit.Mistake(t, err, plainViT.positions, "[1 5 4]", "[1 10 4]")
 	_, err = Load(alter(func(m *Model) {
@@ -157,7 +164,8 @@ func TestMismatch(t *testing.T) {
 	_, err = Load(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))
 	testkit.Mistake(t, err, "vit.layernorm.bias", "missing")
 	_, err = Load(alter(func(m *Model) {
-		m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.2.layernorm_before.bias", Shape: []int{4}, Data: testkit.Fill(4, 0)}}
+		m.Extra = []safetensors.Tensor{{Name: "vit.encoder.layer.2.layernorm_before.bias", Shape: []int{4},
+			Data: testkit.Fill(4, 0)}}
 	}))
 	testkit.Mistake(t, err, "vit.encoder.layer.2.layernorm_before.bias", "2 layers")
 	_, err = Load(alter(func(m *Model) { m.Tensors = m.Tensors[:len(m.Tensors)-1] }))
@@ -273,7 +281,8 @@ func TestReadOnlyFolder(t *testing.T) {
 func TestUnnamedClasses(t *testing.T) {
 	dir := t.TempDir()
 	save(t, dir, build(tinyConfig(), 2, 1), safetensors.F32)
-	testkit.Write(t, filepath.Join(dir, ConfigName), []byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
+	testkit.Write(t, filepath.Join(dir, ConfigName),
+		[]byte(`{"hidden_size":4,"num_hidden_layers":2,"num_attention_heads":2,"intermediate_size":8,"image_size":4,"patch_size":2}`))
 	m, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,8 @@ func TestNamesOfTransformers5(t *testing.T) {
 // timmFolder writes a model as timm does, with these keys in model_args.
 func timmFolder(t *testing.T, m *Model, args string) string {
 	t.Helper()
-	to := strings.NewReplacer("vit.encoder.layer.", "blocks.", "attention.output.dense", "attn.proj", "intermediate.dense", "mlp.fc1", "output.dense", "mlp.fc2",
+	to := strings.NewReplacer("vit.encoder.layer.", "blocks.", "attention.output.dense", "attn.proj", "intermediate.dense",
+		"mlp.fc1", "output.dense", "mlp.fc2",
 		"layernorm_before", "norm1", "layernorm_after", "norm2", "vit.layernorm", "norm", "classifier", "head", "vit.embeddings.cls_token", "cls_token",
 		plainViT.positions, "pos_embed", "vit.embeddings.patch_embeddings.projection", "patch_embed.proj").Replace
 	dir := t.TempDir()
@@ -67,7 +68,8 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 		before, kind, _ := strings.Cut(x.Name, "attention.attention.")
 		switch kind, _, _ = strings.Cut(kind, "."); kind {
 		case "query":
-			q := safetensors.Tensor{Name: to(before) + "attn.qkv" + x.Name[strings.LastIndexByte(x.Name, '.'):], Shape: append([]int{3 * x.Shape[0]}, x.Shape[1:]...), Data: nil}
+			q := safetensors.Tensor{Name: to(before) + "attn.qkv" + x.Name[strings.LastIndexByte(x.Name, '.'):],
+				Shape: append([]int{3 * x.Shape[0]}, x.Shape[1:]...), Data: nil}
 			for _, part := range []string{"query", "key", "value"} {
 				p, _ := m.Tensor(strings.Replace(x.Name, "query", part, 1))
 				q.Data = append(q.Data, p.Data...)
@@ -95,7 +97,8 @@ func TestTimmFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := got.Preprocessor
-	if !sameTensors(got.Tensors, m.Tensors) || !slices.Equal(got.Config.Labels, []string{"a", "b", "c"}) || got.Config.LayerNormEps != 1e-6 {
+	if !sameTensors(got.Tensors, m.Tensors) || !slices.Equal(got.Config.Labels, []string{"a", "b", "c"}) ||
+		got.Config.LayerNormEps != 1e-6 {
 		t.Errorf("%+v", got.Config)
 	}
 	if !p.Crop || p.Side() != 4 || p.Shortest != 8 || p.Resample != 2 || !slices.Equal(p.Std, []float32{1, 2, 3}) {
@@ -104,11 +107,13 @@ func TestTimmFolder(t *testing.T) {
 	out := t.TempDir()
 	save(t, out, got, safetensors.F32)
 	again, err := Load(out)
-	if err != nil || !sameTensors(again.Tensors, m.Tensors) || again.Preprocessor.Shortest != 8 || again.Config.LayerNormEps != 1e-6 {
+	if err != nil || !sameTensors(again.Tensors, m.Tensors) || again.Preprocessor.Shortest != 8 ||
+		again.Config.LayerNormEps != 1e-6 {
 		t.Errorf("exported: %+v %v", again, err)
 	}
 	foreign := build(tinyConfig(), 3, 1)
-	foreign.Tensors = append(foreign.Tensors, safetensors.Tensor{Name: "norm_pre.weight", Shape: []int{4}, Data: testkit.Fill(4, 3)})
+	foreign.Tensors = append(foreign.Tensors,
+		safetensors.Tensor{Name: "norm_pre.weight", Shape: []int{4}, Data: testkit.Fill(4, 3)})
 	_, err = Load(timmFolder(t, foreign, ""))
 	testkit.Mistake(t, err, "norm_pre.weight", "no place")
 	if s, err := Inspect(dir); err != nil || s.Classes != 3 || s.Parameters != 443 {
@@ -142,7 +147,8 @@ func TestTimmFolder(t *testing.T) {
 // TestForeignFormats: tensors of formats that no weights come in are left
 // unread where the network does not need them, and told of.
 func TestForeignFormats(t *testing.T) {
-	formats := map[string]string{"BOOL": `[8]`, "I64": `[1]`, "U8": `[2,4]`, "F8_E4M3": `[8]`, "F8_E8M0": `[8]`, "F4": `[16]`, "C64": `[1]`, "I32": `[2]`}
+	formats := map[string]string{"BOOL": `[8]`, "I64": `[1]`, "U8": `[2,4]`, "F8_E4M3": `[8]`, "F8_E8M0": `[8]`,
+		"F4": `[16]`, "C64": `[1]`, "I32": `[2]`}
 	for dtype, shape := range formats {
 		m := build(tinyConfig(), 3, 1)
 		dir := relabel(t, m, func(n string) string { return n })
@@ -156,7 +162,8 @@ func TestForeignFormats(t *testing.T) {
 			size += 4 * len(x.Data)
 		}
 		text := strings.TrimRight(string(head[8:]), " ")
-		text = strings.TrimSuffix(text, "}") + fmt.Sprintf(`,"scale.foreign":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, size, size+8)
+		text = strings.TrimSuffix(text, "}") +
+			fmt.Sprintf(`,"scale.foreign":{"dtype":"%s","shape":%s,"data_offsets":[%d,%d]}}`, dtype, shape, size, size+8)
 		testkit.Write(t, filepath.Join(dir, safetensors.ModelName), raw(text, size+8))
 		got, err := Load(dir)
 		if err != nil || !slices.Equal(got.Ignored, []string{"scale.foreign"}) {
@@ -172,11 +179,14 @@ func TestForeignFormats(t *testing.T) {
 		copied := t.TempDir()
 		save(t, copied, got, safetensors.BF16)
 		again, err := LoadWhole(copied)
-		if err != nil || len(again.Kept) != 1 || !reflect.DeepEqual(again.Kept, got.Kept) || again.Kept[0].DType != safetensors.DType(dtype) {
+		if err != nil || len(again.Kept) != 1 || !reflect.DeepEqual(again.Kept, got.Kept) ||
+			again.Kept[0].DType != safetensors.DType(dtype) {
 			t.Errorf("%s: kept %+v, not %+v (%v)", dtype, again, got.Kept, err)
 		}
 		// The same as a weight of the network is not read as numbers.
-		testkit.Write(t, filepath.Join(dir, safetensors.ModelName), raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`, `"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
+		testkit.Write(t, filepath.Join(dir, safetensors.ModelName),
+			raw(strings.Replace(text, `"classifier.bias":{"dtype":"F32","shape":[3],`,
+				`"classifier.bias":{"dtype":"U32","shape":[3],`, 1), size+8))
 		_, err = Load(dir)
 		testkit.Mistake(t, err, "classifier.bias", "U32")
 	}

@@ -20,7 +20,8 @@ const cubicA = -0.75
 // "Cubic convolution interpolation", 1981).
 func InterpolatePositions(pos []float32, from, to, dim int) ([]float32, error) {
 	if from < 1 || to < 1 || dim < 1 || len(pos) != (1+from*from)*dim {
-		return nil, fmt.Errorf("hf: %d position embeddings are not 1+%d² rows of %d, to be resized to %d²", len(pos), from, dim, to)
+		return nil, fmt.Errorf("hf: %d position embeddings are not 1+%d² rows of %d, to be resized to %d²", len(pos), from,
+			dim, to)
 	}
 	out := make([]float32, (1+to*to)*dim)
 	copy(out, pos[:dim])
@@ -82,7 +83,8 @@ func (m *Model) Resize(imageSize int) error {
 	from := c.ImageSize / c.PatchSize
 	c.ImageSize = imageSize
 	if err := c.Check(); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("image size %d: %v", imageSize, err), fmt.Sprintf("choose a multiple of the patch size %d", c.PatchSize))
+		return uierr.Wrap(err, fmt.Sprintf("image size %d: %v", imageSize, err),
+			fmt.Sprintf("choose a multiple of the patch size %d", c.PatchSize))
 	}
 	to := imageSize / c.PatchSize
 	for i, t := range m.Tensors {

@@ -35,7 +35,8 @@ func notPrompt(dir string, w *safetensors.Folder) error {
 	if w.Metadata()[holds] != promptAlone {
 		return nil
 	}
-	return uierr.Wrap(ErrPrompt, dir+": "+ErrPrompt.Error()+": its run's model was only called", "eval, predict and serve take it with --model, and call that model")
+	return uierr.Wrap(ErrPrompt, dir+": "+ErrPrompt.Error()+": its run's model was only called",
+		"eval, predict and serve take it with --model, and call that model")
 }
 
 // LoadPrompt reads a folder with a prompt, as Save wrote it.

@@ -33,7 +33,8 @@ func TestVitCifar5(t *testing.T) {
 		}
 	}
 	s, err := Inspect(dir)
-	if err != nil || s.Parameters != (s.Bytes-8-int64(at-8))/4 || s.Classes != 5 || s.Tokens != 65 || s.DTypes["F32"] != s.Parameters {
+	if err != nil || s.Parameters != (s.Bytes-8-int64(at-8))/4 || s.Classes != 5 || s.Tokens != 65 ||
+		s.DTypes["F32"] != s.Parameters {
 		t.Errorf("%+v, %v", s, err)
 	}
 	out := t.TempDir()

@@ -47,7 +47,8 @@ func longEnough(path string, keep int64) error {
 		return fsys.ReadError(err, path)
 	}
 	if st.Size() < keep {
-		return uierr.New(fmt.Sprintf("%s: has %d bytes, the checkpoint was saved with %d", path, st.Size(), keep), "the file was cut or replaced; resume from an earlier checkpoint")
+		return uierr.New(fmt.Sprintf("%s: has %d bytes, the checkpoint was saved with %d", path, st.Size(), keep),
+			"the file was cut or replaced; resume from an earlier checkpoint")
 	}
 	return nil
 }

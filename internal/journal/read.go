@@ -127,24 +127,3 @@ func (r *Reader) lost(err error) error {
 	}
 	return err
 }
-
-// Sound is the length of a journal up to its last sound record, and the
-// *TornError, if any, that says what follows; torn is nil for a whole journal.
-func Sound(path string) (length int64, torn *TornError, err error) {
-	r, err := Open(path)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer r.Close()
-	for {
-		_, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return r.Offset(), nil, nil
-		case errors.As(err, &torn):
-			return r.Offset(), torn, nil
-		case err != nil:
-			return 0, nil, err
-		}
-	}
-}

@@ -112,7 +112,8 @@ func (r *Reader) walkTo(offset int64, hash [32]byte) error {
 		}
 	}
 	if r.Offset() != offset {
-		return uierr.New(fmt.Sprintf("%s: no record ends at byte %d, where the checkpoint was saved", r.path, offset), "journal and checkpoint are of different runs; resume from another checkpoint")
+		return uierr.New(fmt.Sprintf("%s: no record ends at byte %d, where the checkpoint was saved", r.path, offset),
+			"journal and checkpoint are of different runs; resume from another checkpoint")
 	}
 	return nil
 }

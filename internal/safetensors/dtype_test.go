@@ -86,14 +86,16 @@ func TestNarrow(t *testing.T) {
 			outward := math.Nextafter32(mid, next)
 			inward := math.Nextafter32(mid, v)
 			if f.to(mid) != even || f.to(outward) != h+1 || f.to(inward) != h {
-				t.Fatalf("%s between %#04x and the next: tie %#04x, above %#04x, below %#04x", f.name, h, f.to(mid), f.to(outward), f.to(inward))
+				t.Fatalf("%s between %#04x and the next: tie %#04x, above %#04x, below %#04x", f.name, h, f.to(mid), f.to(outward),
+					f.to(inward))
 			}
 		}
 	}
 	if F32ToF16(65520) != 0x7c00 || F32ToF16(65519.996) != 0x7bff || F32ToBF16(math.MaxFloat32) != 0x7f80 {
 		t.Error("overflow does not become infinite at half a unit past the largest")
 	}
-	if nan := math.Float32frombits(0x7f800001); !math.IsNaN(float64(BF16ToF32(F32ToBF16(nan)))) || !math.IsNaN(float64(F16ToF32(F32ToF16(nan)))) {
+	if nan := math.Float32frombits(0x7f800001); !math.IsNaN(float64(BF16ToF32(F32ToBF16(nan)))) ||
+		!math.IsNaN(float64(F16ToF32(F32ToF16(nan)))) {
 		t.Error("a NaN with a small payload was lost")
 	}
 }

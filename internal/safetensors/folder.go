@@ -59,7 +59,8 @@ func (w *Folder) open(dir string) error {
 	}
 	index, err := parseIndex(raw)
 	if err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("%s: not a sound index: %v", path, err), "get the file again from where the model came from")
+		return uierr.Wrap(err, fmt.Sprintf("%s: not a sound index: %v", path, err),
+			"get the file again from where the model came from")
 	}
 	for _, shard := range index.files {
 		if err := w.add(filepath.Join(dir, shard)); err != nil {
@@ -78,7 +79,8 @@ func (w *Folder) add(path string) error {
 	w.files = append(w.files, f)
 	for _, t := range f.Tensors() {
 		if other := w.holder[t.Name]; other != nil {
-			return uierr.New(fmt.Sprintf("%s: tensor %s is also in %s", path, t.Name, other.path), "the shards belong to different models; get them again")
+			return uierr.New(fmt.Sprintf("%s: tensor %s is also in %s", path, t.Name, other.path),
+				"the shards belong to different models; get them again")
 		}
 		w.holder[t.Name] = f
 	}
@@ -154,7 +156,8 @@ func parseIndex(raw []byte) (*shardIndex, error) {
 			// A shard stands beside its index: anything else could reach
 			// outside the folder.
 			if strings.ContainsAny(file, `/\:`) || !filepath.IsLocal(file) || !strings.HasSuffix(file, ".safetensors") {
-				return fmt.Errorf("weight_map: %s: %q is not the name of a safetensors file beside the index", jsonobj.Clip(name), jsonobj.Clip(file))
+				return fmt.Errorf("weight_map: %s: %q is not the name of a safetensors file beside the index", jsonobj.Clip(name),
+					jsonobj.Clip(file))
 			}
 			x.names = append(x.names, name)
 			x.file[name] = file

@@ -165,7 +165,8 @@ func (i Info) check() error {
 	case i.End < i.Begin:
 		return fmt.Errorf("data_offsets [%d,%d] run backwards", i.Begin, i.End)
 	case uint64(i.End-i.Begin) != n:
-		return fmt.Errorf("shape %v of %s needs %d bytes, data_offsets [%d,%d] hold %d", i.Shape, i.DType, n, i.Begin, i.End, i.End-i.Begin)
+		return fmt.Errorf("shape %v of %s needs %d bytes, data_offsets [%d,%d] hold %d", i.Shape, i.DType, n, i.Begin, i.End,
+			i.End-i.Begin)
 	}
 	return nil
 }
@@ -180,7 +181,8 @@ func (h *header) tile(size int64) error {
 	for i, t := range h.tensors {
 		switch {
 		case t.End > size:
-			return fmt.Errorf("tensor %q: data_offsets [%d,%d] lie outside the data of %d bytes", jsonobj.Clip(t.Name), t.Begin, t.End, size)
+			return fmt.Errorf("tensor %q: data_offsets [%d,%d] lie outside the data of %d bytes", jsonobj.Clip(t.Name), t.Begin,
+				t.End, size)
 		case t.Begin < at:
 			return fmt.Errorf("tensors %q and %q overlap", jsonobj.Clip(h.tensors[i-1].Name), jsonobj.Clip(t.Name))
 		case t.Begin > at:

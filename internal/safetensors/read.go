@@ -48,7 +48,8 @@ func Open(path string) (*File, error) {
 		if err = filekind.MisplacedIn(f); err != nil {
 			err = filekind.At(path, err)
 		} else if h, err = parseHeader(f, st.Size()); err != nil {
-			err = uierr.Wrap(err, fmt.Sprintf("%s: not a sound safetensors file: %v", path, err), "the file is damaged, cut short or something else; get it again")
+			err = uierr.Wrap(err, fmt.Sprintf("%s: not a sound safetensors file: %v", path, err),
+				"the file is damaged, cut short or something else; get it again")
 		}
 	}
 	if err != nil {
@@ -112,7 +113,8 @@ func (f *File) check(i Info) error {
 	case F32, F16, BF16, F64, I64:
 		return nil
 	}
-	return uierr.New(fmt.Sprintf("%s: tensor %s has dtype %s", f.path, i.Name, i.DType), "F32, F16, BF16, F64 and I64 can be read; convert the file")
+	return uierr.New(fmt.Sprintf("%s: tensor %s has dtype %s", f.path, i.Name, i.DType),
+		"F32, F16, BF16, F64 and I64 can be read; convert the file")
 }
 
 // Readers of all tensors share the cores; more than this many gain nothing

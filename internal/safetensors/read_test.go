@@ -17,7 +17,8 @@ import (
 func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.safetensors")
 	in := []Tensor{
-		{"z", []int{2, 3}, []float32{1, -2, 0.5, float32(math.Inf(1)), float32(math.Copysign(0, -1)), math.Float32frombits(0x7fc12345)}},
+		{"z", []int{2, 3},
+			[]float32{1, -2, 0.5, float32(math.Inf(1)), float32(math.Copysign(0, -1)), math.Float32frombits(0x7fc12345)}},
 		{"a", []int{}, []float32{7}},
 		{"none", []int{0, 4}, []float32{}},
 		{"long", []int{200001}, testkit.Fill(200001, 1)}, // more than one chunk, and an odd number
@@ -128,19 +129,21 @@ var hostile = map[string]struct {
 	"fraction":        {raw(`{"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}}`, 4), "1.0"},
 	"exponent":        {raw(`{"a":{"dtype":"F32","shape":[1e0],"data_offsets":[0,4]}}`, 4), "1e0"},
 	"size of 2^64":    {raw(`{"a":{"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]}}`, 4), "not a size"},
-	"many sizes":      {raw(`{"a":{"dtype":"F32","shape":[`+strings.Repeat("1,", 50000)+`1],"data_offsets":[0,4]}}`, 4), "dimensions"},
-	"tensor of 2^60":  {raw(`{"a":{"dtype":"F32","shape":[288230376151711744],"data_offsets":[0,1152921504606846976]}}`, 4), "outside"},
-	"overflow":        {raw(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0), "overflows"},
-	"overflow to 4":   {raw(`{"a":{"dtype":"F32","shape":[4611686018427387905],"data_offsets":[0,4]}}`, 4), "overflows"},
-	"wrong length":    {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 4), "needs 8 bytes"},
-	"backwards":       {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`, 4), "backwards"},
-	"outside":         {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 4), "outside"},
-	"overlap":         {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}`, 12), "overlap"},
-	"same range":      {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4), "overlap"},
-	"inside":          {raw(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}`, 12), "overlap"},
-	"gap":             {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}`, 12), "no tensor"},
-	"late start":      {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8), "no tensor"},
-	"rest":            {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8), "no tensor"},
+	"many sizes": {raw(`{"a":{"dtype":"F32","shape":[`+strings.Repeat("1,", 50000)+`1],"data_offsets":[0,4]}}`, 4),
+		"dimensions"},
+	"tensor of 2^60": {raw(`{"a":{"dtype":"F32","shape":[288230376151711744],"data_offsets":[0,1152921504606846976]}}`,
+		4), "outside"},
+	"overflow":      {raw(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0), "overflows"},
+	"overflow to 4": {raw(`{"a":{"dtype":"F32","shape":[4611686018427387905],"data_offsets":[0,4]}}`, 4), "overflows"},
+	"wrong length":  {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, 4), "needs 8 bytes"},
+	"backwards":     {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}`, 4), "backwards"},
+	"outside":       {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 4), "outside"},
+	"overlap":       {raw(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}`, 12), "overlap"},
+	"same range":    {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4), "overlap"},
+	"inside":        {raw(`{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}`, 12), "overlap"},
+	"gap":           {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}`, 12), "no tensor"},
+	"late start":    {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, 8), "no tensor"},
+	"rest":          {raw(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 8), "no tensor"},
 }
 
 // TestHostile refuses each file, says why, and allocates no more than a small
@@ -153,7 +156,8 @@ func TestHostile(t *testing.T) {
 		testkit.Write(t, path, h.file)
 		var err error
 		n := testkit.Allocated(func() { _, err = Open(path) })
-		if e, ok := uierr.As(err); !ok || !strings.Contains(e.What, h.says) || !strings.Contains(e.What, path) || e.Hint == "" {
+		if e, ok := uierr.As(err); !ok || !strings.Contains(e.What, h.says) || !strings.Contains(e.What, path) ||
+			e.Hint == "" {
 			t.Errorf("%s: %v, want %q", name, err, h.says)
 		}
 		if limit := uint64(1<<20 + 40*len(h.file)); n > limit {

@@ -15,7 +15,8 @@ import (
 )
 
 func record(step uint32) *Record {
-	return &Record{Step: step, Seed: 1<<63 + uint64(step), Images: []int32{5, 0, math.MaxInt32, int32(step)}, Counts: []uint32{8, 2, 14, 8},
+	return &Record{Step: step, Seed: 1<<63 + uint64(step), Images: []int32{5, 0, math.MaxInt32, int32(step)},
+		Counts: []uint32{8, 2, 14, 8},
 		Values: []float64{0.1, math.Inf(-1)},
 		Parts: []Coefficients{
 			{Perturbation: forward.Perturbation{Kind: forward.Activations, Step: step, Sites: []int{31, 36},
@@ -79,8 +80,8 @@ func BenchmarkJournal(b *testing.B) {
 	// 64 images, 7 sites, 4 pairs each
 	s := &Record{Images: make([]int32, 64), Counts: make([]uint32, 64)}
 	for range 7 {
-		s.Parts = append(s.Parts, Coefficients{Perturbation: forward.Perturbation{Sites: []int{1},
-			Sigma: []float32{1}}, Coefs: testkit.Fill(256, 1)})
+		s.Parts = append(s.Parts,
+			Coefficients{Perturbation: forward.Perturbation{Sites: []int{1}, Sigma: []float32{1}}, Coefs: testkit.Fill(256, 1)})
 	}
 	for b.Loop() {
 		if err := j.Append(s.Encode()); err != nil {
