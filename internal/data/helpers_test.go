@@ -8,11 +8,10 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // picture is a small test image that depends on k.
@@ -90,18 +89,7 @@ func open(tb testing.TB, cfg config.Data, split string) Dataset {
 // refused checks that err is a user's error whose first line holds every word.
 func refused(tb testing.TB, err error, words ...string) {
 	tb.Helper()
-	u, ok := uierr.As(err)
-	if !ok {
-		tb.Fatalf("got %v, not a *uierr.Error", err)
-	}
-	if u.Hint == "" || strings.Contains(u.What, "\n") {
-		tb.Errorf("%q: hint %q", u.What, u.Hint)
-	}
-	for _, w := range words {
-		if !strings.Contains(u.What, w) {
-			tb.Errorf("%q does not hold %q", u.What, w)
-		}
-	}
+	testkit.Mistake(tb, err, words...)
 }
 
 // hugePNG is a PNG whose header claims w×h RGB pixels.

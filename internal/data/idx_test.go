@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // idxFile is an IDX file of unsigned bytes.
@@ -85,7 +87,7 @@ func TestIDXDamage(t *testing.T) {
 		dir := t.TempDir()
 		write(t, b, dir, images)
 		write(t, idxFile([]byte{1}, 1), dir, labels)
-		n := allocated(func() {
+		n := testkit.Allocated(func() {
 			_, err := Open(dataConfig("idx", dir), Train)
 			refused(t, err, images, what)
 		})

@@ -8,10 +8,10 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -22,15 +22,6 @@ func patchPNG(b []byte, w, h uint32) []byte {
 	binary.BigEndian.PutUint32(b[20:], h)
 	binary.BigEndian.PutUint32(b[29:], crc32.ChecksumIEEE(b[12:29]))
 	return b
-}
-
-// allocated returns the bytes that f allocates.
-func allocated(f func()) uint64 {
-	var a, b runtime.MemStats
-	runtime.ReadMemStats(&a)
-	f()
-	runtime.ReadMemStats(&b)
-	return b.TotalAlloc - a.TotalAlloc
 }
 
 func TestBombsAreRefusedWithoutMemory(t *testing.T) {
@@ -55,7 +46,7 @@ func TestBombsAreRefusedWithoutMemory(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		path := write(t, b, dir, "x.bin")
-		n := allocated(func() {
+		n := testkit.Allocated(func() {
 			_, err := ReadImage(path, config.Data{})
 			refused(t, err, path)
 		})

@@ -10,6 +10,8 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 type hfImage struct {
@@ -151,7 +153,7 @@ func TestParquetDamage(t *testing.T) {
 			if err := os.WriteFile(path, bad, 0o666); err != nil {
 				t.Fatal(err)
 			}
-			worst = max(worst, allocated(func() { readAll(t, cfg) }))
+			worst = max(worst, testkit.Allocated(func() { readAll(t, cfg) }))
 		}
 	}
 	if worst > 64<<20 {

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 type tarMember struct {
@@ -106,7 +108,7 @@ func TestTarRefusals(t *testing.T) {
 		"label \"-1\"":     tarOf(t, tarMember{name: "0.png", data: img}, tarMember{name: "0.cls", data: []byte("-1")}),
 	} {
 		path := write(t, b, t.TempDir(), "x.tar")
-		n := allocated(func() {
+		n := testkit.Allocated(func() {
 			_, err := Open(dataConfig("tar", path), Test)
 			refused(t, err, "x.tar", what)
 		})

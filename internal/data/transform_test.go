@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -79,11 +80,11 @@ func TestStripsNeedNoHugeImageBetween(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := allocated(func() { tr.Fit(strip, "") }); n > 1<<24 {
+	if n := testkit.Allocated(func() { tr.Fit(strip, "") }); n > 1<<24 {
 		t.Errorf("stretched: %d bytes", n)
 	}
 	tr.Scale, tr.Cut = Scale{Shortest: 256, Filter: Bilinear}, true
-	if n := allocated(func() { tr.Fit(strip, "") }); n > 1<<24 {
+	if n := testkit.Allocated(func() { tr.Fit(strip, "") }); n > 1<<24 {
 		t.Errorf("cut: %d bytes", n)
 	}
 }

@@ -94,7 +94,7 @@ func TestBadConfig(t *testing.T) {
 
 func TestPreprocessor(t *testing.T) {
 	c := DefaultConfig()
-	old, err := parsePreprocessor([]byte(`{"do_normalize":true,"do_resize":true,"feature_extractor_type":"ViTFeatureExtractor","image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5],"resample":2,"size":224}`), c)
+	old, err := ParsePreprocessor([]byte(`{"do_normalize":true,"do_resize":true,"feature_extractor_type":"ViTFeatureExtractor","image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5],"resample":2,"size":224}`), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestPreprocessor(t *testing.T) {
 		!strings.Contains(string(b), `"size":{"height":224,"width":224}`) {
 		t.Errorf("%s %v", b, err)
 	}
-	crop, err := parsePreprocessor([]byte(`{"size":{"shortest_edge":256},"do_center_crop":true,"crop_size":{"height":224,"width":224},"image_mean":[0.485,0.456,0.406],"image_std":[0.229,0.224,0.225],"resample":3,"mine":[1]}`), c)
+	crop, err := ParsePreprocessor([]byte(`{"size":{"shortest_edge":256},"do_center_crop":true,"crop_size":{"height":224,"width":224},"image_mean":[0.485,0.456,0.406],"image_std":[0.229,0.224,0.225],"resample":3,"mine":[1]}`), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestPreprocessor(t *testing.T) {
 		!strings.Contains(string(b), `"image_processor_type":"CLIPImageProcessor"`) { // a ViT's may not read an edge
 		t.Errorf("%s %v", b, err)
 	}
-	again, err := parsePreprocessor(b, c)
+	again, err := ParsePreprocessor(b, c)
 	if err != nil || again.Side() != 224 || again.Shortest != 256 {
 		t.Errorf("%+v %v", again, err)
 	}
@@ -170,7 +170,7 @@ func TestLevels(t *testing.T) {
 		`{"do_normalize":false}`:                 200 / 255.0,
 		`{"image_mean":0.25,"image_std":2}`:      (200/255.0 - 0.25) / 2,
 	} {
-		p, err := parsePreprocessor([]byte(in), DefaultConfig())
+		p, err := ParsePreprocessor([]byte(in), DefaultConfig())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +184,7 @@ func TestLevels(t *testing.T) {
 // TestStepsThatChangeNothing are accepted.
 func TestStepsThatChangeNothing(t *testing.T) {
 	in := `{"do_pad":false,"do_thumbnail":null,"do_convert_rgb":true,"do_reduce_labels":true,"do_center_crop":null,"crop_size":null,"pad_size":null}`
-	p, err := parsePreprocessor([]byte(in), DefaultConfig())
+	p, err := ParsePreprocessor([]byte(in), DefaultConfig())
 	if err != nil || p.Crop {
 		t.Errorf("%+v %v", p, err)
 	}

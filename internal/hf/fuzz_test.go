@@ -18,8 +18,8 @@ func FuzzConfig(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if p, err := parsePreprocessor(raw, DefaultConfig()); err == nil {
-			roundTrip(t, p, func(b []byte) (any, error) { return parsePreprocessor(b, DefaultConfig()) })
+		if p, err := ParsePreprocessor(raw, DefaultConfig()); err == nil {
+			roundTrip(t, p, func(b []byte) (any, error) { return ParsePreprocessor(b, DefaultConfig()) })
 		}
 		c, err := parseConfig(raw)
 		if err != nil {

@@ -79,7 +79,7 @@ func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
 	if err != nil {
 		return nil, fsys.ReadError(err, path)
 	}
-	p, err := parsePreprocessor(raw, c)
+	p, err := ParsePreprocessor(raw, c)
 	if err != nil {
 		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err),
 			"correct the file, or remove it to get the defaults of ViT")
@@ -89,10 +89,6 @@ func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
 
 // ParsePreprocessor reads the text of a preprocessor_config.json.
 func ParsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
-	return parsePreprocessor(raw, c)
-}
-
-func parsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 	m, err := jsonobj.Raw(raw)
 	if err != nil {
 		return nil, err
