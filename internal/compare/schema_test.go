@@ -2,13 +2,11 @@ package compare
 
 import (
 	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"gopkg.in/yaml.v3"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // TestSchemaAgrees: the schema and the program take and refuse the same arms,
@@ -22,33 +20,7 @@ func TestSchemaAgrees(t *testing.T) {
 	if err != nil || !bytes.Equal(have, raw) {
 		t.Errorf("configs/arms.schema.json is stale: flops config schema --arms > configs/arms.schema.json (%v)", err)
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("mem:///arms.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("mem:///arms.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	takes := func(text []byte) error {
-		var v any
-		if err := yaml.Unmarshal(text, &v); err != nil {
-			return err
-		}
-		raw, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-		if err != nil {
-			return err
-		}
-		return s.Validate(doc)
-	}
+	s := testkit.Schema(t, raw)
 	for text, want := range map[string]bool{
 		"arms: [{name: a}]": true, "arms: [{name: a, set: [train.steps=3], match: flops}]": true,
 		"arms: [{name: a, set: , match: }]": true,
@@ -66,7 +38,7 @@ func TestSchemaAgrees(t *testing.T) {
 		if _, err := parse("arms.yaml", []byte(text)); (err == nil) != want {
 			t.Errorf("%q: the program says %v", text, err)
 		}
-		if err := takes([]byte(text)); (err == nil) != want {
+		if err := testkit.Takes(s, text); (err == nil) != want {
 			t.Errorf("%q: the schema says %v", text, err)
 		}
 	}
@@ -79,7 +51,7 @@ func TestSchemaAgrees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := takes(text); err != nil {
+		if err := testkit.Takes(s, string(text)); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}
 	}

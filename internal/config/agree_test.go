@@ -1,51 +1,12 @@
 package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"gopkg.in/yaml.v3"
+	"github.com/flops-vit/flops/internal/testkit"
 )
-
-// compile is a schema of ours as an editor reads it.
-func compile(t *testing.T, raw []byte) *jsonschema.Schema {
-	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("mem:///schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	s, err := c.Compile("mem:///schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// takes says whether a schema accepts YAML, read by the rules of YAML 1.2 with
-// its merges done, as editors read it. What JSON cannot hold is refused.
-func takes(s *jsonschema.Schema, text string) error {
-	var v any
-	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
-		return err
-	}
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		return err
-	}
-	return s.Validate(doc)
-}
 
 const (
 	shapes  = "data: {kind: shapes}\n"
@@ -193,13 +154,13 @@ func TestSchemaAgrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := compile(t, raw)
+	s := testkit.Schema(t, raw)
 	for _, c := range agreement {
 		_, err := Load(write(t, c.text), nil)
 		if (err == nil) != c.want {
 			t.Errorf("%q: the program says %v", c.text, err)
 		}
-		if err := takes(s, c.text); (err == nil) != c.want {
+		if err := testkit.Takes(s, c.text); (err == nil) != c.want {
 			t.Errorf("%q: the schema says %v", c.text, err)
 		}
 	}
@@ -212,7 +173,7 @@ func TestSchemaOfShipped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := compile(t, raw)
+	s := testkit.Schema(t, raw)
 	files, err := filepath.Glob("../../configs/*.yaml")
 	if err != nil || len(files) < 3 {
 		t.Fatal(files, err)
@@ -222,7 +183,7 @@ func TestSchemaOfShipped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := takes(s, string(text)); err != nil {
+		if err := testkit.Takes(s, string(text)); err != nil {
 			t.Errorf("%s: %v", f, err)
 		}
 		r, err := Load(f, nil)
@@ -233,12 +194,12 @@ func TestSchemaOfShipped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := takes(s, string(shown)); err != nil {
+		if err := testkit.Takes(s, string(shown)); err != nil {
 			t.Errorf("%s as shown: %v", f, err)
 		}
 	}
 	extending := "extends: base.yaml\nmodel: {kind: remote}\n"
-	if err := takes(s, extending); err != nil {
+	if err := testkit.Takes(s, extending); err != nil {
 		t.Errorf("what extends another is judged by what it leaves out: %v", err)
 	}
 }
