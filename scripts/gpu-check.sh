@@ -9,9 +9,10 @@
 #
 # It runs, in order: the parity tests of internal/cuda on the GPU (kernels
 # against references; logits, losses, differences of pairs, gradients and twenty
-# steps of training against the CPU), compute-sanitizer where it is installed,
-# the steps forward, lr and spsa of ViT-B/16 at batch 256 and 20 queries in
-# every precision, and PyTorch's where python3 has it. Everything is kept under
+# steps of training against the CPU), the steps forward, lr and spsa of ViT-B/16
+# at batch 256 and 20 queries in every precision, PyTorch's where python3 has
+# it, and compute-sanitizer where it is installed, each tool for LIMIT seconds
+# (default 40) at most. Everything is kept under
 # OUT (default .build/gpu-check/results). The exit status is 1 when a test or
 # the sanitizer fails; a missing tool is a line in the table.
 #
@@ -40,6 +41,7 @@ for f in cuda.test probe; do
 done
 device=${DEVICE:-cuda}
 batch=${BATCH:-256}
+limit=${LIMIT:-40}
 size=${SIZE:-vit-b16}
 peer=${PEER:-../shared/peer/flops_torch.py}
 out=${OUT:-$pack/results}
@@ -84,20 +86,6 @@ else
 	failed=1
 fi
 
-if command -v compute-sanitizer >/dev/null 2>&1; then
-	for tool in memcheck racecheck initcheck synccheck; do
-		if (cd internal/cuda && FLOPS_TEST_DEVICE=$device compute-sanitizer --tool "$tool" --error-exitcode 1 \
-			"$root/$pack/cuda.test" -test.short -test.run 'Gemm|Attention|Softmax|LayerNorm|Sums|Perturb|NoiseSum|Joint|Backward') >"$out/$tool.txt" 2>&1; then
-			row "compute-sanitizer $tool" clean
-		else
-			row "compute-sanitizer $tool" "FAILED, see $tool.txt"
-			failed=1
-		fi
-	done
-else
-	row compute-sanitizer "not installed"
-fi
-
 for precision in fp32 tf32 bf16; do
 	if FLOPS_BENCH=$size FLOPS_BENCH_BATCH=$batch FLOPS_BENCH_PRECISION=$precision run -test.v -test.run '^TestSteps$' >"$out/steps-$precision.txt" 2>&1; then
 		for mode in forward lr spsa; do
@@ -124,6 +112,22 @@ if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/de
 	done
 else
 	row PyTorch "not here, or it has no GPU"
+fi
+
+if command -v compute-sanitizer >/dev/null 2>&1; then
+	for tool in memcheck racecheck initcheck synccheck; do
+		if (cd internal/cuda && FLOPS_TEST_DEVICE=$device timeout "$limit" compute-sanitizer --tool "$tool" --error-exitcode 1 \
+			"$root/$pack/cuda.test" -test.short -test.run 'Gemm|Attention|Softmax|LayerNorm|Sums|Perturb|NoiseSum|Joint|Backward') >"$out/$tool.txt" 2>&1; then
+			row "compute-sanitizer $tool" clean
+		elif [ $? -eq 124 ]; then
+			row "compute-sanitizer $tool" "nothing found in $limit s, not finished"
+		else
+			row "compute-sanitizer $tool" "FAILED, see $tool.txt"
+			failed=1
+		fi
+	done
+else
+	row compute-sanitizer "not installed"
 fi
 
 cat "$table"
