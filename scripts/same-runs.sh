@@ -77,7 +77,7 @@ for schedule in all tensor; do
 done
 demo bp estimator.name=bp estimator.schedule=
 for allocator in uniform gaussian neyman gaussian_released bernoulli; do demo "allocator-$allocator" allocator.name=$allocator; done
-for optimizer in sgd adamw; do demo "optimizer-$optimizer" optimizer.name=$optimizer; done
+for optimizer in sgd adamw muon; do demo "optimizer-$optimizer" optimizer.name=$optimizer; done
 for noise in rademacher gaussian; do demo "noise-$noise" estimator.noise=$noise; done
 for qmc in sobol halton; do demo "qmc-$qmc" estimator.qmc=$qmc; done
 demo accuracy objective.kind=accuracy

@@ -1,6 +1,6 @@
 // Package optim turns gradients into updates: optimizers behind one registry,
-// learning-rate schedules, and gradient clipping. Updates are element by
-// element in a fixed order, so that a run repeats bit for bit.
+// learning-rate schedules, and gradient clipping. Sums are made in
+// a fixed order whatever the number of workers, so that a run repeats bit for bit.
 package optim
 
 import (
@@ -13,6 +13,7 @@ import (
 // Options of every optimizer.
 type Options struct {
 	WeightDecay float64         // decoupled decay of the weights of linear maps, per unit of rate
+	Workers     int             // goroutines of one that multiplies matrices; no number depends on it
 	Own         settings.Values // what single optimizers take
 }
 

@@ -244,7 +244,8 @@ func (x *Experiment) openMethod() (err error) {
 // newOptimizer is the config's optimizer, with nothing in its memory.
 func (x *Experiment) newOptimizer() (optim.Optimizer, error) {
 	c := x.Config
-	return optim.New(c.Optimizer.Name, optim.Options{WeightDecay: c.Optimizer.WeightDecay, Own: c.Optimizer.Own})
+	return optim.New(c.Optimizer.Name, optim.Options{WeightDecay: c.Optimizer.WeightDecay, Workers: Threads(c),
+		Own: c.Optimizer.Own})
 }
 
 // checkDirections refuses more directions than the noise can number, and noise

@@ -1,0 +1,94 @@
+package optim
+
+import (
+	"math"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/settings"
+)
+
+// Nesterov is muon's.
+var Nesterov = settings.New("nesterov", true, "step along the average that the next gradient is expected to make")
+
+func init() {
+	Register("muon", func(o Options) Optimizer {
+		return &muon{o: o, momentum: Momentum.Of(o.Own), nesterov: Nesterov.Of(o.Own), m: slots{},
+			orth: newOrthogonalizer(o.Workers)}
+	}).Takes(Momentum, Nesterov).Keeps(settings.Param{Name: "momentum_avg", Doc: "average of the gradient"})
+}
+
+// muon is Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon): an
+// average of the gradient, m ← μm + (1−μ)g, looked ahead as Nesterov does,
+// u = μm + (1−μ)g, is made orthogonal, so that every direction of a weight moves by
+// as much. A step is scaled by 0.2·√max(rows, columns), which gives its entries the
+// root mean square that AdamW's usually have, and with it AdamW's rates and decay
+// (Liu et al. 2025, arXiv 2502.16982, equation 4). Tensors that are no matrix, such
+// as biases, are divided by their norm and scaled to the same root mean square.
+type muon struct {
+	o        Options
+	momentum float64
+	nesterov bool
+	m        slots
+	orth     *orthogonalizer
+	step     []float32
+}
+
+// muonRMS is the root mean square of the entries of a step at rate 1.
+const muonRMS = 0.2
+
+func (u *muon) Name() string { return "muon" }
+
+func (u *muon) Step(params []*forward.Param, lr float64) {
+	mu := float32(u.momentum)
+	for _, p := range params {
+		m := u.m.of(p)
+		u.step = sized(u.step, len(m))
+		for i, g := range p.Grad {
+			m[i] = mu*m[i] + (1-mu)*g
+			u.step[i] = m[i]
+			if u.nesterov {
+				u.step[i] = mu*m[i] + (1-mu)*g
+			}
+		}
+		rate := float32(lr * u.direct(p))
+		keep := decay(p, u.o, lr)
+		for i, s := range u.step {
+			p.Data[i] = keep*p.Data[i] - rate*s
+		}
+	}
+}
+
+// direct makes the step a direction and returns the factor that gives its entries
+// the wanted root mean square.
+func (u *muon) direct(p *forward.Param) float64 {
+	if rows, cols := matrix(p.Shape); rows > 1 && cols > 1 {
+		u.orth.apply(u.step, rows, cols)
+		return muonRMS * math.Sqrt(float64(max(rows, cols)))
+	}
+	n := norm(u.step)
+	if n == 0 {
+		return 0
+	}
+	for i, s := range u.step {
+		u.step[i] = float32(float64(s) / n)
+	}
+	return muonRMS * math.Sqrt(float64(len(u.step)))
+}
+
+// matrix is a tensor's size as a linear map: its outputs, which come first once
+// axes of length 1 are passed over, and all the rest.
+func matrix(shape []int) (rows, cols int) {
+	rows, cols = 1, 1
+	for _, n := range shape {
+		if rows == 1 {
+			rows = n
+		} else {
+			cols *= n
+		}
+	}
+	return rows, cols
+}
+
+func (u *muon) State() map[string][]float32 { return u.m.named("momentum_avg") }
+
+func (u *muon) Restore(t map[string][]float32) error { return u.m.restore("momentum_avg", t) }
