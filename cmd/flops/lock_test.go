@@ -14,15 +14,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/oip"
 )
 
 // lean answers two classes of 8×8 images with sums of their halves, slowly
 // enough for a run to be met in the middle.
 type lean struct{}
 
-func (lean) Spec() remote.Spec {
-	return remote.Spec{Name: "lean", Channels: 3, Height: 8, Width: 8, Classes: 4}
+func (lean) Spec() oip.Spec {
+	return oip.Spec{Name: "lean", Channels: 3, Height: 8, Width: 8, Classes: 4}
 }
 
 func (lean) Logits(_ context.Context, x []float32, n int) ([]float32, error) {
@@ -71,7 +71,7 @@ func begin(t *testing.T, dir string, args ...string) *exec.Cmd {
 // first, and let in as soon as that one is gone, killed or not. The model behind
 // the run answers at most budget.max_queries images in all of it.
 func TestOneWriter(t *testing.T) {
-	h, err := remote.NewHandler(lean{})
+	h, err := oip.NewHandler(lean{})
 	if err != nil {
 		t.Fatal(err)
 	}

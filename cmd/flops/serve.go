@@ -9,7 +9,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -50,9 +50,9 @@ mapped to the task's classes.`,
 				return err
 			}
 			w := c.OutOrStdout()
-			return remote.Serve(ctx, addr, p, remote.ServeOptions{
+			return oip.Serve(ctx, addr, p, oip.ServeOptions{
 				Listening: func(a net.Addr) { fmt.Fprintf(w, "serving %s at http://%s/v2/models/%s\n", model, a, name) },
-				Stopped: func(s remote.ServerStats) {
+				Stopped: func(s oip.Stats) {
 					fmt.Fprintf(w, "answered %d images in %d requests, %d failed\n", s.Images, s.Requests, s.Failed)
 				}})
 		},
@@ -67,7 +67,7 @@ mapped to the task's classes.`,
 
 // served is a trained model as a server's predictor.
 type served struct {
-	spec    remote.Spec
+	spec    oip.Spec
 	trained *train.Trained
 }
 
@@ -78,19 +78,19 @@ func newServed(name string, t *train.Trained) (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &remote.Preprocessing{}
+	p := &oip.Preprocessing{}
 	p.Mean, p.Std = tr.Normalization()
 	if t.Local != nil {
 		if p.File, err = json.Marshal(t.Local.Pre); err != nil {
 			return nil, err
 		}
 	}
-	return &served{trained: t, spec: remote.Spec{Name: name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels),
+	return &served{trained: t, spec: oip.Spec{Name: name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels),
 		Labels: t.Labels, Preprocessing: p}}, nil
 }
 
 // Spec is the model's.
-func (s *served) Spec() remote.Spec { return s.spec }
+func (s *served) Spec() oip.Spec { return s.spec }
 
 // Logits answers n images.
 func (s *served) Logits(ctx context.Context, images []float32, n int) ([]float32, error) {

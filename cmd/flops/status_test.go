@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/oip"
 )
 
 // status runs flops to its end.
@@ -33,7 +33,7 @@ func status(t *testing.T, out io.Writer, args ...string) (int, string) {
 // A model that goes wrong while a run calls it is a failure, with two lines and
 // status 1; one that is named wrong is a mistake, with status 2.
 func TestStatusOfCalledModels(t *testing.T) {
-	h, err := remote.NewHandler(lean{})
+	h, err := oip.NewHandler(lean{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/journal"
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -169,7 +170,7 @@ func (a *AnswerFile) Get(key Key, out []float32) (bool, error) {
 	if _, err := a.r.ReadAt(b, p.offset); err != nil {
 		return false, fmt.Errorf("read an answer: %w", err)
 	}
-	copy(out, binaryFloats(b))
+	copy(out, oip.Floats(b))
 	return true, nil
 }
 
@@ -180,7 +181,7 @@ func (a *AnswerFile) Put(key Key, logits []float32) error {
 	if _, ok := a.at[key]; ok || a.j == nil {
 		return nil
 	}
-	at, err := a.append(journal.KindAnswer, appendFloats(append([]byte(nil), key[:]...), logits))
+	at, err := a.append(journal.KindAnswer, oip.AppendFloats(append([]byte(nil), key[:]...), logits))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -23,7 +24,7 @@ import (
 type Command struct {
 	argv  []string
 	at    string // "model.argv python3 ...": how messages name it
-	spec  Spec
+	spec  oip.Spec
 	class int
 	id    atomic.Int64
 	close sync.Once
@@ -58,7 +59,7 @@ func StartCommand(ctx context.Context, argv []string, classes int, p Policy) (*C
 }
 
 // Spec is the model as the program describes it.
-func (c *Command) Spec() Spec { return c.spec }
+func (c *Command) Spec() oip.Spec { return c.spec }
 
 // Close waits for the requests under way and lets the programs end: their input is closed, and after two seconds
 // they are killed.
@@ -82,17 +83,17 @@ func (c *Command) Call(ctx context.Context, images []float32, n int, out []float
 
 // use runs f with a program, started and described if need be. A program in
 // unknown state is not used again.
-func (c *Command) use(ctx context.Context, f func(*process) error) (Spec, error) {
+func (c *Command) use(ctx context.Context, f func(*process) error) (oip.Spec, error) {
 	select {
 	case <-c.free:
 		defer func() { c.free <- struct{}{} }()
 	case <-ctx.Done():
-		return Spec{}, &fault{kind: again, err: fmt.Errorf("%s: no free copy within model.timeout: %w", c.at, ctx.Err())}
+		return oip.Spec{}, &oip.Fault{Kind: oip.Again, Err: fmt.Errorf("%s: no free copy within model.timeout: %w", c.at, ctx.Err())}
 	}
 	p, err := c.take(), error(nil)
 	if p == nil {
 		if p, err = start(c.argv); err != nil {
-			return Spec{}, &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: cannot be started: %v", c.at, err), "give the program and its arguments as a list, as in [python3, model.py]")}
+			return oip.Spec{}, &oip.Fault{Kind: oip.Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: cannot be started: %v", c.at, err), "give the program and its arguments as a list, as in [python3, model.py]")}
 		}
 	}
 	stop := context.AfterFunc(ctx, p.kill)
@@ -103,7 +104,7 @@ func (c *Command) use(ctx context.Context, f func(*process) error) (Spec, error)
 		err = f(p)
 	}
 	if inTime := stop(); !inTime {
-		err = &fault{kind: again, err: fmt.Errorf("%s: no answer within model.timeout: %w", c.at, ctx.Err())}
+		err = &oip.Fault{Kind: oip.Again, Err: fmt.Errorf("%s: no answer within model.timeout: %w", c.at, ctx.Err())}
 	}
 	spec := p.spec
 	if err != nil {
@@ -141,7 +142,7 @@ func (c *Command) describe(p *process) error {
 	if h.Type != "model" || h.Name == "" {
 		return c.wrong("describe: type is %q and name %q, want a named model", h.Type, h.Name)
 	}
-	s, err := (&modelMetadata{Name: h.Name, Inputs: h.Inputs, Outputs: h.Outputs}).spec(c.class)
+	s, err := (&oip.Metadata{Name: h.Name, Inputs: h.Inputs, Outputs: h.Outputs}).Spec(c.class)
 	if err != nil {
 		return c.wrong("describe: %w", err)
 	}
@@ -154,25 +155,25 @@ func (c *Command) describe(p *process) error {
 
 func (c *Command) infer(p *process, images []float32, n int, out []float32) error {
 	s, id := p.spec, c.id.Add(1)
-	req := frameHeader{Type: "infer", ID: id, Shape: s.shape(int64(n))}
-	h, v, err := p.exchange(req, s.arranged(images, n), int64(4*n*s.Classes))
+	req := frameHeader{Type: "infer", ID: id, Shape: s.WireShape(int64(n))}
+	h, v, err := p.exchange(req, s.Arranged(images, n), int64(4*n*s.Classes))
 	switch {
 	case err != nil:
 		return err
 	case h.Type == "error" && h.Retry:
-		return tryAgain("%s: says: %.200q", c.at, h.Error)
+		return oip.TryAgain("%s: says: %.200q", c.at, h.Error)
 	case h.Type == "error":
 		return c.wrong("error: %.200q", h.Error)
 	case h.Type != "logits" || h.ID != id:
 		return c.wrong("type is %q and id %d, want logits and %d", h.Type, h.ID, id)
 	}
-	if err := s.checkLogits("logits", &wireTensor{Datatype: fp32, Shape: h.Shape}, n); err != nil {
+	if err := s.CheckLogits("logits", h.Shape, n); err != nil {
 		return c.wrong("%w", err)
 	}
 	if len(v) != n*s.Classes {
 		return c.wrong("bytes is %d, the shape says %d", 4*len(v), 4*n*s.Classes)
 	}
-	if err := s.finite("logits", v); err != nil {
+	if err := s.CheckFinite("logits", v); err != nil {
 		return c.wrong("%w", err)
 	}
 	copy(out, v)
@@ -181,18 +182,18 @@ func (c *Command) infer(p *process, images []float32, n int, out []float32) erro
 
 func (c *Command) wrong(format string, a ...any) error {
 	err := fmt.Errorf(format, a...)
-	return &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: answer: %v", c.at, err), "the program must speak the framing of docs/protocol.md")}
+	return &oip.Fault{Kind: oip.Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: answer: %v", c.at, err), "the program must speak the framing of docs/protocol.md")}
 }
 
 // explain classes what went wrong in a pipe: noise on it is for good, an end of
 // the program may be repaired by another start.
 func (c *Command) explain(p *process, err error) error {
-	var f *fault
+	var f *oip.Fault
 	if errors.As(err, &f) {
 		return err
 	}
 	if errors.Is(err, errFraming) {
-		return &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: its standard output is %v", c.at, err), "print everything but frames to standard error")}
+		return &oip.Fault{Kind: oip.Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: its standard output is %v", c.at, err), "print everything but frames to standard error")}
 	}
 	how := "does not end"
 	if p.ended() {
@@ -202,7 +203,7 @@ func (c *Command) explain(p *process, err error) error {
 	if said != "" {
 		said = fmt.Sprintf("; its last words: %q", said)
 	}
-	return tryAgain("%s: the program ended (%s)%s: %w", c.at, how, said, err)
+	return oip.TryAgain("%s: the program ended (%s)%s: %w", c.at, how, said, err)
 }
 
 // process is one running copy.
@@ -213,7 +214,7 @@ type process struct {
 	pipe   *io.PipeReader
 	out    *bufio.Reader // from pipe
 	stderr tail
-	spec   Spec          // empty until described
+	spec   oip.Spec      // empty until described
 	done   chan struct{} // closed when it has ended
 }
 

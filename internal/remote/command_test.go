@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flops-vit/flops/internal/oip"
 )
 
 // TestMain lets the test binary be the program behind a Command: its behaviour
@@ -44,7 +46,7 @@ func program(how string) {
 			return
 		}
 		if h.Type == "describe" {
-			meta := s.metadata()
+			meta := s.Metadata()
 			if how == "describe" {
 				meta.Inputs[0].Datatype = "UINT8"
 			}
@@ -198,7 +200,7 @@ func TestPythonExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	want := Spec{Name: "linear", Input: "pixel_values", Output: "logits", Channels: 1, Height: 4, Width: 3, Classes: 3}
+	want := oip.Spec{Name: "linear", Input: "pixel_values", Output: "logits", Channels: 1, Height: 4, Width: 3, Classes: 3}
 	if s := c.Spec(); !reflect.DeepEqual(s, want) {
 		t.Errorf("spec %+v", s)
 	}

@@ -13,10 +13,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/oip"
 )
 
 func TestDialRefuses(t *testing.T) {
-	h, err := NewHandler(small())
+	h, err := oip.NewHandler(small())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,31 +43,31 @@ func TestDialRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		e           Endpoint
+		e           oip.Endpoint
 		meta, ready string
 		words       []string
 	}{
-		"no URL":        {e: Endpoint{Name: "lin"}, words: []string{"model.url"}},
-		"not HTTP":      {e: Endpoint{URL: "grpc://host:1", Name: "lin"}, words: []string{"model.url"}},
-		"password":      {e: Endpoint{URL: "http://me:secret@host", Name: "lin"}, words: []string{"model.url"}},
-		"no name":       {e: Endpoint{URL: srv.URL}, words: []string{"model.name"}},
-		"other name":    {e: Endpoint{URL: srv.URL, Name: "other"}, words: []string{"model.name", `"other"`}},
-		"binary":        {e: Endpoint{URL: srv.URL, Name: "lin", Binary: "yes"}, words: []string{"model.binary"}},
-		"no token":      {e: Endpoint{URL: srv.URL, Name: "lin", TokenEnv: "FLOPS_TEST_UNSET"}, words: []string{"model.token_env", "FLOPS_TEST_UNSET"}},
-		"empty token":   {e: Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty}, words: []string{"model.token_file"}},
-		"missing token": {e: Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty + "x"}, words: []string{"model.token_file"}},
-		"no CA":         {e: Endpoint{URL: srv.URL, Name: "lin", CAFile: empty}, words: []string{"model.ca_file"}},
-		"not ready":     {e: Endpoint{URL: srv.URL, Name: "lin"}, ready: "loading", words: []string{"/v2/health/ready", "503", "loading"}},
-		"HTML":          {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: "<html>", words: []string{"/v2/models/lin", "HTML"}},
-		"two inputs":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in+","+in, out), words: []string{"inputs has 2"}},
-		"input type":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "FP32", "UINT8", 1), out), words: []string{"inputs[0].datatype", "UINT8"}},
-		"input rank":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1,", "", 1), out), words: []string{"inputs[0].shape"}},
-		"input open":    {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "4", "-1", 1), out), words: []string{"inputs[0].shape"}},
-		"fixed batch":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1", "8", 1), out), words: []string{"inputs[0].shape", "8"}},
-		"output type":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "FP32", "INT64", 1)), words: []string{"outputs[0].datatype", "INT64"}},
-		"output open":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "-1]", 1)), words: []string{"outputs[0].shape"}},
-		"output rank":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "3,2]", 1)), words: []string{"outputs[0].shape"}},
-		"two outputs":   {e: Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, out+","+out), words: []string{"outputs has 2"}},
+		"no URL":        {e: oip.Endpoint{Name: "lin"}, words: []string{"model.url"}},
+		"not HTTP":      {e: oip.Endpoint{URL: "grpc://host:1", Name: "lin"}, words: []string{"model.url"}},
+		"password":      {e: oip.Endpoint{URL: "http://me:secret@host", Name: "lin"}, words: []string{"model.url"}},
+		"no name":       {e: oip.Endpoint{URL: srv.URL}, words: []string{"model.name"}},
+		"other name":    {e: oip.Endpoint{URL: srv.URL, Name: "other"}, words: []string{"model.name", `"other"`}},
+		"binary":        {e: oip.Endpoint{URL: srv.URL, Name: "lin", Binary: "yes"}, words: []string{"model.binary"}},
+		"no token":      {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenEnv: "FLOPS_TEST_UNSET"}, words: []string{"model.token_env", "FLOPS_TEST_UNSET"}},
+		"empty token":   {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty}, words: []string{"model.token_file"}},
+		"missing token": {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty + "x"}, words: []string{"model.token_file"}},
+		"no CA":         {e: oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: empty}, words: []string{"model.ca_file"}},
+		"not ready":     {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, ready: "loading", words: []string{"/v2/health/ready", "503", "loading"}},
+		"HTML":          {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: "<html>", words: []string{"/v2/models/lin", "HTML"}},
+		"two inputs":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in+","+in, out), words: []string{"inputs has 2"}},
+		"input type":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "FP32", "UINT8", 1), out), words: []string{"inputs[0].datatype", "UINT8"}},
+		"input rank":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1,", "", 1), out), words: []string{"inputs[0].shape"}},
+		"input open":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "4", "-1", 1), out), words: []string{"inputs[0].shape"}},
+		"fixed batch":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1", "8", 1), out), words: []string{"inputs[0].shape", "8"}},
+		"output type":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "FP32", "INT64", 1)), words: []string{"outputs[0].datatype", "INT64"}},
+		"output open":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "-1]", 1)), words: []string{"outputs[0].shape"}},
+		"output rank":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "3,2]", 1)), words: []string{"outputs[0].shape"}},
+		"two outputs":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, out+","+out), words: []string{"outputs has 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			meta, ready = c.meta, c.ready
@@ -77,11 +79,11 @@ func TestDialRefuses(t *testing.T) {
 		})
 	}
 	meta, ready = doc(in, strings.Replace(out, "3]", "-1]", 1)), ""
-	if c := dial(t, Endpoint{URL: srv.URL, Name: "lin", Classes: 3}, quick()); c.Spec().Classes != 3 {
+	if c := dial(t, oip.Endpoint{URL: srv.URL, Name: "lin", Classes: 3}, quick()); c.Spec().Classes != 3 {
 		t.Errorf("classes %d", c.Spec().Classes)
 	}
 	meta = doc(in, out+","+strings.Replace(out, `"y"`, `"logits"`, 1))
-	if c := dial(t, Endpoint{URL: srv.URL, Name: "lin"}, quick()); c.Spec().Output != "logits" {
+	if c := dial(t, oip.Endpoint{URL: srv.URL, Name: "lin"}, quick()); c.Spec().Output != "logits" {
 		t.Errorf("output %q", c.Spec().Output)
 	}
 	if n := h.Stats(); n.Requests+n.Failed > 0 {
@@ -93,13 +95,13 @@ func TestDialRefuses(t *testing.T) {
 // ever holds it, not even one that the server echoes.
 func TestTLSAndToken(t *testing.T) {
 	const token = "hush-hush-0123"
-	h, err := NewHandler(small())
+	h, err := oip.NewHandler(small())
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Authorization"); got != "Bearer "+token {
-			answerError(w, http.StatusForbidden, fmt.Errorf("%q is not welcome", got))
+			http.Error(w, fmt.Sprintf("%q is not welcome", got), http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)
@@ -115,14 +117,14 @@ func TestTLSAndToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := ask(t, dial(t, Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: good}, quick()), quick(), 3); err != nil || n.Images != 3 {
+	if n, err := ask(t, dial(t, oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: good}, quick()), quick(), 3); err != nil || n.Images != 3 {
 		t.Errorf("%+v, %v", n, err)
 	}
 	t.Setenv("FLOPS_TEST_TOKEN", token)
-	dial(t, Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenEnv: "FLOPS_TEST_TOKEN"}, quick())
-	_, err = Dial(context.Background(), Endpoint{URL: srv.URL, Name: "lin", TokenFile: good}, quick())
+	dial(t, oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenEnv: "FLOPS_TEST_TOKEN"}, quick())
+	_, err = Dial(context.Background(), oip.Endpoint{URL: srv.URL, Name: "lin", TokenFile: good}, quick())
 	userError(t, err, "secure connection", srv.URL)
-	_, err = Dial(context.Background(), Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: wrong}, quick())
+	_, err = Dial(context.Background(), oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: wrong}, quick())
 	userError(t, err, "status 403", "[token]")
 	if strings.Contains(fmt.Sprintf("%+v %v", err, errors.Unwrap(err)), token) {
 		t.Errorf("the error holds the token: %v", err)

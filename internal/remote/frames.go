@@ -7,21 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/flops-vit/flops/internal/oip"
 )
 
 // One message to or from a program: the length of a JSON header as 4 bytes
 // little-endian, the header, and as many bytes of float32 little-endian as its
 // field bytes says (docs/protocol.md).
 type frameHeader struct {
-	Type    string       `json:"type"` // describe, infer; model, logits, error
-	ID      int64        `json:"id,omitempty"`
-	Shape   []int64      `json:"shape,omitempty"`
-	Bytes   int64        `json:"bytes,omitempty"`
-	Name    string       `json:"name,omitempty"`
-	Inputs  []metaTensor `json:"inputs,omitempty"`
-	Outputs []metaTensor `json:"outputs,omitempty"`
-	Error   string       `json:"error,omitempty"`
-	Retry   bool         `json:"retry,omitempty"`
+	Type    string           `json:"type"` // describe, infer; model, logits, error
+	ID      int64            `json:"id,omitempty"`
+	Shape   []int64          `json:"shape,omitempty"`
+	Bytes   int64            `json:"bytes,omitempty"`
+	Name    string           `json:"name,omitempty"`
+	Inputs  []oip.TensorMeta `json:"inputs,omitempty"`
+	Outputs []oip.TensorMeta `json:"outputs,omitempty"`
+	Error   string           `json:"error,omitempty"`
+	Retry   bool             `json:"retry,omitempty"`
 }
 
 const maxFrameHeader = 1 << 20
@@ -36,7 +38,7 @@ func writeFrame(w io.Writer, h frameHeader, values []float32) error {
 		return err
 	}
 	b := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(doc)+4*len(values)), uint32(len(doc)))
-	_, err = w.Write(appendFloats(append(b, doc...), values))
+	_, err = w.Write(oip.AppendFloats(append(b, doc...), values))
 	return err
 }
 
@@ -65,7 +67,7 @@ func readFrame(r *bufio.Reader, limit int64) (h frameHeader, values []float32, e
 	if _, err := io.ReadFull(r, raw); err != nil {
 		return h, nil, noEOF(err)
 	}
-	return h, binaryFloats(raw), nil
+	return h, oip.Floats(raw), nil
 }
 
 // noEOF is for reads in the middle of a message.

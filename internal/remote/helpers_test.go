@@ -8,30 +8,23 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flops-vit/flops/internal/oip"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
 
-// linear is a small exact model: logit k of an image is Σ_p (k+1)·(p+1)·x_p / 10.
-type linear struct{ spec Spec }
+// linear is testkit.Linear as a model.
+type linear struct{ spec oip.Spec }
 
-func small() linear { return linear{Spec{Name: "lin", Channels: 1, Height: 4, Width: 3, Classes: 3}} }
+func small() linear {
+	return linear{oip.Spec{Name: "lin", Channels: 1, Height: 4, Width: 3, Classes: 3}}
+}
 
-func (l linear) Spec() Spec { return l.spec }
+func (l linear) Spec() oip.Spec { return l.spec }
 
 func (l linear) Logits(_ context.Context, x []float32, n int) ([]float32, error) {
-	px := l.spec.Pixels()
-	out := make([]float32, 0, n*l.spec.Classes)
-	for i := range n {
-		var s float64
-		for p := range px {
-			s += float64(x[i*px+p]) * float64(p+1)
-		}
-		for k := range l.spec.Classes {
-			out = append(out, float32(s*float64(k+1)/10))
-		}
-	}
-	return out, nil
+	return testkit.Linear(x, n, l.spec.Pixels(), l.spec.Classes), nil
 }
 
 func (l linear) Call(ctx context.Context, x []float32, n int, out []float32) error {
@@ -90,9 +83,9 @@ func (a *memory) Put(k Key, v []float32) error {
 }
 
 // served is a Handler over the small model behind a test server.
-func served(t *testing.T) (*Handler, *httptest.Server) {
+func served(t *testing.T) (*oip.Handler, *httptest.Server) {
 	t.Helper()
-	h, err := NewHandler(small())
+	h, err := oip.NewHandler(small())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +94,7 @@ func served(t *testing.T) (*Handler, *httptest.Server) {
 	return h, srv
 }
 
-func dial(t *testing.T, e Endpoint, p Policy) *HTTP {
+func dial(t *testing.T, e oip.Endpoint, p Policy) *oip.Client {
 	t.Helper()
 	c, err := Dial(context.Background(), e, p)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/noise"
 )
@@ -84,7 +85,7 @@ func TestPeer(t *testing.T) {
 		url = startPeer(t)
 	}
 	p := Policy{InFlight: 4, MaxBatch: 16, Retries: 20, Timeout: 30 * time.Second, Backoff: 10 * time.Millisecond}
-	c := dial(t, Endpoint{URL: url, Name: "vit"}, p)
+	c := dial(t, oip.Endpoint{URL: url, Name: "vit"}, p)
 	s := c.Spec()
 	before := peerStats(t, url)
 	frame, err := prompt.NewFrame(prompt.Over, 2, s.Channels, s.Height, s.Width)
@@ -128,7 +129,7 @@ func TestPeer(t *testing.T) {
 	}
 }
 
-func peerStats(t *testing.T, url string) (s ServerStats) {
+func peerStats(t *testing.T, url string) (s oip.Stats) {
 	t.Helper()
 	r, err := http.Get(url + "/stats")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"sync"
 
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -58,7 +59,7 @@ func NewPool(c Caller, p Policy, m *Meter, answers Answers) (*Pool, error) {
 }
 
 // Spec is the model's.
-func (p *Pool) Spec() Spec { return p.caller.Spec() }
+func (p *Pool) Spec() oip.Spec { return p.caller.Spec() }
 
 // Counts is what has been spent so far.
 func (p *Pool) Counts() Counts { return p.meter.Counts() }
@@ -214,8 +215,8 @@ func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) err
 	}
 	err := p.retry.do(ctx, func(ctx context.Context) error {
 		err := p.caller.Call(ctx, x, n, y)
-		var f *fault
-		if err != nil && !(errors.As(err, &f) && f.kind == unreachable) { // else nothing was sent
+		var f *oip.Fault
+		if err != nil && !(errors.As(err, &f) && f.Kind == oip.Unreachable) { // else nothing was sent
 			p.meter.retried(n)
 		}
 		return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/oip"
 )
 
 // flaky is a model whose requests fail by a rule, and that counts what it
@@ -55,7 +56,7 @@ func TestEachImageOnce(t *testing.T) {
 	const n = 101
 	f := &flaky{linear: small(), pause: time.Millisecond, fail: func(c int64) error {
 		if c%3 == 0 {
-			return tryAgain("now and then")
+			return oip.TryAgain("now and then")
 		}
 		return nil
 	}}
@@ -137,7 +138,7 @@ func TestFailureKeepsAnswers(t *testing.T) {
 	}
 	f := &flaky{linear: small(), fail: func(c int64) error {
 		if c == 5 {
-			return permanently("it fell over")
+			return oip.Permanently("it fell over")
 		}
 		return nil
 	}}

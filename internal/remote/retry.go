@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -69,7 +70,7 @@ func (r *retrier) do(ctx context.Context, f func(context.Context) error) error {
 	var waited time.Duration
 	for {
 		err := r.once(ctx, f)
-		var bad *fault
+		var bad *oip.Fault
 		switch {
 		case err == nil:
 			return nil
@@ -77,25 +78,25 @@ func (r *retrier) do(ctx context.Context, f func(context.Context) error) error {
 			return ctx.Err()
 		case !errors.As(err, &bad):
 			return err
-		case bad.kind == permanent:
+		case bad.Kind == oip.Permanent:
 			return final(uierr.Wrap, err, err.Error())
 		}
-		if bad.kind == again {
+		if bad.Kind == oip.Again {
 			tries++
 		}
-		if bad.kind == unreachable && waited >= r.p.Patience() {
+		if bad.Kind == oip.Unreachable && waited >= r.p.Patience() {
 			return final(uierr.Failed, err, fmt.Sprintf("%v (waited %v)", err, waited.Round(time.Millisecond)))
 		}
 		if tries > r.p.Retries {
 			return final(uierr.Failed, err, fmt.Sprintf("%v (gave up after %d tries)", err, tries))
 		}
-		if bad.after > r.p.Patience() {
-			return final(uierr.Failed, err, fmt.Sprintf("%v (asks to wait %v, longer than model.retries times model.timeout)", err, bad.after))
+		if bad.After > r.p.Patience() {
+			return final(uierr.Failed, err, fmt.Sprintf("%v (asks to wait %v, longer than model.retries times model.timeout)", err, bad.After))
 		}
 		// Half to all of the wait, so that requests that failed together do not
 		// come back together.
-		pause := max(bad.after, wait/2+rand.N(wait/2+1))
-		if bad.kind == unreachable {
+		pause := max(bad.After, wait/2+rand.N(wait/2+1))
+		if bad.Kind == oip.Unreachable {
 			if waited == 0 && r.p.Log != nil {
 				r.p.Log(fmt.Sprintf("%v; waiting for it up to %v", err, r.p.Patience()))
 			}

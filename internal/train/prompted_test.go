@@ -12,7 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -20,7 +20,7 @@ import (
 // fewer answers like sums, with one class less.
 type fewer struct{ sums }
 
-func (fewer) Spec() remote.Spec {
+func (fewer) Spec() oip.Spec {
 	s := sums{}.Spec()
 	s.Classes--
 	return s

@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -45,9 +46,9 @@ func dial(ctx context.Context, c config.Config, warn func(string)) (caller remot
 	if c.Model.Kind == "command" {
 		caller, err = remote.StartCommand(ctx, c.Model.Argv, c.Model.Arch.Classes, p)
 	} else {
-		caller, err = remote.Dial(ctx, remote.Endpoint{URL: c.Model.URL, Name: c.Model.Name, Binary: c.Model.Binary, TokenEnv: c.Model.TokenEnv,
+		caller, err = remote.Dial(ctx, oip.Endpoint{URL: c.Model.URL, Name: c.Model.Name, Binary: c.Model.Binary, TokenEnv: c.Model.TokenEnv,
 			TokenFile: c.Model.TokenFile, CAFile: c.Model.CAFile, Classes: c.Model.Arch.Classes,
-			Given: remote.Given{Input: c.Model.Input, Output: c.Model.Output, Shape: c.Model.Shape}}, p)
+			Given: oip.Given{Input: c.Model.Input, Output: c.Model.Output, Shape: c.Model.Shape}}, p)
 	}
 	if err != nil {
 		return nil, p, err
@@ -189,7 +190,7 @@ func (x *Experiment) mappingImages() (*forward.Batch, error) {
 
 // calledTransform makes images what a model's metadata ask for, where the
 // config does not say otherwise.
-func calledTransform(s remote.Spec, c config.Data) (*data.Transform, error) {
+func calledTransform(s oip.Spec, c config.Data) (*data.Transform, error) {
 	like := hf.DefaultConfig()
 	like.ImageSize, like.NumChannels = s.Height, s.Channels
 	l := &Local{Config: like, Pre: hf.DefaultPreprocessor(s.Height, s.Channels)}

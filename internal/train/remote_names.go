@@ -5,14 +5,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/prompt"
-	"github.com/flops-vit/flops/internal/remote"
 )
 
 // sameNames maps each class of the task to the model's class of that name. Where
 // the model names none of them, its first classes stand for the task's, and a
 // line says so; where it names some and not others, the pair is refused.
-func (x *Experiment) sameNames(s remote.Spec) (prompt.Mapping, error) {
+func (x *Experiment) sameNames(s oip.Spec) (prompt.Mapping, error) {
 	task := x.TrainData.Classes()
 	to, missing := make([]int, len(task)), []string(nil)
 	for t, name := range task {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/prompt"
-	"github.com/flops-vit/flops/internal/remote"
 )
 
 // told is the model sums with metadata of its own.
@@ -20,11 +20,11 @@ type told struct {
 	file      string
 }
 
-func (m told) Spec() remote.Spec {
+func (m told) Spec() oip.Spec {
 	s := m.sums.Spec()
 	s.Name, s.Labels = "told", m.labels
 	if m.mean != nil {
-		s.Preprocessing = &remote.Preprocessing{Mean: m.mean, Std: m.std}
+		s.Preprocessing = &oip.Preprocessing{Mean: m.mean, Std: m.std}
 		if m.file != "" {
 			s.Preprocessing.File = json.RawMessage(m.file)
 		}

@@ -9,14 +9,14 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/oip"
 )
 
 // sums answers with fixed functions of an image's pixels.
 type sums struct{}
 
-func (sums) Spec() remote.Spec {
-	return remote.Spec{Name: "sums", Channels: 3, Height: 16, Width: 16, Classes: 4}
+func (sums) Spec() oip.Spec {
+	return oip.Spec{Name: "sums", Channels: 3, Height: 16, Width: 16, Classes: 4}
 }
 
 func (sums) Logits(_ context.Context, images []float32, n int) ([]float32, error) {
@@ -38,9 +38,9 @@ func (silent) Saved(int, string)             {}
 func (silent) Warned(string)                 {}
 
 // serveModel answers a model until the test ends.
-func serveModel(t *testing.T, p remote.Predictor) (h *remote.Handler, url string) {
+func serveModel(t *testing.T, p oip.Predictor) (h *oip.Handler, url string) {
 	t.Helper()
-	h, err := remote.NewHandler(p)
+	h, err := oip.NewHandler(p)
 	if err != nil {
 		t.Fatal(err)
 	}

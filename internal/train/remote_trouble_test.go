@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -22,7 +22,7 @@ import (
 // every connection, is gone for a while and comes back at the same address.
 type restarted struct {
 	t       *testing.T
-	h       *remote.Handler
+	h       *oip.Handler
 	addr    string
 	after   []int64
 	srv     *http.Server
@@ -32,7 +32,7 @@ type restarted struct {
 	stopped chan struct{}
 }
 
-func restartServer(t *testing.T, h *remote.Handler, after ...int64) *restarted {
+func restartServer(t *testing.T, h *oip.Handler, after ...int64) *restarted {
 	r := &restarted{t: t, h: h, after: after, asked: make(chan struct{}, 1), over: make(chan struct{}), stopped: make(chan struct{})}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -88,7 +88,7 @@ func (r *restarted) close() {
 // started again each time: the run goes on to the end, and the ledger is the
 // number of images whose answers left the server.
 func TestServerRestartedInMidRun(t *testing.T) {
-	h, err := remote.NewHandler(sums{})
+	h, err := oip.NewHandler(sums{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestHostileServerInMidRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, err := remote.NewHandler(sums{})
+			h, err := oip.NewHandler(sums{})
 			if err != nil {
 				t.Fatal(err)
 			}

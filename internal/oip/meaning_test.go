@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"context"
@@ -35,11 +35,11 @@ func TestMeaning(t *testing.T) {
 	} {
 		doc := `{"name":"m","inputs":[{"name":"x","datatype":"FP32","shape":` + c.shape + `,"parameters":` + c.parameters +
 			`}],"outputs":[{"name":"y","datatype":"FP32","shape":[-1,2],"parameters":{"labels":["no","yes"]}}]}`
-		var m modelMetadata
+		var m Metadata
 		if err := json.Unmarshal([]byte(doc), &m); err != nil {
 			t.Fatal(err)
 		}
-		s, err := m.spec(0)
+		s, err := m.Spec(0)
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%s: %v, want %q", doc, err, c.err)
@@ -52,8 +52,8 @@ func TestMeaning(t *testing.T) {
 		if (s.Preprocessing == nil) != (c.mean == nil) || s.Preprocessing != nil && !slices.Equal(s.Preprocessing.Mean, c.mean) {
 			t.Errorf("%s: %+v", doc, s.Preprocessing)
 		}
-		again := s.metadata()
-		if back, err := again.spec(0); err != nil || back.Last != s.Last || !reflect.DeepEqual(back.Preprocessing, s.Preprocessing) {
+		again := s.Metadata()
+		if back, err := again.Spec(0); err != nil || back.Last != s.Last || !reflect.DeepEqual(back.Preprocessing, s.Preprocessing) {
 			t.Errorf("%s: written and read back it is %+v, %v", doc, back, err)
 		}
 	}
@@ -81,8 +81,11 @@ func TestChannelsLast(t *testing.T) {
 	}
 	srv := httptest.NewServer(h)
 	defer srv.Close()
-	c := dial(t, Endpoint{URL: srv.URL, Name: "lin"}, quick())
-	x, out := normals(5*48, 9), make([]float32, 15)
+	c := open(t, Endpoint{URL: srv.URL, Name: "lin"})
+	x, out := make([]float32, 5*48), make([]float32, 15)
+	for i := range x {
+		x[i] = float32(i%7) - 3
+	}
 	if err := c.Call(context.Background(), x, 5, out); err != nil {
 		t.Fatal(err)
 	}
@@ -95,16 +98,16 @@ func TestChannelsLast(t *testing.T) {
 // TestTensorsFromTheConfig: a server that describes no tensors is called with
 // what the config says, which is told; without it the error names both ways out.
 func TestTensorsFromTheConfig(t *testing.T) {
-	silent := &modelMetadata{Name: "m"}
+	silent := &Metadata{Name: "m"}
 	var said []string
-	s, err := silent.completed(Given{Shape: []int{3, 8, 8}}, func(l string) { said = append(said, l) }).spec(5)
+	s, err := silent.completed(Given{Shape: []int{3, 8, 8}}, func(l string) { said = append(said, l) }).Spec(5)
 	if err != nil || s.Input != usualInput || s.Output != usualOutput || s.Channels != 3 || s.Height != 8 || s.Classes != 5 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if len(said) != 1 || !strings.Contains(said[0], "describe no tensors") {
 		t.Errorf("said %q", said)
 	}
-	if _, err := silent.completed(Given{}, nil).spec(5); err == nil {
+	if _, err := silent.completed(Given{}, nil).Spec(5); err == nil {
 		t.Error("a model without tensors was taken")
 	}
 }

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"bytes"
@@ -29,47 +29,22 @@ type Endpoint struct {
 	Given     Given  // tensors of a model whose metadata names none
 }
 
-// HTTP calls a model by the Open Inference Protocol.
-type HTTP struct {
+// Client calls a model by the Open Inference Protocol.
+type Client struct {
 	base   string
 	at     string // "model.url http://...": how messages name it
-	name   string
+	end    Endpoint
+	log    func(string)
 	token  string
 	binary bool
 	spec   Spec
 	client *http.Client
 }
 
-var _ Caller = (*HTTP)(nil)
-
-// Dial waits for the server to be ready, reads the model's metadata and checks
-// it. Nothing is asked of the model. A server that is down is waited for within
-// the policy's patience.
-func Dial(ctx context.Context, e Endpoint, p Policy) (*HTTP, error) {
-	h, err := newHTTP(e, p)
-	if err != nil {
-		return nil, err
-	}
-	r := p.retrier()
-	if err := r.do(ctx, func(ctx context.Context) error { return h.ready(ctx) }); err != nil {
-		return nil, err
-	}
-	var meta modelMetadata
-	err = r.do(ctx, func(ctx context.Context) error { return h.get(ctx, "/v2/models/"+url.PathEscape(e.Name), &meta) })
-	if err != nil {
-		return nil, err
-	}
-	if h.spec, err = meta.completed(e.Given, p.Log).spec(e.Classes); err != nil {
-		hint := "this tool calls models that take images and give one number per class, float32 both"
-		if len(meta.Inputs) == 0 || len(meta.Outputs) == 0 {
-			hint = "write inputs and outputs into the server's model-settings.json, or set model.input, model.output, model.shape and model.arch.classes"
-		}
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: model %s: %v", h.at, e.Name, err), hint)
-	}
-	return h, h.chooseBinary(ctx, e.Binary, r)
-}
-
-func newHTTP(e Endpoint, p Policy) (*HTTP, error) {
+// NewClient makes a client that keeps idle connections open, and reads its token
+// and certificates. Nothing is sent: Ready, Describe and Negotiate, in this order,
+// come before the first Call. log gets a line of news; nil: silence.
+func NewClient(e Endpoint, idle int, log func(string)) (*Client, error) {
 	u, err := url.Parse(e.URL)
 	switch {
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "":
@@ -79,16 +54,16 @@ func newHTTP(e Endpoint, p Policy) (*HTTP, error) {
 	case e.Name == "":
 		return nil, uierr.New("model.name: is empty", "name the model on the server")
 	}
-	h := &HTTP{base: strings.TrimRight(u.String(), "/"), name: e.Name}
+	h := &Client{base: strings.TrimRight(u.String(), "/"), end: e, log: log}
 	h.at = "model.url " + h.base
 	if h.token, err = readToken(e); err != nil {
 		return nil, err
 	}
-	if h.token != "" && u.Scheme == "http" && !loopback(u.Hostname()) && p.Log != nil {
-		p.Log(h.at + ": the bearer token travels unencrypted; use https")
+	if h.token != "" && u.Scheme == "http" && !loopback(u.Hostname()) && log != nil {
+		log(h.at + ": the bearer token travels unencrypted; use https")
 	}
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost = max(2, p.InFlight)
+	t.MaxIdleConnsPerHost = max(2, idle)
 	t.DisableCompression = true // logits do not shrink, and sizes stay bounded
 	if e.CAFile != "" {
 		pem, err := os.ReadFile(e.CAFile)
@@ -142,59 +117,76 @@ func readToken(e Endpoint) (string, error) {
 }
 
 // Spec is the model as its metadata describes it.
-func (h *HTTP) Spec() Spec { return h.spec }
+func (h *Client) Spec() Spec { return h.spec }
 
 // Binary says whether tensors travel as bytes rather than as JSON.
-func (h *HTTP) Binary() bool { return h.binary }
+func (h *Client) Binary() bool { return h.binary }
 
 // Close ends the idle connections.
-func (h *HTTP) Close() error {
+func (h *Client) Close() error {
 	h.client.CloseIdleConnections()
 	return nil
 }
 
-func (h *HTTP) ready(ctx context.Context) error {
+// Ready fails where the server does not say that it is ready.
+func (h *Client) Ready(ctx context.Context) error {
 	_, err := h.roundTrip(ctx, http.MethodGet, "/v2/health/ready", nil, nil, maxDocument)
 	return err
+}
+
+// Describe reads the model's metadata and checks that this tool can call it.
+func (h *Client) Describe(ctx context.Context) error {
+	var meta Metadata
+	if err := h.get(ctx, "/v2/models/"+url.PathEscape(h.end.Name), &meta); err != nil {
+		return err
+	}
+	s, err := meta.completed(h.end.Given, h.log).Spec(h.end.Classes)
+	if err != nil {
+		hint := "this tool calls models that take images and give one number per class, float32 both"
+		if len(meta.Inputs) == 0 || len(meta.Outputs) == 0 {
+			hint = "write inputs and outputs into the server's model-settings.json, or set model.input, model.output, model.shape and model.arch.classes"
+		}
+		return uierr.Wrap(err, fmt.Sprintf("%s: model %s: %v", h.at, h.end.Name, err), hint)
+	}
+	h.spec = s
+	return nil
 }
 
 // maxDocument bounds every answer that is not tensors.
 const maxDocument = 4 << 20
 
-func (h *HTTP) get(ctx context.Context, path string, to any) error {
+func (h *Client) get(ctx context.Context, path string, to any) error {
 	a, err := h.roundTrip(ctx, http.MethodGet, path, nil, nil, maxDocument)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(a.body, to); err != nil {
-		return permanently("%s: %s: %s", h.at, path, notJSON(a, err))
+		return Permanently("%s: %s: %s", h.at, path, notJSON(a, err))
 	}
 	return nil
 }
 
-func (h *HTTP) chooseBinary(ctx context.Context, mode string, r *retrier) error {
-	switch mode {
+// Negotiate chooses between binary tensors and JSON. Where it fails with a Fault,
+// JSON is chosen: a server without the document of its extensions has none.
+func (h *Client) Negotiate(ctx context.Context) error {
+	switch h.end.Binary {
 	case "always", "never":
-		h.binary = mode == "always"
+		h.binary = h.end.Binary == "always"
 		return nil
 	case "auto", "":
 	default:
-		return uierr.New(fmt.Sprintf("model.binary: no choice %q", mode), "use auto, always or never")
+		return uierr.New(fmt.Sprintf("model.binary: no choice %q", h.end.Binary), "use auto, always or never")
 	}
 	var meta serverMetadata
-	err := r.do(ctx, func(ctx context.Context) error { return h.get(ctx, "/v2", &meta) })
-	if isCancel(err) {
-		return err
-	}
-	// A server without this document has no extensions: JSON always works.
+	err := h.get(ctx, "/v2", &meta)
 	h.binary = err == nil && slices.Contains(meta.Extensions, binaryExtension)
-	return nil
+	return err
 }
 
 // Call asks for the logits of n images in one request.
-func (h *HTTP) Call(ctx context.Context, images []float32, n int, out []float32) error {
-	images = h.spec.arranged(images, n)
-	in := wireTensor{Name: h.spec.Input, Datatype: fp32, Shape: h.spec.shape(int64(n))}
+func (h *Client) Call(ctx context.Context, images []float32, n int, out []float32) error {
+	images = h.spec.Arranged(images, n)
+	in := wireTensor{Name: h.spec.Input, Datatype: fp32, Shape: h.spec.WireShape(int64(n))}
 	req := inferRequest{Inputs: []wireTensor{in}, Outputs: []wireOutput{{Name: h.spec.Output}}}
 	header := http.Header{"Content-Type": {"application/json"}}
 	if h.binary {
@@ -205,15 +197,15 @@ func (h *HTTP) Call(ctx context.Context, images []float32, n int, out []float32)
 	}
 	body, err := json.Marshal(req)
 	if err != nil {
-		return permanently("write the request: %w", err)
+		return Permanently("write the request: %w", err)
 	}
 	if h.binary {
 		header.Set("Content-Type", "application/octet-stream")
 		header.Set(headerLength, fmt.Sprint(len(body)))
-		body = appendFloats(body, images)
+		body = AppendFloats(body, images)
 	}
 	limit := int64(n)*int64(h.spec.Classes)*bytesPerNumber + maxDocument
-	a, err := h.roundTrip(ctx, http.MethodPost, "/v2/models/"+url.PathEscape(h.name)+"/infer", header, bytes.NewReader(body), limit)
+	a, err := h.roundTrip(ctx, http.MethodPost, "/v2/models/"+url.PathEscape(h.end.Name)+"/infer", header, bytes.NewReader(body), limit)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"bytes"
@@ -28,19 +28,19 @@ type reply struct {
 
 // roundTrip makes one request and reads its answer whole. Anything but status
 // 200 is a fault that names the server.
-func (h *HTTP) roundTrip(ctx context.Context, method, path string, header http.Header, body io.Reader, limit int64) (*reply, error) {
+func (h *Client) roundTrip(ctx context.Context, method, path string, header http.Header, body io.Reader, limit int64) (*reply, error) {
 	a, err := h.exchange(ctx, method, path, header, body, limit)
-	var f *fault
+	var f *Fault
 	if _, told := uierr.As(err); !told && errors.As(err, &f) {
-		f.err = fmt.Errorf("%s: %w", h.at, f.err)
+		f.Err = fmt.Errorf("%s: %w", h.at, f.Err)
 	}
 	return a, err
 }
 
-func (h *HTTP) exchange(ctx context.Context, method, path string, header http.Header, body io.Reader, limit int64) (*reply, error) {
+func (h *Client) exchange(ctx context.Context, method, path string, header http.Header, body io.Reader, limit int64) (*reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, h.base+path, body)
 	if err != nil {
-		return nil, permanently("%w", err)
+		return nil, Permanently("%w", err)
 	}
 	for k, v := range header {
 		req.Header[k] = v
@@ -59,9 +59,9 @@ func (h *HTTP) exchange(ctx context.Context, method, path string, header http.He
 		if isTimeout(err) {
 			return nil, h.transportFault(path, err)
 		}
-		return nil, tryAgain("%s: the answer broke off after %d bytes: %w", path, len(b), err)
+		return nil, TryAgain("%s: the answer broke off after %d bytes: %w", path, len(b), err)
 	case int64(len(b)) > limit:
-		return nil, permanently("%s: the answer is longer than %d bytes", path, limit)
+		return nil, Permanently("%s: the answer is longer than %d bytes", path, limit)
 	case resp.StatusCode != http.StatusOK:
 		return nil, h.statusFault(path, resp, b)
 	}
@@ -76,44 +76,44 @@ func isTimeout(err error) bool {
 }
 
 // transportFault classes what went wrong below HTTP.
-func (h *HTTP) transportFault(path string, err error) error {
+func (h *Client) transportFault(path string, err error) error {
 	var dial *net.OpError
 	var dns *net.DNSError
 	switch {
 	case isCancel(err):
 		return err
 	case strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: "):
-		return &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: the secure connection failed: %v", h.at, errors.Unwrap(err)),
+		return &Fault{Kind: Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: the secure connection failed: %v", h.at, errors.Unwrap(err)),
 			"check the certificate; set model.ca_file where your own authority signed it")}
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return &fault{kind: unreachable, err: fmt.Errorf("no such host: %w", err)}
+		return &Fault{Kind: Unreachable, Err: fmt.Errorf("no such host: %w", err)}
 	case isTimeout(err):
-		return &fault{kind: again, err: fmt.Errorf("%s: no answer within model.timeout: %w", path, err)}
+		return &Fault{Kind: Again, Err: fmt.Errorf("%s: no answer within model.timeout: %w", path, err)}
 	case errors.As(err, &dial) && dial.Op == "dial", errors.Is(err, syscall.ECONNREFUSED):
 		if dial != nil {
 			err = dial // without the method and the URL, which the line has already
 		}
-		return &fault{kind: unreachable, err: fmt.Errorf("nobody answers: %w", err)}
+		return &Fault{Kind: Unreachable, Err: fmt.Errorf("nobody answers: %w", err)}
 	}
-	return tryAgain("%s: the connection broke: %w", path, err)
+	return TryAgain("%s: the connection broke: %w", path, err)
 }
 
 // statusFault classes an answer that is not 200: 429 and 5xx may pass, others
 // will not.
-func (h *HTTP) statusFault(path string, resp *http.Response, body []byte) error {
+func (h *Client) statusFault(path string, resp *http.Response, body []byte) error {
 	said := h.message(resp, body)
-	f := &fault{kind: permanent, err: fmt.Errorf("%s: status %d%s", path, resp.StatusCode, said)}
+	f := &Fault{Kind: Permanent, Err: fmt.Errorf("%s: status %d%s", path, resp.StatusCode, said)}
 	switch code := resp.StatusCode; {
 	case code == http.StatusTooManyRequests || code >= 500:
-		f.kind, f.after = again, retryAfter(resp.Header.Get("Retry-After"), time.Now())
+		f.Kind, f.After = Again, retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		f.err = uierr.Wrap(f.err, fmt.Sprintf("%s: %v", h.at, f.err), "set model.token_env or model.token_file to a token that the server accepts")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %v", h.at, f.Err), "set model.token_env or model.token_file to a token that the server accepts")
 	case code >= 300 && code < 400:
-		f.err = uierr.Wrap(f.err, fmt.Sprintf("%s: %s: redirects (status %d)", h.at, path, code), "set model.url to where the server really is")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %s: redirects (status %d)", h.at, path, code), "set model.url to where the server really is")
 	case code == http.StatusNotFound && strings.HasPrefix(path, "/v2/models/"):
-		f.err = uierr.Wrap(f.err, fmt.Sprintf("%s: model.name: no model %q%s", h.at, h.name, said), "name a model that the server has")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: model.name: no model %q%s", h.at, h.end.Name, said), "name a model that the server has")
 	case code == http.StatusNotFound:
-		f.err = uierr.Wrap(f.err, fmt.Sprintf("%s: %s: status 404: no Open Inference Protocol here", h.at, path), "give the address of a KServe v2 server (its HTTP port)")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %s: status 404: no Open Inference Protocol here", h.at, path), "give the address of a KServe v2 server (its HTTP port)")
 	}
 	return f
 }
@@ -125,7 +125,7 @@ var tags = regexp.MustCompile(`(?s)<(script|style).*?</(script|style)>|<[^>]*>`)
 
 // message is what the server said, made fit for a line: short, printable, and
 // without the token, which a careless server may echo.
-func (h *HTTP) message(resp *http.Response, body []byte) string {
+func (h *Client) message(resp *http.Response, body []byte) string {
 	var doc struct {
 		Error any `json:"error"`
 	}
@@ -179,7 +179,7 @@ func notJSON(a *reply, err error) string {
 }
 
 // logits reads and checks the answer to n images. Its errors name the field.
-func (h *HTTP) logits(a *reply, n int) ([]float32, error) {
+func (h *Client) logits(a *reply, n int) ([]float32, error) {
 	doc, rest := a.body, []byte(nil)
 	if v := a.header.Get(headerLength); v != "" {
 		size, err := strconv.ParseUint(v, 10, 31)
@@ -214,8 +214,11 @@ func (h *HTTP) logits(a *reply, n int) ([]float32, error) {
 	return nil, h.wrong("outputs has no tensor %q", h.spec.Output)
 }
 
-func (h *HTTP) tensor(field string, o *wireTensor, raw []byte, n int) ([]float32, error) {
-	if err := h.spec.checkLogits(field, o, n); err != nil {
+func (h *Client) tensor(field string, o *wireTensor, raw []byte, n int) ([]float32, error) {
+	if o.Datatype != fp32 {
+		return nil, fmt.Errorf("%s.datatype is %q, want FP32", field, o.Datatype)
+	}
+	if err := h.spec.CheckLogits(field, o.Shape, n); err != nil {
 		return nil, err
 	}
 	want := n * h.spec.Classes
@@ -224,19 +227,19 @@ func (h *HTTP) tensor(field string, o *wireTensor, raw []byte, n int) ([]float32
 		if len(raw) != 4*want {
 			return nil, fmt.Errorf("%s.parameters.binary_data_size is %d, its shape says %d", field, len(raw), 4*want)
 		}
-		v = binaryFloats(raw)
+		v = Floats(raw)
 	} else {
 		var err error
 		if v, err = readFloats(o.Data, want); err != nil {
 			return nil, fmt.Errorf("%s.data %w", field, err)
 		}
 	}
-	return v, h.spec.finite(field, v)
+	return v, h.spec.CheckFinite(field, v)
 }
 
 // wrong is an answer that cannot be used; asking again would bring the same.
-func (h *HTTP) wrong(format string, a ...any) error {
+func (h *Client) wrong(format string, a ...any) error {
 	err := fmt.Errorf(format, a...)
-	return &fault{kind: permanent, err: uierr.Wrap(err, fmt.Sprintf("%s: model %s: answer: %v", h.at, h.name, err),
+	return &Fault{Kind: Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: model %s: answer: %v", h.at, h.end.Name, err),
 		"the server does not answer as its metadata says; check the model, or its proxy")}
 }

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"context"
@@ -80,7 +80,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (head, tail []b
 	}
 	out := wireTensor{Name: h.spec.Output, Datatype: fp32, Shape: []int64{int64(n), int64(h.spec.Classes)}}
 	if req.wantsBinary() {
-		tail = appendFloats(make([]byte, 0, 4*len(logits)), logits)
+		tail = AppendFloats(make([]byte, 0, 4*len(logits)), logits)
 		out.Parameters = &wireParameters{BinaryDataSize: ptr(int64(len(tail)))}
 	} else {
 		out.Data = jsonFloats(logits)
@@ -161,7 +161,7 @@ func floatsOf(t *wireTensor, rest []byte, want int) ([]float32, error) {
 	if size := *t.Parameters.BinaryDataSize; size != int64(4*want) || size != int64(len(rest)) {
 		return nil, fmt.Errorf(".parameters.binary_data_size is %d, the shape says %d, and %d bytes follow", size, 4*want, len(rest))
 	}
-	v := binaryFloats(rest)
+	v := Floats(rest)
 	if i := notFinite(v); i >= 0 {
 		return nil, fmt.Errorf(".data holds %v at %d", v[i], i)
 	}

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 // spec checks a model's metadata and turns it into a Spec: one input FP32
 // [N, C, H, W], one output FP32 [N, K] (of several, the one named logits).
 // classes replaces a K that the model leaves open.
-func (m *modelMetadata) spec(classes int) (Spec, error) {
+func (m *Metadata) Spec(classes int) (Spec, error) {
 	s := Spec{Name: m.Name}
 	if len(m.Inputs) != 1 {
 		return s, fmt.Errorf("inputs has %d tensors, want one of images", len(m.Inputs))
@@ -70,7 +70,7 @@ func (m *modelMetadata) spec(classes int) (Spec, error) {
 	return s, nil
 }
 
-func (m *modelMetadata) output() (int, error) {
+func (m *Metadata) output() (int, error) {
 	if len(m.Outputs) == 1 {
 		return 0, nil
 	}
@@ -82,31 +82,28 @@ func (m *modelMetadata) output() (int, error) {
 	return 0, fmt.Errorf("outputs has %d tensors and none is named logits", len(m.Outputs))
 }
 
-// metadata is what a Spec says of itself.
-func (s Spec) metadata() modelMetadata {
+// Metadata is what a Spec says of itself.
+func (s Spec) Metadata() Metadata {
 	n := int64(-1)
 	if s.MaxBatch == 1 {
 		n = 1
 	}
-	return modelMetadata{Name: s.Name, Versions: []string{theVersion}, Platform: "flops",
-		Inputs:  []metaTensor{{Name: s.Input, Datatype: fp32, Shape: s.shape(n), Parameters: s.inputMeaning()}},
-		Outputs: []metaTensor{{Name: s.Output, Datatype: fp32, Shape: []int64{n, int64(s.Classes)}, Parameters: s.outputMeaning()}}}
+	return Metadata{Name: s.Name, Versions: []string{theVersion}, Platform: "flops",
+		Inputs:  []TensorMeta{{Name: s.Input, Datatype: fp32, Shape: s.WireShape(n), Parameters: s.inputMeaning()}},
+		Outputs: []TensorMeta{{Name: s.Output, Datatype: fp32, Shape: []int64{n, int64(s.Classes)}, Parameters: s.outputMeaning()}}}
 }
 
-// checkLogits refuses an output tensor that is not n×Classes of FP32. field
-// names it in the message.
-func (s Spec) checkLogits(field string, o *wireTensor, n int) error {
-	if o.Datatype != fp32 {
-		return fmt.Errorf("%s.datatype is %q, want FP32", field, o.Datatype)
-	}
-	if len(o.Shape) != 2 || o.Shape[0] != int64(n) || o.Shape[1] != int64(s.Classes) {
-		return fmt.Errorf("%s.shape is %v, want [%d %d]", field, o.Shape, n, s.Classes)
+// CheckLogits refuses a shape that is not n×Classes. field names the tensor in
+// the message.
+func (s Spec) CheckLogits(field string, shape []int64, n int) error {
+	if len(shape) != 2 || shape[0] != int64(n) || shape[1] != int64(s.Classes) {
+		return fmt.Errorf("%s.shape is %v, want [%d %d]", field, shape, n, s.Classes)
 	}
 	return nil
 }
 
-// finite refuses logits with NaN or infinities.
-func (s Spec) finite(field string, v []float32) error {
+// CheckFinite refuses logits with NaN or infinities.
+func (s Spec) CheckFinite(field string, v []float32) error {
 	if i := notFinite(v); i >= 0 {
 		return fmt.Errorf("%s.data holds %v for image %d, class %d", field, v[i], i/s.Classes, i%s.Classes)
 	}

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"encoding/json"
@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// metaTensor is a tensor as a model's metadata describe it. The protocol leaves
+// TensorMeta is a tensor as a model's metadata describe it. The protocol leaves
 // its parameters open; what ours say of the pixels stands in tensorMeaning.
-type metaTensor struct {
+type TensorMeta struct {
 	Name       string          `json:"name"`
 	Shape      []int64         `json:"shape"`
 	Datatype   string          `json:"datatype"`
@@ -29,7 +29,7 @@ type tensorMeaning struct {
 
 // meaning reads a tensor's parameters. Other servers put keys of their own
 // there, which say nothing to us.
-func (t *metaTensor) meaning() (m tensorMeaning, err error) {
+func (t *TensorMeta) meaning() (m tensorMeaning, err error) {
 	if len(t.Parameters) == 0 || t.Parameters[0] != '{' {
 		return m, nil
 	}
@@ -116,16 +116,16 @@ func document(m tensorMeaning) json.RawMessage {
 	return b
 }
 
-// shape is that of n images on the wire.
-func (s Spec) shape(n int64) []int64 {
+// WireShape is the shape of n images on the wire.
+func (s Spec) WireShape(n int64) []int64 {
 	if s.Last {
 		return []int64{n, int64(s.Height), int64(s.Width), int64(s.Channels)}
 	}
 	return []int64{n, int64(s.Channels), int64(s.Height), int64(s.Width)}
 }
 
-// arranged are n images, given in planes, in the order of the wire.
-func (s Spec) arranged(images []float32, n int) []float32 {
+// Arranged are n images, given in planes, in the order of the wire.
+func (s Spec) Arranged(images []float32, n int) []float32 {
 	if !s.Last || s.Channels == 1 {
 		return images
 	}
@@ -149,7 +149,7 @@ type Given struct {
 }
 
 // completed are the metadata with what the config gives where they are silent.
-func (m *modelMetadata) completed(g Given, log func(string)) *modelMetadata {
+func (m *Metadata) completed(g Given, log func(string)) *Metadata {
 	if len(g.Shape) != 3 || (len(m.Inputs) > 0 && len(m.Outputs) > 0) {
 		return m
 	}
@@ -161,11 +161,11 @@ func (m *modelMetadata) completed(g Given, log func(string)) *modelMetadata {
 		return name
 	}
 	if len(m.Inputs) == 0 {
-		c.Inputs = []metaTensor{{Name: orElse(g.Input, usualInput), Datatype: fp32,
+		c.Inputs = []TensorMeta{{Name: orElse(g.Input, usualInput), Datatype: fp32,
 			Shape: []int64{-1, int64(g.Shape[0]), int64(g.Shape[1]), int64(g.Shape[2])}}}
 	}
 	if len(m.Outputs) == 0 {
-		c.Outputs = []metaTensor{{Name: orElse(g.Output, usualOutput), Datatype: fp32, Shape: []int64{-1, -1}}}
+		c.Outputs = []TensorMeta{{Name: orElse(g.Output, usualOutput), Datatype: fp32, Shape: []int64{-1, -1}}}
 	}
 	if log != nil {
 		log(fmt.Sprintf("model %s: its metadata describe no tensors; taken from the config: input %s %v, output %s",

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 func post(h http.Handler, body []byte, length string) *httptest.ResponseRecorder {
@@ -50,11 +52,11 @@ func TestServerAnswers(t *testing.T) {
 		doc := `{` + params + `"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[1,1,4,3],"parameters":{"binary_data_size":48}}]}`
 		x := make([]float32, 12)
 		x[0] = 1
-		w := post(h, appendFloats([]byte(doc), x), fmt.Sprint(len(doc)))
+		w := post(h, AppendFloats([]byte(doc), x), fmt.Sprint(len(doc)))
 		if w.Code != 200 || (w.Header().Get(headerLength) != "") != (params != "") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
-		if b := w.Body.Bytes(); params != "" && !bytes.Equal(b[len(b)-12:], appendFloats(nil, []float32{.1, .2, .3})) {
+		if b := w.Body.Bytes(); params != "" && !bytes.Equal(b[len(b)-12:], AppendFloats(nil, []float32{.1, .2, .3})) {
 			t.Errorf("bytes %x", b[len(b)-12:])
 		}
 	}
@@ -103,7 +105,7 @@ func TestServerRefuses(t *testing.T) {
 		{[]byte(strings.Replace(string(input(`"datatype":"FP32","shape":[1,1,4,3],`+twelve)), `"id"`, `"outputs":[{"name":"logits","parameters":{"classification":2}}],"id"`, 1)), "", "outputs[0].parameters.classification"},
 		{[]byte("{}"), "3", headerLength},
 		{[]byte("{}"), "x", headerLength},
-		{appendFloats([]byte(nan), x), fmt.Sprint(len(nan)), "inputs[0].data holds NaN at 5"},
+		{AppendFloats([]byte(nan), x), fmt.Sprint(len(nan)), "inputs[0].data holds NaN at 5"},
 		{[]byte(`{"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[1,1,4,3],` + twelve + `}],"outputs":[{"name":"probs"}]}`), "", "outputs: the only"},
 	}
 	for _, c := range cases {
@@ -116,7 +118,7 @@ func TestServerRefuses(t *testing.T) {
 	if w := post(h, bytes.Repeat([]byte(" "), int(h.limit)+1), ""); w.Code != 413 {
 		t.Errorf("too long: %d %s", w.Code, w.Body)
 	}
-	if s := h.Stats(); s != (ServerStats{Failed: int64(len(cases)) + 1}) {
+	if s := h.Stats(); s != (Stats{Failed: int64(len(cases)) + 1}) {
 		t.Errorf("stats %+v", s)
 	}
 	w := httptest.NewRecorder()
@@ -172,21 +174,23 @@ func (s slow) Logits(ctx context.Context, x []float32, n int) ([]float32, error)
 func TestServeStopsGracefully(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	addr, ended, stats := make(chan net.Addr, 1), make(chan error, 1), ServerStats{}
+	addr, ended, stats := make(chan net.Addr, 1), make(chan error, 1), Stats{}
 	s := slow{small(), make(chan struct{})}
 	go func() {
-		ended <- Serve(ctx, "127.0.0.1:0", s, ServeOptions{Listening: func(a net.Addr) { addr <- a }, Stopped: func(s ServerStats) { stats = s }})
+		ended <- Serve(ctx, "127.0.0.1:0", s, ServeOptions{Listening: func(a net.Addr) { addr <- a }, Stopped: func(s Stats) { stats = s }})
 	}()
-	c := dial(t, Endpoint{URL: "http://" + (<-addr).String(), Name: "lin"}, quick())
+	c := open(t, Endpoint{URL: "http://" + (<-addr).String(), Name: "lin"})
 	go func() { <-s.begun; stop() }()
-	n, err := ask(t, c, quick(), 4)
-	if err != nil || n.Images != 4 {
-		t.Errorf("%+v, %v", n, err)
+	if err := c.Call(context.Background(), make([]float32, 48), 4, make([]float32, 12)); err != nil {
+		t.Error(err)
 	}
-	if err := <-ended; err != nil || stats != (ServerStats{Requests: 1, Images: 4}) {
+	if err := <-ended; err != nil || stats != (Stats{Requests: 1, Images: 4}) {
 		t.Errorf("%v, %+v", err, stats)
 	}
-	userError(t, Serve(context.Background(), "127.0.0.1:999999", small(), ServeOptions{}), "cannot listen")
+	err := Serve(context.Background(), "127.0.0.1:999999", small(), ServeOptions{})
+	if u, ok := uierr.As(err); !ok || !strings.Contains(u.What, "cannot listen") {
+		t.Error(err)
+	}
 }
 
 // FuzzServer: no body makes the server panic or answer anything but a document.
@@ -217,7 +221,7 @@ func FuzzServer(f *testing.F) {
 // FuzzAnswer: no answer of a server makes the client panic or hand out logits
 // that are not finite.
 func FuzzAnswer(f *testing.F) {
-	c := &HTTP{at: "model.url x", name: "lin", spec: small().spec}
+	c := &Client{at: "model.url x", end: Endpoint{Name: "lin"}, spec: small().spec}
 	c.spec.Output = "logits"
 	f.Add([]byte(output(`"datatype":"FP32","shape":[2,3],"data":[[1,2,3],[4,5,6]]`)), "")
 	f.Add([]byte(output(`"datatype":"FP32","shape":[2,3],"parameters":{"binary_data_size":24}`)+strings.Repeat("\x00", 24)), "119")

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"context"
@@ -21,16 +21,16 @@ type Predictor interface {
 	Logits(ctx context.Context, images []float32, n int) ([]float32, error)
 }
 
-// ServerStats is what a server has done, as GET /stats answers it.
-type ServerStats struct {
+// Stats is what a server has done, as GET /stats answers it.
+type Stats struct {
 	Requests int64 `json:"requests"` // inferences answered
 	Images   int64 `json:"images"`   // in them
 	Failed   int64 `json:"failed"`   // inferences refused or broken
 }
 
-// DefaultServerBatch is the largest request that a server takes unless its Spec
+// DefaultBatch is the largest request that a server takes unless its Spec
 // says otherwise.
-const DefaultServerBatch = 1024
+const DefaultBatch = 1024
 
 // The names of the tensors of a model that does not name them.
 const (
@@ -50,12 +50,12 @@ const maxBody = 1 << 29
 type Handler struct {
 	model Predictor
 	spec  Spec
-	meta  modelMetadata
+	meta  Metadata
 	limit int64 // bytes of a body
 	turn  chan struct{}
 
 	mu    sync.Mutex
-	stats ServerStats
+	stats Stats
 	mux   http.ServeMux
 }
 
@@ -72,9 +72,9 @@ func NewHandler(p Predictor) (*Handler, error) {
 		s.Output = usualOutput
 	}
 	if s.MaxBatch == 0 {
-		s.MaxBatch = DefaultServerBatch
+		s.MaxBatch = DefaultBatch
 	}
-	h := &Handler{model: p, spec: s, meta: s.metadata(), turn: make(chan struct{}, 1)}
+	h := &Handler{model: p, spec: s, meta: s.Metadata(), turn: make(chan struct{}, 1)}
 	h.limit = min(int64(s.MaxBatch)*int64(s.Pixels())*bytesPerNumber+1<<20, maxBody)
 	h.route("GET /v2", func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, http.StatusOK, serverMetadata{Name: "flops", Version: "2", Extensions: []string{binaryExtension}})
@@ -117,7 +117,7 @@ func says(what string) http.HandlerFunc {
 }
 
 // Stats is what the handler has done so far.
-func (h *Handler) Stats() ServerStats {
+func (h *Handler) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.stats
@@ -143,8 +143,8 @@ func answerError(w http.ResponseWriter, status int, err error) {
 
 // ServeOptions of Serve.
 type ServeOptions struct {
-	Listening func(net.Addr)    // told once the address is bound
-	Stopped   func(ServerStats) // told what was done, at the end
+	Listening func(net.Addr) // told once the address is bound
+	Stopped   func(Stats)    // told what was done, at the end
 }
 
 // shutdownGrace is how long requests under way may take when the server is told

@@ -1,4 +1,4 @@
-package remote
+package oip
 
 import (
 	"bytes"
@@ -74,12 +74,12 @@ type serverMetadata struct {
 	Extensions []string `json:"extensions"`
 }
 
-type modelMetadata struct {
+type Metadata struct {
 	Name     string       `json:"name"`
 	Versions []string     `json:"versions,omitempty"`
 	Platform string       `json:"platform"`
-	Inputs   []metaTensor `json:"inputs"`
-	Outputs  []metaTensor `json:"outputs"`
+	Inputs   []TensorMeta `json:"inputs"`
+	Outputs  []TensorMeta `json:"outputs"`
 }
 
 // bytesPerNumber bounds one number in JSON with its comma and some white space:
@@ -134,14 +134,14 @@ func readFloats(raw json.RawMessage, want int) ([]float32, error) {
 	return out, nil
 }
 
-func appendFloats(b []byte, v []float32) []byte {
+func AppendFloats(b []byte, v []float32) []byte {
 	for _, x := range v {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
 	}
 	return b
 }
 
-func binaryFloats(b []byte) []float32 {
+func Floats(b []byte) []float32 {
 	v := make([]float32, len(b)/4)
 	for i := range v {
 		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
