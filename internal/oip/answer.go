@@ -28,7 +28,8 @@ type reply struct {
 
 // roundTrip makes one request and reads its answer whole. Anything but status
 // 200 is a fault that names the server.
-func (h *Client) roundTrip(ctx context.Context, method, path string, header http.Header, body io.Reader, limit int64) (*reply, error) {
+func (h *Client) roundTrip(ctx context.Context, method, path string, header http.Header, body io.Reader,
+	limit int64) (*reply, error) {
 	a, err := h.exchange(ctx, method, path, header, body, limit)
 	var f *Fault
 	if _, told := uierr.As(err); !told && errors.As(err, &f) {
@@ -37,7 +38,8 @@ func (h *Client) roundTrip(ctx context.Context, method, path string, header http
 	return a, err
 }
 
-func (h *Client) exchange(ctx context.Context, method, path string, header http.Header, body io.Reader, limit int64) (*reply, error) {
+func (h *Client) exchange(ctx context.Context, method, path string, header http.Header, body io.Reader,
+	limit int64) (*reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, h.base+path, body)
 	if err != nil {
 		return nil, Permanently("%w", err)
@@ -72,7 +74,8 @@ func isCancel(err error) bool { return errors.Is(err, context.Canceled) }
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || (errors.As(err, &t) && t.Timeout())
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		(errors.As(err, &t) && t.Timeout())
 }
 
 // transportFault classes what went wrong below HTTP.
@@ -83,8 +86,9 @@ func (h *Client) transportFault(path string, err error) error {
 	case isCancel(err):
 		return err
 	case strings.Contains(err.Error(), "tls: ") || strings.Contains(err.Error(), "x509: "):
-		return &Fault{Kind: Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: the secure connection failed: %v", h.at, errors.Unwrap(err)),
-			"check the certificate; set model.ca_file where your own authority signed it")}
+		return &Fault{Kind: Permanent,
+			Err: uierr.Wrap(err, fmt.Sprintf("%s: the secure connection failed: %v", h.at, errors.Unwrap(err)),
+				"check the certificate; set model.ca_file where your own authority signed it")}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return &Fault{Kind: Unreachable, Err: fmt.Errorf("no such host: %w", err)}
 	case isTimeout(err):
@@ -107,13 +111,17 @@ func (h *Client) statusFault(path string, resp *http.Response, body []byte) erro
 	case code == http.StatusTooManyRequests || code >= 500:
 		f.Kind, f.After = Again, retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %v", h.at, f.Err), "set model.token_env or model.token_file to a token that the server accepts")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %v", h.at, f.Err),
+			"set model.token_env or model.token_file to a token that the server accepts")
 	case code >= 300 && code < 400:
-		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %s: redirects (status %d)", h.at, path, code), "set model.url to where the server really is")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %s: redirects (status %d)", h.at, path, code),
+			"set model.url to where the server really is")
 	case code == http.StatusNotFound && strings.HasPrefix(path, "/v2/models/"):
-		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: model.name: no model %q%s", h.at, h.end.Name, said), "name a model that the server has")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: model.name: no model %q%s", h.at, h.end.Name, said),
+			"name a model that the server has")
 	case code == http.StatusNotFound:
-		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %s: status 404: no Open Inference Protocol here", h.at, path), "give the address of a KServe v2 server (its HTTP port)")
+		f.Err = uierr.Wrap(f.Err, fmt.Sprintf("%s: %s: status 404: no Open Inference Protocol here", h.at, path),
+			"give the address of a KServe v2 server (its HTTP port)")
 	}
 	return f
 }

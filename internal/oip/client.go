@@ -48,9 +48,11 @@ func NewClient(e Endpoint, idle int, log func(string)) (*Client, error) {
 	u, err := url.Parse(e.URL)
 	switch {
 	case err != nil, u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.RawQuery != "", u.Fragment != "":
-		return nil, uierr.New(fmt.Sprintf("model.url: %q is no address of a server", e.URL), "give scheme://host:port, as in http://127.0.0.1:8000")
+		return nil, uierr.New(fmt.Sprintf("model.url: %q is no address of a server", e.URL),
+			"give scheme://host:port, as in http://127.0.0.1:8000")
 	case u.User != nil:
-		return nil, uierr.New("model.url: holds a user or a password, and configs are saved with the run", "use model.token_env or model.token_file")
+		return nil, uierr.New("model.url: holds a user or a password, and configs are saved with the run",
+			"use model.token_env or model.token_file")
 	case e.Name == "":
 		return nil, uierr.New("model.name: is empty", "name the model on the server")
 	}
@@ -75,11 +77,13 @@ func NewClient(e Endpoint, idle int, log func(string)) (*Client, error) {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, uierr.New(fmt.Sprintf("model.ca_file: no certificate in %s", e.CAFile), "give a file of PEM certificates")
+			return nil, uierr.New(fmt.Sprintf("model.ca_file: no certificate in %s", e.CAFile),
+				"give a file of PEM certificates")
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	h.client = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	h.client = &http.Client{Transport: t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return h, nil
 }
 
@@ -98,7 +102,8 @@ func readToken(e Endpoint) (string, error) {
 	case e.TokenEnv != "":
 		key, token = "model.token_env", strings.TrimSpace(os.Getenv(e.TokenEnv))
 		if token == "" {
-			return "", uierr.New(fmt.Sprintf("model.token_env: the environment variable %s is empty", e.TokenEnv), "export it before the run")
+			return "", uierr.New(fmt.Sprintf("model.token_env: the environment variable %s is empty", e.TokenEnv),
+				"export it before the run")
 		}
 	case e.TokenFile != "":
 		key = "model.token_file"
@@ -107,7 +112,8 @@ func readToken(e Endpoint) (string, error) {
 			return "", uierr.Wrap(err, fmt.Sprintf("model.token_file: %v", err), "give a file that holds the token alone")
 		}
 		if token = strings.TrimSpace(string(b)); token == "" {
-			return "", uierr.New(fmt.Sprintf("model.token_file: %s is empty", e.TokenFile), "give a file that holds the token alone")
+			return "", uierr.New(fmt.Sprintf("model.token_file: %s is empty", e.TokenFile),
+				"give a file that holds the token alone")
 		}
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
@@ -144,7 +150,8 @@ func (h *Client) Describe(ctx context.Context) error {
 	if err != nil {
 		hint := "this tool calls models that take images and give one number per class, float32 both"
 		if len(meta.Inputs) == 0 || len(meta.Outputs) == 0 {
-			hint = "write inputs and outputs into the server's model-settings.json, or set model.input, model.output, model.shape and model.arch.classes"
+			hint = "write inputs and outputs into the server's model-settings.json, or set model.input, model.output, " +
+				"model.shape and model.arch.classes"
 		}
 		return uierr.Wrap(err, fmt.Sprintf("%s: model %s: %v", h.at, h.end.Name, err), hint)
 	}
@@ -205,7 +212,8 @@ func (h *Client) Call(ctx context.Context, images []float32, n int, out []float3
 		body = AppendFloats(body, images)
 	}
 	limit := int64(n)*int64(h.spec.Classes)*bytesPerNumber + maxDocument
-	a, err := h.roundTrip(ctx, http.MethodPost, "/v2/models/"+url.PathEscape(h.end.Name)+"/infer", header, bytes.NewReader(body), limit)
+	a, err := h.roundTrip(ctx, http.MethodPost, "/v2/models/"+url.PathEscape(h.end.Name)+"/infer", header,
+		bytes.NewReader(body), limit)
 	if err != nil {
 		return err
 	}

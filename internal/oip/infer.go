@@ -159,7 +159,8 @@ func floatsOf(t *wireTensor, rest []byte, want int) ([]float32, error) {
 		return v, nil
 	}
 	if size := *t.Parameters.BinaryDataSize; size != int64(4*want) || size != int64(len(rest)) {
-		return nil, fmt.Errorf(".parameters.binary_data_size is %d, the shape says %d, and %d bytes follow", size, 4*want, len(rest))
+		return nil, fmt.Errorf(".parameters.binary_data_size is %d, the shape says %d, and %d bytes follow", size,
+			4*want, len(rest))
 	}
 	v := Floats(rest)
 	if i := notFinite(v); i >= 0 {

@@ -49,11 +49,13 @@ func TestMeaning(t *testing.T) {
 		if err != nil || s.Last != c.last || s.Channels != c.channels || !slices.Equal(s.Labels, []string{"no", "yes"}) {
 			t.Errorf("%s: %+v, %v", doc, s, err)
 		}
-		if (s.Preprocessing == nil) != (c.mean == nil) || s.Preprocessing != nil && !slices.Equal(s.Preprocessing.Mean, c.mean) {
+		if (s.Preprocessing == nil) != (c.mean == nil) || s.Preprocessing != nil &&
+			!slices.Equal(s.Preprocessing.Mean, c.mean) {
 			t.Errorf("%s: %+v", doc, s.Preprocessing)
 		}
 		again := s.Metadata()
-		if back, err := again.Spec(0); err != nil || back.Last != s.Last || !reflect.DeepEqual(back.Preprocessing, s.Preprocessing) {
+		if back, err := again.Spec(0); err != nil || back.Last != s.Last ||
+			!reflect.DeepEqual(back.Preprocessing, s.Preprocessing) {
 			t.Errorf("%s: written and read back it is %+v, %v", doc, back, err)
 		}
 	}
@@ -101,7 +103,8 @@ func TestTensorsFromTheConfig(t *testing.T) {
 	silent := &Metadata{Name: "m"}
 	var said []string
 	s, err := silent.completed(Given{Shape: []int{3, 8, 8}}, func(l string) { said = append(said, l) }).Spec(5)
-	if err != nil || s.Input != usualInput || s.Output != usualOutput || s.Channels != 3 || s.Height != 8 || s.Classes != 5 {
+	if err != nil || s.Input != usualInput || s.Output != usualOutput || s.Channels != 3 || s.Height != 8 ||
+		s.Classes != 5 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if len(said) != 1 || !strings.Contains(said[0], "describe no tensors") {

@@ -64,7 +64,8 @@ func (m *Metadata) Spec(classes int) (Spec, error) {
 	default:
 		s.Classes = int(k)
 	}
-	if q, err := o.meaning(); err == nil && len(q.Labels) == s.Classes { // names are a help: without them the classes have numbers
+	// names are a help: without them the classes have numbers
+	if q, err := o.meaning(); err == nil && len(q.Labels) == s.Classes {
 		s.Labels = q.Labels
 	}
 	return s, nil
@@ -89,8 +90,9 @@ func (s Spec) Metadata() Metadata {
 		n = 1
 	}
 	return Metadata{Name: s.Name, Versions: []string{theVersion}, Platform: "flops",
-		Inputs:  []TensorMeta{{Name: s.Input, Datatype: fp32, Shape: s.WireShape(n), Parameters: s.inputMeaning()}},
-		Outputs: []TensorMeta{{Name: s.Output, Datatype: fp32, Shape: []int64{n, int64(s.Classes)}, Parameters: s.outputMeaning()}}}
+		Inputs: []TensorMeta{{Name: s.Input, Datatype: fp32, Shape: s.WireShape(n), Parameters: s.inputMeaning()}},
+		Outputs: []TensorMeta{{Name: s.Output, Datatype: fp32, Shape: []int64{n, int64(s.Classes)},
+			Parameters: s.outputMeaning()}}}
 }
 
 // CheckLogits refuses a shape that is not n×Classes. field names the tensor in

@@ -63,7 +63,8 @@ type Handler struct {
 func NewHandler(p Predictor) (*Handler, error) {
 	s := p.Spec()
 	if s.Name == "" || s.Pixels() < 1 || s.Classes < 1 {
-		return nil, fmt.Errorf("remote: cannot serve model %q of %d×%d×%d and %d classes", s.Name, s.Channels, s.Height, s.Width, s.Classes)
+		return nil, fmt.Errorf("oip: cannot serve model %q of %d×%d×%d and %d classes", s.Name,
+			s.Channels, s.Height, s.Width, s.Classes)
 	}
 	if s.Input == "" {
 		s.Input = usualInput
@@ -99,7 +100,8 @@ func (h *Handler) route(pattern string, f http.HandlerFunc) {
 			return
 		}
 		if v := r.PathValue("version"); v != "" && v != theVersion {
-			answerError(w, http.StatusNotFound, fmt.Errorf("no version %s of %s here; it has version %s", v, h.spec.Name, theVersion))
+			answerError(w, http.StatusNotFound,
+				fmt.Errorf("no version %s of %s here; it has version %s", v, h.spec.Name, theVersion))
 			return
 		}
 		f(w, r)
@@ -160,12 +162,14 @@ func Serve(ctx context.Context, addr string, p Predictor, o ServeOptions) error 
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("cannot listen on %s: %v", addr, err), "give another address, as in 127.0.0.1:8000")
+		return uierr.Wrap(err, fmt.Sprintf("cannot listen on %s: %v", addr, err),
+			"give another address, as in 127.0.0.1:8000")
 	}
 	if o.Listening != nil {
 		o.Listening(l.Addr())
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	select {

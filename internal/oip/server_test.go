@@ -35,7 +35,8 @@ const twelve = `"data":[1,0,0,0,0,0,0,0,0,0,0,0]`
 
 func TestServerAnswers(t *testing.T) {
 	m := small()
-	m.spec.Labels, m.spec.Preprocessing = []string{"a", "b", "c"}, &Preprocessing{Mean: []float32{0.485}, Std: []float32{0.1}}
+	m.spec.Labels = []string{"a", "b", "c"}
+	m.spec.Preprocessing = &Preprocessing{Mean: []float32{0.485}, Std: []float32{0.1}}
 	h, err := NewHandler(m)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,8 @@ func TestServerAnswers(t *testing.T) {
 	}
 	// Bytes in, JSON out; then bytes out as the request's parameters ask.
 	for _, params := range []string{"", `"parameters":{"binary_data_output":true},`} {
-		doc := `{` + params + `"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[1,1,4,3],"parameters":{"binary_data_size":48}}]}`
+		doc := `{` + params +
+			`"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[1,1,4,3],"parameters":{"binary_data_size":48}}]}`
 		x := make([]float32, 12)
 		x[0] = 1
 		w := post(h, AppendFloats([]byte(doc), x), fmt.Sprint(len(doc)))
@@ -101,12 +103,15 @@ func TestServerRefuses(t *testing.T) {
 		{input(`"datatype":"FP32","shape":[1,1,4,3],"data":[1,2,{"a":3}]`), "", "inputs[0].data"},
 		{input(`"datatype":"FP32","shape":[1,1,4,3],"data":[1e60]`), "", "no float32"},
 		{input(`"datatype":"FP32","shape":[1,1,4,3],"parameters":{"binary_data_size":48}`), "", "0 bytes follow"},
-		{input(`"datatype":"FP32","shape":[1,1,4,3],"parameters":{"shared_memory_region":"r","shared_memory_byte_size":48}`), "", "inputs[0].parameters.shared_memory_region"},
-		{[]byte(strings.Replace(string(input(`"datatype":"FP32","shape":[1,1,4,3],`+twelve)), `"id"`, `"outputs":[{"name":"logits","parameters":{"classification":2}}],"id"`, 1)), "", "outputs[0].parameters.classification"},
+		{input(`"datatype":"FP32","shape":[1,1,4,3],"parameters":{"shared_memory_region":"r","shared_memory_byte_size":48}`),
+			"", "inputs[0].parameters.shared_memory_region"},
+		{[]byte(strings.Replace(string(input(`"datatype":"FP32","shape":[1,1,4,3],`+twelve)), `"id"`,
+			`"outputs":[{"name":"logits","parameters":{"classification":2}}],"id"`, 1)), "", "outputs[0].parameters.classification"},
 		{[]byte("{}"), "3", headerLength},
 		{[]byte("{}"), "x", headerLength},
 		{AppendFloats([]byte(nan), x), fmt.Sprint(len(nan)), "inputs[0].data holds NaN at 5"},
-		{[]byte(`{"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[1,1,4,3],` + twelve + `}],"outputs":[{"name":"probs"}]}`), "", "outputs: the only"},
+		{[]byte(`{"inputs":[{"name":"pixel_values","datatype":"FP32","shape":[1,1,4,3],` + twelve +
+			`}],"outputs":[{"name":"probs"}]}`), "", "outputs: the only"},
 	}
 	for _, c := range cases {
 		w := post(h, c.body, c.length)
@@ -145,7 +150,8 @@ func (b broken) Logits(ctx context.Context, x []float32, n int) ([]float32, erro
 }
 
 func TestServerOfABrokenModel(t *testing.T) {
-	for how, want := range map[string]string{"error": "out of memory", "short": "1 logits for 1 images", "inf": "+Inf for image 0"} {
+	for how, want := range map[string]string{"error": "out of memory", "short": "1 logits for 1 images",
+		"inf": "+Inf for image 0"} {
 		h, err := NewHandler(broken{small(), how})
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +183,8 @@ func TestServeStopsGracefully(t *testing.T) {
 	addr, ended, stats := make(chan net.Addr, 1), make(chan error, 1), Stats{}
 	s := slow{small(), make(chan struct{})}
 	go func() {
-		ended <- Serve(ctx, "127.0.0.1:0", s, ServeOptions{Listening: func(a net.Addr) { addr <- a }, Stopped: func(s Stats) { stats = s }})
+		ended <- Serve(ctx, "127.0.0.1:0", s,
+			ServeOptions{Listening: func(a net.Addr) { addr <- a }, Stopped: func(s Stats) { stats = s }})
 	}()
 	c := open(t, Endpoint{URL: "http://" + (<-addr).String(), Name: "lin"})
 	go func() { <-s.begun; stop() }()
@@ -200,7 +207,8 @@ func FuzzServer(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(input(`"datatype":"FP32","shape":[1,1,4,3],`+twelve), "")
-	f.Add(append(input(`"datatype":"FP32","shape":[1,1,4,3],"parameters":{"binary_data_size":48}`), make([]byte, 48)...), "121")
+	f.Add(append(input(`"datatype":"FP32","shape":[1,1,4,3],"parameters":{"binary_data_size":48}`), make([]byte, 48)...),
+		"121")
 	f.Add([]byte(`{"inputs":[null]}`), "0")
 	f.Fuzz(func(t *testing.T, body []byte, length string) {
 		w := post(h, body, strings.Map(func(r rune) rune {
@@ -224,7 +232,8 @@ func FuzzAnswer(f *testing.F) {
 	c := &Client{at: "model.url x", end: Endpoint{Name: "lin"}, spec: small().spec}
 	c.spec.Output = "logits"
 	f.Add([]byte(output(`"datatype":"FP32","shape":[2,3],"data":[[1,2,3],[4,5,6]]`)), "")
-	f.Add([]byte(output(`"datatype":"FP32","shape":[2,3],"parameters":{"binary_data_size":24}`)+strings.Repeat("\x00", 24)), "119")
+	f.Add([]byte(output(`"datatype":"FP32","shape":[2,3],"parameters":{"binary_data_size":24}`)+
+		strings.Repeat("\x00", 24)), "119")
 	f.Add([]byte("<html>"), "-1")
 	f.Fuzz(func(t *testing.T, body []byte, length string) {
 		a := &reply{body: body, header: http.Header{}}

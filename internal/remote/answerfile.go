@@ -88,7 +88,8 @@ func ReadAnswers(_ fsys.FS, path string, warn func(string)) (*AnswerFile, error)
 func (a *AnswerFile) load(size int64, warn func(string)) error {
 	magic := make([]byte, len(oldMagic))
 	if n, _ := a.r.ReadAt(magic, 0); string(magic[:n]) == oldMagic {
-		return uierr.New(a.path+": the answers of a run of an older version", "end that run with the version that began it, or move the file away and pay for its answers again")
+		return uierr.New(a.path+": the answers of a run of an older version",
+			"end that run with the version that began it, or move the file away and pay for its answers again")
 	}
 	s, err := journal.Salvage(a.path, func(r journal.Record, body int64) error {
 		switch {
@@ -107,7 +108,8 @@ func (a *AnswerFile) load(size int64, warn func(string)) error {
 		a.size = 0
 	}
 	if n := a.lost(); n > 0 || s.Damaged > 0 {
-		warn(fmt.Sprintf("%s: %d answers that were asked for are not there (%d damaged places, %d bytes cut short at the end); those that are needed are asked for again, and all count in budget.max_queries",
+		warn(fmt.Sprintf("%s: %d answers that were asked for are not there (%d damaged places, %d bytes cut short at the "+
+			"end); those that are needed are asked for again, and all count in budget.max_queries",
 			a.path, n, s.Damaged, max(0, size-s.End)))
 	}
 	return nil

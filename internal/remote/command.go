@@ -88,12 +88,15 @@ func (c *Command) use(ctx context.Context, f func(*process) error) (oip.Spec, er
 	case <-c.free:
 		defer func() { c.free <- struct{}{} }()
 	case <-ctx.Done():
-		return oip.Spec{}, &oip.Fault{Kind: oip.Again, Err: fmt.Errorf("%s: no free copy within model.timeout: %w", c.at, ctx.Err())}
+		return oip.Spec{}, &oip.Fault{Kind: oip.Again,
+			Err: fmt.Errorf("%s: no free copy within model.timeout: %w", c.at, ctx.Err())}
 	}
 	p, err := c.take(), error(nil)
 	if p == nil {
 		if p, err = start(c.argv); err != nil {
-			return oip.Spec{}, &oip.Fault{Kind: oip.Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: cannot be started: %v", c.at, err), "give the program and its arguments as a list, as in [python3, model.py]")}
+			return oip.Spec{}, &oip.Fault{Kind: oip.Permanent,
+				Err: uierr.Wrap(err, fmt.Sprintf("%s: cannot be started: %v", c.at, err),
+					"give the program and its arguments as a list, as in [python3, model.py]")}
 		}
 	}
 	stop := context.AfterFunc(ctx, p.kill)
@@ -182,7 +185,9 @@ func (c *Command) infer(p *process, images []float32, n int, out []float32) erro
 
 func (c *Command) wrong(format string, a ...any) error {
 	err := fmt.Errorf(format, a...)
-	return &oip.Fault{Kind: oip.Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: answer: %v", c.at, err), "the program must speak the framing of docs/protocol.md")}
+	return &oip.Fault{Kind: oip.Permanent,
+		Err: uierr.Wrap(err, fmt.Sprintf("%s: answer: %v", c.at, err),
+			"the program must speak the framing of docs/protocol.md")}
 }
 
 // explain classes what went wrong in a pipe: noise on it is for good, an end of
@@ -193,7 +198,9 @@ func (c *Command) explain(p *process, err error) error {
 		return err
 	}
 	if errors.Is(err, errFraming) {
-		return &oip.Fault{Kind: oip.Permanent, Err: uierr.Wrap(err, fmt.Sprintf("%s: its standard output is %v", c.at, err), "print everything but frames to standard error")}
+		return &oip.Fault{Kind: oip.Permanent,
+			Err: uierr.Wrap(err, fmt.Sprintf("%s: its standard output is %v", c.at, err),
+				"print everything but frames to standard error")}
 	}
 	how := "does not end"
 	if p.ended() {

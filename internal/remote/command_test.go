@@ -195,7 +195,8 @@ func TestPythonExample(t *testing.T) {
 	}
 	p := quick()
 	p.Timeout = 30 * time.Second
-	c, err := StartCommand(context.Background(), []string{python, "../../examples/command_model.py", "3", "1", "4", "3"}, 0, p)
+	c, err := StartCommand(context.Background(),
+		[]string{python, "../../examples/command_model.py", "3", "1", "4", "3"}, 0, p)
 	if err != nil {
 		t.Fatal(err)
 	}

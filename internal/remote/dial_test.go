@@ -47,27 +47,40 @@ func TestDialRefuses(t *testing.T) {
 		meta, ready string
 		words       []string
 	}{
-		"no URL":        {e: oip.Endpoint{Name: "lin"}, words: []string{"model.url"}},
-		"not HTTP":      {e: oip.Endpoint{URL: "grpc://host:1", Name: "lin"}, words: []string{"model.url"}},
-		"password":      {e: oip.Endpoint{URL: "http://me:secret@host", Name: "lin"}, words: []string{"model.url"}},
-		"no name":       {e: oip.Endpoint{URL: srv.URL}, words: []string{"model.name"}},
-		"other name":    {e: oip.Endpoint{URL: srv.URL, Name: "other"}, words: []string{"model.name", `"other"`}},
-		"binary":        {e: oip.Endpoint{URL: srv.URL, Name: "lin", Binary: "yes"}, words: []string{"model.binary"}},
-		"no token":      {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenEnv: "FLOPS_TEST_UNSET"}, words: []string{"model.token_env", "FLOPS_TEST_UNSET"}},
-		"empty token":   {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty}, words: []string{"model.token_file"}},
-		"missing token": {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty + "x"}, words: []string{"model.token_file"}},
-		"no CA":         {e: oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: empty}, words: []string{"model.ca_file"}},
-		"not ready":     {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, ready: "loading", words: []string{"/v2/health/ready", "503", "loading"}},
-		"HTML":          {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: "<html>", words: []string{"/v2/models/lin", "HTML"}},
-		"two inputs":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in+","+in, out), words: []string{"inputs has 2"}},
-		"input type":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "FP32", "UINT8", 1), out), words: []string{"inputs[0].datatype", "UINT8"}},
-		"input rank":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1,", "", 1), out), words: []string{"inputs[0].shape"}},
-		"input open":    {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "4", "-1", 1), out), words: []string{"inputs[0].shape"}},
-		"fixed batch":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1", "8", 1), out), words: []string{"inputs[0].shape", "8"}},
-		"output type":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "FP32", "INT64", 1)), words: []string{"outputs[0].datatype", "INT64"}},
-		"output open":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "-1]", 1)), words: []string{"outputs[0].shape"}},
-		"output rank":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "3,2]", 1)), words: []string{"outputs[0].shape"}},
-		"two outputs":   {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, out+","+out), words: []string{"outputs has 2"}},
+		"no URL":     {e: oip.Endpoint{Name: "lin"}, words: []string{"model.url"}},
+		"not HTTP":   {e: oip.Endpoint{URL: "grpc://host:1", Name: "lin"}, words: []string{"model.url"}},
+		"password":   {e: oip.Endpoint{URL: "http://me:secret@host", Name: "lin"}, words: []string{"model.url"}},
+		"no name":    {e: oip.Endpoint{URL: srv.URL}, words: []string{"model.name"}},
+		"other name": {e: oip.Endpoint{URL: srv.URL, Name: "other"}, words: []string{"model.name", `"other"`}},
+		"binary":     {e: oip.Endpoint{URL: srv.URL, Name: "lin", Binary: "yes"}, words: []string{"model.binary"}},
+		"no token": {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenEnv: "FLOPS_TEST_UNSET"},
+			words: []string{"model.token_env", "FLOPS_TEST_UNSET"}},
+		"empty token": {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty}, words: []string{"model.token_file"}},
+		"missing token": {e: oip.Endpoint{URL: srv.URL, Name: "lin", TokenFile: empty + "x"},
+			words: []string{"model.token_file"}},
+		"no CA": {e: oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: empty}, words: []string{"model.ca_file"}},
+		"not ready": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, ready: "loading",
+			words: []string{"/v2/health/ready", "503", "loading"}},
+		"HTML": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: "<html>",
+			words: []string{"/v2/models/lin", "HTML"}},
+		"two inputs": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in+","+in, out),
+			words: []string{"inputs has 2"}},
+		"input type": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "FP32", "UINT8", 1), out),
+			words: []string{"inputs[0].datatype", "UINT8"}},
+		"input rank": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1,", "", 1), out),
+			words: []string{"inputs[0].shape"}},
+		"input open": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "4", "-1", 1), out),
+			words: []string{"inputs[0].shape"}},
+		"fixed batch": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(strings.Replace(in, "-1", "8", 1), out),
+			words: []string{"inputs[0].shape", "8"}},
+		"output type": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "FP32", "INT64", 1)),
+			words: []string{"outputs[0].datatype", "INT64"}},
+		"output open": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "-1]", 1)),
+			words: []string{"outputs[0].shape"}},
+		"output rank": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, strings.Replace(out, "3]", "3,2]", 1)),
+			words: []string{"outputs[0].shape"}},
+		"two outputs": {e: oip.Endpoint{URL: srv.URL, Name: "lin"}, meta: doc(in, out+","+out),
+			words: []string{"outputs has 2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			meta, ready = c.meta, c.ready
@@ -117,7 +130,8 @@ func TestTLSAndToken(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n, err := ask(t, dial(t, oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: good}, quick()), quick(), 3); err != nil || n.Images != 3 {
+	c := dial(t, oip.Endpoint{URL: srv.URL, Name: "lin", CAFile: ca, TokenFile: good}, quick())
+	if n, err := ask(t, c, quick(), 3); err != nil || n.Images != 3 {
 		t.Errorf("%+v, %v", n, err)
 	}
 	t.Setenv("FLOPS_TEST_TOKEN", token)

@@ -89,8 +89,9 @@ func TestBadAnswer(t *testing.T) {
 		body   string
 		words  string
 	}{
-		"other shape": {200, output(`"datatype":"FP32","shape":[2,5],"data":[1,2,3,4,5,6,7,8,9,10]`), "outputs[0].shape is [2 5], want [2 3]"},
-		"status 400":  {400, `{"error":"bad input"}`, "status 400: bad input"},
+		"other shape": {200, output(`"datatype":"FP32","shape":[2,5],"data":[1,2,3,4,5,6,7,8,9,10]`),
+			"outputs[0].shape is [2 5], want [2 3]"},
+		"status 400": {400, `{"error":"bad input"}`, "status 400: bad input"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls atomic.Int64
@@ -131,7 +132,8 @@ func TestTroubleThatPasses(t *testing.T) {
 		"503":       status(503),
 		"nothing":   hijack(""),
 		"half head": hijack("HTTP/1.1 200 O"),
-		"half body": hijack("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + output(`"datatype":"FP32","shape":[2,3],"data":[1,2`)),
+		"half body": hijack("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" +
+			output(`"datatype":"FP32","shape":[2,3],"data":[1,2`)),
 		"slower": func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body) // the server only watches the connection after the body
 			<-r.Context().Done()
@@ -166,7 +168,8 @@ func TestTroubleThatPasses(t *testing.T) {
 			calls.Store(-1000)
 			p.Retries = 1
 			n, err = ask(t, c, p, 2)
-			words := map[string]string{"nothing": "connection broke", "half head": "connection broke", "half body": "answer broke off", "slower": "model.timeout"}[name]
+			words := map[string]string{"nothing": "connection broke", "half head": "connection broke",
+				"half body": "answer broke off", "slower": "model.timeout"}[name]
 			userError(t, err, words, "gave up after 2 tries", srv.URL)
 			if n.Images != 0 || n.Retried != 4 {
 				t.Errorf("counted %+v", n)
@@ -197,7 +200,8 @@ func TestBackoffGrows(t *testing.T) {
 	var slept []time.Duration
 	r := &retrier{p: Policy{Retries: 9, Timeout: time.Second},
 		sleep: func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }}
-	if err := r.do(context.Background(), func(context.Context) error { return oip.TryAgain("no") }); err == nil || len(slept) != 9 {
+	if err := r.do(context.Background(), func(context.Context) error { return oip.TryAgain("no") }); err == nil ||
+		len(slept) != 9 {
 		t.Fatalf("%v after %d waits", err, len(slept))
 	}
 	for i, d := range slept {

@@ -75,7 +75,8 @@ func (m *Meter) reserve(n int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.max > 0 && m.c.Images+m.reserved+int64(n) > m.max {
-		return uierr.Wrap(ErrBudget, fmt.Sprintf("budget.max_queries: %d of %d queries are spent, and %d more were asked for", m.c.Images, m.max, n),
+		return uierr.Wrap(ErrBudget,
+			fmt.Sprintf("budget.max_queries: %d of %d queries are spent, and %d more were asked for", m.c.Images, m.max, n),
 			"raise budget.max_queries and resume the run")
 	}
 	m.reserved += int64(n)

@@ -32,14 +32,17 @@ var _ query.Metered = (*Model)(nil)
 func NewModel(p *Pool, f *prompt.Frame, m prompt.Mapping, loss objective.Objective, src noise.Source) (*Model, error) {
 	s := p.Spec()
 	if f != nil && (f.Channels != s.Channels || f.Height != s.Height || f.Width != s.Width) {
-		return nil, uierr.New(fmt.Sprintf("prompt: a frame for images of %d×%d×%d, and model %s takes %d×%d×%d", f.Channels, f.Height, f.Width, s.Name, s.Channels, s.Height, s.Width),
+		return nil, uierr.New(fmt.Sprintf("prompt: a frame for images of %d×%d×%d, and model %s takes %d×%d×%d",
+			f.Channels, f.Height, f.Width, s.Name, s.Channels, s.Height, s.Width),
 			"give the data the model's size")
 	}
 	if m.Model() != s.Classes {
-		return nil, uierr.New(fmt.Sprintf("prompt.mapping: is for %d classes, and model %s has %d", m.Model(), s.Name, s.Classes), "map to the model's classes")
+		return nil, uierr.New(fmt.Sprintf("prompt.mapping: is for %d classes, and model %s has %d", m.Model(),
+			s.Name, s.Classes), "map to the model's classes")
 	}
 	if _, coupled := loss.(objective.Coupled); coupled {
-		return nil, uierr.New(fmt.Sprintf("objective.kind: %s needs embeddings, and a model that can only be called gives logits", loss.Name()), "use model.kind: local")
+		return nil, uierr.New("objective.kind: "+loss.Name()+
+			" needs embeddings, and a model that can only be called gives logits", "use model.kind: local")
 	}
 	return &Model{pool: p, frame: f, mapTo: m, loss: loss, noise: src}, nil
 }
@@ -97,7 +100,8 @@ func (m *Model) Close() error { return m.pool.Close() }
 
 func (m *Model) check(b *forward.Batch) error {
 	if s := m.pool.Spec(); len(b.Inputs) < b.Size*s.Pixels() || b.Labels != nil && len(b.Labels) < b.Size {
-		return uierr.New(fmt.Sprintf("data: a batch of %d images has %d values and %d labels, and model %s takes %d×%d×%d", b.Size, len(b.Inputs), len(b.Labels), s.Name, s.Channels, s.Height, s.Width),
+		return uierr.New(fmt.Sprintf("data: a batch of %d images has %d values and %d labels, and model %s takes %d×%d×%d",
+			b.Size, len(b.Inputs), len(b.Labels), s.Name, s.Channels, s.Height, s.Width),
 			"give the data the model's size")
 	}
 	return nil
@@ -270,7 +274,8 @@ func counter(step uint32, pair int32) noise.Counter {
 func (m *Model) checkPerturbation(p *forward.Perturbation) error {
 	switch {
 	case p.Kind != forward.Weights:
-		return uierr.New("estimator.name: a model that can only be called has no sites to perturb", "use estimator.name: weight")
+		return uierr.New("estimator.name: a model that can only be called has no sites to perturb",
+			"use estimator.name: weight")
 	case m.frame == nil:
 		return uierr.New("prompt.kind: none leaves nothing to train", "use prompt.kind: frame")
 	case len(p.Params) != 1 || p.Params[0] != 0 || len(p.Sigma) != 1:

@@ -45,9 +45,11 @@ func NewPool(c Caller, p Policy, m *Meter, answers Answers) (*Pool, error) {
 	for _, v := range []struct {
 		key string
 		bad bool
-	}{{"in_flight", p.InFlight < 1 || p.InFlight > 1024}, {"max_batch", p.MaxBatch < 1}, {"retries", p.Retries < 0}, {"timeout", p.Timeout < 0}} {
+	}{{"in_flight", p.InFlight < 1 || p.InFlight > 1024}, {"max_batch", p.MaxBatch < 1},
+		{"retries", p.Retries < 0}, {"timeout", p.Timeout < 0}} {
 		if v.bad {
-			return nil, uierr.New("model."+v.key+": out of range", "in_flight is 1 to 1024, max_batch at least 1, retries and timeout not negative")
+			return nil, uierr.New("model."+v.key+": out of range",
+				"in_flight is 1 to 1024, max_batch at least 1, retries and timeout not negative")
 		}
 	}
 	s := c.Spec()

@@ -97,7 +97,8 @@ func TestEachImageOnce(t *testing.T) {
 func TestEqualImagesSentOnce(t *testing.T) {
 	f, m := &flaky{linear: small()}, NewMeter(0, Counts{})
 	x, out := normals(2*12, 3), make([]float32, 7*3)
-	err := newPool(t, f, quick(), m, nil).Ask(context.Background(), 7, func(i int, dst []float32) { images(x, 12)(i%2, dst) }, out)
+	err := newPool(t, f, quick(), m, nil).Ask(context.Background(), 7,
+		func(i int, dst []float32) { images(x, 12)(i%2, dst) }, out)
 	want, _ := small().Logits(context.Background(), x, 2)
 	if err != nil || f.asked.Load() != 2 || m.Counts() != (Counts{Images: 2, Requests: 1, Known: 5}) {
 		t.Errorf("%v; the model answered %d, counted %+v", err, f.asked.Load(), m.Counts())
@@ -192,7 +193,8 @@ func TestStopKeepsWhatIsUnderWay(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if got := int64(len(a.m)); got == 0 || got == n || got != f.asked.Load() || got != m.Counts().Images || m.reserved != 0 {
+	if got := int64(len(a.m)); got == 0 || got == n || got != f.asked.Load() || got != m.Counts().Images ||
+		m.reserved != 0 {
 		t.Errorf("kept %d, the model answered %d, counted %+v, reserved %d", got, f.asked.Load(), m.Counts(), m.reserved)
 	}
 }

@@ -91,7 +91,8 @@ func (r *retrier) do(ctx context.Context, f func(context.Context) error) error {
 			return final(uierr.Failed, err, fmt.Sprintf("%v (gave up after %d tries)", err, tries))
 		}
 		if bad.After > r.p.Patience() {
-			return final(uierr.Failed, err, fmt.Sprintf("%v (asks to wait %v, longer than model.retries times model.timeout)", err, bad.After))
+			return final(uierr.Failed, err,
+				fmt.Sprintf("%v (asks to wait %v, longer than model.retries times model.timeout)", err, bad.After))
 		}
 		// Half to all of the wait, so that requests that failed together do not
 		// come back together.
@@ -118,7 +119,9 @@ func final(kind func(error, string, string) *uierr.Error, err error, what string
 	if _, ok := uierr.As(err); ok {
 		return err
 	}
-	return kind(err, what, "check that the model is up and answers; model.timeout, model.retries and model.in_flight say how long and how hard it is tried")
+	return kind(err, what,
+		"check that the model is up and answers; model.timeout, model.retries and model.in_flight say how long and how "+
+			"hard it is tried")
 }
 
 // once is one try within the timeout. When the run is asked to stop, a request
