@@ -11,6 +11,21 @@ type Batch struct {
 	Inputs []float32 // what the model takes, row-major: of images the pixels, Size×C×H×W; a Func needs none
 	Labels []int32   // class of each item; nil where there are none, or no losses are wanted
 	Index  []int32   // position of each item in its dataset
+	Memory Memory    // what is kept of the items between batches; nil: nothing
+}
+
+// Memory keeps, between batches, what the part of a model below everything that is
+// trained made of the items of a batch, so that a model need not make it again.
+// Whoever makes batches with one may leave Inputs out of items of which something
+// is kept.
+type Memory interface {
+	// Recall is what is kept of item i, which stays as it is while the batch is
+	// valid; nil: nothing is kept.
+	Recall(i int) ([]float32, error)
+	// Keep takes what was made of item i.
+	Keep(i int, made []float32) error
+	// Fill makes Inputs whole at these items, at all of them where items is nil.
+	Fill(items []int) error
 }
 
 // Query is one forward evaluation of one image's loss under one direction.
@@ -114,6 +129,7 @@ type Clean struct {
 	Features []float32 // Size×Dim, an embedding of each item (of a ViT the cls row after the last norm); nil where a model has none
 	Classes  int
 	Dim      int
+	Saved    int64       // floating-point operations of a forward that were not made, because their results were kept
 	InputSq  [][]float32 // per perturbable site asked for: ‖x_i‖²_F of each image, plus the live rows for the bias
 }
 

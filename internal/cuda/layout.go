@@ -106,7 +106,11 @@ func (d *backend) pin() error {
 		return err
 	}
 	logits, features := max(n, logitRoom())*int64(d.net.Arch.Outputs()), n*int64(d.net.Features().Width)
-	return get(&l.answers, max(l.gradBytes, 4*(int64(queryRoom)+logits+features+n)))
+	most := max(l.gradBytes, 4*(int64(queryRoom)+logits+features+n))
+	for _, a := range l.asked.Keep { // one image's at least goes up or down in one piece
+		most = max(most, 4*int64(a.Rows)*int64(a.Width))
+	}
+	return get(&l.answers, most)
 }
 
 // release gives back what arrange took.

@@ -46,6 +46,38 @@ func (d *backend) sendCoefs(n int) error { return d.dev.Upload(d.l.coef, raw(d.c
 // Show has the images uploaded as they are read.
 func (d *backend) Show(b *forward.Batch, lo, n int) { d.batch, d.first, d.sent = b, lo, 0 }
 
+// Give uploads an activation to its place in the store, where forwards begin.
+func (d *backend) Give(a vit.Activation, images [][]float32, _ bool) error {
+	if err := d.dev.Sync(); err != nil { // the page-locked memory is written again
+		return err
+	}
+	t, n := d.l.store[vit.CleanPrefix+a.Name], a.Rows*a.Width
+	room := max(1, len(d.l.answers)/(4*n))
+	buf := floatsOf(d.l.answers)
+	for lo := 0; lo < len(images); lo += room {
+		part := images[lo:min(len(images), lo+room)]
+		for i, x := range part {
+			copy(buf[i*n:(i+1)*n], x)
+		}
+		if err := d.dev.Upload(t.ptr+Ptr(4*lo*n), raw(buf[:len(part)*n]), Compute); err != nil {
+			return err
+		}
+		if err := d.dev.Sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read downloads an image's activation.
+func (d *backend) Read(a vit.Activation, image int, out []float32) error {
+	t, n := d.l.store[vit.CleanPrefix+a.Name], a.Rows*a.Width
+	buf := floatsOf(d.l.answers)[:n]
+	err := d.dev.Download(raw(buf), t.ptr+Ptr(4*image*n), Compute)
+	copy(out, buf)
+	return err
+}
+
 // Room is what the device is told of at once; fewer where their logits are kept
 // for an objective of the host.
 func (d *backend) Room() int {

@@ -175,7 +175,14 @@ func (d *backend) keep(p *compiled, f *vit.Forward, at, n int) error {
 	}
 	for _, name := range f.Keep {
 		t := d.l.store[vit.CleanPrefix+name]
-		move(t.ptr, p.vm.Value(p.Taps[name]), int(d.list.Queries[at].Image), t.Rows*t.Width)
+		size := int64(4 * t.Rows * t.Width)
+		for lo, hi := 0, 0; lo < n && err == nil; lo = hi { // images that follow one another go in one piece
+			image := int64(d.list.Queries[at+lo].Image)
+			for hi = lo + 1; hi < n && int64(d.list.Queries[at+hi].Image) == image+int64(hi-lo); hi++ {
+			}
+			err = d.dev.CopyWithin(t.ptr+Ptr(image*size), p.vm.Value(p.Taps[name])+Ptr(int64(lo)*size), int64(hi-lo)*size,
+				Compute)
+		}
 	}
 	return err
 }

@@ -35,6 +35,11 @@ type Backend interface {
 	Changed(params []int)
 	// Show makes n images of a batch from lo on those that forwards begin with.
 	Show(b *forward.Batch, lo, n int)
+	// Give hands over an activation of images, one slice an image, that forwards
+	// with Forward.Given begin with. keep: the store has to hold it too.
+	Give(a Activation, images [][]float32, keep bool) error
+	// Read copies an image's activation out of the store.
+	Read(a Activation, image int, out []float32) error
 	// Room is the most queries of a list.
 	Room() int
 	// Begin tells the device of a list, which ends the one before.
@@ -83,6 +88,8 @@ type Layout struct {
 type Forward struct {
 	Sites []int // noisy: the graph is what follows them, read from the store
 	From  int   // boundary of the network that a forward begins at, 0: at the images
+	Given bool  // what From names was handed over (Backend.Give), and is not that of the store
+	Only  bool  // what Keep names is computed, and nothing after it
 	Split bool  // the value before every activation function stands apart
 	Full  bool  // rows that nothing reads are computed too
 

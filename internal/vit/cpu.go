@@ -21,6 +21,7 @@ type cpu struct {
 	workers []*worker
 	saved   [][]float32 // originals of perturbed weights
 	pixels  []float32   // of the images shown
+	given   [][]float32 // of each image, what was handed over
 	list    *List
 	errs    []error
 	terms   scratchE
@@ -91,6 +92,21 @@ func (c *cpu) Changed(params []int) {
 func (c *cpu) Show(b *forward.Batch, lo, n int) {
 	size := c.net.Pixels()
 	c.pixels = b.Inputs[lo*size : (lo+n)*size]
+}
+
+func (c *cpu) Give(a Activation, images [][]float32, keep bool) error {
+	c.given = images
+	for i, x := range images {
+		if keep {
+			copy(c.net.store.image(a.Name, i), x)
+		}
+	}
+	return nil
+}
+
+func (c *cpu) Read(a Activation, image int, out []float32) error {
+	copy(out, c.net.store.image(a.Name, image))
+	return nil
 }
 
 func (c *cpu) Room() int { return math.MaxInt }

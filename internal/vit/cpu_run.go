@@ -101,15 +101,22 @@ func (c *cpu) load(p *compiled, f *Forward, at, n int) {
 	if p.Start == nil {
 		return
 	}
-	source, size, x := c.pixels, c.net.Pixels(), values(p.Start)
-	if f.From > 0 {
-		t := c.net.store.tensors[c.net.out.boundaries[f.From-1].Name]
-		source, size = t.data, t.rows*t.width
-	}
+	x := values(p.Start)
+	size := len(x) / p.Slots
 	for s, q := range l.Queries[at : at+n] {
-		i := int(q.Image)
-		copy(x[s*size:(s+1)*size], source[i*size:(i+1)*size])
+		copy(x[s*size:(s+1)*size], c.begin(f, int(q.Image), size))
 	}
+}
+
+// begin is what a forward of an image begins with, of so many values.
+func (c *cpu) begin(f *Forward, image, size int) []float32 {
+	switch {
+	case f.Given:
+		return c.given[image]
+	case f.From > 0:
+		return c.net.store.image(c.net.out.boundaries[f.From-1].Name, image)
+	}
+	return c.pixels[image*size : (image+1)*size]
 }
 
 // keep puts the results of n queries from at on where they are wanted.

@@ -24,24 +24,44 @@ func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean,
 	if err != nil {
 		return nil, err
 	}
-	images, err := m.lay(Layout{Images: b.Size})
+	known := m.known(b, nil)
+	images, err := m.lay(m.room(Layout{Images: b.Size}, known))
 	if err != nil {
 		return nil, err
 	}
 	c := m.net.Answer(b.Size, loss)
-	return c, m.forward(ctx, b, loss, c, &Forward{Features: true}, images)
+	return c, m.forward(ctx, b, loss, c, Forward{Features: true}, known, images)
 }
 
-// forward evaluates a batch, so many images at a time, and writes what c has room
-// for. A gradient that f asks for is that of the mean loss.
-func (m *Model) forward(ctx context.Context, b *forward.Batch, loss *objective.Bound, c *forward.Clean, f *Forward,
-	images int) error {
+// show has the backend begin with n images of a batch from lo on; with what is kept
+// of them where a boundary is known.
+func (m *Model) show(ctx context.Context, b *forward.Batch, lo, n, known int, keep bool) (kept int, err error) {
+	if known > 0 {
+		return m.give(ctx, b, lo, n, known, keep)
+	}
+	if err := fill(b); err != nil {
+		return 0, err
+	}
+	if m.shown = nil; n == b.Size {
+		m.shown = b
+	}
+	m.b.Show(b, lo, n)
+	return 0, nil
+}
+
+// forward evaluates a batch, so many images at a time and from the known boundary
+// on, and writes what c has room for. A gradient that f asks for is that of the
+// mean loss.
+func (m *Model) forward(ctx context.Context, b *forward.Batch, loss *objective.Bound, c *forward.Clean, whole Forward,
+	known, images int) error {
+	f, keep := m.given(whole, known)
 	for lo := 0; lo < b.Size; lo += images {
 		n := min(images, b.Size-lo)
-		if m.shown = nil; n == b.Size {
-			m.shown = b
+		kept, err := m.show(ctx, b, lo, n, known, keep)
+		if err != nil {
+			return err
 		}
-		m.b.Show(b, lo, n)
+		c.Saved += int64(kept) * (m.net.out.from(0) - m.net.out.from(known))
 		q, coef := m.images(n, 1/float32(b.Size))
 		l := &List{Queries: q, Loss: loss, Logits: c.Logits[lo*c.Classes : (lo+n)*c.Classes],
 			Features: c.Features[lo*c.Dim : (lo+n)*c.Dim]}
@@ -54,7 +74,7 @@ func (m *Model) forward(ctx context.Context, b *forward.Batch, loss *objective.B
 		if len(f.Params) > 0 {
 			l.Coef = coef
 		}
-		if err := m.ask(ctx, l, f); err != nil {
+		if err := m.ask(ctx, l, &f); err != nil {
 			return err
 		}
 	}
@@ -70,24 +90,28 @@ func (m *Model) Backward(ctx context.Context, b *forward.Batch) (*forward.Clean,
 	if err != nil {
 		return nil, err
 	}
-	images, err := m.lay(Layout{Images: b.Size, Gradient: true})
+	known := m.known(b, nil)
+	images, err := m.lay(m.room(Layout{Images: b.Size, Gradient: true}, known))
 	if err != nil {
 		return nil, err
 	}
 	c := m.net.Answer(b.Size, loss)
-	losses := c.Losses
+	losses, saved := c.Losses, int64(0)
 	if loss.Coupled() {
-		if err := m.forward(ctx, b, loss, c, &Forward{Features: true}, images); err != nil {
+		if err := m.forward(ctx, b, loss, c, Forward{Features: true}, known, images); err != nil {
 			return nil, err
 		}
 		if err := loss.Anchor(losses, c.Logits, c.Classes); err != nil {
 			return nil, err
 		}
+		saved, c.Saved = c.Saved, 0
 		c.Losses = nil // a micro-batch's own, against the anchor, are those already
 	}
-	f := &Forward{Features: true, Split: true, Params: m.trained()}
-	err = m.collect(f.Params, m.forward(ctx, b, loss, c, f, images))
-	c.Losses = losses
+	f := Forward{Features: true, Split: true, Params: m.trained()}
+	err = m.collect(f.Params, m.forward(ctx, b, loss, c, f, known, images))
+	if c.Losses = losses; loss.Coupled() { // its second forward finds all kept
+		c.Saved = saved
+	}
 	return c, err
 }
 

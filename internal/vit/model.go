@@ -30,10 +30,12 @@ type Model struct {
 	reads map[string][]Activation // what the suffix of a set of sites reads
 	pass  *pass                   // the last Clean whose store is there
 	shown *forward.Batch          // whose images the backend has all, nil: others
+	gave  *forward.Batch          // of which all that is kept was handed to the backend, nil: another
 
 	queries []forward.Query // of a list, used again
 	targets []int32
 	coef    []float32
+	starts  [][]float32 // per image: what a forward begins with
 }
 
 // NewModel puts a network on the CPU.
@@ -118,7 +120,7 @@ func (m *Model) labelled(b *forward.Batch) (*objective.Bound, error) {
 func (m *Model) lay(l Layout) (images int, err error) {
 	images, moved, err := m.b.Lay(l)
 	if moved || err != nil {
-		m.pass, m.shown = nil, nil
+		m.pass, m.shown, m.gave = nil, nil, nil
 	}
 	return images, err
 }

@@ -28,7 +28,9 @@ type plan struct {
 	sites  []int
 	inputs []Activation // per site: what its gradient pairs noise with
 	keep   []Activation
-	from   int // boundary at which queries of the weights start
+	from   int  // boundary at which queries of the weights start
+	known  int  // boundary that the memory of the batch keeps, 0: none
+	start  bool // the store has to hold what is known too
 	whole  Forward
 }
 
@@ -39,19 +41,21 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	if err != nil {
 		return nil, err
 	}
-	if m.plan == nil || !slices.Equal(sites, m.plan.sites) {
-		if m.plan, err = m.planOf(sites); err != nil {
+	known := m.known(b, sites)
+	if m.plan == nil || !slices.Equal(sites, m.plan.sites) || known != m.plan.known {
+		if m.plan, err = m.planOf(sites, known); err != nil {
 			return nil, err
 		}
 	}
 	m.pass = nil
 	t := m.plan
-	images, err := m.lay(Layout{Images: b.Size, Pass: true, Sites: t.sites, Inputs: t.inputs, Keep: t.keep, Forward: t.whole})
+	images, err := m.lay(m.room(Layout{Images: b.Size, Pass: true, Sites: t.sites, Inputs: t.inputs, Keep: t.keep,
+		Forward: t.whole}, known))
 	if err != nil {
 		return nil, err
 	}
 	c := m.net.Answer(b.Size, loss)
-	if err := m.forward(ctx, b, loss, c, &t.whole, images); err != nil {
+	if err := m.forward(ctx, b, loss, c, t.whole, known, images); err != nil {
 		return nil, err
 	}
 	if err := loss.Anchor(c.Losses, c.Logits, c.Classes); err != nil {
@@ -70,8 +74,8 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 
 // planOf finds what the clean pass must keep: what any suffix of these sites
 // reads, the inputs of their maps, and the boundary for queries of the weights.
-func (m *Model) planOf(sites []int) (*plan, error) {
-	p := &plan{sites: slices.Clone(sites), from: m.start(sites)}
+func (m *Model) planOf(sites []int, known int) (*plan, error) {
+	p := &plan{sites: slices.Clone(sites), from: m.start(sites), known: known}
 	need := map[string]Activation{}
 	var sets [][]int
 	for _, s := range sites {
@@ -90,7 +94,7 @@ func (m *Model) planOf(sites []int) (*plan, error) {
 			need[a.Name] = a
 		}
 	}
-	if p.from > 0 {
+	if p.from > 0 && p.from != known {
 		h := m.net.out.boundaries[p.from-1]
 		need[h.Name] = h
 	}
@@ -101,6 +105,7 @@ func (m *Model) planOf(sites []int) (*plan, error) {
 	slices.SortFunc(p.keep, func(a, b Activation) int {
 		return slices.Index(p.whole.Keep, a.Name) - slices.Index(p.whole.Keep, b.Name)
 	})
+	_, p.start = m.given(p.whole, known)
 	p.whole.Features = true
 	p.whole.Split, p.whole.Full = m.net.Needs(sites, m.mask)
 	return p, nil

@@ -58,7 +58,10 @@ func (n *Net) program(slots int, f *Forward) (*Program, error) {
 		return nil, err
 	}
 	p := &Program{Graph: g.g, Slots: slots, Start: g.images, Logits: g.logits, Losses: g.losses,
-		Taps: map[string]*gorgonia.Node{}, Kept: gorgonia.Nodes{g.losses, g.logits}, feed: g.feed}
+		Taps: map[string]*gorgonia.Node{}, feed: g.feed}
+	if !f.Only {
+		p.Kept = gorgonia.Nodes{g.losses, g.logits}
+	}
 	for name, a := range g.taps {
 		p.Taps[name] = a.node
 	}

@@ -66,13 +66,9 @@ func (p *pass) Losses(ctx context.Context, t *forward.Perturbation, q []forward.
 func (p *pass) weightLosses(ctx context.Context, t *forward.Perturbation, q []forward.Query,
 	out []float32) (err error) {
 	m := p.m
-	f := &Forward{From: p.plan.from}
-	if f.From > m.net.out.resume(t.Params) { // something below is perturbed
-		f.From = 0
-	}
-	if f.From == 0 && m.shown != p.batch { // another batch was evaluated since
-		m.b.Show(p.batch, 0, p.batch.Size)
-		m.shown = p.batch
+	f, err := p.begin(ctx, m.net.out.resume(t.Params))
+	if err != nil {
+		return err
 	}
 	if err := m.b.Save(t.Params); err != nil {
 		return err
@@ -86,6 +82,25 @@ func (p *pass) weightLosses(ctx context.Context, t *forward.Perturbation, q []fo
 	return m.parts(len(q), 1, func(lo, hi int) error {
 		return p.directionLosses(ctx, t, q, order[lo:hi], f, out)
 	})
+}
+
+// begin is the forward of queries of weights of which the lowest come after a
+// boundary: from there on where that is stored or known, and else from the images.
+func (p *pass) begin(ctx context.Context, below int) (*Forward, error) {
+	m, known := p.m, p.plan.known
+	f := &Forward{From: p.plan.from}
+	if f.From > below { // something below is perturbed
+		f.From = 0
+	}
+	if known > 0 && known <= below && f.From <= known {
+		f.From, f.Given = known, true
+	}
+	switch {
+	case f.Given && m.gave != p.batch || f.From == 0 && m.shown != p.batch: // another batch was evaluated since
+		_, err := m.show(ctx, p.batch, 0, p.batch.Size, f.From, p.plan.start)
+		return f, err
+	}
+	return f, nil
 }
 
 // byDirection lists the queries so that those of one direction, which share a set
