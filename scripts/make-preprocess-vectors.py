@@ -2,7 +2,7 @@
 """Writes what transformers makes of awkward images, for the tests of our preprocessing.
 
     python3 -m venv v && v/bin/pip install transformers==5.24.0 pillow==11.3.0 numpy
-    v/bin/python scripts/make-preprocess-vectors.py > internal/train/testdata/preprocess.json
+    v/bin/python scripts/make-preprocess-vectors.py > internal/network/testdata/preprocess.json
 
 The classes are those of the Pillow backend, which computes in 8 bits up to the
 normalisation (Pillow from 13 on may resize columns before rows, which changes some

@@ -12,7 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
-	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -136,7 +136,7 @@ func printSplit(w io.Writer, s data.SplitReport) {
 		fmt.Fprintf(w, "  %-24s %d\n", k.Class, k.Images)
 	}
 	if len(s.Extra) > 0 {
-		fmt.Fprintf(w, "  classes that the training split lacks: %s\n", train.Names(s.Extra))
+		fmt.Fprintf(w, "  classes that the training split lacks: %s\n", network.Names(s.Extra))
 	}
 	for i, z := range s.Sizes {
 		if i == 3 {
@@ -229,7 +229,7 @@ func tellExport(warn func(string), ds data.Dataset, p data.Part) {
 		}
 	}
 	if len(empty) > 0 && p.Split == data.Train {
-		warn(fmt.Sprintf("%s: no images and so no folders of the classes %s", p.Name, train.Names(empty)))
+		warn(fmt.Sprintf("%s: no images and so no folders of the classes %s", p.Name, network.Names(empty)))
 	}
 	for _, b := range data.Skipped(ds) {
 		warn(fmt.Sprintf("%s: left out %s (%s)", p.Name, b.Path, b.Reason))

@@ -10,9 +10,9 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
 )
@@ -143,7 +143,7 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 	split := f.split
 	switch {
 	case f.folder != "":
-		around, err := train.DataAround(f.model)
+		around, err := network.DataAround(f.model)
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +161,7 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 		return nil, err
 	}
 	defer ds.Close()
-	m, err := train.OpenNetwork(f.model, cfg, warn)
+	m, err := network.OpenLocal(f.model, cfg, warn)
 	if err != nil {
 		return nil, err
 	}

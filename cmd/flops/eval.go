@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/metric"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -53,7 +54,7 @@ once for each image, as its run's config.yaml or --config says.`,
 				return err
 			}
 			if f.path == "" && model == "" && folder == "" && ckpt != "" {
-				f.path = train.ConfigAround(ckpt)
+				f.path = network.ConfigAround(ckpt)
 			}
 			switch {
 			case f.path != "":
@@ -77,7 +78,7 @@ once for each image, as its run's config.yaml or --config says.`,
 				if err := nameImages(&cfg.Data, folder, split); err != nil {
 					return err
 				}
-				read, err := train.DataAround(model)
+				read, err := network.DataAround(model)
 				if err != nil {
 					return err
 				}
@@ -135,7 +136,7 @@ func nameImages(d *config.Data, path, split string) error {
 	switch {
 	case slices.Contains(there, split):
 	case len(there) > 0:
-		return uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", path, split, train.Names(there)),
+		return uierr.New(fmt.Sprintf("--data %s: no split %s; there are %s", path, split, network.Names(there)),
 			"name one of them: --split "+there[len(there)-1])
 	case d.Kind == "folder":
 		d.Path, d.Test = filepath.Dir(filepath.Clean(path)), filepath.Base(filepath.Clean(path))
@@ -165,7 +166,7 @@ func (f *textFlags) key() string {
 // or failing that the one of the run folder around the checkpoint, with what the
 // flags say instead.
 func (f *textFlags) apply(cfg *config.Config) error {
-	if around := train.ConfigAround(cfg.Model.Path); cfg.Objective.Kind != "contrastive" {
+	if around := network.ConfigAround(cfg.Model.Path); cfg.Objective.Kind != "contrastive" {
 		if _, err := os.Stat(around); err == nil {
 			r, err := config.Load(around, nil)
 			if err != nil {
@@ -203,7 +204,7 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 	defer ds.Close()
 	used := data.Counts(ds)
 	ds = data.Balanced(ds, limit, cfg.Data.SplitSeed)
-	m, err := train.OpenTrained(c.Context(), cfg.Model.Path, cfg, warner(c))
+	m, err := network.Open(c.Context(), cfg.Model.Path, cfg, warner(c))
 	if err != nil {
 		return nil, err
 	}
@@ -243,10 +244,10 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 	if err := metric.Check(metric.Task{Outputs: len(m.Labels)}, metricsKey(c), cfg.Train.Metrics); err != nil {
 		return nil, err
 	}
-	labels, wrong := train.MatchClasses(ds.Classes(), used, m.Labels)
+	labels, wrong := network.MatchClasses(ds.Classes(), used, m.Labels)
 	if wrong != "" {
 		return nil, uierr.New(fmt.Sprintf("%s (%s)", wrong, cfg.Model.Path),
-			fmt.Sprintf("the data has %s; the model knows %s", train.Names(ds.Classes()), train.Names(m.Labels)))
+			fmt.Sprintf("the data has %s; the model knows %s", network.Names(ds.Classes()), network.Names(m.Labels)))
 	}
 	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil,
 		cfg.Train.Metrics...)

@@ -15,6 +15,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 )
@@ -22,7 +23,7 @@ import (
 // TestEvalLimitIsBalanced measures classes that hold one picture many times: a
 // few of each have the loss of all.
 func TestEvalLimitIsBalanced(t *testing.T) {
-	l, err := train.NewLocal(config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 1, Heads: 2, MLP: 16},
+	l, err := network.NewLocal(config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 1, Heads: 2, MLP: 16},
 		[]string{"a", "b"}, 0, 1)
 	if err != nil {
 		t.Fatal(err)

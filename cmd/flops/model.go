@@ -9,8 +9,8 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/safetensors"
-	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -74,10 +74,10 @@ func printModel(w io.Writer, s *hf.Summary) {
 		fmt.Fprintf(w, "problem    %s\n", s.Problem)
 	}
 	if len(s.Extra) > 0 {
-		fmt.Fprintf(w, "extra      %s\n", train.Names(s.Extra))
+		fmt.Fprintf(w, "extra      %s\n", network.Names(s.Extra))
 	}
 	if len(s.Ignored) > 0 {
-		fmt.Fprintf(w, "ignored    %s\n", train.Names(s.Ignored))
+		fmt.Fprintf(w, "ignored    %s\n", network.Names(s.Ignored))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -54,7 +55,7 @@ probability of its own, and of a regression the output.`,
 			if err != nil {
 				return err
 			}
-			t, err := train.OpenTrained(c.Context(), model, cfg, warner(c))
+			t, err := network.Open(c.Context(), model, cfg, warner(c))
 			if err != nil {
 				return err
 			}
@@ -69,12 +70,12 @@ probability of its own, and of a regression the output.`,
 	return c
 }
 
-func predict(c *cobra.Command, m *train.Trained, model string, paths []string, asJSON bool, top int) error {
+func predict(c *cobra.Command, m *network.Trained, model string, paths []string, asJSON bool, top int) error {
 	t, err := m.Transform(config.Data{})
 	if err != nil {
 		return err
 	}
-	read, err := train.DataAround(model)
+	read, err := network.DataAround(model)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/oip"
-	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
 )
@@ -40,7 +40,7 @@ mapped to the task's classes.`,
 			ctx, stop := signal.NotifyContext(c.Context(), stopSignals()...)
 			defer stop()
 			cfg.Train.Threads = threads
-			t, err := train.OpenTrained(ctx, model, cfg, warner(c))
+			t, err := network.Open(ctx, model, cfg, warner(c))
 			if err != nil {
 				return err
 			}
@@ -68,12 +68,12 @@ mapped to the task's classes.`,
 // served is a trained model as a server's predictor.
 type served struct {
 	spec    oip.Spec
-	trained *train.Trained
+	trained *network.Trained
 }
 
 // newServed describes a model to clients, its normalisation and its classes
 // included.
-func newServed(name string, t *train.Trained) (*served, error) {
+func newServed(name string, t *network.Trained) (*served, error) {
 	tr, err := t.Transform(config.Data{})
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/noise"
@@ -36,7 +37,7 @@ func TestCommandsReachTheDevice(t *testing.T) {
 	ctx := context.Background()
 	c := config.Default()
 	c.Model.Arch = config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 2, Heads: 2, MLP: 16}
-	l, err := train.NewLocal(c.Model.Arch, []string{"a", "b", "c"}, 0, 5)
+	l, err := network.NewLocal(c.Model.Arch, []string{"a", "b", "c"}, 0, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestCommandsReachTheDevice(t *testing.T) {
 	var logits, features [2][]float32
 	for i, spec := range []string{"cpu", "cuda:1"} {
 		c.Train.Device, *launches = spec, 0
-		m, err := train.OpenTrained(ctx, dir, c, nil)
+		m, err := network.Open(ctx, dir, c, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,11 +9,10 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/forward"
-	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/embed"
-	"github.com/flops-vit/flops/internal/hf"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -71,7 +70,7 @@ func openAlignment(c config.Objective, train data.Dataset, others []*Split) (*Al
 // network whose projection has their width; its loss is at the temperature that
 // the network was trained to, where it was. key is what mistakes in
 // the embeddings are told under.
-func OpenTestAlignment(c config.Objective, key string, l *Local, test data.Dataset) (*Alignment, error) {
+func OpenTestAlignment(c config.Objective, key string, l *network.Local, test data.Dataset) (*Alignment, error) {
 	set, err := readTexts(objective.Embeddings.Of(c.Own), key)
 	if err != nil {
 		return nil, err
@@ -80,8 +79,8 @@ func OpenTestAlignment(c config.Objective, key string, l *Local, test data.Datas
 		return nil, err
 	}
 	a, err := newAlignment(c, set, key, test)
-	if err == nil && len(l.logScale) == 1 {
-		a.test.Temperature.Data[0] = l.logScale[0]
+	if err == nil && len(l.LogScale) == 1 {
+		a.test.Temperature.Data[0] = l.LogScale[0]
 		a.test.Bound()
 	}
 	return a, err
@@ -187,48 +186,6 @@ func (x *Experiment) digest() []byte {
 	return h.Sum(nil)
 }
 
-// LoadProjection is LoadLocal for a network whose classifier is a projection to
-// embeddings: it is drawn anew unless it has that width already.
-func LoadProjection(dir string, width, prompts int, seed uint64) (*Local, error) {
-	dir, err := checkpoint.Pointed(dir)
-	if err != nil {
-		return nil, err
-	}
-	m, err := hf.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	labels := m.Config.Labels
-	switch {
-	case m.Classes() == 0 && m.Config.Headless() && m.Config.Architecture(0, 0).Outputs() == width:
-		labels = nil // the projection that there is
-	case m.Classes() != width:
-		labels = projectionLabels(width)
-	}
-	return fromModel(m, labels, prompts, seed)
-}
-
-// projectionLabels name the outputs of a projection where a model has the names
-// of its classes.
-func projectionLabels(width int) []string {
-	out := make([]string, width)
-	for i := range out {
-		out[i] = fmt.Sprintf("%s%d", projectionPrefix, i)
-	}
-	return out
-}
-
-const projectionPrefix = "embedding_"
-
-// IsProjection says whether the outputs of a network are a projection to
-// embeddings: its family's, or one that a contrastive run made.
-func (l *Local) IsProjection() bool {
-	if l.Bare {
-		return l.Config.Projected > 0
-	}
-	return len(l.Config.Labels) > 0 && l.Config.Labels[0] == projectionPrefix+"0"
-}
-
 // openProjection makes the network of a contrastive run and, where its
 // temperature is learned, adds that to the network's parameters.
 func (x *Experiment) openProjection() (err error) {
@@ -237,9 +194,9 @@ func (x *Experiment) openProjection() (err error) {
 		return err
 	}
 	if c.Model.Path != "" {
-		x.Local, err = LoadProjection(c.Model.Path, x.align.width, x.prompts(), uint64(c.Train.Seed))
+		x.Local, err = network.LoadProjection(c.Model.Path, x.align.width, x.prompts(), uint64(c.Train.Seed))
 	} else {
-		x.Local, err = NewLocal(c.Model.Arch, projectionLabels(x.align.width), x.prompts(), uint64(c.Train.Seed))
+		x.Local, err = network.NewLocal(c.Model.Arch, network.ProjectionLabels(x.align.width), x.prompts(), uint64(c.Train.Seed))
 	}
 	if err == nil && objective.LearnTemperature.Of(c.Objective.Own) {
 		x.Local.Weights.Own(x.align.loss.Temperature)

@@ -13,6 +13,7 @@ import (
 	"github.com/flops-vit/flops/internal/directions"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
@@ -29,9 +30,9 @@ type Experiment struct {
 	Test       *Split       // nil where there is none, which there may be beside a validation split
 	Loader     *data.Loader // of the training split
 	Model      query.Model
-	Local      *Local     // nil where the model can only be called
-	remote     *callable  // nil where it is a network of ours
-	align      *Alignment // nil where the objective is not contrastive
+	Local      *network.Local // nil where the model can only be called
+	remote     *callable      // nil where it is a network of ours
+	align      *Alignment     // nil where the objective is not contrastive
 	loss       objective.Objective
 	Selection  Selection
 	Trained    []*forward.Param
@@ -141,9 +142,9 @@ func (x *Experiment) openModel() (err error) {
 	if c.Objective.Kind == "contrastive" {
 		err = x.openProjection()
 	} else if c.Model.Path != "" {
-		x.Local, err = LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
+		x.Local, err = network.LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
 	} else {
-		x.Local, err = NewLocal(c.Model.Arch, labels, x.prompts(), uint64(c.Train.Seed))
+		x.Local, err = network.NewLocal(c.Model.Arch, labels, x.prompts(), uint64(c.Train.Seed))
 	}
 	if err != nil {
 		return err
@@ -182,7 +183,7 @@ func (x *Experiment) openLoader() error {
 	} else if t, err = x.Local.Transform(c.Data); err != nil {
 		return err
 	} else if len(c.Data.Mean) > 0 || len(c.Data.Std) > 0 {
-		x.Local.normalizedAs(t) // what is saved is used as it was trained
+		x.Local.NormalizedAs(t) // what is saved is used as it was trained
 	}
 	x.Loader, err = data.NewLoader(x.TrainData, data.LoaderConfig{BatchSize: c.Train.BatchSize, Seed: uint64(c.Train.Seed), Shuffle: true,
 		Transform: t, Workers: c.Data.Workers})

@@ -9,13 +9,14 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 // noBias is a model folder with qkv_bias: false, of the sizes of tiny.
 func noBias(t *testing.T) string {
 	t.Helper()
-	l, err := NewLocal(tiny().Model.Arch, []string{"a", "b"}, 0, 3)
+	l, err := network.NewLocal(tiny().Model.Arch, []string{"a", "b"}, 0, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestNoBias(t *testing.T) {
 				t.Fatal(err)
 			}
 			moved := 0
-			before, err := LoadLocal(dir, x.TrainData.Classes(), 0, uint64(c.Train.Seed))
+			before, err := network.LoadLocal(dir, x.TrainData.Classes(), 0, uint64(c.Train.Seed))
 			if err != nil {
 				t.Fatal(err)
 			}

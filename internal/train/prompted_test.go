@@ -12,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/oip"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -49,7 +50,7 @@ func TestPromptedAnswersAsInTheRun(t *testing.T) {
 		}
 
 		last := filepath.Join(dir, "checkpoints", "last")
-		p, err := OpenTrained(context.Background(), last, cfg, func(string) {})
+		p, err := network.Open(context.Background(), last, cfg, func(string) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +126,7 @@ func TestPromptedRefuses(t *testing.T) {
 		{"a wider frame", broken("d", func(m *hf.Model) { m.Metadata["prompt.width"] = "3" }), cfg, "prompt.frame"},
 		{"no mapping", broken("e", func(m *hf.Model) { m.Extra = m.Extra[:1] }), cfg, "mapping"},
 	} {
-		_, err := OpenTrained(context.Background(), c.path, c.cfg, func(string) {})
+		_, err := network.Open(context.Background(), c.path, c.cfg, func(string) {})
 		if u, ok := uierr.As(err); !ok || !strings.Contains(u.Error(), c.want) {
 			t.Errorf("%s: %v", c.what, err)
 		}

@@ -10,12 +10,10 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
-	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/oip"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/remote"
-	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // callable is a model that can only be called, with what is needed to put its
@@ -29,50 +27,19 @@ type callable struct {
 	answers   *remote.AnswerFile // nil outside a run folder
 }
 
-// policyOf is how a config wants a model called.
-func policyOf(c config.Config, warn func(string)) (remote.Policy, error) {
-	d, err := time.ParseDuration(c.Model.Timeout)
-	if err != nil {
-		return remote.Policy{}, uierr.Wrap(err, fmt.Sprintf("model.timeout: %q is no duration", c.Model.Timeout), "write it as in 30s or 2m")
-	}
-	return remote.Policy{InFlight: c.Model.InFlight, MaxBatch: c.Model.MaxBatch, Retries: c.Model.Retries, Timeout: d, Log: warn}, nil
-}
-
-// dial calls on a config's model and checks its shapes; no image is sent.
-func dial(ctx context.Context, c config.Config, warn func(string)) (caller remote.Caller, p remote.Policy, err error) {
-	if p, err = policyOf(c, warn); err != nil {
-		return nil, p, err
-	}
-	if c.Model.Kind == "command" {
-		caller, err = remote.StartCommand(ctx, c.Model.Argv, c.Model.Arch.Classes, p)
-	} else {
-		caller, err = remote.Dial(ctx, oip.Endpoint{URL: c.Model.URL, Name: c.Model.Name, Binary: c.Model.Binary, TokenEnv: c.Model.TokenEnv,
-			TokenFile: c.Model.TokenFile, CAFile: c.Model.CAFile, Classes: c.Model.Arch.Classes,
-			Given: oip.Given{Input: c.Model.Input, Output: c.Model.Output, Shape: c.Model.Shape}}, p)
-	}
-	if err != nil {
-		return nil, p, err
-	}
-	if s := caller.Spec(); s.Height != s.Width {
-		caller.Close()
-		return nil, p, uierr.New(fmt.Sprintf("model %s takes images of %d×%d pixels", s.Name, s.Height, s.Width), "only square images can be sent")
-	}
-	return caller, p, nil
-}
-
 // openRemote opens a model that can only be called behind a frame that starts
 // as nothing.
 func (x *Experiment) openRemote() (err error) {
 	c := x.Config
-	if err := servedElsewhere(c, "model.kind "+c.Model.Kind); err != nil {
+	if err := network.ServedElsewhere(c, "model.kind "+c.Model.Kind); err != nil {
 		return err
 	}
 	r := &callable{}
-	if r.caller, r.policy, err = dial(context.Background(), c, x.Warn); err != nil {
+	if r.caller, r.policy, err = network.Dial(context.Background(), c, x.Warn); err != nil {
 		return err
 	}
 	s := r.caller.Spec()
-	if r.transform, err = calledTransform(s, c.Data); err != nil {
+	if r.transform, err = network.CalledTransform(s, c.Data); err != nil {
 		r.caller.Close()
 		return err
 	}
@@ -186,24 +153,6 @@ func (x *Experiment) mappingImages() (*forward.Batch, error) {
 		b.Labels, b.Index, b.Size = append(b.Labels, int32(l)), append(b.Index, int32(i)), b.Size+1
 	}
 	return b, nil
-}
-
-// calledTransform makes images what a model's metadata ask for, where the
-// config does not say otherwise.
-func calledTransform(s oip.Spec, c config.Data) (*data.Transform, error) {
-	like := hf.DefaultConfig()
-	like.ImageSize, like.NumChannels = s.Height, s.Channels
-	l := &Local{Config: like, Pre: hf.DefaultPreprocessor(s.Height, s.Channels)}
-	if p := s.Preprocessing; p != nil && p.File != nil {
-		var err error
-		if l.Pre, err = hf.ParsePreprocessor(p.File, like); err != nil {
-			return nil, uierr.Wrap(err, fmt.Sprintf("model %s: the preprocessor in its metadata: %v", s.Name, err),
-				"correct what the server says of its pixels")
-		}
-	} else if p != nil {
-		l.Pre.Mean, l.Pre.Std = p.Mean, p.Std
-	}
-	return l.Transform(c)
 }
 
 // syncAnswers puts every answer on the disk, before a checkpoint counts them.

@@ -6,6 +6,7 @@ import (
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
 )
 
@@ -113,5 +114,5 @@ func (x *Experiment) warnUnmoved() {
 	s := x.Config.Estimator.Sigma
 	x.unmoved = true
 	x.Warn(fmt.Sprintf("estimator.sigma %g is too small to move %d of %d tensors (%s): in float32 %g + %g is %g; raise it",
-		s, len(names), trained, Names(names), example, s, example))
+		s, len(names), trained, network.Names(names), example, s, example))
 }

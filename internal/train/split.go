@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -137,7 +138,7 @@ func sameClasses(trained, other data.Dataset, split string) error {
 	if len(extra) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s", split, Names(extra))
-	return uierr.New(what+"; the training split has "+Names(trained.Classes()),
+	what := fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s", split, network.Names(extra))
+	return uierr.New(what+"; the training split has "+network.Names(trained.Classes()),
 		"give both splits the same classes, or list those to keep in data.classes")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/safetensors"
 )
 
@@ -70,7 +71,8 @@ func (x *Experiment) Saved() *hf.Model {
 	if x.Local != nil {
 		return x.Local.Model()
 	}
-	return x.savedPrompt()
+	r := x.remote
+	return network.SavedPrompt(r.frame, r.model.Mapping(), x.TrainData.Classes(), r.transform)
 }
 
 // restore puts a checkpoint back into the experiment.

@@ -1,4 +1,4 @@
-package train
+package network
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package train
+package network
 
 import (
 	"math"
@@ -122,24 +122,5 @@ func TestScores(t *testing.T) {
 	one := &Trained{Labels: []string{"a"}, Local: &Local{Config: &hf.Config{}}}
 	if v := one.Scores([]float32{1.52108}); math.Abs(float64(v[0])-0.8207) > 1e-4 || one.OneClass("m") == nil {
 		t.Errorf("one output: %v", v)
-	}
-}
-
-// The normalisation that a run was given is that of what it saves.
-func TestSavedAsNormalized(t *testing.T) {
-	c := tiny()
-	c.Data.Mean, c.Data.Std = []float32{0.485, 0.456, 0.406}, []float32{0.25}
-	x, err := Open(c, func(string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer x.Close()
-	saved, err := (&Local{Config: x.Local.Config, Pre: x.Local.Model().Preprocessor}).Transform(config.Data{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	mean, std := saved.Normalization()
-	if !slices.Equal(mean, c.Data.Mean) || !slices.Equal(std, []float32{0.25, 0.25, 0.25}) {
-		t.Errorf("saved with mean %v and std %v, trained with %v and %v", mean, std, c.Data.Mean, c.Data.Std)
 	}
 }

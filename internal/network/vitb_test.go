@@ -1,4 +1,4 @@
-package train
+package network
 
 import (
 	"bytes"
@@ -8,11 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/flops-vit/flops/forward"
-	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
@@ -80,7 +80,7 @@ func TestViTB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: Threads(config.Default()), Noise: src, Loss: loss, Mask: true})
+	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: runtime.GOMAXPROCS(0), Noise: src, Loss: loss, Mask: true})
 	defer m.Close()
 	c, err := m.Evaluate(context.Background(), &forward.Batch{Size: 2, Inputs: floats(t, filepath.Join(dir,
 		"input.bin")), Labels: []int32{0, 1}, Index: []int32{0, 1}})

@@ -1,9 +1,11 @@
-package train
+// Package network opens what answers images: a network of ours from a folder or a
+// checkpoint, on a device, or one that can only be called, behind what was learned
+// in front of it.
+package network
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,7 +17,6 @@ import (
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -31,15 +32,15 @@ type Trained struct {
 	transform func(config.Data) (*data.Transform, error)
 }
 
-// OpenTrained reads a model folder or a checkpoint. Where that is a prompt, c
+// Open reads a model folder or a checkpoint. Where that is a prompt, c
 // says how its model is called; where c names none, the config.yaml of the run
-// folder around the checkpoint does. A network of ours is OpenNetwork's; a called
+// folder around the checkpoint does. A network of ours is OpenLocal's; a called
 // model runs where it is served, and a c.Train.Device other than the processor is
 // refused. warn gets a line about each kind of trouble.
-func OpenTrained(ctx context.Context, path string, c config.Config, warn func(string)) (*Trained, error) {
-	t, err := OpenNetwork(path, c, warn)
+func Open(ctx context.Context, path string, c config.Config, warn func(string)) (*Trained, error) {
+	t, err := OpenLocal(path, c, warn)
 	if errors.Is(err, hf.ErrPrompt) {
-		if err := servedElsewhere(c, path); err != nil {
+		if err := ServedElsewhere(c, path); err != nil {
 			return nil, err
 		}
 		return openPrompted(ctx, path, c, warn)
@@ -54,29 +55,22 @@ func OpenTrained(ctx context.Context, path string, c config.Config, warn func(st
 	return t, nil
 }
 
-// OpenNetwork reads the network in a model folder or a checkpoint and puts it on
+// OpenLocal reads the network in a model folder or a checkpoint and puts it on
 // c.Train.Device, in c.Train.Precision, or on c.Train.Threads workers of the
 // processor (0: every core). A prompt is refused with hf.ErrPrompt.
-func OpenNetwork(path string, c config.Config, warn func(string)) (*Trained, error) {
+func OpenLocal(path string, c config.Config, warn func(string)) (*Trained, error) {
 	l, err := LoadLocal(path, nil, 0, 0)
 	if err != nil {
 		return nil, err
 	}
-	m, err := device.Open(c.Train.Device, vit.NewNet(l.Weights), device.Options{Threads: c.Train.Threads, Loss: objective.CE{},
-		Precision: c.Train.Precision, Warn: warn})
+	m, err := device.Open(c.Train.Device, vit.NewNet(l.Weights),
+		device.Options{Threads: c.Train.Threads, Loss: objective.CE{},
+			Precision: c.Train.Precision, Warn: warn})
 	if err != nil {
 		return nil, err
 	}
-	return &Trained{Model: m, Labels: l.Config.Labels, Size: l.Config.ImageSize, Chans: l.Config.NumChannels, Local: l, transform: l.Transform}, nil
-}
-
-// servedElsewhere refuses a device for a model that only answers calls.
-func servedElsewhere(c config.Config, what string) error {
-	if !device.Elsewhere(c.Train.Device) {
-		return nil
-	}
-	return uierr.New(fmt.Sprintf("device %s: %s is a model that can only be called, and runs where it is served", c.Train.Device, what),
-		"leave out --device and train.device")
+	return &Trained{Model: m, Labels: l.Config.Labels, Size: l.Config.ImageSize, Chans: l.Config.NumChannels, Local: l,
+		transform: l.Transform}, nil
 }
 
 // ConfigAround is where the config.yaml of the run folder stands that a

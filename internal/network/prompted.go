@@ -1,4 +1,4 @@
-package train
+package network
 
 import (
 	"context"
@@ -30,16 +30,16 @@ const (
 	metaStd     = "std"
 )
 
-// savedPrompt is what a checkpoint holds of a model that can only be called.
-func (x *Experiment) savedPrompt() *hf.Model {
-	f, to, t := x.remote.frame, x.remote.model.Mapping(), x.remote.transform
+// SavedPrompt is what a checkpoint holds of a model that can only be called: the
+// frame, the mapping to the classes of the task, and how images were normalised.
+func SavedPrompt(f *prompt.Frame, to prompt.Mapping, classes []string, t *data.Transform) *hf.Model {
 	w, b := to.Matrix()
 	list := func(v any) string { s, _ := json.Marshal(v); return string(s) } // of names and numbers it cannot fail
 	return hf.NewPrompt([]safetensors.Tensor{
 		{Name: f.Param.Name, Shape: f.Param.Shape, Data: f.Param.Data},
 		{Name: mapWeight, Shape: []int{to.Task(), to.Model()}, Data: w},
 		{Name: mapBias, Shape: []int{to.Task()}, Data: b},
-	}, map[string]string{metaMode: f.Mode, metaWidth: strconv.Itoa(f.Pixels), metaClasses: list(x.TrainData.Classes()), metaMean: list(t.Mean), metaStd: list(t.Std)})
+	}, map[string]string{metaMode: f.Mode, metaWidth: strconv.Itoa(f.Pixels), metaClasses: list(classes), metaMean: list(t.Mean), metaStd: list(t.Std)})
 }
 
 // openPrompted reads a prompt and calls on its model; no image is sent.
@@ -51,7 +51,8 @@ func openPrompted(ctx context.Context, path string, c config.Config, warn func(s
 	if c.Model.Kind == "local" {
 		around := ConfigAround(path)
 		if _, err := os.Stat(around); err != nil {
-			return nil, uierr.Wrap(err, path+": is a prompt without its run folder, and the model that it was learned for is not known",
+			return nil, uierr.Wrap(err,
+				path+": is a prompt without its run folder, and the model that it was learned for is not known",
 				"give 'eval' --config FILE and --checkpoint, or a checkpoint in its run folder")
 		}
 		r, err := config.Load(around, nil)
@@ -60,14 +61,15 @@ func openPrompted(ctx context.Context, path string, c config.Config, warn func(s
 		}
 		c = r.Config
 	}
-	caller, policy, err := dial(ctx, c, warn)
+	caller, policy, err := Dial(ctx, c, warn)
 	if err != nil {
 		return nil, err
 	}
 	t, err := behind(saved, caller, policy)
 	if err != nil {
 		caller.Close()
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s does not fit model %s: %v", path, caller.Spec().Name, err), "use the model that the prompt was learned for, and its experiment")
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s does not fit model %s: %v", path, caller.Spec().Name, err),
+			"use the model that the prompt was learned for, and its experiment")
 	}
 	return t, nil
 }
@@ -115,13 +117,14 @@ func behind(saved *hf.Model, caller remote.Caller, policy remote.Policy) (*Train
 	if err != nil {
 		return nil, err
 	}
-	return &Trained{Model: m, Labels: labels, Size: s.Height, Chans: s.Channels, transform: func(c config.Data) (*data.Transform, error) {
-		if len(c.Mean) == 0 {
-			c.Mean = mean
-		}
-		if len(c.Std) == 0 {
-			c.Std = std
-		}
-		return calledTransform(s, c)
-	}}, nil
+	return &Trained{Model: m, Labels: labels, Size: s.Height, Chans: s.Channels,
+		transform: func(c config.Data) (*data.Transform, error) {
+			if len(c.Mean) == 0 {
+				c.Mean = mean
+			}
+			if len(c.Std) == 0 {
+				c.Std = std
+			}
+			return CalledTransform(s, c)
+		}}, nil
 }

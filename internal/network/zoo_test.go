@@ -1,4 +1,4 @@
-package train
+package network
 
 import (
 	"context"
@@ -83,7 +83,7 @@ func TestZoo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, err := OpenNetwork(dir, c, func(string) {})
+			m, err := OpenLocal(dir, c, func(string) {})
 			if err != nil {
 				t.Fatal(err)
 			}

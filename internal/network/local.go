@@ -1,4 +1,4 @@
-package train
+package network
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ type Local struct {
 	Bare bool
 	Head string
 
-	logScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty
+	LogScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty
 }
 
 // LoadLocal reads a model folder. Its classes get the order of labels (nil: keep
@@ -47,7 +47,7 @@ func LoadLocal(dir string, labels []string, prompts int, seed uint64) (*Local, e
 func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, error) {
 	l := &Local{Config: m.Config, Pre: m.Preprocessor}
 	if t, ok := m.Tensor(objective.LogScale); ok {
-		l.logScale = t.Data
+		l.LogScale = t.Data
 	}
 	if labels == nil {
 		labels = m.Config.Labels
@@ -76,9 +76,9 @@ func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, 
 		case head && l.NewHead, p.Role == "prompt" && !ok:
 			w.Init(draw(seed), p.Name)
 		case !ok:
-			return nil, fmt.Errorf("train: the model has no tensor %s", p.Name)
+			return nil, fmt.Errorf("network: the model has no tensor %s", p.Name)
 		case len(t.Data) != len(p.Data):
-			return nil, fmt.Errorf("train: tensor %s has %d values, the network %d", p.Name, len(t.Data), len(p.Data))
+			return nil, fmt.Errorf("network: tensor %s has %d values, the network %d", p.Name, len(t.Data), len(p.Data))
 		case head:
 			reorder(p.Data, t.Data, rows)
 		default:
@@ -123,9 +123,9 @@ func (l *Local) Transform(c config.Data) (*data.Transform, error) {
 	return t, t.Prepare()
 }
 
-// normalizedAs makes the preprocessor that is saved with the network normalise as
+// NormalizedAs makes the preprocessor that is saved with the network normalise as
 // a transform does.
-func (l *Local) normalizedAs(t *data.Transform) {
+func (l *Local) NormalizedAs(t *data.Transform) {
 	n := l.Config.NumChannels
 	each := func(v []float32) []float32 {
 		if len(v) == 1 {

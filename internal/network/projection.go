@@ -1,0 +1,50 @@
+package network
+
+import (
+	"fmt"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/hf"
+)
+
+// LoadProjection is LoadLocal for a network whose classifier is a projection to
+// embeddings: it is drawn anew unless it has that width already.
+func LoadProjection(dir string, width, prompts int, seed uint64) (*Local, error) {
+	dir, err := checkpoint.Pointed(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := hf.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	labels := m.Config.Labels
+	switch {
+	case m.Classes() == 0 && m.Config.Headless() && m.Config.Architecture(0, 0).Outputs() == width:
+		labels = nil // the projection that there is
+	case m.Classes() != width:
+		labels = ProjectionLabels(width)
+	}
+	return fromModel(m, labels, prompts, seed)
+}
+
+// ProjectionLabels name the outputs of a projection where a model has the names
+// of its classes.
+func ProjectionLabels(width int) []string {
+	out := make([]string, width)
+	for i := range out {
+		out[i] = fmt.Sprintf("%s%d", projectionPrefix, i)
+	}
+	return out
+}
+
+const projectionPrefix = "embedding_"
+
+// IsProjection says whether the outputs of a network are a projection to
+// embeddings: its family's, or one that a contrastive run made.
+func (l *Local) IsProjection() bool {
+	if l.Bare {
+		return l.Config.Projected > 0
+	}
+	return len(l.Config.Labels) > 0 && l.Config.Labels[0] == projectionPrefix+"0"
+}
