@@ -50,6 +50,7 @@ var bounds = map[string]settings.Bound{
 	"optimizer.gamma":        above(0, 10),
 	"optimizer.min_lr":       from(0, 1e3),
 	"optimizer.clip":         from(0, 1e9),
+	"optimizer.ema":          {Lo: 0, Hi: 1, HiOpen: true},
 
 	"prompt.width":          from(1, 512),
 	"prompt.count":          from(1, 1024),

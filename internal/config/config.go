@@ -139,6 +139,8 @@ type Optimizer struct {
 	Gamma       float64 `yaml:"gamma"`        // step: factor of a drop
 	MinLR       float64 `yaml:"min_lr"`       // cosine: rate at the end
 	Clip        float64 `yaml:"clip"`         // largest norm of the gradient, 0: none
+	// decay of an average of the weights, such as 0.999, which is evaluated and written in their place; 0: none
+	EMA float64 `yaml:"ema"`
 
 	Own settings.Values `yaml:",inline"` // settings of single optimizers
 }

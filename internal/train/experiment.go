@@ -40,7 +40,8 @@ type Experiment struct {
 	Allocator  alloc.Allocator
 	Optimizer  optim.Optimizer
 	Schedule   optim.Schedule
-	Warn       func(string) // one line, at most once per cause
+	average    *optim.Average // of the trained weights; nil where none is wanted
+	Warn       func(string)   // one line, at most once per cause
 
 	unmoved bool // Warn was told that sigma is too small for the weights
 }
@@ -237,6 +238,7 @@ func (x *Experiment) openMethod() (err error) {
 	if x.Optimizer, err = x.newOptimizer(); err != nil {
 		return err
 	}
+	x.openAverage()
 	x.Schedule = optim.Schedule{Kind: c.Optimizer.Schedule, LR: c.Optimizer.LR, MinLR: c.Optimizer.MinLR, Warmup: c.Optimizer.Warmup,
 		Steps: c.Train.Steps, Every: c.Optimizer.StepSize, Gamma: c.Optimizer.Gamma}
 	return x.Schedule.Check()

@@ -41,10 +41,13 @@ func (r *run) evaluate(ctx context.Context, m *StepMetrics, end bool) error {
 	return nil
 }
 
-// measure is one split with the weights as they are.
+// measure is one split with the weights as they are, or with their average.
 func (r *run) measure(ctx context.Context, s *Split) (*Eval, error) {
-	e, err := r.t.Evaluate(ctx, s)
-	if err != nil {
+	var e *Eval
+	if err := r.t.averaged(func() (err error) {
+		e, err = r.t.Evaluate(ctx, s)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	r.o.Watch.Evaluated(r.t.Step, s.Name, e)

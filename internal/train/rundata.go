@@ -185,7 +185,7 @@ func Hardest(ctx context.Context, x *Experiment, dir string, limit, most int) ([
 	if err != nil {
 		return nil, err
 	}
-	if err := NewTrainer(x).load(c); err != nil {
+	if err := NewTrainer(x).weights(c); err != nil {
 		return nil, err
 	}
 	var all []Hard

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"sort"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
@@ -58,7 +59,11 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 		return nil, err
 	}
 	c := &checkpoint.Checkpoint{Step: t.Step, Model: t.X.Saved(), State: s}
-	for name, v := range t.X.Optimizer.State() {
+	kept := t.X.Optimizer.State()
+	if a := t.X.average; a != nil {
+		maps.Copy(kept, a.State())
+	}
+	for name, v := range kept {
 		c.Optimizer = append(c.Optimizer, safetensors.Tensor{Name: name, Shape: []int{len(v)}, Data: v})
 	}
 	sort.Slice(c.Optimizer, func(i, j int) bool { return c.Optimizer[i].Name < c.Optimizer[j].Name })
@@ -69,10 +74,10 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 // was learned in front of and behind one that can only be called.
 func (x *Experiment) Saved() *hf.Model {
 	if x.Local != nil {
-		return x.Local.Model()
+		return x.averagedModel(x.Local.Model())
 	}
 	r := x.remote
-	return network.SavedPrompt(r.frame, r.model.Mapping(), x.TrainData.Classes(), r.transform)
+	return x.averagedModel(network.SavedPrompt(r.frame, r.model.Mapping(), x.TrainData.Classes(), r.transform))
 }
 
 // restore puts a checkpoint back into the experiment.
@@ -107,6 +112,12 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 	opt := map[string][]float32{}
 	for _, v := range c.Optimizer {
 		opt[v.Name] = v.Data
+	}
+	if a := t.X.average; a != nil {
+		if err := a.Restore(opt); err != nil {
+			return err
+		}
+		t.reload()
 	}
 	if err := t.X.Optimizer.Restore(opt); err != nil {
 		return err

@@ -198,6 +198,9 @@ func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*S
 		e.Learn(&s.Step, records)
 	}
 	t.Step++
+	if x.average != nil {
+		x.average.Update(t.Step)
+	}
 	m.Step = t.Step
 	return m, nil
 }
