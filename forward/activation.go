@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/flops-vit/flops/noise"
 )
@@ -17,6 +18,8 @@ type activation struct {
 	o     Options
 	sites []Site
 	sigma map[int]float32 // per site
+	exact []int           // those of the sites whose gradient is known without a query
+	noisy []int           // the others
 	w     workspace
 }
 
@@ -31,26 +34,41 @@ func Activation(m Model, o Options) (*Estimator, error) {
 		return nil, &OptionError{"Sites", "none", "name the sites of the model to perturb"}
 	}
 	a := &activation{o: o, sites: m.Sites(), sigma: map[int]float32{}}
+	exact := map[int]bool{}
+	if o.ExactOutput {
+		exact = known(m, o.Sites)
+	}
 	for _, s := range o.Sites {
 		a.sigma[s] = float32(o.Sigma)
+		if exact[s] {
+			a.exact = append(a.exact, s)
+		} else {
+			a.noisy = append(a.noisy, s)
+		}
 	}
 	return NewEstimator(m, a), nil
 }
 
 func (a *activation) Name() string { return "activation" }
 
+// Sites lists those of a step: the perturbed ones, and then those whose gradient
+// is known.
 func (a *activation) Sites(step uint32) []int {
-	if a.o.Schedule != "random_site" {
-		return a.o.Sites
+	return append(slices.Clone(a.perturbed(step)), a.exact...)
+}
+
+// perturbed are the noisy sites of a step.
+func (a *activation) perturbed(step uint32) []int {
+	if a.o.Schedule != "random_site" || len(a.noisy) == 0 {
+		return a.noisy
 	}
 	r := noise.Rand(a.o.Seed, noise.Schedule, step)
-	return []int{a.o.Sites[r.Intn(len(a.o.Sites))]}
+	return []int{a.noisy[r.Intn(len(a.noisy))]}
 }
 
 func (a *activation) Plan(step uint32) []Perturbation {
-	sites := a.Sites(step)
 	var out []Perturbation
-	for i, s := range sites {
+	for i, s := range a.perturbed(step) {
 		if a.o.Schedule == "joint" && i > 0 {
 			p := &out[0]
 			p.Sites, p.Sigma = append(p.Sites, s), append(p.Sigma, a.sigma[s])
@@ -67,20 +85,21 @@ func (a *activation) Plan(step uint32) []Perturbation {
 
 func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	r := &Result{}
-	q, losses := a.w.plan(s.Counts, a.o.Antithetic)
-	for _, p := range a.Plan(s.Number) {
+	for k, p := range a.Plan(s.Number) {
+		share := s.share(k)
+		q, losses := a.w.plan(share.Counts, a.o.Antithetic)
 		if err := s.Pass.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
 		}
 		r.Queries += int64(len(q))
 		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
 		rec := Record{Perturbation: p}
-		switch {
-		case p.Kind == Weights:
-			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
-		case rec.Joint():
+		if s.Shares != nil {
+			rec.Share = &share
+		}
+		if rec.Joint() {
 			rec.Coefs = a.jointCoefficients(q, losses, s.Clean.Losses)
-		default:
+		} else {
 			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		}
 		if len(p.Sites) > 0 && a.o.LearnSigma {
@@ -88,7 +107,9 @@ func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error)
 		}
 		r.Records = append(r.Records, rec)
 	}
-	r.Variance = Variance(m, s, r.Records, a.Sites(s.Number), a.o.Antithetic)
+	for _, site := range a.exact {
+		r.Records = append(r.Records, Record{Perturbation: Perturbation{Kind: Outputs, Step: s.Number, Sites: []int{site}}})
+	}
 	return r, nil
 }
 
@@ -106,36 +127,37 @@ func (a *activation) jointCoefficients(q []Query, losses, clean []float32) []flo
 
 func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
-		r := &records[i]
-		switch {
-		case r.Perturbation.Kind == Weights:
-			if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&a.w, s.Counts, r.Coefs,
-				a.o.Antithetic)); err != nil {
-				return err
-			}
-		case r.Joint():
-			if err := a.accumulateJoint(ctx, s, r); err != nil {
-				return err
-			}
-		default:
-			if err := s.Pass.Accumulate(ctx, &r.Perturbation, a.w.weigh(s.Counts, r.Coefs,
-				a.o.Antithetic)); err != nil {
-				return err
-			}
+		if err := a.accumulate(ctx, s, &records[i]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// accumulate adds the gradient of one record.
+func (a *activation) accumulate(ctx context.Context, s *Step, r *Record) error {
+	switch share := s.shareOf(r); {
+	case r.Perturbation.Kind == Outputs:
+		return accumulateOutputs(ctx, s.Pass, r)
+	case r.Perturbation.Kind == Weights:
+		return s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&a.w, share, r.Coefs, a.o.Antithetic))
+	case r.Joint():
+		return a.accumulateJoint(ctx, s, r)
+	default:
+		return s.Pass.Accumulate(ctx, &r.Perturbation, a.w.weigh(share, r.Coefs, a.o.Antithetic))
+	}
 }
 
 // accumulateJoint pairs every query's noise with the inputs that the same query
 // saw: (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
 // multiplies noise that is independent of the input it meets.
 func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) error {
-	q, _ := a.w.plan(s.Counts, a.o.Antithetic)
+	share := s.shareOf(r)
+	q, _ := a.w.plan(share.Counts, a.o.Antithetic)
 	var terms []Term
 	for j, x := range q {
 		if r.Coefs[j] != 0 {
-			n := float32(len(s.Counts) * s.Counts[x.Image])
+			n := float32(len(share.Counts)*share.Counts[x.Image]) * share.chance(int(x.Image))
 			terms = append(terms, Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: r.Coefs[j] / n})
 		}
 	}

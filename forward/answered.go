@@ -31,11 +31,30 @@ func As[T any](m Model) (T, bool) {
 	}
 }
 
+// PassAs finds what else a pass is, such as Exact, behind those that wrap it with a
+// method Unwrap() Pass.
+func PassAs[T any](p Pass) (T, bool) {
+	for {
+		if t, ok := p.(T); ok {
+			return t, true
+		}
+		w, ok := p.(interface{ Unwrap() Pass })
+		if !ok {
+			var none T
+			return none, false
+		}
+		p = w.Unwrap()
+	}
+}
+
 // answeredPass is a pass whose queries go to another.
 type answeredPass struct {
 	Pass
 	by Evaluator
 }
+
+// Unwrap is the model's own pass.
+func (p answeredPass) Unwrap() Pass { return p.Pass }
 
 // Clean implements Model.
 func (a *answered) Clean(ctx context.Context, b *Batch, sites []int) (Pass, error) {

@@ -13,12 +13,13 @@ import (
 // Options choose and tune an estimator. Sites and Params are indices into the
 // model's.
 type Options struct {
-	Schedule   string  // of the noise in a step; empty: the first that Activation or Weight names
-	Antithetic bool    // pairs ±ε instead of single directions with a baseline
-	Sigma      float64 // scale of the noise, above 0
-	LearnSigma bool    // Activation: follow ∂/∂log σ of each site
-	SigmaRate  float64 // of that
-	Sites      []int   // Activation: the perturbed sites
+	Schedule    string  // of the noise in a step; empty: the first that Activation or Weight names
+	Antithetic  bool    // pairs ±ε instead of single directions with a baseline
+	Sigma       float64 // scale of the noise, above 0
+	LearnSigma  bool    // Activation: follow ∂/∂log σ of each site
+	SigmaRate   float64 // of that
+	Sites       []int   // Activation: the perturbed sites
+	ExactOutput bool    // Activation: where the model knows it (Known), the gradient by its outputs asks no query
 	// Params are perturbed directly. Weight: none means every one. Activation:
 	// those that are part of no site, such as norms and embeddings.
 	Params []int
@@ -77,7 +78,13 @@ type Step struct {
 	Batch  *Batch
 	Pass   Pass   // of which the queries are asked; nil where the gradient came otherwise
 	Clean  *Clean // what the clean pass answered
-	Counts []int  // n_i, per perturbation
+	Counts []int  // n_i, of every perturbation
+	// Chance is that with which each item was drawn to have its queries; nil where
+	// every item has some.
+	Chance []float32
+	// Shares are those of each perturbation of the plan, where they differ; nil:
+	// all are Counts and Chance.
+	Shares []Share
 }
 
 // Begin runs the clean pass of a step.
@@ -97,6 +104,12 @@ type Record struct {
 	// Mean is the mean loss of each direction's queries less the clean loss; nil
 	// unless the scale is learned, which alone reads it.
 	Mean []float32
+	// Share is the record's own, where the step's perturbations differ; nil: the
+	// step's.
+	Share *Share
+	// Left is what is left of each of Coefs beside what a surrogate predicted of it;
+	// nil where none did. Accumulate makes it; a file need not keep it.
+	Left []float32
 }
 
 // Joint says that several sites were noisy at once. Coefs then holds what each query
@@ -114,14 +127,14 @@ func (r Record) PerDirection(antithetic bool) int {
 
 // Result is what a step's queries said.
 type Result struct {
-	Queries  int64
-	FLOPs    int64
-	Records  []Record
-	Variance []float64 // V̂_i of one direction of each image, up to one common constant
+	Queries int64
+	FLOPs   int64
+	Records []Record
 	// Of Estimator.Step alone:
-	Params []int     // parameters that have a gradient
-	Losses []float32 // of the clean pass
-	Counts []int     // queries of each item and perturbation
+	Variance []float64 // V̂_i of one direction of each image, up to one common constant; NaN: not asked
+	Params   []int     // parameters that have a gradient
+	Losses   []float32 // of the clean pass
+	Counts   []int     // queries of each item and perturbation
 }
 
 // Touched are the parameters that records give a gradient.
@@ -143,14 +156,18 @@ type Asker interface {
 	Name() string
 	// Sites lists the sites whose clean activations a step needs.
 	Sites(step uint32) []int
-	// Plan lists a step's perturbations, at least one; each gets every image's
-	// queries.
+	// Plan lists a step's perturbations, each of which has its queries; none where
+	// all of the gradient is known.
 	Plan(step uint32) []Perturbation
 	// Ask evaluates the queries of a step.
 	Ask(ctx context.Context, m Model, s *Step) (*Result, error)
 	// Accumulate adds the gradient that the records describe to Param.Grad.
 	// Calling it on recorded coefficients rebuilds a step bit for bit.
 	Accumulate(ctx context.Context, s *Step, records []Record) error
+	// Variance is V̂_i, the variance of one direction's contribution of each item, up
+	// to one common constant, from records that Accumulate has seen; NaN where an item
+	// was not asked.
+	Variance(m Model, s *Step, records []Record) []float64
 	// Learn updates what the estimator itself learns, after Accumulate.
 	Learn(s *Step, records []Record)
 	// State and Restore carry what it learned through a checkpoint.

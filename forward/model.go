@@ -65,6 +65,9 @@ const (
 	// Weights adds σ·z to the parameters named by Params; Query.Pair names the
 	// direction, which the images share.
 	Weights
+	// Outputs adds nothing: the gradient by the map to the outputs, the one of
+	// Sites, is known from the clean pass and asks no query (Exact).
+	Outputs
 )
 
 // Perturbation says which noise the queries of one call carry. Together with a
@@ -90,6 +93,7 @@ type Site struct {
 	Weight int    // index of W in Model.Params
 	Bias   int    // index of b in Model.Params, -1 where there is none
 	FLOPs  int64  // floating-point operations of one suffix from this site
+	Output bool   // z are the outputs that the loss is made of
 }
 
 // Params are the indices in Model.Params of what the site's linear map is made
@@ -125,6 +129,7 @@ type Loss interface {
 type Clean struct {
 	Losses   []float32 // one per item; nil where the batch has no labels
 	Loss     Loss      // by which they were made; nil where the batch has no labels
+	Targets  []int32   // what Loss is told of each item's outputs; nil where the batch has no labels
 	Logits   []float32 // Size×Classes; nil where a model has none
 	Features []float32 // Size×Dim, an embedding of each item (of a ViT the cls row after the last norm); nil where a model has none
 	Classes  int

@@ -19,8 +19,8 @@ func (w *workspace) plan(counts []int, antithetic bool) ([]Query, []float32) {
 }
 
 // weigh lists the terms of the gradient, which last until the next call.
-func (w *workspace) weigh(counts []int, c []float32, antithetic bool) []Term {
-	w.terms = weigh(w.terms, counts, c, antithetic)
+func (w *workspace) weigh(share Share, c []float32, antithetic bool) []Term {
+	w.terms = weigh(w.terms, share, c, antithetic)
 	return w.terms
 }
 
@@ -64,17 +64,16 @@ func coefficients(q []Query, losses, clean []float32, sigma float32, antithetic 
 	return c
 }
 
-// weigh turns coefficients into terms with the weight 1/(B·P_i) that keeps the
-// estimate unbiased for every allocation.
-func weigh(t []Term, counts []int, c []float32, antithetic bool) []Term {
+// weigh turns coefficients into terms with the weights that keep the estimate
+// unbiased for every allocation.
+func weigh(t []Term, share Share, c []float32, antithetic bool) []Term {
 	t = t[:0]
-	B := float32(len(counts))
 	j := 0
-	for i, n := range counts {
-		P := pairs(n, antithetic)
+	for i, n := range share.Counts {
+		P, over := pairs(n, antithetic), share.over(i, antithetic)
 		for p := 0; p < P; p++ {
 			if c[j] != 0 { // a direction that changed nothing adds nothing
-				t = append(t, Term{Image: int32(i), Pair: int32(p), Coef: c[j] / (B * float32(P))})
+				t = append(t, Term{Image: int32(i), Pair: int32(p), Coef: c[j] / over})
 			}
 			j++
 		}

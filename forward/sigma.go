@@ -41,7 +41,8 @@ func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 	buf := make([]float32, d)
 	var g float64
 	j := 0
-	for i, n := range s.Counts {
+	share := s.shareOf(&r)
+	for i, n := range share.Counts {
 		P := pairs(n, a.o.Antithetic)
 		for p := 0; p < P; p++ {
 			a.o.Noise.Fill(buf, noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i),
@@ -50,7 +51,7 @@ func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 			for _, e := range buf {
 				sq += float64(e) * float64(e)
 			}
-			g += float64(r.Mean[j]) * (sq - float64(d)) / float64(P*len(s.Counts))
+			g += float64(r.Mean[j]) * (sq - float64(d)) / float64(share.over(i, a.o.Antithetic))
 			j++
 		}
 	}

@@ -36,12 +36,14 @@ func (e *Estimator) Step(ctx context.Context, b *Batch, a alloc.Allocator, budge
 	if err != nil {
 		return nil, err
 	}
-	s.Counts, err = a.Allocate(e.signals(s), budget)
-	if err != nil {
-		return nil, err
-	}
-	if err := e.check(s); err != nil {
-		return nil, err
+	asks := len(e.Plan(e.Number)) > 0
+	if asks {
+		if s.Counts, err = a.Allocate(e.signals(s), budget); err != nil {
+			return nil, err
+		}
+		if err := e.check(s); err != nil {
+			return nil, err
+		}
 	}
 	r, err := e.Ask(ctx, e.model, s)
 	if err != nil {
@@ -58,8 +60,11 @@ func (e *Estimator) Step(ctx context.Context, b *Batch, a alloc.Allocator, budge
 	if err := e.Accumulate(ctx, s, r.Records); err != nil {
 		return nil, err
 	}
+	r.Variance = e.Variance(e.model, s, r.Records)
 	e.Learn(s, r.Records)
-	a.Observe(alloc.Feedback{Step: int(e.Number), IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
+	if asks {
+		a.Observe(alloc.Feedback{Step: int(e.Number), IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
+	}
 	e.Number++
 	return r, nil
 }

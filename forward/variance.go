@@ -1,38 +1,67 @@
 package forward
 
-// Variance is V̂_i, the variance of one direction's contribution of each image
-// to the gradient, up to one common constant: at a site
-// mean_p c_ip² · m·(‖x_i‖²_F + rows), for weights mean_p c_ip² times their
-// number. sites are those that the clean pass was told of, in its order.
-func Variance(m Model, s *Step, records []Record, sites []int, antithetic bool) []float64 {
-	v := make([]float64, s.Batch.Size)
+import "math"
+
+// Variance implements Asker: V̂_i, the variance of one direction's contribution of
+// each image to the gradient, up to one common constant: at a site
+// mean_p r_ip² · m·(‖x_i‖²_F + rows), for weights mean_p c_ip² times their number;
+// r is what is left of c beside what was predicted of it. It is NaN of an image that
+// was not asked.
+func (a *activation) Variance(m Model, s *Step, records []Record) []float64 {
+	sum := make([]float64, s.Batch.Size)
+	seen := make([]bool, len(sum))
+	for k := range records {
+		for i, v := range a.variance(m, s, &records[k]) {
+			if v == v {
+				sum[i], seen[i] = sum[i]+v, true
+			}
+		}
+	}
+	for i, asked := range seen {
+		if !asked {
+			sum[i] = math.NaN()
+		}
+	}
+	return sum
+}
+
+// variance is that of one record; nil where no query was asked.
+func (a *activation) variance(m Model, s *Step, r *Record) []float64 {
+	counts, perPair := s.shareOf(r).Counts, a.perPair()
+	switch r.Perturbation.Kind {
+	case Outputs:
+		return nil
+	case Weights:
+		d := 0
+		for _, i := range r.Perturbation.Params {
+			d += len(m.Params()[i].Data)
+		}
+		return variance(counts, r.Coefs, perPair, func(int) float64 { return float64(d) })
+	}
 	inputs := map[int][]float32{}
-	for i, site := range sites {
+	for i, site := range a.Sites(s.Number) {
 		inputs[site] = s.Clean.InputSq[i]
 	}
-	perPair := 1
-	if antithetic {
-		perPair = 2
-	}
-	for _, r := range records {
-		if r.Perturbation.Kind == Weights {
-			d := 0
-			for _, i := range r.Perturbation.Params {
-				d += len(m.Params()[i].Data)
-			}
-			addVariance(v, s.Counts, r.Coefs, perPair, func(int) float64 { return float64(d) })
+	var sum []float64
+	for k, site := range r.Perturbation.Sites {
+		c := r.Coefs
+		switch {
+		case r.Left != nil:
+			c = r.Left
+		case r.Joint():
+			c = pairCoefficients(r.Coefs, r.Perturbation.Sigma[k], perPair)
+		}
+		out, x := float64(m.Sites()[site].Out), inputs[site]
+		v := variance(counts, c, perPair, func(i int) float64 { return out * float64(x[i]) })
+		if sum == nil {
+			sum = v
 			continue
 		}
-		for k, site := range r.Perturbation.Sites {
-			c := r.Coefs
-			if r.Joint() {
-				c = pairCoefficients(r.Coefs, r.Perturbation.Sigma[k], perPair)
-			}
-			out, x := float64(m.Sites()[site].Out), inputs[site]
-			addVariance(v, s.Counts, c, perPair, func(i int) float64 { return out * float64(x[i]) })
+		for i := range sum {
+			sum[i] += v[i]
 		}
 	}
-	return v
+	return sum
 }
 
 // pairCoefficients turns the ℓ − b of every query of a joint perturbation into
@@ -49,8 +78,9 @@ func pairCoefficients(c []float32, sigma float32, perPair int) []float32 {
 	return out
 }
 
-// addVariance adds mean_p c_ip² · scale_i to each image's V̂.
-func addVariance(v []float64, counts []int, c []float32, perPair int, scale func(i int) float64) {
+// variance is mean_p c_ip² · scale_i of each image.
+func variance(counts []int, c []float32, perPair int, scale func(i int) float64) []float64 {
+	v := make([]float64, len(counts))
 	j := 0
 	for i, n := range counts {
 		P := n / perPair
@@ -59,8 +89,7 @@ func addVariance(v []float64, counts []int, c []float32, perPair int, scale func
 			s += float64(c[j]) * float64(c[j])
 			j++
 		}
-		if P > 0 {
-			v[i] += s / float64(P) * scale(i)
-		}
+		v[i] = s / float64(P) * scale(i) // 0/0 where there is no direction
 	}
+	return v
 }

@@ -42,7 +42,7 @@ func TestVarianceByHand(t *testing.T) {
 		{"joint, one-sided", false, []Record{{Perturbation: joint, Coefs: []float32{1, 0, 0, 1, 1, 2}}},
 			[]float64{2*3*2 + 8*5*10, 10*3*7 + 40*5*0.5}},
 	} {
-		got := Variance(m, s, c.records, sites, c.antithetic)
+		got := (&activation{o: Options{Antithetic: c.antithetic}, noisy: sites}).Variance(m, s, c.records)
 		for i := range c.want {
 			if math.Abs(got[i]-c.want[i]) > 1e-6*c.want[i] {
 				t.Errorf("%s, image %d: %v, by hand %v", c.what, i, got[i], c.want[i])
@@ -71,8 +71,8 @@ func TestVarianceIsTheSpread(t *testing.T) {
 			mean, sq := make([]float64, len(grad)), 0.0
 			const draws = 4000
 			for k := range draws {
-				_, r := m.step(e, m, k, []int{2, 2, 2})
-				predicted += r.Variance[image] / draws
+				s, r := m.step(e, m, k, []int{2, 2, 2})
+				predicted += e.Variance(m, s, r.Records)[image] / draws
 				// the contribution of one image alone
 				only := []Term{{Image: int32(image), Coef: r.Records[0].Coefs[image]}}
 				clearGrads(m)

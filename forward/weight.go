@@ -47,24 +47,27 @@ func (w *weight) Plan(step uint32) []Perturbation {
 
 func (w *weight) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	r := &Result{}
-	q, losses := w.w.plan(s.Counts, w.o.Antithetic)
-	for _, p := range w.Plan(s.Number) {
+	for k, p := range w.Plan(s.Number) {
+		share := s.share(k)
+		q, losses := w.w.plan(share.Counts, w.o.Antithetic)
 		if err := s.Pass.Losses(ctx, &p, q, losses); err != nil {
 			return nil, err
 		}
-		c := coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)
+		rec := Record{Perturbation: p, Coefs: coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)}
+		if s.Shares != nil {
+			rec.Share = &share
+		}
 		r.Queries += int64(len(q))
 		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
-		r.Records = append(r.Records, Record{Perturbation: p, Coefs: c})
+		r.Records = append(r.Records, rec)
 	}
-	r.Variance = Variance(m, s, r.Records, nil, w.o.Antithetic)
 	return r, nil
 }
 
 func (w *weight) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
-		if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&w.w, s.Counts, r.Coefs,
+		if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&w.w, s.shareOf(r), r.Coefs,
 			w.o.Antithetic)); err != nil {
 			return err
 		}
@@ -73,10 +76,10 @@ func (w *weight) Accumulate(ctx context.Context, s *Step, records []Record) erro
 }
 
 // shareDirections sums the images' weighted coefficients of each direction:
-// C_q = Σ_{i: P_i ≥ q} c_iq / (B·P_i).
-func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) []Term {
+// C_q = Σ_{i: P_i ≥ q} c_iq / (B·π_i·P_i).
+func shareDirections(w *workspace, share Share, c []float32, antithetic bool) []Term {
 	var sums []float64
-	for _, t := range w.weigh(counts, c, antithetic) {
+	for _, t := range w.weigh(share, c, antithetic) {
 		for int(t.Pair) >= len(sums) {
 			sums = append(sums, 0)
 		}
@@ -87,6 +90,58 @@ func shareDirections(w *workspace, counts []int, c []float32, antithetic bool) [
 		out[p] = Term{Pair: int32(p), Coef: float32(v)}
 	}
 	return out
+}
+
+// Variance implements Asker. The images share directions, so that their contributions
+// are not independent: with K_ij = E c_i c_j the variance of the estimate is
+// (1/B²) Σ_ij K_ij/max(P_i, P_j) times the number of values, and not Σ K_ii/P_i.
+// V̂_i is row i of K̂ summed, which is what the image adds at equal shares, and at
+// least 0; K̂ is the mean over the directions that two images have in common.
+func (w *weight) Variance(m Model, s *Step, records []Record) []float64 {
+	v := make([]float64, s.Batch.Size)
+	for k := range records {
+		r := &records[k]
+		d := 0
+		for _, i := range r.Perturbation.Params {
+			d += len(m.Params()[i].Data)
+		}
+		for i, row := range crossed(s.shareOf(r).Counts, r.Coefs, w.perPair()) {
+			v[i] += float64(d) * row
+		}
+	}
+	for i := range v {
+		v[i] = max(0, v[i])
+	}
+	return v
+}
+
+// crossed is Σ_j K̂_ij of each image, with K̂_ij the mean of c_ip·c_jp over the
+// directions that both have.
+func crossed(counts []int, c []float32, perPair int) []float64 {
+	at, P := make([]int, len(counts)), make([]int, len(counts)) // an image's first coefficient, and their number
+	next := 0
+	for i, n := range counts {
+		at[i], P[i] = next, n/perPair
+		next += P[i]
+	}
+	rows := make([]float64, len(counts))
+	for i := range counts {
+		for j := range i + 1 {
+			both := min(P[i], P[j])
+			if both == 0 {
+				continue
+			}
+			var k float64
+			for p := range both {
+				k += float64(c[at[i]+p]) * float64(c[at[j]+p]) / float64(both)
+			}
+			rows[i] += k
+			if i != j {
+				rows[j] += k
+			}
+		}
+	}
+	return rows
 }
 
 func (w *weight) Learn(*Step, []Record) {}

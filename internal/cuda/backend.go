@@ -78,7 +78,8 @@ type backend struct {
 	sent  int            // of them that are on the device
 	list  *vit.List
 
-	saved     *Arena // originals of perturbed weights
+	host      []float32 // what Stored gave last
+	saved     *Arena    // originals of perturbed weights
 	originals map[int]Ptr
 }
 

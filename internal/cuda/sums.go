@@ -117,6 +117,39 @@ func (d *backend) SumSite(ctx context.Context, site int, in vit.Activation, step
 	return nil
 }
 
+// SumRows uploads E of as many images at a time as the region has room for.
+func (d *backend) SumRows(ctx context.Context, site int, in vit.Activation, lo int, e []float32) error {
+	if err := d.refresh(); err != nil {
+		return err
+	}
+	s := d.net.Sites()[site]
+	x, n := d.l.store[vit.CleanPrefix+in.Name], in.Rows*s.Out
+	per := int(d.l.regionBytes / int64(4*n))
+	for ; len(e) > 0; lo += per {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		part := e[:min(len(e), per*n)]
+		if err := d.dev.Upload(d.l.region, raw(part), Compute); err != nil {
+			return err
+		}
+		if err := d.add(s, d.l.region, x.ptr+Ptr(4*lo*in.Rows*s.In), len(part)/s.Out); err != nil {
+			return err
+		}
+		e = e[len(part):]
+	}
+	return d.dev.Sync() // e is the caller's again
+}
+
+// Stored downloads an activation.
+func (d *backend) Stored(a vit.Activation, images int) ([]float32, error) {
+	n := images * a.Rows * a.Width
+	if cap(d.host) < n {
+		d.host = make([]float32, n)
+	}
+	return d.host[:n], d.dev.Download(raw(d.host[:n]), d.l.store[vit.CleanPrefix+a.Name].ptr, Compute)
+}
+
 // sendTerms uploads the terms of up to n images from image lo on, of which
 // terms are the rest, and says how many images and terms that were.
 func (d *backend) sendTerms(terms []forward.Term, lo, n int) (images, used int, err error) {

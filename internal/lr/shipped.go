@@ -9,13 +9,16 @@ import (
 
 // Settings of the activation estimator.
 var (
-	LearnSigma = settings.New("learn_sigma", false, "follow the gradient of the smoothed loss by each site's scale")
-	SigmaLR    = settings.New("sigma_lr", 0.01, "rate of the learned scale", settings.From(0, 10))
+	LearnSigma  = settings.New("learn_sigma", false, "follow the gradient of the smoothed loss by each site's scale")
+	ExactOutput = settings.New("exact_output", false,
+		"take the classifier's gradient from the clean pass, without a query, where the objective has a derivative")
+	SigmaLR = settings.New("sigma_lr", 0.01, "rate of the learned scale", settings.From(0, 10))
 )
 
 func init() {
 	Register("weight", newWeight, "all", "tensor")
-	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR)
+	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR,
+		ExactOutput)
 }
 
 // asker is an estimator of package forward.
@@ -33,6 +36,7 @@ func newActivation(m query.Model, o Options) (Estimator, error) {
 	}
 	f := o.forward()
 	f.Params = o.Direct
+	f.ExactOutput = ExactOutput.Of(o.Own)
 	f.LearnSigma, f.SigmaRate = LearnSigma.Of(o.Own), SigmaLR.Of(o.Own)
 	e, err := forward.Activation(m, f)
 	return asker{e}, err

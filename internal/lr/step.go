@@ -44,9 +44,9 @@ func Prepare(ctx context.Context, m query.Model, e Estimator, number uint32, b *
 	return nil, fmt.Errorf("lr: estimator %s makes no gradient", e.Name())
 }
 
-// Asks says whether the step has queries, of which Counts gives each image its
-// share before Ask.
-func (s *Step) Asks() bool { return s.Pass != nil }
+// Asks says whether an estimator's step has queries, of which Counts gives each image
+// its share before Ask.
+func (s *Step) Asks(e Estimator) bool { return s.Pass != nil && len(Plan(e, s.Number)) > 0 }
 
 // Ask evaluates the queries of a step; of one that asks none it says what the
 // gradient has cost.
@@ -55,6 +55,15 @@ func Ask(ctx context.Context, m query.Model, e Estimator, s *Step) (*forward.Res
 		return a.Ask(ctx, m, &s.Step)
 	}
 	return &forward.Result{FLOPs: s.made}, nil
+}
+
+// Variance is V̂_i of a step that Apply has made the gradient of, nil where no query
+// was asked.
+func Variance(m query.Model, e Estimator, s *Step, records []forward.Record) []float64 {
+	if a, ok := e.(Asker); ok {
+		return a.Variance(m, &s.Step, records)
+	}
+	return nil
 }
 
 // Apply adds the gradient of a step to Param.Grad, from the records of its queries,

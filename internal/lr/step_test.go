@@ -28,10 +28,10 @@ func TestStepOfBothKinds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.Asks() != (name == "weight") || len(s.Clean.Losses) != b.Size {
-				t.Fatalf("%s: asks %v, %d losses", name, s.Asks(), len(s.Clean.Losses))
+			if s.Asks(e) != (name == "weight") || len(s.Clean.Losses) != b.Size {
+				t.Fatalf("%s: asks %v, %d losses", name, s.Asks(e), len(s.Clean.Losses))
 			}
-			if s.Asks() {
+			if s.Asks(e) {
 				s.Counts = slices.Repeat([]int{2}, b.Size)
 			}
 			if !again {
@@ -39,7 +39,7 @@ func TestStepOfBothKinds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if r.FLOPs <= 0 || (r.Queries > 0) != s.Asks() {
+				if r.FLOPs <= 0 || (r.Queries > 0) != s.Asks(e) {
 					t.Errorf("%s: %d operations, %d queries", name, r.FLOPs, r.Queries)
 				}
 				records = r.Records

@@ -42,7 +42,7 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 
 // Variance is V̂_i of a step's images from its recorded coefficients.
 func (x *Experiment) Variance(s *lr.Step, records []forward.Record) []float64 {
-	return forward.Variance(x.Model, &s.Step, records, lr.Sites(x.Estimator, s.Number), x.Config.Estimator.Antithetic)
+	return lr.Variance(x.Model, x.Estimator, s, records)
 }
 
 // Signals are what an allocator would see on the batch of a clean pass.

@@ -162,7 +162,7 @@ func (x *Experiment) probeGradient(ctx context.Context, b *forward.Batch) (time.
 		s, err = lr.Prepare(ctx, x.Model, x.Estimator, probeStep, b)
 		return err
 	})
-	if err != nil || !s.Asks() {
+	if err != nil || !s.Asks(x.Estimator) {
 		return clean, err
 	}
 	s.Counts = make([]int, b.Size)

@@ -45,14 +45,19 @@ func (g *sight) measure(x *Experiment, s *lr.Step, records []forward.Record) str
 	loss := mean(s.Clean.Losses)
 	level := lr.Rounding(loss)
 	low, most := 0, 0.0
+	asked := 0
 	for _, r := range records {
+		if r.Perturbation.Kind == forward.Outputs {
+			continue
+		}
+		asked++
 		d := lr.Differences(r, x.Config.Estimator.Antithetic)
 		if most = max(most, d); d < sightLevel*level {
 			low++
 		}
 	}
 	sigma, about := x.Config.Estimator.Sigma, fmt.Sprintf("float32 rounds a loss of %.3g by %.2g", loss, level)
-	if most == 0 {
+	if most == 0 && asked > 0 {
 		if x.jumps() {
 			if g.blind++; g.blind < sightSteps {
 				return "" // an answer that does not change may do so at the next step
@@ -62,12 +67,12 @@ func (g *sight) measure(x *Experiment, s *lr.Step, records []forward.Record) str
 		return fmt.Sprintf("estimator.sigma %g: no query of step %d changed its loss, so the gradient is 0 (%s); raise it",
 			sigma, s.Number+1, about)
 	}
-	if x.jumps() || 2*low <= len(records) {
+	if x.jumps() || 2*low <= asked {
 		return ""
 	}
 	where := ""
-	if len(records) > 1 {
-		where = fmt.Sprintf(" in %d of %d passes", low, len(records))
+	if asked > 1 {
+		where = fmt.Sprintf(" in %d of %d passes", low, asked)
 	}
 	return fmt.Sprintf("estimator.sigma %g: the losses of step %d differ by less than %.2g%s, and %s, "+
 		"so much of the gradient is rounding; raise it",

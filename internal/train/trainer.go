@@ -71,9 +71,9 @@ func (t *Trainer) shrink(left int64) int {
 	e, ok := t.X.Estimator.(lr.Asker)
 	b := int64(c.Train.BatchSize)
 	switch {
-	case !ok && left < b:
+	case left < b:
 		return 0
-	case !ok:
+	case !ok || len(e.Plan(uint32(t.Step))) == 0:
 		return 1
 	}
 	per := (left - b) / int64(len(e.Plan(uint32(t.Step))))
@@ -131,7 +131,7 @@ func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.St
 		return nil, nil, nil, err
 	}
 	t.clean(b.Size, began)
-	if s.Asks() {
+	if s.Asks(x.Estimator) {
 		if err := t.allocate(s, budget); err != nil {
 			return nil, nil, nil, err
 		}
@@ -146,6 +146,7 @@ func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.St
 		return nil, nil, nil, err
 	}
 	t.Ledger.Charge(x.Model, lr.Perturbed, r.Queries, r.FLOPs, began)
+	r.Variance = lr.Variance(x.Model, x.Estimator, s, r.Records)
 	return s, r, params, nil
 }
 

@@ -49,6 +49,9 @@ type Backend interface {
 	Run(ctx context.Context, f *Forward, lo, hi int) error
 	// End fills what the list wants of the queries that ran.
 	End() error
+	// Stored is a stored activation of the first images; it lasts until the store
+	// changes or another is asked for.
+	Stored(a Activation, images int) ([]float32, error)
 	// Norms writes Σ x² of a stored activation, and its rows, for each image.
 	Norms(a Activation, out []float32) error
 
@@ -63,6 +66,9 @@ type Backend interface {
 	// stored activation, to the sums of a site's parameters. Terms of one image
 	// stand together.
 	SumSite(ctx context.Context, site int, x Activation, step uint32, terms []forward.Term) error
+	// SumRows is SumSite of an E that the host made, Rows×Out of each image from lo on.
+	// It adds in the order of the gradients that a Forward makes by its Params.
+	SumRows(ctx context.Context, site int, x Activation, lo int, e []float32) error
 	// SumWeights adds Σ C·z to the sums of parameters.
 	SumWeights(ctx context.Context, params []int, step uint32, terms []forward.Term) error
 	// Collect adds the sums of these parameters to their gradients, and forgets

@@ -111,6 +111,10 @@ func (c *cpu) Read(a Activation, image int, out []float32) error {
 
 func (c *cpu) Room() int { return math.MaxInt }
 
+func (c *cpu) Stored(a Activation, images int) ([]float32, error) {
+	return c.net.store.tensors[a.Name].data[:images*a.Rows*a.Width], nil
+}
+
 func (c *cpu) Begin(l *List) error { c.list = l; return nil }
 
 // End has nothing to do: Run writes answers where the list wants them.

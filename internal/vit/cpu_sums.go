@@ -122,6 +122,37 @@ func (c *cpu) SumSite(ctx context.Context, site int, in Activation, step uint32,
 	return c.product(ctx, s, c.net.store.tensors[in.Name].data[lo*in.Rows*s.In:], e[lo*n:], (hi-lo)*in.Rows)
 }
 
+// SumRows adds micro-batch by micro-batch, as Run does.
+func (c *cpu) SumRows(ctx context.Context, site int, in Activation, lo int, e []float32) error {
+	s := c.net.sites[site]
+	gw, gb := c.net.siteGrads(s)
+	x := c.net.store.tensors[in.Name].data[lo*in.Rows*s.In:]
+	rows, some := len(e)/s.Out, c.net.slots(nil)*in.Rows
+	pieces := (s.Out + gradRows - 1) / gradRows
+	return c.each(ctx, pieces+1, func(w *worker, i int) error {
+		bias := i == pieces
+		if bias && gb == nil || !bias && gw == nil {
+			return nil
+		}
+		at := i * gradRows
+		n := min(gradRows, s.Out-at)
+		for from := 0; from < rows; from += some {
+			k := min(some, rows-from)
+			if bias {
+				sum := w.buf(0, s.Out)
+				clear(sum)
+				biasRows(sum, e[from*s.Out:], k)
+				kernel.AddTo(gb, sum)
+				continue
+			}
+			sum := w.buf(0, n*s.In)
+			kernel.GemmTN(sum, s.In, e[from*s.Out+at:], s.Out, x[from*s.In:], s.In, n, s.In, k, false, &w.gemm)
+			kernel.AddTo(gw[at*s.In:(at+n)*s.In], sum)
+		}
+		return nil
+	})
+}
+
 // gradRows is how many outputs of a site one worker turns into rows of dW at a time.
 const gradRows = 64
 

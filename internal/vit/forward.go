@@ -13,7 +13,7 @@ func (n *Net) Answer(images int, loss *objective.Bound) *forward.Clean {
 	k, d := n.Arch.Outputs(), n.Features().Width
 	c := &forward.Clean{Logits: make([]float32, images*k), Classes: k, Features: make([]float32, images*d), Dim: d}
 	if loss != nil {
-		c.Losses, c.Loss = make([]float32, images), loss.Objective
+		c.Losses, c.Loss, c.Targets = make([]float32, images), loss.Objective, loss.Targets
 	}
 	return c
 }

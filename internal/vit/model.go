@@ -53,6 +53,7 @@ func NewModelOn(b Backend, n *Net, loss objective.Objective, mask bool) *Model {
 var (
 	_ query.Differentiable = (*Model)(nil)
 	_ forward.Resumable    = (*Model)(nil)
+	_ forward.Known        = (*Model)(nil)
 )
 
 // Params lists the parameters.
@@ -60,6 +61,13 @@ func (m *Model) Params() []*forward.Param { return m.net.params }
 
 // Sites lists the linear maps whose output can be perturbed.
 func (m *Model) Sites() []forward.Site { return m.net.sites }
+
+// Known says that a site is the map to the outputs, and that the objective is
+// differentiable by these.
+func (m *Model) Known(site int) bool {
+	_, ok := m.loss.(objective.Differentiable)
+	return ok && m.net.sites[site].Output
+}
 
 // ForwardFLOPs is the cost of one clean forward of one image.
 func (m *Model) ForwardFLOPs() int64 { return m.net.ForwardFLOPs() }

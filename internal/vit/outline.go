@@ -38,11 +38,16 @@ func outlineOf(n *Net) (*outline, error) {
 	o := &outline{}
 	g := newGraph(n, 1)
 	g.out, g.split, g.full, g.noise = o, true, true, map[int]bool{}
-	_, f := n.Arch.build(g)
+	logits, f := n.Arch.build(g)
 	if g.err != nil {
 		return nil, g.err
 	}
 	o.features = f.activation()
+	for _, s := range o.steps {
+		if s.Name == logits.name && s.site >= 0 {
+			n.sites[s.site].Output = true
+		}
+	}
 	for i, s := range n.sites {
 		if o.unmasked[i].Name == "" {
 			o.unmasked[i] = o.masked[i]
