@@ -78,8 +78,7 @@ type backend struct {
 	sent  int            // of them that are on the device
 	list  *vit.List
 
-	host      []float32 // what Stored gave last
-	saved     *Arena    // originals of perturbed weights
+	saved     *Arena // originals of perturbed weights
 	originals map[int]Ptr
 }
 

@@ -3,6 +3,7 @@ package cuda
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
@@ -142,12 +143,10 @@ func (d *backend) SumRows(ctx context.Context, site int, in vit.Activation, lo i
 }
 
 // Stored downloads an activation.
-func (d *backend) Stored(a vit.Activation, images int) ([]float32, error) {
+func (d *backend) Stored(a vit.Activation, images int, buf []float32) ([]float32, error) {
 	n := images * a.Rows * a.Width
-	if cap(d.host) < n {
-		d.host = make([]float32, n)
-	}
-	return d.host[:n], d.dev.Download(raw(d.host[:n]), d.l.store[vit.CleanPrefix+a.Name].ptr, Compute)
+	buf = slices.Grow(buf[:0], n)[:n]
+	return buf, d.dev.Download(raw(buf), d.l.store[vit.CleanPrefix+a.Name].ptr, Compute)
 }
 
 // sendTerms uploads the terms of up to n images from image lo on, of which

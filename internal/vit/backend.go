@@ -49,9 +49,9 @@ type Backend interface {
 	Run(ctx context.Context, f *Forward, lo, hi int) error
 	// End fills what the list wants of the queries that ran.
 	End() error
-	// Stored is a stored activation of the first images; it lasts until the store
-	// changes or another is asked for.
-	Stored(a Activation, images int) ([]float32, error)
+	// Stored is a stored activation of the first images: the store's own memory where
+	// the host has that, else a copy in buf, which is made longer where it must be.
+	Stored(a Activation, images int, buf []float32) ([]float32, error)
 	// Norms writes Σ x² of a stored activation, and its rows, for each image.
 	Norms(a Activation, out []float32) error
 

@@ -111,7 +111,7 @@ func (c *cpu) Read(a Activation, image int, out []float32) error {
 
 func (c *cpu) Room() int { return math.MaxInt }
 
-func (c *cpu) Stored(a Activation, images int) ([]float32, error) {
+func (c *cpu) Stored(a Activation, images int, _ []float32) ([]float32, error) {
 	return c.net.store.tensors[a.Name].data[:images*a.Rows*a.Width], nil
 }
 
