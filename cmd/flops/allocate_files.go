@@ -15,6 +15,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -88,7 +89,7 @@ func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report
 	}
 	for _, a := range r.Allocators {
 		if path := r.Paths[a.Name]; len(path) > 0 {
-			l := report.Learned{Of: a.Name + " allocator", Params: train.Named(allocator.Learned(a.Name), len(path[0].Values))}
+			l := report.Learned{Of: a.Name + " allocator", Params: runs.Named(allocator.Learned(a.Name), len(path[0].Values))}
 			for _, w := range path {
 				l.Points = append(l.Points, report.ParamPoint{Step: w.Step, W: w.Values})
 			}
@@ -110,7 +111,7 @@ func pluralES(n int, what string) string {
 }
 
 // envFacts is where numbers come from, for a page.
-func envFacts(e train.Env) report.Facts {
+func envFacts(e runs.Env) report.Facts {
 	return report.Facts{{Name: "version", Value: e.Version}, {Name: "Go", Value: e.Go},
 		{Name: "system", Value: e.OS + "/" + e.Arch}, {Name: "processor", Value: e.CPU},
 		{Name: "cores", Value: fmt.Sprint(e.Cores)}, {Name: "kernel", Value: e.Kernel},

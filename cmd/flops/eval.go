@@ -13,6 +13,7 @@ import (
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -193,7 +194,7 @@ func (f *textFlags) apply(cfg *config.Config) error {
 // parts are the splits that an experiment may have.
 var parts = []string{data.Test, data.Validation, data.Train}
 
-func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limit int) (*train.Eval, error) {
+func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limit int) (*runs.Eval, error) {
 	if part != data.Test {
 		cfg.Objective.Own = objective.TestEmbeddings.With(cfg.Objective.Own, "") // the others' stand in objective.embeddings
 	}
@@ -263,7 +264,7 @@ func metricsKey(c *cobra.Command) string {
 
 // printEval prints the single numbers on one line, and a line for each metric that
 // has several.
-func printEval(c *cobra.Command, e *train.Eval) error {
+func printEval(c *cobra.Command, e *runs.Eval) error {
 	single, more := "", ""
 	for _, v := range e.All() {
 		m := metric.Named(v.Name)

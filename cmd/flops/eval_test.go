@@ -16,8 +16,8 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/network"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/safetensors"
-	"github.com/flops-vit/flops/internal/train"
 )
 
 // TestEvalLimitIsBalanced measures classes that hold one picture many times: a
@@ -50,8 +50,8 @@ func TestEvalLimitIsBalanced(t *testing.T) {
 			f.Close()
 		}
 	}
-	measure := func(args ...string) train.Eval {
-		var e train.Eval
+	measure := func(args ...string) runs.Eval {
+		var e runs.Eval
 		out := must1(t, append([]string{"eval", "--model", model, "--data", photos, "--json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &e); err != nil {
 			t.Fatal(err)

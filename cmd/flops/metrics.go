@@ -5,12 +5,12 @@ import (
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/report"
-	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // bestBy says by which metric an evaluation was the best, where that is not the
 // score.
-func bestBy(e *train.Eval, by string) string {
+func bestBy(e *runs.Eval, by string) string {
 	if by == "" || by == e.Goal {
 		return ""
 	}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/device"
-	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -72,7 +72,7 @@ func runPage(ctx context.Context, dir string, images int, warn func(string)) (*r
 		return nil, err
 	}
 	cfg := loaded.Config
-	r, err := train.ReadRun(dir)
+	r, err := runs.Read(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func lead(c config.Config) string {
 }
 
 // fill puts the numbers of a run on its page.
-func fill(p *report.RunReport, r *train.RunData, c config.Config) {
+func fill(p *report.RunReport, r *runs.Folder, c config.Config) {
 	by := c.Checkpoint.BestMetric
 	test, validation := followed{by: by}, followed{by: by}
 	for _, m := range r.Metrics {
@@ -140,7 +140,7 @@ func fill(p *report.RunReport, r *train.RunData, c config.Config) {
 	p.Facts = append(p.Facts, report.Fact{Name: "queries", Value: report.Count(t.Queries)},
 		report.Fact{Name: "operations", Value: report.Operations(float64(t.FLOPs))},
 		report.Fact{Name: "time", Value: report.Duration(t.Seconds)})
-	for _, purpose := range lr.Purposes() {
+	for _, purpose := range runs.Purposes() {
 		e := r.Ledger.Of(purpose)
 		p.Ledger = append(p.Ledger, report.Spent{Purpose: string(purpose), Queries: e.Queries, FLOPs: e.FLOPs,
 			Seconds: e.Seconds})
@@ -148,7 +148,7 @@ func fill(p *report.RunReport, r *train.RunData, c config.Config) {
 }
 
 // learned are the parameters that the parts of a run learned, step by step.
-func learned(metrics []train.StepMetrics, c config.Config) []report.Learned {
+func learned(metrics []runs.StepMetrics, c config.Config) []report.Learned {
 	var out []report.Learned
 	for _, m := range metrics {
 		for _, l := range m.Learned(c) {
@@ -167,20 +167,20 @@ func learned(metrics []train.StepMetrics, c config.Config) []report.Learned {
 type followed struct {
 	by         string // checkpoint.best_metric
 	points     []report.EvalPoint
-	evals      []*train.Eval // of each point
-	last, best *train.Eval
+	evals      []*runs.Eval // of each point
+	last, best *runs.Eval
 }
 
-func (f *followed) add(step int, queries int64, e *train.Eval) {
+func (f *followed) add(step int, queries int64, e *runs.Eval) {
 	if e == nil {
 		return
 	}
 	f.points = append(f.points, report.EvalPoint{Step: step, Queries: queries, Accuracy: e.Score(), Loss: e.Loss()})
-	f.evals, f.last, f.best = append(f.evals, e), e, train.Better(f.best, e, f.by)
+	f.evals, f.last, f.best = append(f.evals, e), e, runs.Better(f.best, e, f.by)
 }
 
 // news adds what only the last checkpoint knows.
-func (f *followed) news(step int, queries int64, e *train.Eval) {
+func (f *followed) news(step int, queries int64, e *runs.Eval) {
 	if n := len(f.points); n == 0 || f.points[n-1].Step < step {
 		f.add(step, queries, e)
 	}
@@ -188,8 +188,8 @@ func (f *followed) news(step int, queries int64, e *train.Eval) {
 
 // outcome are the accuracies of a run; the best is of the split that it was
 // followed by.
-func outcome(r *train.RunData, validation, test *followed) (out report.Facts) {
-	accuracy := func(name string, e *train.Eval) {
+func outcome(r *runs.Folder, validation, test *followed) (out report.Facts) {
+	accuracy := func(name string, e *runs.Eval) {
 		if e != nil {
 			out = append(out, report.Fact{Name: name, Value: report.Percent(e.Score())})
 		}

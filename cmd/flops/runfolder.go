@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -74,5 +75,5 @@ func writeRunFiles(x *train.Experiment, dir string) error {
 	if err := x.WriteConfig(dir); err != nil {
 		return err
 	}
-	return train.WriteEnv(fsys.OS, dir, x.Describe(versionString()))
+	return runs.WriteEnv(fsys.OS, dir, x.Describe(versionString()))
 }

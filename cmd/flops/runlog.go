@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 )
@@ -60,7 +61,7 @@ func (l *runLog) Begins(step int) {
 	l.next.Begins(step)
 }
 
-func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {
+func (l *runLog) Stepped(m *runs.StepMetrics, rate float64) {
 	if time.Since(l.last) >= stepsEvery {
 		l.last = time.Now()
 		l.line("step %d: loss %.4f, accuracy %.3f, %s queries so far, %s/s", m.Step, m.Loss, m.Accuracy, ui.Count(m.Queries),
@@ -69,7 +70,7 @@ func (l *runLog) Stepped(m *train.StepMetrics, rate float64) {
 	l.next.Stepped(m, rate)
 }
 
-func (l *runLog) Evaluated(step int, split string, e *train.Eval) {
+func (l *runLog) Evaluated(step int, split string, e *runs.Eval) {
 	l.line("step %d: %s %.4f, loss %.4f%s on %d images", step, e.Measure(split), e.Score(), e.Loss(), e.More(), e.Images)
 	l.next.Evaluated(step, split, e)
 }

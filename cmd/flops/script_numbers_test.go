@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -49,7 +49,7 @@ func spentUnder(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: spentUnder LEDGER QUERIES")
 	}
-	var l lr.Ledger
+	var l runs.Ledger
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &l))
 	most, err := strconv.ParseInt(args[1], 10, 64)
 	ts.Check(err)

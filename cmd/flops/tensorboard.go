@@ -10,6 +10,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/report"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 )
 
@@ -93,7 +94,7 @@ func (b *tensorBoard) Begins(step int) {
 	b.next.Begins(step)
 }
 
-func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
+func (b *tensorBoard) Stepped(m *runs.StepMetrics, rate float64) {
 	all := []scalar{{"train/loss", m.Loss}, {"train/accuracy", m.Accuracy}, {"train/gradient_norm", m.GradNorm},
 		{"train/learning_rate", m.LR},
 		{"queries/total", float64(m.Queries)}, {"queries/per_second", rate}}
@@ -110,7 +111,7 @@ func (b *tensorBoard) Stepped(m *train.StepMetrics, rate float64) {
 }
 
 // named are learned numbers under their names, with an end.
-func named(l train.Learned, end string) (out []scalar) {
+func named(l runs.Learned, end string) (out []scalar) {
 	group := l.Of
 	if group == "allocator" {
 		group = "allocation" // beside what it did
@@ -121,7 +122,7 @@ func named(l train.Learned, end string) (out []scalar) {
 	return out
 }
 
-func (b *tensorBoard) Evaluated(step int, split string, e *train.Eval) {
+func (b *tensorBoard) Evaluated(step int, split string, e *runs.Eval) {
 	all := []scalar{{split + "/accuracy", e.Score()}, {split + "/loss", e.Loss()}}
 	for _, o := range e.Chosen.Ones() {
 		all = append(all, scalar{split + "/" + o.Tag, o.V})

@@ -9,17 +9,17 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/metric"
-	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // deaf is a watcher that hears nothing.
 type deaf struct{}
 
-func (deaf) Begins(int)                          {}
-func (deaf) Stepped(*train.StepMetrics, float64) {}
-func (deaf) Evaluated(int, string, *train.Eval)  {}
-func (deaf) Saved(int, string)                   {}
-func (deaf) Warned(string)                       {}
+func (deaf) Begins(int)                         {}
+func (deaf) Stepped(*runs.StepMetrics, float64) {}
+func (deaf) Evaluated(int, string, *runs.Eval)  {}
+func (deaf) Saved(int, string)                  {}
+func (deaf) Warned(string)                      {}
 
 // A file that cannot be written is said once, and the run goes on.
 func TestTensorBoardFails(t *testing.T) {
@@ -29,8 +29,8 @@ func TestTensorBoardFails(t *testing.T) {
 	}
 	said := 0
 	b := openTensorBoard(dir, true, func(string) { said++ }, deaf{})
-	b.Stepped(&train.StepMetrics{Step: 1}, 1)
-	b.Evaluated(1, "test", &train.Eval{})
+	b.Stepped(&runs.StepMetrics{Step: 1}, 1)
+	b.Evaluated(1, "test", &runs.Eval{})
 	b.close()
 	if said != 1 {
 		t.Errorf("%d warnings, want 1", said)
@@ -45,8 +45,8 @@ func TestTensorBoardRecords(t *testing.T) {
 	c.Optimizer.LR = 0.5
 	b.config = c
 	b.Begins(0)
-	b.Stepped(&train.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
-	b.Evaluated(3, "test", &train.Eval{Goal: metric.Top1,
+	b.Stepped(&runs.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
+	b.Evaluated(3, "test", &runs.Eval{Goal: metric.Top1,
 		Values: metric.Values{{Name: metric.Top1, Numbers: []float64{0.5}}}})
 	b.close()
 	files, err := filepath.Glob(filepath.Join(dir, "tb", "events.out.tfevents.*"))

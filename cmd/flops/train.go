@@ -13,6 +13,7 @@ import (
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -189,7 +190,7 @@ func (j *trainJob) run(c *cobra.Command) error {
 // printOutcome says what the run came to: the split that it was followed by with
 // the best of it by that metric, then the test split where that is another one.
 func printOutcome(w io.Writer, out *train.Outcome, by string) {
-	line := func(split string, e *train.Eval, note string) {
+	line := func(split string, e *runs.Eval, note string) {
 		fmt.Fprintf(w, "%s %.4f%s, loss %.4f%s on %d images\n", e.Measure(split), e.Score(), note, e.Loss(), e.More(), e.Images)
 	}
 	best := ""
@@ -204,7 +205,7 @@ func printOutcome(w io.Writer, out *train.Outcome, by string) {
 		line(data.Test, out.Eval, best)
 	}
 	if b := out.BestTest; b != nil {
-		line(train.BestOnTest, &b.Eval, fmt.Sprintf(" (step %d)", b.Step))
+		line(runs.BestOnTest, &b.Eval, fmt.Sprintf(" (step %d)", b.Step))
 	}
 }
 
@@ -300,11 +301,11 @@ func (v *watcher) Begins(step int) {
 	}
 }
 
-func (v *watcher) Stepped(m *train.StepMetrics, rate float64) {
+func (v *watcher) Stepped(m *runs.StepMetrics, rate float64) {
 	v.p.Step(ui.Update{Step: m.Step, Steps: v.steps, Loss: m.Loss, Accuracy: m.Accuracy, Rate: rate, Queries: m.Queries})
 }
 
-func (v *watcher) Evaluated(step int, split string, e *train.Eval) {
+func (v *watcher) Evaluated(step int, split string, e *runs.Eval) {
 	fields := map[string]any{"step": step, "split": split, "top1": e.Score(), "loss": e.Loss(), "images": e.Images}
 	if len(e.Chosen) > 0 {
 		fields["metrics"] = e.Chosen

@@ -10,9 +10,8 @@ import (
 
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
-	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
-	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // Point is the accuracy along a run, on the validation split where there is one,
@@ -67,7 +66,7 @@ func load(dir string, r Run) (*Result, error) {
 // collect reads a run folder whose run has ended, and keeps what it says.
 func collect(dir string, r Run, peak float64) (*Result, error) {
 	folder := filepath.Join(dir, r.Name)
-	s, step, err := train.LastState(folder)
+	s, step, err := runs.LastState(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 		return nil, fmt.Errorf("compare: %s was never evaluated", folder)
 	}
 	res := &Result{Seed: r.Seed, Steps: step, Accuracy: end.Score(), Loss: end.Loss(), Metrics: end.Chosen, PeakMiB: peak,
-		Evaluation: s.Ledger.Of(lr.Evaluation).Queries}
+		Evaluation: s.Ledger.Of(runs.Evaluation).Queries}
 	if v := s.LastValidation; v != nil {
 		score, loss := v.Score(), v.Loss()
 		res.Split, res.Validation, res.ValidationLoss, res.ValidationMetrics = data.Test, &score, &loss, v.Chosen
@@ -87,8 +86,8 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 			res.Split = data.Validation
 		}
 	}
-	for _, p := range lr.Purposes() {
-		if p != lr.Evaluation {
+	for _, p := range runs.Purposes() {
+		if p != runs.Evaluation {
 			e := s.Ledger.Of(p)
 			res.Queries, res.FLOPs, res.Seconds = res.Queries+e.Queries, res.FLOPs+e.FLOPs, res.Seconds+e.Seconds
 		}
@@ -118,14 +117,14 @@ func curve(path string, end *Result) ([]Point, error) {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var m train.StepMetrics
+		var m runs.StepMetrics
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			return nil, fmt.Errorf("compare: %s: %w", path, err)
 		}
 		if !m.Evaluated() {
 			continue
 		}
-		for _, e := range []*train.Eval{m.Validation, m.Eval} {
+		for _, e := range []*runs.Eval{m.Validation, m.Eval} {
 			if e != nil {
 				evals += int64(e.Images)
 			}

@@ -36,7 +36,7 @@ func TestCostIsTheCPUs(t *testing.T) {
 // costCase takes one step of an estimator on both devices.
 func costCase(w *twins, name string, o lr.Options, from int) {
 	w.t.Helper()
-	var spent [2]lr.Entry
+	var spent [2]lr.Cost
 	for i, m := range []query.Differentiable{w.cpu, w.gpu} {
 		o.Sites, o.Params = train(m, name, from)
 		e, err := lr.New(name, m, o)
@@ -74,7 +74,7 @@ func train(m query.Model, name string, from int) (sites, params []int) {
 }
 
 // estimate makes the gradient of one step and says what it cost.
-func (w *twins) estimate(e lr.Estimator, m query.Model) lr.Entry {
+func (w *twins) estimate(e lr.Estimator, m query.Model) lr.Cost {
 	s, err := lr.Prepare(w.ctx, m, e, 2, w.b)
 	w.ok(err)
 	s.Counts = []int{4, 2, 6}
@@ -82,7 +82,7 @@ func (w *twins) estimate(e lr.Estimator, m query.Model) lr.Entry {
 	w.ok(err)
 	_, err = lr.Apply(w.ctx, m, e, s, r.Records)
 	w.ok(err)
-	return lr.Entry{Queries: r.Queries, FLOPs: r.FLOPs}
+	return lr.Cost{Queries: r.Queries, FLOPs: r.FLOPs}
 }
 
 // TestWeightQueriesStartLate: queries of the last block's weights launch fewer

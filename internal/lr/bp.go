@@ -25,12 +25,12 @@ func newBP(m query.Model, o Options) (Estimator, error) {
 func (b *bp) Name() string { return "bp" }
 
 // Cost is that of the backward passes; no query is asked.
-func (b *bp) Cost(m query.Model, _ uint32, images, _ int64) Entry {
-	return Entry{FLOPs: images * m.(query.Differentiable).BackwardFLOPs()}
+func (b *bp) Cost(m query.Model, _ uint32, images, _ int64) Cost {
+	return Cost{FLOPs: images * m.(query.Differentiable).BackwardFLOPs()}
 }
 
 // Gradient runs the forward and the backward of the batch.
-func (b *bp) Gradient(ctx context.Context, m query.Model, batch *forward.Batch) (*forward.Clean, []int, Entry, error) {
+func (b *bp) Gradient(ctx context.Context, m query.Model, batch *forward.Batch) (*forward.Clean, []int, Cost, error) {
 	c, err := m.(query.Differentiable).Backward(ctx, batch)
 	return c, b.o.Params, b.Cost(m, 0, int64(batch.Size), 0), err
 }

@@ -27,13 +27,19 @@ type Options struct {
 	Own        settings.Values // what single estimators take
 }
 
+// Cost is what asking takes.
+type Cost struct {
+	Queries int64
+	FLOPs   int64 // floating-point operations
+}
+
 // Estimator turns batches into gradients: as an Asker or as a Differentiator.
 type Estimator interface {
 	// Name is the estimator's name in a config.
 	Name() string
 	// Cost is what a step takes beside its forward where every image gets so many
 	// queries per perturbation.
-	Cost(m query.Model, step uint32, images, queries int64) Entry
+	Cost(m query.Model, step uint32, images, queries int64) Cost
 	// State and Restore carry what it learned through a checkpoint.
 	State() []float64
 	Restore([]float64) error
@@ -52,7 +58,7 @@ type Differentiator interface {
 	// Gradient adds the gradient of a batch's mean loss to Param.Grad and returns
 	// the clean pass, the parameters that have a gradient, and what it cost beside
 	// the forward.
-	Gradient(ctx context.Context, m query.Model, b *forward.Batch) (*forward.Clean, []int, Entry, error)
+	Gradient(ctx context.Context, m query.Model, b *forward.Batch) (*forward.Clean, []int, Cost, error)
 }
 
 // Plan lists a step's perturbations of an estimator, none of one that asks no

@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/forward"
-	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // Evaluate is the package's Evaluate for a network that is aligned with texts. Loss
 // is the mean of the image → text terms: over the classes, or over the texts of the
 // same batch.
 func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int,
-	l *lr.Ledger, chosen ...string) (*Eval, error) {
+	l *runs.Ledger, chosen ...string) (*runs.Eval, error) {
 	began := time.Now()
 	goal := metric.ZeroShot
 	if a.byImage {
@@ -43,7 +43,7 @@ func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Se
 		return set.Add(answered)
 	})
 	if err != nil || n == 0 {
-		return &Eval{Goal: goal}, err
+		return &runs.Eval{Goal: goal}, err
 	}
 	return evalOf(goal, set, n, began)
 }

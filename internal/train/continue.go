@@ -18,6 +18,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/journal"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -70,12 +71,12 @@ func refuse(dir string, all []config.Difference, allowed []string, hint string) 
 // env.json and config.yaml what is different from here on. warn gets a line about
 // each change that a reader of the results must know of.
 func (x *Experiment) Continue(dir, version string, changes []config.Difference, force bool) error {
-	env, err := ReadEnv(dir)
+	env, err := runs.ReadEnv(dir)
 	if err != nil {
 		return err
 	}
 	if env == nil { // killed between the run's first two files
-		return WriteEnv(fsys.OS, dir, x.Describe(version))
+		return runs.WriteEnv(fsys.OS, dir, x.Describe(version))
 	}
 	steps, err := (&checkpoint.Store{Run: dir}).Steps()
 	if err != nil {
@@ -89,20 +90,20 @@ func (x *Experiment) Continue(dir, version string, changes []config.Difference, 
 		return uierr.New(fmt.Sprintf("train.steps: %d, and the run in %s has made %d already", n, dir, at), fmt.Sprintf("give at least %d", at))
 	}
 	now := x.Describe(version)
-	other := env.dataChanges(now)
+	other := env.DataChanges(now)
 	if len(other) > 0 && !force {
 		return uierr.New(fmt.Sprintf("data.path: %s is not what the run began with: %s", x.Config.Data.Path, strings.Join(other, "; ")),
 			"restore the data, or go on with what is there by --force; env.json will say so")
 	}
 	x.warnOfModel(env, now)
 	for _, c := range changes {
-		env.Changes = append(env.Changes, Change{at, c})
+		env.Changes = append(env.Changes, runs.Change{Step: at, Difference: c})
 		if c.Key == "train.steps" && x.Schedule.Bounded() && at > 0 {
 			x.warn(fmt.Sprintf("train.steps was %s and is %s: from step %d on the %s rate is that of a run of %s steps", c.From, c.To, at, x.Schedule.Kind, c.To))
 		}
 	}
 	for _, s := range other {
-		env.Changes = append(env.Changes, Change{at, config.Difference{Key: "data", From: s, To: "went on by --force"}})
+		env.Changes = append(env.Changes, runs.Change{Step: at, Difference: config.Difference{Key: "data", From: s, To: "went on by --force"}})
 	}
 	if len(env.Changes) > 0 && env.Journal == "" {
 		if h, err := x.journalHash(dir); err == nil {
@@ -112,7 +113,7 @@ func (x *Experiment) Continue(dir, version string, changes []config.Difference, 
 	if len(other) > 0 || len(env.Data) == 0 {
 		env.Data, env.Checksum = now.Data, now.Checksum
 	}
-	if err := WriteEnv(fsys.OS, dir, *env); err != nil || len(changes) == 0 {
+	if err := runs.WriteEnv(fsys.OS, dir, *env); err != nil || len(changes) == 0 {
 		return err
 	}
 	return x.WriteConfig(dir)
@@ -135,7 +136,7 @@ func (x *Experiment) warn(line string) {
 
 // warnOfModel tells of a starting model that is not the run's. Its weights do
 // not matter any more, since the run has its own; how it prepares images does.
-func (x *Experiment) warnOfModel(was *Env, now Env) {
+func (x *Experiment) warnOfModel(was *runs.Env, now runs.Env) {
 	if was.Model != "" && now.Model != "" && was.Model != now.Model {
 		x.warn(fmt.Sprintf("model.path: %s is not the model that the run began with (checksum %.12s, now %.12s): its weights are not used, its preprocessing is",
 			x.Config.Model.Path, was.Model, now.Model))
@@ -185,7 +186,7 @@ func (x *Experiment) journalHash(dir string) (hash [sha256.Size]byte, err error)
 	if err != nil {
 		return hash, err
 	}
-	env, err := ReadEnv(dir)
+	env, err := runs.ReadEnv(dir)
 	if err != nil {
 		return hash, err
 	}
@@ -237,22 +238,6 @@ func child(n *yaml.Node, key string) *yaml.Node {
 		}
 	}
 	return nil
-}
-
-// rateSteps are the steps by which a run's rate fell before anything else was
-// noted of it: those that it began with.
-func (e *Env) rateSteps(c config.Config) int {
-	if e != nil {
-		for _, ch := range e.Changes {
-			var n int
-			if ch.Key == "train.steps" {
-				if _, err := fmt.Sscan(ch.From, &n); err == nil {
-					return n
-				}
-			}
-		}
-	}
-	return c.Train.Steps
 }
 
 // stepValues are the numbers that a step's record carries beside its queries:

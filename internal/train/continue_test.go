@@ -15,6 +15,7 @@ import (
 	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -23,7 +24,7 @@ func begun(t *testing.T, c config.Config) string {
 	t.Helper()
 	dir := t.TempDir()
 	x := open(t, c)
-	for _, err := range []error{x.WriteConfig(dir), WriteEnv(fsys.OS, dir, x.Describe("test"))} {
+	for _, err := range []error{x.WriteConfig(dir), runs.WriteEnv(fsys.OS, dir, x.Describe("test"))} {
 		if err != nil {
 			t.Fatal(err)
 		}

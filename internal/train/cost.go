@@ -5,9 +5,9 @@ import "github.com/flops-vit/flops/internal/lr"
 // StepCost is what a whole step of the config's budget takes: the queries of
 // its clean pass and its perturbations, and the floating-point operations of
 // these and, for bp, of the backward pass. The time is not predicted.
-func (x *Experiment) StepCost(step int) lr.Entry {
+func (x *Experiment) StepCost(step int) lr.Cost {
 	b := int64(x.Config.Train.BatchSize)
-	e := lr.Entry{Queries: b, FLOPs: b * x.Model.ForwardFLOPs()}
+	e := lr.Cost{Queries: b, FLOPs: b * x.Model.ForwardFLOPs()}
 	asked := x.Estimator.Cost(x.Model, uint32(step), b, int64(x.Config.Budget.QueriesPerImage))
 	e.Queries += asked.Queries
 	e.FLOPs += asked.FLOPs

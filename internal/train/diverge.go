@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -14,7 +15,7 @@ const (
 // exploded says when a finite loss is no longer that of a model that learns:
 // ten times the first one, or exactly nothing, which for cross-entropy means
 // saturated logits, not success.
-func (r *run) exploded(m *StepMetrics) error {
+func (r *run) exploded(m *runs.StepMetrics) error {
 	if r.state.FirstLoss == 0 {
 		r.state.FirstLoss = m.Loss
 	}

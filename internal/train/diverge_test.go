@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -69,7 +70,7 @@ func TestDivergenceRollsBack(t *testing.T) {
 		if out.Step != c.Train.Steps || len(w.warned) == 0 {
 			t.Fatalf("rate %g: ended at step %d after %d rollbacks", lr, out.Step, len(w.warned))
 		}
-		var s State
+		var s runs.State
 		if err := finiteCheckpoint(t, dir).ReadState(&s); err != nil {
 			t.Fatal(err)
 		}

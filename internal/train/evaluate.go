@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/forward"
-	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // MetricsKey is the key that mistakes in the chosen metrics are told under.
@@ -18,8 +18,8 @@ const MetricsKey = "train.metrics"
 // Evaluate runs every batch through the model, measures it by its accuracy and the
 // chosen metrics, and counts it in the ledger, which may be nil. limit bounds the
 // images, 0 being all.
-func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int, l *lr.Ledger,
-	chosen ...string) (*Eval, error) {
+func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int, l *runs.Ledger,
+	chosen ...string) (*runs.Eval, error) {
 	began := time.Now()
 	var set *metric.Set
 	n, err := passes(ctx, m, batches, limit, l, func(b *forward.Batch, c *forward.Clean) (err error) {
@@ -31,14 +31,14 @@ func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Bat
 		return set.Add(&metric.Batch{N: b.Size, Losses: c.Losses, Outputs: c.Logits, Labels: b.Labels})
 	})
 	if err != nil || n == 0 {
-		return &Eval{Goal: metric.Top1}, err
+		return &runs.Eval{Goal: metric.Top1}, err
 	}
 	return evalOf(metric.Top1, set, n, began)
 }
 
 // evalOf is what a set measured since a time.
-func evalOf(goal string, set *metric.Set, images int, began time.Time) (*Eval, error) {
-	e := &Eval{Goal: goal, Images: images, PerSecond: float64(images) / time.Since(began).Seconds()}
+func evalOf(goal string, set *metric.Set, images int, began time.Time) (*runs.Eval, error) {
+	e := &runs.Eval{Goal: goal, Images: images, PerSecond: float64(images) / time.Since(began).Seconds()}
 	var err error
 	e.Values, e.Chosen, err = set.Values()
 	return e, err
@@ -47,7 +47,7 @@ func evalOf(goal string, set *metric.Set, images int, began time.Time) (*Eval, e
 // passes runs batches through the model, counts them in the ledger, which may be
 // nil, and gives each answer to use. It returns the number of images, of which
 // limit is the most, 0 being all.
-func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int, l *lr.Ledger,
+func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch, error], limit int, l *runs.Ledger,
 	use func(*forward.Batch, *forward.Clean) error) (int, error) {
 	images := 0
 	for b, err := range batches {
@@ -66,7 +66,7 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch
 			return images, err
 		}
 		if l != nil {
-			l.Charge(m, lr.Evaluation, int64(b.Size), int64(b.Size)*m.ForwardFLOPs(), at)
+			l.Charge(m, runs.Evaluation, int64(b.Size), int64(b.Size)*m.ForwardFLOPs(), at)
 		}
 		if err := use(b, c); err != nil {
 			return images, err

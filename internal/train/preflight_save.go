@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/safetensors"
 )
 
@@ -28,7 +29,7 @@ func (x *Experiment) Saving(dir string, from int) time.Duration {
 	}
 	s := &checkpoint.Store{Disk: fsys.OS, Run: filepath.Join(dir, probeFolder)}
 	defer func() { _ = s.Disk.RemoveAll(s.Run) }() // what a guess leaves behind harms nothing
-	one := &checkpoint.Checkpoint{Model: x.Saved(), State: State{}}
+	one := &checkpoint.Checkpoint{Model: x.Saved(), State: runs.State{}}
 	for _, p := range x.Trained { // an optimizer remembers about so much
 		for _, of := range []string{"m.", "v."} {
 			one.Optimizer = append(one.Optimizer, safetensors.Tensor{Name: of + p.Name, Shape: p.Shape, Data: p.Data})

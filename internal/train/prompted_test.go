@@ -11,9 +11,9 @@ import (
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
-	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/oip"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -41,11 +41,11 @@ func TestPromptedAnswersAsInTheRun(t *testing.T) {
 		}
 		cfg := x.Config
 		x.Close()
-		s0, _, err := LastState(dir)
+		s0, _, err := runs.LastState(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := s0.Ledger.Of(lr.Evaluation).Queries; n%int64(out.Eval.Images) != 0 {
+		if n := s0.Ledger.Of(runs.Evaluation).Queries; n%int64(out.Eval.Images) != 0 {
 			t.Errorf("%s: %d queries of evaluation: those of the mapping are of training", mapping, n)
 		}
 

@@ -10,10 +10,10 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
-	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/remote"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // callable is a model that can only be called, with what is needed to put its
@@ -175,19 +175,19 @@ func (x *Experiment) closeAnswers() error {
 
 // chargeLost puts answers into the ledger that were paid for and are lost to a
 // crash or a damage; charged are those that it holds already.
-func (x *Experiment) chargeLost(l *lr.Ledger, charged int64) int64 {
+func (x *Experiment) chargeLost(l *runs.Ledger, charged int64) int64 {
 	if x.remote == nil {
 		return charged
 	}
 	lost := x.remote.answers.Lost()
 	if n := min(lost-charged, x.remote.model.Pool().Counts().Images-l.Total().Queries); n > 0 {
-		l.Spend(lr.Perturbed, n, 0, time.Now())
+		l.Spend(runs.Perturbed, n, 0, time.Now())
 	}
 	return lost
 }
 
 // owe tells a resumed run's model how far its ledger is behind its answers.
-func (x *Experiment) owe(l *lr.Ledger) {
+func (x *Experiment) owe(l *runs.Ledger) {
 	if x.remote != nil {
 		x.remote.model.Pool().Meter().Owe(l.Total().Queries)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/oip"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // sums answers with fixed functions of an image's pixels.
@@ -31,11 +32,11 @@ func (sums) Logits(_ context.Context, images []float32, n int) ([]float32, error
 
 type silent struct{}
 
-func (silent) Begins(int)                    {}
-func (silent) Stepped(*StepMetrics, float64) {}
-func (silent) Evaluated(int, string, *Eval)  {}
-func (silent) Saved(int, string)             {}
-func (silent) Warned(string)                 {}
+func (silent) Begins(int)                         {}
+func (silent) Stepped(*runs.StepMetrics, float64) {}
+func (silent) Evaluated(int, string, *runs.Eval)  {}
+func (silent) Saved(int, string)                  {}
+func (silent) Warned(string)                      {}
 
 // serveModel answers a model until the test ends.
 func serveModel(t *testing.T, p oip.Predictor) (h *oip.Handler, url string) {

@@ -15,6 +15,7 @@ import (
 	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -65,7 +66,7 @@ func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*T
 	}
 	defer j.Close()
 	for t.Step < to {
-		rec, err := nextStep(j)
+		rec, err := steps.Next(j)
 		if err == io.EOF {
 			return nil, uierr.New(fmt.Sprintf("%s: the journal ends at step %d", dir, t.Step), fmt.Sprintf("name a step of at most %d", t.Step))
 		}
@@ -100,30 +101,17 @@ func (x *Experiment) isOf(dir string) error {
 	if _, err := x.journalHash(dir); err != nil {
 		return err
 	}
-	env, err := ReadEnv(dir)
+	env, err := runs.ReadEnv(dir)
 	if err != nil || env == nil {
 		return err
 	}
-	x.Schedule.Steps = env.rateSteps(x.Config)
+	x.Schedule.Steps = env.RateSteps(x.Config)
 	now := x.Describe("")
 	x.warnOfModel(env, now)
-	if other := env.dataChanges(now); len(other) > 0 {
+	if other := env.DataChanges(now); len(other) > 0 {
 		return uierr.New(fmt.Sprintf("data.path: %s is not what the run saw: %s", x.Config.Data.Path, strings.Join(other, "; ")), "restore the data")
 	}
 	return nil
-}
-
-// nextStep skips to the journal's next step.
-func nextStep(j *journal.Reader) (*steps.Record, error) {
-	for {
-		r, err := j.Next()
-		if err != nil {
-			return nil, err
-		}
-		if r.Kind == journal.KindStep {
-			return steps.Decode(r)
-		}
-	}
 }
 
 // replayStep is TakeStep with the answers known.

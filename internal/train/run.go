@@ -10,14 +10,14 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/journal"
-	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // Watcher is told how a run goes; a terminal, a log and TensorBoard are.
 type Watcher interface {
 	Begins(step int) // the steps after this one come now, at the start or again: what came of them before is void
-	Stepped(m *StepMetrics, queriesPerSecond float64)
-	Evaluated(step int, split string, e *Eval) // split: data.Validation, data.Test or BestOnTest
+	Stepped(m *runs.StepMetrics, queriesPerSecond float64)
+	Evaluated(step int, split string, e *runs.Eval) // split: data.Validation, data.Test or runs.BestOnTest
 	Saved(step int, dir string)
 	Warned(line string)
 }
@@ -35,12 +35,12 @@ type RunOptions struct {
 // Outcome is how a run ended.
 type Outcome struct {
 	Step       int
-	Eval       *Eval     // of the test split; nil where there is none
-	Validation *Eval     // nil where there is no such split
-	Best       *Eval     // the best so far of the split that config.BestBy names
-	BestTest   *BestEval // the best checkpoint on the test split, where it is another one
-	Stopped    string    // why it ended before its last step; empty: it did not
-	Dir        string    // the last checkpoint
+	Eval       *runs.Eval     // of the test split; nil where there is none
+	Validation *runs.Eval     // nil where there is no such split
+	Best       *runs.Eval     // the best so far of the split that config.BestBy names
+	BestTest   *runs.BestEval // the best checkpoint on the test split, where it is another one
+	Stopped    string         // why it ended before its last step; empty: it did not
+	Dir        string         // the last checkpoint
 }
 
 type run struct {
@@ -49,8 +49,8 @@ type run struct {
 	store   *checkpoint.Store
 	metrics *journal.Lines
 	journal *journal.Writer
-	summary *summary
-	state   State
+	summary *runs.Summary
+	state   runs.State
 	sight   sight
 	saved   int  // step of the last checkpoint, -1: none
 	bestNow bool // the last evaluation was the best yet and is not saved
@@ -91,7 +91,7 @@ func (r *run) open(ctx context.Context) error {
 		r.state.Lost = r.t.X.chargeLost(r.t.Ledger, r.state.Lost)
 		r.t.X.owe(r.t.Ledger)
 	}
-	r.t.Ledger.Charge(r.t.X.Model, lr.CleanPass, 0, 0, time.Now()) // what learning the label mapping asked
+	r.t.Ledger.Charge(r.t.X.Model, runs.CleanPass, 0, 0, time.Now()) // what learning the label mapping asked
 	if r.saved < 0 {
 		return r.save(false)
 	}
@@ -110,7 +110,8 @@ func (r *run) files() error {
 	if r.metrics, err = journal.OpenLines(r.o.Disk, path("metrics.jsonl"), r.state.Metrics); err != nil {
 		return err
 	}
-	if r.summary, err = openSummary(r.o.Disk, path("summary.csv"), r.state.Summary, summaryHead(r.t.X.Splits(), r.t.X.Config.Train.Metrics)); err != nil {
+	if r.summary, err = runs.OpenSummary(r.o.Disk, path("summary.csv"), r.state.Summary,
+		r.t.X.Validation != nil, r.t.X.Config.Train.Metrics); err != nil {
 		return err
 	}
 	if r.state.Journal > 0 {
@@ -233,7 +234,7 @@ func (r *run) step(ctx context.Context, budget int) error {
 	if err := r.journal.Append(r.record().Encode()); err != nil {
 		return err
 	}
-	r.state.Epoch.add(m)
+	r.state.Epoch.Add(m)
 	if end := m.Step == r.t.X.Config.Train.Steps; end || r.evalDue(m.Step) {
 		if err := r.evaluate(ctx, m, end); err != nil {
 			return err
@@ -265,6 +266,17 @@ func (r *run) step(ctx context.Context, budget int) error {
 	return nil
 }
 
+// endEpoch writes the epoch's line after its last step.
+func (r *run) endEpoch(m *runs.StepMetrics) error {
+	last := m.Step == r.t.X.Config.Train.Steps
+	if !last && r.t.X.Loader.Epoch(m.Step) == m.Epoch {
+		return nil
+	}
+	e := r.state.Epoch
+	r.state.Epoch = runs.Epoch{}
+	return r.summary.End(m, e, r.state.LastValidation, r.state.LastEval)
+}
+
 // save writes a checkpoint of the run as it stands.
 func (r *run) save(best bool) error {
 	c, err := r.checkpoint()
@@ -276,7 +288,7 @@ func (r *run) save(best bool) error {
 	}
 	r.saved = r.t.Step
 	r.o.Watch.Saved(r.t.Step, r.store.Dir(r.t.Step))
-	return writeJSON(r.o.Disk, filepath.Join(r.o.Dir, "ledger.json"), r.t.Ledger)
+	return runs.WriteLedger(r.o.Disk, r.o.Dir, r.t.Ledger)
 }
 
 // finish saves the end of the run.
@@ -289,5 +301,5 @@ func (r *run) finish(out *Outcome) (*Outcome, error) {
 	s := r.state
 	out.Step, out.Dir, out.Best = r.t.Step, r.store.Dir(r.t.Step), s.Best
 	out.Eval, out.Validation, out.BestTest = s.LastEval, s.LastValidation, s.BestTest
-	return out, writeJSON(r.o.Disk, filepath.Join(r.o.Dir, "ledger.json"), r.t.Ledger)
+	return out, runs.WriteLedger(r.o.Disk, r.o.Dir, r.t.Ledger)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 // evalDue says whether the run is measured after a step.
@@ -19,7 +20,7 @@ func (r *run) evalDue(step int) bool {
 // the step's metrics where there is a step. end says that it is the run's last
 // evaluation: then the test split is looked at, with these weights and, where
 // it was another split that chose the best checkpoint, with that one's.
-func (r *run) evaluate(ctx context.Context, m *StepMetrics, end bool) error {
+func (r *run) evaluate(ctx context.Context, m *runs.StepMetrics, end bool) error {
 	for _, s := range r.t.X.measured(end) {
 		if r.measuredNow(s) {
 			continue
@@ -42,8 +43,8 @@ func (r *run) evaluate(ctx context.Context, m *StepMetrics, end bool) error {
 }
 
 // measure is one split with the weights as they are, or with their average.
-func (r *run) measure(ctx context.Context, s *Split) (*Eval, error) {
-	var e *Eval
+func (r *run) measure(ctx context.Context, s *Split) (*runs.Eval, error) {
+	var e *runs.Eval
 	if err := r.t.averaged(func() (err error) {
 		e, err = r.t.Evaluate(ctx, s)
 		return err
@@ -59,9 +60,9 @@ func (r *run) measure(ctx context.Context, s *Split) (*Eval, error) {
 }
 
 // keep notes what a split measured after this step.
-func (r *run) keep(m *StepMetrics, s *Split, e *Eval) {
+func (r *run) keep(m *runs.StepMetrics, s *Split, e *runs.Eval) {
 	if m == nil {
-		m = &StepMetrics{}
+		m = &runs.StepMetrics{}
 	}
 	if s == r.t.X.Validation {
 		m.Validation, r.state.LastValidation, r.state.ValidationStep = e, e, r.t.Step
@@ -72,7 +73,7 @@ func (r *run) keep(m *StepMetrics, s *Split, e *Eval) {
 	if by == "none" {
 		by = r.t.X.Followed().Name // still told of at the end
 	}
-	if s.Name == by && Better(r.state.Best, e, r.t.X.Config.Checkpoint.BestMetric) == e {
+	if s.Name == by && runs.Better(r.state.Best, e, r.t.X.Config.Checkpoint.BestMetric) == e {
 		r.state.Best = e
 		r.bestNow = r.t.X.Config.BestBy() != "none"
 	}
@@ -90,13 +91,9 @@ func (r *run) measuredNow(s *Split) bool {
 	return r.state.LastEval != nil && r.state.EvalStep == r.t.Step
 }
 
-// BestOnTest is what Watcher.Evaluated calls the measure of the best checkpoint
-// on the test split.
-const BestOnTest = "best"
-
 // testBest measures the best checkpoint on the test split, unless it is these
 // very weights.
-func (r *run) testBest(ctx context.Context, m *StepMetrics) error {
+func (r *run) testBest(ctx context.Context, m *runs.StepMetrics) error {
 	r.state.BestTest = nil
 	if r.bestNow {
 		return nil
@@ -109,16 +106,16 @@ func (r *run) testBest(ctx context.Context, m *StepMetrics) error {
 	if best.Step == r.t.Step {
 		return nil
 	}
-	var e *Eval
+	var e *runs.Eval
 	if err := r.t.as(best, func() (err error) {
 		e, err = r.t.Evaluate(ctx, r.t.X.Test)
 		return err
 	}); err != nil {
 		return err
 	}
-	r.o.Watch.Evaluated(r.t.Step, BestOnTest, e)
+	r.o.Watch.Evaluated(r.t.Step, runs.BestOnTest, e)
 	e.PerSecond = 0
-	r.state.BestTest = &BestEval{best.Step, *e}
+	r.state.BestTest = &runs.BestEval{Step: best.Step, Eval: *e}
 	if m != nil {
 		m.Best = r.state.BestTest
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/network"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -122,7 +123,7 @@ func (x *Experiment) evalCost(end bool) (n int64) {
 }
 
 // Evaluate measures the model on a split and counts it.
-func (t *Trainer) Evaluate(ctx context.Context, s *Split) (*Eval, error) {
+func (t *Trainer) Evaluate(ctx context.Context, s *Split) (*runs.Eval, error) {
 	c := t.X.Config.Train
 	evaluate := Evaluate
 	if s.texts != nil {

@@ -6,36 +6,11 @@ import (
 	"sort"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
-	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/network"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/safetensors"
 )
-
-// State is what a checkpoint carries besides weights and the optimizer's
-// tensors.
-type State struct {
-	Ledger    *lr.Ledger `json:"ledger"`
-	Estimator []float64  `json:"estimator,omitempty"`
-	Allocator []byte     `json:"allocator,omitempty"`
-	Factor    float64    `json:"lr_factor"`
-	Rollbacks int        `json:"rollbacks"`
-	FirstLoss float64    `json:"first_loss"`
-	Best      *Eval      `json:"best,omitempty"`
-	LastEval  *Eval      `json:"last_eval,omitempty"`
-	Epoch     epochSums  `json:"epoch"`
-	Metrics   int64      `json:"metrics_bytes"`
-	Summary   int64      `json:"summary_bytes"`
-	Journal   int64      `json:"journal_bytes"`
-	Lost      int64      `json:"lost_answers,omitempty"` // of a called model, that the ledger holds
-	EvalStep  int        `json:"eval_step"`
-
-	// Only where there is a validation split.
-	LastValidation *Eval     `json:"last_validation,omitempty"`
-	ValidationStep int       `json:"validation_step,omitempty"`
-	BestTest       *BestEval `json:"best_test,omitempty"`
-}
 
 // checkpoint collects the run's state after a step.
 func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
@@ -55,7 +30,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	if s.Journal, err = r.journal.Sync(); err != nil {
 		return nil, err
 	}
-	if s.Summary, err = r.summary.sync(); err != nil {
+	if s.Summary, err = r.summary.Sync(); err != nil {
 		return nil, err
 	}
 	c := &checkpoint.Checkpoint{Step: t.Step, Model: t.X.Saved(), State: s}
@@ -82,12 +57,9 @@ func (x *Experiment) Saved() *hf.Model {
 
 // restore puts a checkpoint back into the experiment.
 func (r *run) restore(c *checkpoint.Checkpoint) error {
-	var s State
-	if err := c.ReadState(&s); err != nil {
+	s, err := runs.StateOf(c)
+	if err != nil {
 		return err
-	}
-	if s.Ledger == nil {
-		return fmt.Errorf("train: checkpoint of step %d has no ledger", c.Step)
 	}
 	t := r.t
 	if err := t.load(c); err != nil {
@@ -100,7 +72,7 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 		return err
 	}
 	t.Ledger, t.Factor = s.Ledger, s.Factor
-	r.state = s
+	r.state = *s
 	return nil
 }
 
@@ -144,20 +116,4 @@ func (t *Trainer) reload() {
 	if m, ok := t.X.Model.(interface{ Reload() }); ok {
 		m.Reload()
 	}
-}
-
-// LastState is what the last sound checkpoint of a run says, and its step.
-func LastState(dir string) (*State, int, error) {
-	c, _, err := (&checkpoint.Store{Disk: fsys.OS, Run: dir}).Latest()
-	if err != nil {
-		return nil, 0, err
-	}
-	var s State
-	if err := c.ReadState(&s); err != nil {
-		return nil, 0, err
-	}
-	if s.Ledger == nil {
-		return nil, 0, fmt.Errorf("train: checkpoint of step %d has no ledger", c.Step)
-	}
-	return &s, c.Step, nil
 }

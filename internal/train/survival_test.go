@@ -18,6 +18,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/runs"
 )
 
 const childDir = "FLOPS_TEST_RUN" // run folder of the trainer in a child process
@@ -25,11 +26,11 @@ const childDir = "FLOPS_TEST_RUN" // run folder of the trainer in a child proces
 // quiet watches nothing.
 type quiet struct{ warned []string }
 
-func (q *quiet) Begins(int)                    {}
-func (q *quiet) Stepped(*StepMetrics, float64) {}
-func (q *quiet) Evaluated(int, string, *Eval)  {}
-func (q *quiet) Saved(int, string)             {}
-func (q *quiet) Warned(s string)               { q.warned = append(q.warned, s) }
+func (q *quiet) Begins(int)                         {}
+func (q *quiet) Stepped(*runs.StepMetrics, float64) {}
+func (q *quiet) Evaluated(int, string, *runs.Eval)  {}
+func (q *quiet) Saved(int, string)                  {}
+func (q *quiet) Warned(s string)                    { q.warned = append(q.warned, s) }
 
 // tiny is an experiment of milliseconds that still has everything a
 // checkpoint must carry: evaluations, epochs, a learned allocator and a scale.
@@ -101,7 +102,7 @@ func same(t *testing.T, got, want string, steps int) {
 		}
 	}
 	a, b := ledgerOf(t, got), ledgerOf(t, want)
-	for _, p := range lr.Purposes() {
+	for _, p := range runs.Purposes() {
 		x, y := a.Of(p), b.Of(p)
 		if x.Queries != y.Queries || x.FLOPs != y.FLOPs {
 			t.Errorf("ledger, %s: %d queries and %d operations, uninterrupted %d and %d", p, x.Queries, x.FLOPs, y.Queries, y.FLOPs)
@@ -109,13 +110,13 @@ func same(t *testing.T, got, want string, steps int) {
 	}
 }
 
-func ledgerOf(t *testing.T, dir string) *lr.Ledger {
+func ledgerOf(t *testing.T, dir string) *runs.Ledger {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "ledger.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := lr.NewLedger()
+	l := runs.NewLedger()
 	if err := json.Unmarshal(raw, l); err != nil {
 		t.Fatal(err)
 	}

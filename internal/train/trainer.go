@@ -10,41 +10,14 @@ import (
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/settings"
 )
-
-// StepMetrics is one line of metrics.jsonl. It holds nothing that depends on
-// the clock, so that a resumed run writes the same lines.
-type StepMetrics struct {
-	Step     int             `json:"step"` // updates made, counted from 1
-	Epoch    int             `json:"epoch"`
-	Loss     float64         `json:"loss"`     // of the batch, before the update
-	Accuracy float64         `json:"accuracy"` // of the batch, before the update
-	GradNorm float64         `json:"grad_norm"`
-	LR       float64         `json:"lr"`
-	Queries  int64           `json:"queries"` // of the run so far, every purpose
-	MinShare int             `json:"queries_min"`
-	MaxShare int             `json:"queries_max"`
-	Ratio    float64         `json:"variance_ratio,omitempty"` // Σ V̂_i/n_i over the same at equal shares
-	Alloc    settings.Floats `json:"allocator,omitempty"`      // learned parameters, named by Learned
-
-	// What else has learned parameters, the same.
-	Estimator settings.Floats `json:"estimator,omitempty"`
-	Objective settings.Floats `json:"objective,omitempty"`
-	Optimizer settings.Floats `json:"optimizer,omitempty"`
-
-	Validation *Eval     `json:"validation,omitempty"` // of the validation split
-	Eval       *Eval     `json:"eval,omitempty"`       // of the test split
-	Best       *BestEval `json:"best,omitempty"`       // the best checkpoint on the test split, at the run's end
-}
-
-// Evaluated says whether a split was measured after the step.
-func (m *StepMetrics) Evaluated() bool { return m.Validation != nil || m.Eval != nil }
 
 // Trainer takes the steps of one run.
 type Trainer struct {
 	X      *Experiment
-	Ledger *lr.Ledger
+	Ledger *runs.Ledger
 	Step   int     // updates made
 	Factor float64 // on the learning rate, below 1 after rollbacks
 
@@ -54,7 +27,7 @@ type Trainer struct {
 
 // NewTrainer starts a run at step 0.
 func NewTrainer(x *Experiment) *Trainer {
-	return &Trainer{X: x, Ledger: lr.NewLedger(), Factor: 1}
+	return &Trainer{X: x, Ledger: runs.NewLedger(), Factor: 1}
 }
 
 // Last is the last step taken, with its clean pass and the queries of each
@@ -92,7 +65,7 @@ type errDiverged struct{ why string }
 func (e *errDiverged) Error() string { return e.why }
 
 // TakeStep makes one update with a budget of queries per perturbation.
-func (t *Trainer) TakeStep(ctx context.Context, budget int) (*StepMetrics, error) {
+func (t *Trainer) TakeStep(ctx context.Context, budget int) (*runs.StepMetrics, error) {
 	x := t.X
 	b, err := t.batch()
 	if err != nil {
@@ -145,7 +118,7 @@ func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.St
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	t.Ledger.Charge(x.Model, lr.Perturbed, r.Queries, r.FLOPs, began)
+	t.Ledger.Charge(x.Model, runs.Perturbed, r.Queries, r.FLOPs, began)
 	r.Variance = lr.Variance(x.Model, x.Estimator, s, r.Records)
 	return s, r, params, nil
 }
@@ -160,21 +133,21 @@ func (t *Trainer) batch() (*forward.Batch, error) {
 
 // clean counts a clean pass of n images.
 func (t *Trainer) clean(n int, began time.Time) {
-	t.Ledger.Charge(t.X.Model, lr.CleanPass, int64(n), int64(n)*t.X.Model.ForwardFLOPs(), began)
+	t.Ledger.Charge(t.X.Model, runs.CleanPass, int64(n), int64(n)*t.X.Model.ForwardFLOPs(), began)
 }
 
 func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
 	began := time.Now()
 	s.Counts, err = t.X.Allocator.Allocate(t.X.Signals(t.Step, s), budget)
-	t.Ledger.Spend(lr.Allocator, 0, 0, began)
+	t.Ledger.Spend(runs.Allocator, 0, 0, began)
 	return err
 }
 
 // update applies the gradient and checks that the numbers are sound. It is also
 // what a replay runs, so it looks at nothing but the gradient and the records.
-func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*StepMetrics, error) {
+func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*runs.StepMetrics, error) {
 	x := t.X
-	m := &StepMetrics{Loss: mean(s.Clean.Losses), LR: x.Schedule.At(t.Step) * t.Factor}
+	m := &runs.StepMetrics{Loss: mean(s.Clean.Losses), LR: x.Schedule.At(t.Step) * t.Factor}
 	var with []*forward.Param
 	for _, i := range params {
 		with = append(with, x.Model.Params()[i])
@@ -206,7 +179,7 @@ func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*S
 	return m, nil
 }
 
-func sound(m *StepMetrics) error {
+func sound(m *runs.StepMetrics) error {
 	switch {
 	case math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0):
 		return &errDiverged{fmt.Sprintf("the loss is %v", m.Loss)}

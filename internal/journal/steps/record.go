@@ -164,3 +164,16 @@ func (d *decoder) end(r journal.Record) error {
 	}
 	return nil
 }
+
+// Next skips to the journal's next step.
+func Next(j *journal.Reader) (*Record, error) {
+	for {
+		r, err := j.Next()
+		if err != nil {
+			return nil, err
+		}
+		if r.Kind == journal.KindStep {
+			return Decode(r)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package train
+package runs
 
 import (
 	"bufio"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// cpuName is the processor's name where the system tells it.
-func cpuName() string {
+// CPUName is the processor's name where the system tells it.
+func CPUName() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
 		return runtime.GOARCH

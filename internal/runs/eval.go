@@ -1,4 +1,4 @@
-package train
+package runs
 
 import (
 	"cmp"
@@ -78,6 +78,10 @@ func (e *Eval) More() string {
 	}
 	return out
 }
+
+// BestOnTest is the name of the measure of the best checkpoint
+// on the test split.
+const BestOnTest = "best"
 
 // Measure is what Score is, in words. split is data.Validation, data.Test or
 // BestOnTest.

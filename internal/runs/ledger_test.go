@@ -1,4 +1,4 @@
-package lr
+package runs
 
 import (
 	"encoding/json"

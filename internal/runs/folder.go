@@ -1,28 +1,26 @@
-package train
+// Package runs is the run folder as files: what a run writes beside its checkpoints
+// (docs/formats.md), and reading it back whole or cut short.
+package runs
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 
-	"github.com/flops-vit/flops/internal/checkpoint"
-	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/journal"
-	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// RunData is what a run folder says, for those who look at it.
-type RunData struct {
+// Folder is what a run folder says, for those who look at it.
+type Folder struct {
 	Env     *Env          // nil where env.json is not there
 	Metrics []StepMetrics // the logged steps
-	Ledger  *lr.Ledger    // nil where ledger.json is not there
+	Ledger  *Ledger       // nil where ledger.json is not there
 	Shares  []Shares      // of every step of the journal
 	// Last is the evaluation that the last checkpoint knows, after LastStep
 	// updates: where a budget ended the run, no line of Metrics has it. It is nil
@@ -47,12 +45,12 @@ type Shares struct {
 // maxMetric is the longest line of metrics.jsonl that is read.
 const maxMetric = 1 << 20
 
-// ReadRun reads the files of a run folder. A run that was killed may have a
+// Read reads the files of a run folder. A run that was killed may have a
 // last line or record that is not whole: what stands before it counts, and a
 // note says so. A file that is not there is a note; one that is not what it
 // should be is an error that names it.
-func ReadRun(dir string) (*RunData, error) {
-	r := &RunData{}
+func Read(dir string) (*Folder, error) {
+	r := &Folder{}
 	if err := r.readMetrics(filepath.Join(dir, "metrics.jsonl")); err != nil {
 		return nil, err
 	}
@@ -71,7 +69,7 @@ func ReadRun(dir string) (*RunData, error) {
 
 // readLast looks into the last checkpoint, which means reading and verifying
 // all of it, only where its evaluation can be news. A page needs no checkpoint.
-func (r *RunData) readLast(dir string) {
+func (r *Folder) readLast(dir string) {
 	evaluated := 0
 	for _, m := range r.Metrics {
 		if m.Eval != nil {
@@ -87,11 +85,11 @@ func (r *RunData) readLast(dir string) {
 	}
 }
 
-func (r *RunData) note(format string, args ...any) {
+func (r *Folder) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-func (r *RunData) readMetrics(path string) error {
+func (r *Folder) readMetrics(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		r.note("%s is not there", path)
@@ -107,7 +105,8 @@ func (r *RunData) readMetrics(path string) error {
 		var m StepMetrics
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			if lines.Scan() {
-				return uierr.Wrap(err, fmt.Sprintf("%s:%d: %v", path, n, err), "the line was altered; remove it, or take the file from a backup")
+				return uierr.Wrap(err, fmt.Sprintf("%s:%d: %v", path, n, err),
+					"the line was altered; remove it, or take the file from a backup")
 			}
 			r.note("%s: the last line is not whole", path)
 			return nil
@@ -123,7 +122,7 @@ func (r *RunData) readMetrics(path string) error {
 	return nil
 }
 
-func (r *RunData) readJSON(path string, to any) error {
+func (r *Folder) readJSON(path string, to any) error {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		r.note("%s is not there", path)
@@ -138,7 +137,7 @@ func (r *RunData) readJSON(path string, to any) error {
 	return nil
 }
 
-func (r *RunData) readJournal(path string) error {
+func (r *Folder) readJournal(path string) error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		r.note("%s is not there", path)
 		return nil
@@ -149,7 +148,7 @@ func (r *RunData) readJournal(path string) error {
 	}
 	defer j.Close()
 	for {
-		s, err := nextStep(j)
+		s, err := steps.Next(j)
 		var torn *journal.TornError
 		switch {
 		case errors.Is(err, io.EOF):
@@ -169,42 +168,4 @@ func (r *RunData) readJournal(path string) error {
 			r.Shares = append(r.Shares, one)
 		}
 	}
-}
-
-// Hard is an image with its loss.
-type Hard struct {
-	Index int // in the split
-	Loss  float64
-}
-
-// Hardest puts the last sound checkpoint of a run into its experiment and finds
-// the images of the split that it is followed by with the highest loss, among at
-// most limit of them.
-func Hardest(ctx context.Context, x *Experiment, dir string, limit, most int) ([]Hard, error) {
-	c, _, err := (&checkpoint.Store{Disk: fsys.OS, Run: dir}).Latest()
-	if err != nil {
-		return nil, err
-	}
-	if err := NewTrainer(x).weights(c); err != nil {
-		return nil, err
-	}
-	var all []Hard
-	s := x.Followed()
-	for b, err := range s.Loader.Sequential(x.Config.Train.BatchSize) {
-		if err != nil {
-			return nil, err
-		}
-		losses, err := x.losses(ctx, s, b)
-		if err != nil {
-			return nil, err
-		}
-		for i, l := range losses {
-			all = append(all, Hard{int(b.Index[i]), float64(l)})
-		}
-		if len(all) >= limit {
-			break
-		}
-	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].Loss > all[j].Loss })
-	return all[:min(most, len(all))], nil
 }

@@ -1,18 +1,13 @@
-package train
+package runs
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"runtime"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
-	"github.com/flops-vit/flops/internal/kernel"
 )
 
 // Env is env.json: where the numbers of a run come from.
@@ -29,10 +24,12 @@ type Env struct {
 	Seed     int64  `json:"seed"`
 	Checksum string `json:"data_checksum"` // of the training split
 
-	Data    map[string]SplitSum `json:"data,omitempty"`           // by split
-	Model   string              `json:"model_checksum,omitempty"` // of the model that the run began with, and how it prepares images
-	Journal string              `json:"journal,omitempty"`        // hash that journal.bin carries, once config.yaml was changed
-	Changes []Change            `json:"changes,omitempty"`        // made when the run was resumed
+	Data map[string]SplitSum `json:"data,omitempty"` // by split
+	// Model is of the model that the run began with, and how it prepares images.
+	Model string `json:"model_checksum,omitempty"`
+	// Journal is the hash that journal.bin carries, once config.yaml was changed.
+	Journal string   `json:"journal,omitempty"`
+	Changes []Change `json:"changes,omitempty"` // made when the run was resumed
 }
 
 // SplitSum is a split of the data.
@@ -47,20 +44,8 @@ type Change struct {
 	config.Difference
 }
 
-// Describe fills an Env for an experiment, which means reading its data.
-func (x *Experiment) Describe(version string) Env {
-	all := map[string]SplitSum{data.Train: {x.TrainData.Len(), data.Checksum(x.TrainData)}}
-	for _, s := range x.Splits() {
-		all[s.Name] = SplitSum{s.whole.Len(), data.Checksum(s.whole)}
-	}
-	checksum := all[data.Train].Checksum
-	return Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuName(), Cores: runtime.NumCPU(),
-		Kernel: kernel.Describe(), Threads: Threads(x.Config), Device: x.Model.Device(), Seed: x.Config.Train.Seed, Checksum: checksum,
-		Data: all, Model: x.modelSum()}
-}
-
-// dataChanges says, a line for each split, how the data differs from an Env's.
-func (e *Env) dataChanges(now Env) (out []string) {
+// DataChanges says, a line for each split, how the data differs from an Env's.
+func (e *Env) DataChanges(now Env) (out []string) {
 	was := e.Data
 	if len(was) == 0 && e.Checksum != "" { // of a version that kept no more
 		was = map[string]SplitSum{data.Train: {now.Data[data.Train].Images, e.Checksum}}
@@ -72,7 +57,8 @@ func (e *Env) dataChanges(now Env) (out []string) {
 		case had && has && a.Images != b.Images:
 			out = append(out, fmt.Sprintf("the %s split had %d images and has %d", name, a.Images, b.Images))
 		case had && has && a.Checksum != b.Checksum:
-			out = append(out, fmt.Sprintf("the %d images of the %s split, their names or classes are others (checksum %.12s, now %.12s)", b.Images, name, a.Checksum, b.Checksum))
+			out = append(out, fmt.Sprintf("the %d images of the %s split, their names or classes are others (checksum %.12s, "+
+				"now %.12s)", b.Images, name, a.Checksum, b.Checksum))
 		case had && !has:
 			out = append(out, fmt.Sprintf("the %s split of %d images is gone", name, a.Images))
 		}
@@ -80,27 +66,16 @@ func (e *Env) dataChanges(now Env) (out []string) {
 	return out
 }
 
-// modelSum names the model that a run begins with, and how it prepares images;
-// empty where it has none to begin with.
-func (x *Experiment) modelSum() string {
-	if x.Local == nil || x.Config.Model.Path == "" {
-		return ""
-	}
-	h := sha256.New()
-	pre, _ := json.Marshal(x.Local.Pre) // of numbers and names it cannot fail
-	h.Write(pre)
-	for _, t := range x.Local.Model().Tensors {
-		fmt.Fprintf(h, "%s %v\n", t.Name, t.Shape)
-		_ = binary.Write(h, binary.LittleEndian, t.Data) // a hash takes everything
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
 // ReadEnv reads env.json; it is nil where there is none.
 func ReadEnv(dir string) (e *Env, err error) {
-	r := &RunData{}
+	r := &Folder{}
 	err = r.readJSON(filepath.Join(dir, "env.json"), &r.Env)
 	return r.Env, err
+}
+
+// WriteLedger writes ledger.json.
+func WriteLedger(disk fsys.FS, dir string, l *Ledger) error {
+	return writeJSON(disk, filepath.Join(dir, "ledger.json"), l)
 }
 
 // WriteEnv writes env.json.
@@ -114,4 +89,20 @@ func writeJSON(disk fsys.FS, path string, v any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return fsys.WriteFile(disk, path, append(b, '\n'))
+}
+
+// RateSteps are the steps by which a run's rate fell before anything else was
+// noted of it: those that it began with.
+func (e *Env) RateSteps(c config.Config) int {
+	if e != nil {
+		for _, ch := range e.Changes {
+			var n int
+			if ch.Key == "train.steps" {
+				if _, err := fmt.Sscan(ch.From, &n); err == nil {
+					return n
+				}
+			}
+		}
+	}
+	return c.Train.Steps
 }

@@ -1,0 +1,42 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/runs"
+)
+
+// Describe fills an Env for an experiment, which means reading its data.
+func (x *Experiment) Describe(version string) runs.Env {
+	all := map[string]runs.SplitSum{data.Train: {Images: x.TrainData.Len(), Checksum: data.Checksum(x.TrainData)}}
+	for _, s := range x.Splits() {
+		all[s.Name] = runs.SplitSum{Images: s.whole.Len(), Checksum: data.Checksum(s.whole)}
+	}
+	checksum := all[data.Train].Checksum
+	return runs.Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: runs.CPUName(),
+		Cores: runtime.NumCPU(), Kernel: kernel.Describe(), Threads: Threads(x.Config), Device: x.Model.Device(), Seed: x.Config.Train.Seed,
+		Checksum: checksum, Data: all, Model: x.modelSum()}
+}
+
+// modelSum names the model that a run begins with, and how it prepares images;
+// empty where it has none to begin with.
+func (x *Experiment) modelSum() string {
+	if x.Local == nil || x.Config.Model.Path == "" {
+		return ""
+	}
+	h := sha256.New()
+	pre, _ := json.Marshal(x.Local.Pre) // of numbers and names it cannot fail
+	h.Write(pre)
+	for _, t := range x.Local.Model().Tensors {
+		fmt.Fprintf(h, "%s %v\n", t.Name, t.Shape)
+		_ = binary.Write(h, binary.LittleEndian, t.Data) // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
