@@ -57,6 +57,16 @@ const (
 	OpPart          = "part"
 	OpClsGrad       = "cls_grad"
 	OpLossGrad      = "loss_grad"
+
+	// Of text towers, which the processor alone has.
+	OpTexts      = "texts"
+	OpEnds       = "ends"
+	OpPick       = "pick"
+	OpCausal     = "causal_attention"
+	OpTextsGrad  = "texts_grad"
+	OpPickGrad   = "pick_grad"
+	OpCausalGrad = "causal_attention_grad"
+	OpNone       = "no_grad"
 )
 
 // FusedOp is one operation of the graphs: a Gorgonia op that computes into
