@@ -192,7 +192,8 @@ func (g *graph) causalAttention(name string, x []act, H int) *gorgonia.Node {
 				for r := range rows {
 					n, q, at := seen(v, s, r), v[0][(s*rows+r)*D:], (s*rows+r)*D
 					kernel.Attention(y, D, q, D, 1, k, D, w, D, n, H, head, scale, probs, &f.attn)
-					kernel.AttentionGrad(out[at:], D, dk, D, dv, D, dy[at:], D, q, D, 1, k, D, w, D, n, H, head, scale, probs, &f.attn)
+					kernel.AttentionGrad(out[at:], D, dk, D, dv, D, dy[at:], D, q, D, 1, k, D, w, D, n, H, head, scale, probs,
+						&f.attn)
 					kernel.AddTo(out[nq+s*T*D:][:n*D], dk[:n*D])
 					kernel.AddTo(out[nq+nk+s*T*D:][:n*D], dv[:n*D])
 				}

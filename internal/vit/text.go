@@ -61,8 +61,8 @@ var _ Architecture = Text{}
 // CLIPModel and text_model.head in a SiglipModel.
 func HFText(projection string) TextNames {
 	const p = "text_model."
-	return TextNames{Tokens: p + "embeddings.token_embedding.weight", Positions: p + "embeddings.position_embedding.weight",
-		Final: p + "final_layer_norm", Projection: projection,
+	return TextNames{Tokens: p + "embeddings.token_embedding.weight",
+		Positions: p + "embeddings.position_embedding.weight", Final: p + "final_layer_norm", Projection: projection,
 		Block: func(l int) TextBlock {
 			p := fmt.Sprintf(p+"encoder.layers.%d.", l)
 			return TextBlock{Norm1: p + "layer_norm1", Norm2: p + "layer_norm2", Maps: map[string]string{

@@ -1,0 +1,254 @@
+package hf
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/safetensors"
+	"github.com/flops-vit/flops/internal/tokenizer"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// Text is the text tower of a model folder, with what its model compares texts and
+// images by: logits = Scale·cos(image, text) + Bias.
+type Text struct {
+	Family    string
+	Arch      vit.Text
+	Tensors   []safetensors.Tensor // in the order of Arch.Params
+	Tokenizer tokenizer.Tokenizer
+	// Sigmoid says that each pair is judged by itself (SigLIP), and not one text
+	// against the others by softmax (CLIP).
+	Sigmoid bool
+	Scale   float64 // 0: the folder has none
+	Bias    float64
+}
+
+// textFamily is a kind of text tower as model folders describe it. Each stands in a
+// file of its own and registers itself.
+type textFamily struct {
+	name  string
+	is    func(keys map[string]json.RawMessage) bool
+	read  func(keys map[string]json.RawMessage) (vit.Text, error)
+	names naming // of the tensors of a folder, turned into those of vit.HFText
+	// turned are tensors that such files have the other way round.
+	turned    []string
+	tokenizer func(dir string) (tokenizer.Tokenizer, error)
+	sigmoid   bool
+	file      string // of the config; "": config.json
+}
+
+var textFamilies = map[string]*textFamily{}
+
+func registerText(f *textFamily) { textFamilies[f.name] = f }
+
+// ErrNoText is the cause of the error about a model without a text tower.
+var ErrNoText = errors.New("the model has no text tower")
+
+const getAgain = "get the files again from where the model came from"
+
+// textFamilyOf is the family of a folder and what its config says.
+func textFamilyOf(dir string) (*textFamily, map[string]json.RawMessage, error) {
+	var names []string
+	for n := range textFamilies {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		f := textFamilies[n]
+		file := f.file
+		if file == "" {
+			file = ConfigName
+		}
+		path := filepath.Join(dir, file)
+		raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
+		if err != nil && f.file != "" {
+			continue
+		}
+		if err != nil {
+			return nil, nil, fsys.ReadError(err, path)
+		}
+		keys, err := jsonobj.Raw(raw)
+		if err != nil {
+			return nil, nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), getAgain)
+		}
+		if f.is(keys) {
+			return f, keys, nil
+		}
+	}
+	return nil, nil, uierr.Wrap(ErrNoText, fmt.Sprintf("%s: the model has no text tower", dir),
+		"give a whole CLIP or SigLIP: a folder whose model_type is clip or siglip, with its tokenizer's files")
+}
+
+// HasText says whether a folder has a text tower.
+func HasText(dir string) bool {
+	_, _, err := textFamilyOf(dir)
+	return err == nil
+}
+
+// LoadText reads the text tower of a model folder and its tokenizer, and leaves the
+// images' unread. Where there is none the error's cause is ErrNoText.
+func LoadText(dir string) (*Text, error) {
+	f, keys, err := textFamilyOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	t := &Text{Family: f.name, Sigmoid: f.sigmoid}
+	if t.Arch, err = f.read(keys); err == nil {
+		err = t.Arch.Check()
+	}
+	if err != nil {
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: text tower: %v", dir, err), getAgain)
+	}
+	w, err := openText(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	if err := t.readTensors(dir, f, w); err != nil {
+		return nil, err
+	}
+	if t.Tokenizer, err = f.tokenizer(dir); err != nil {
+		return nil, err
+	}
+	if n := t.Tokenizer.Size(); n > t.Arch.Vocabulary {
+		return nil, uierr.New(fmt.Sprintf("%s: the tokenizer has %d pieces, the text tower %d", dir, n, t.Arch.Vocabulary),
+			"tokenizer and weights belong to different models")
+	}
+	return t, nil
+}
+
+func openText(dir string) (*safetensors.Folder, error) {
+	w, err := safetensors.OpenFolder(dir)
+	if errors.Is(err, safetensors.ErrNone) {
+		err = noWeights(dir)
+	}
+	return w, err
+}
+
+// readTensors reads the tower, and the scale and bias of the logits, after comparing
+// shapes.
+func (t *Text) readTensors(dir string, f *textFamily, w *safetensors.Folder) error {
+	byName := map[string]safetensors.Info{}
+	for _, i := range w.Infos() {
+		for name, part := range f.names.pieces(i) {
+			byName[name] = part
+		}
+	}
+	if _, ok := byName[t.Arch.Names.Projection+".weight"]; !ok {
+		t.Arch.Projected = 0
+	}
+	var names []string
+	for _, p := range t.Arch.Params() {
+		i, ok := byName[p.Name]
+		if !ok {
+			return uierr.Wrap(ErrNoText, fmt.Sprintf("%s: text tower: no tensor %s", dir, p.Name),
+				"config.json and weights belong to different models, or the folder has the images' tower alone")
+		}
+		want := p.Shape
+		if slices.Contains(f.turned, p.Name) {
+			want = []int{p.Shape[1], p.Shape[0]}
+		}
+		if !slices.Equal(i.Shape, want) {
+			return uierr.New(fmt.Sprintf("%s: tensor %s: config.json asks for shape %v, the file has %v", dir, i.Name, want,
+				i.Shape), "config.json and weights belong to different models")
+		}
+		names = append(names, p.Name)
+	}
+	var err error
+	t.Tensors, err = safetensors.ReadMany(names, func(name string) (safetensors.Tensor, error) {
+		from := byName[name]
+		x, err := w.Holder(from.Name).ReadInfo(from)
+		if err == nil {
+			err = finite(dir, from.Name, x.Data)
+		}
+		if x.Name = name; slices.Contains(f.turned, name) && err == nil {
+			x = transposed(x)
+		}
+		return x, err
+	})
+	if err != nil {
+		return err
+	}
+	for name, dst := range map[string]*float64{"logit_scale": &t.Scale, "logit_bias": &t.Bias} {
+		i, ok := byName[name]
+		if !ok {
+			continue
+		}
+		x, err := w.Holder(i.Name).ReadInfo(i)
+		if err == nil && len(x.Data) != 1 {
+			err = uierr.New(fmt.Sprintf("%s: tensor %s has %d values, not one", dir, name, len(x.Data)), getAgain)
+		}
+		if err == nil {
+			err = finite(dir, name, x.Data)
+		}
+		if err != nil {
+			return err
+		}
+		if *dst = float64(x.Data[0]); name == "logit_scale" {
+			*dst = math.Exp(*dst)
+		}
+	}
+	return nil
+}
+
+// transposed is a matrix the other way round.
+func transposed(x safetensors.Tensor) safetensors.Tensor {
+	r, c := x.Shape[0], x.Shape[1]
+	out := safetensors.Tensor{Name: x.Name, Shape: []int{c, r}, Data: make([]float32, len(x.Data))}
+	for i := range r {
+		for j := range c {
+			out.Data[j*r+i] = x.Data[i*c+j]
+		}
+	}
+	return out
+}
+
+// readText reads the sizes of a tower that transformers' configs have alike over
+// those that are t already.
+func readText(m map[string]json.RawMessage, t *vit.Text) error {
+	for key, dst := range map[string]*int{"hidden_size": &t.Hidden, "num_hidden_layers": &t.Layers,
+		"num_attention_heads": &t.Heads, "intermediate_size": &t.MLP, "vocab_size": &t.Vocabulary,
+		"max_position_embeddings": &t.Context} {
+		if err := take(m, key, dst); err != nil {
+			return err
+		}
+	}
+	if err := take(m, "layer_norm_eps", &t.Eps); err != nil {
+		return err
+	}
+	name := ""
+	if err := take(m, "hidden_act", &name); err != nil || name == "" {
+		return err
+	}
+	act, ok := vit.ActNamed(name)
+	if !ok {
+		return fmt.Errorf("hidden_act is %q, which is not known", jsonobj.Clip(name))
+	}
+	t.Act = act
+	return nil
+}
+
+// textTower are the keys of a whole model's text tower: those below text_config, or
+// below the old text_config_dict, which counts where both are.
+func textTower(m map[string]json.RawMessage) (map[string]json.RawMessage, error) {
+	for _, key := range []string{"text_config_dict", "text_config"} {
+		if raw := m[key]; len(raw) > 0 && string(raw) != "null" {
+			return takeObject(m, key)
+		}
+	}
+	return map[string]json.RawMessage{}, nil
+}
+
+// isKind says whether a config's model_type is one of these.
+func isKind(m map[string]json.RawMessage, kinds ...string) bool {
+	return slices.Contains(kinds, strings.Trim(string(m["model_type"]), `"`))
+}
