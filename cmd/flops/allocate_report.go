@@ -16,28 +16,13 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/measure"
+	"github.com/flops-vit/flops/internal/pages"
 	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
 )
-
-// allocReport is the JSON of the command.
-type allocReport struct {
-	Allocators []measure.Row           `json:"allocators"`
-	Images     []measure.Image         `json:"images"`
-	Step       int                     `json:"step"`
-	Batches    int                     `json:"batches"`
-	Probe      float64                 `json:"probe_seconds"`
-	Paths      map[string][]paramPoint `json:"parameter_paths,omitempty"` // by allocator, how its parameters moved
-}
-
-// paramPoint is an allocator's learned parameters after a step.
-type paramPoint struct {
-	Step   int             `json:"step"`
-	Values settings.Floats `json:"values"`
-}
 
 type allocFlags struct {
 	configFlags
@@ -77,7 +62,8 @@ for every allocator, a picture of the images ordered by their queries.`,
 
 func (f *allocFlags) check() error {
 	if f.o.Pairs < 2 || f.o.Draws < 2 || f.batches < 1 {
-		return uierr.New(fmt.Sprintf("--pairs %d, --draws %d, --batches %d", f.o.Pairs, f.o.Draws, f.batches), "pairs and draws are at least 2, batches at least 1")
+		return uierr.New(fmt.Sprintf("--pairs %d, --draws %d, --batches %d", f.o.Pairs, f.o.Draws, f.batches),
+			"pairs and draws are at least 2, batches at least 1")
 	}
 	return nil
 }
@@ -98,13 +84,15 @@ func (f *allocFlags) run(c *cobra.Command) error {
 	defer x.Close()
 	e, ok := x.Estimator.(lr.Asker)
 	if !ok {
-		return uierr.New(fmt.Sprintf("estimator.name: %s asks no queries, so there is nothing to allocate", x.Estimator.Name()), "use --set estimator.name=activation")
+		return uierr.New(fmt.Sprintf("estimator.name: %s asks no queries, so there is nothing to allocate",
+			x.Estimator.Name()), "use --set estimator.name=activation")
 	}
 	all, err := f.allocators(cfg)
 	if err != nil {
 		return err
 	}
-	r := &allocReport{Batches: f.batches, Paths: map[string][]paramPoint{}}
+	r := &pages.Allocation{Batches: f.batches, Pairs: f.o.Pairs, Draws: f.o.Draws,
+		Paths: map[string][]pages.ParamPoint{}}
 	t, err := f.learn(c.Context(), x, all, r)
 	if err != nil {
 		return err
@@ -156,11 +144,12 @@ func (f *allocFlags) allocators(cfg config.Config) ([]alloc.Allocator, error) {
 
 // learn brings the experiment to the checkpoint, the allocators with it where
 // the run's journal is there.
-func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc.Allocator, r *allocReport) (*train.Trainer, error) {
+func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc.Allocator,
+	r *pages.Allocation) (*train.Trainer, error) {
 	note := func(step int) {
 		for _, a := range all {
 			if v := settings.ParamsOf(a); v != nil {
-				r.Paths[a.Name()] = append(r.Paths[a.Name()], paramPoint{step, v})
+				r.Paths[a.Name()] = append(r.Paths[a.Name()], pages.ParamPoint{Step: step, Values: v})
 			}
 		}
 	}
@@ -196,7 +185,8 @@ func images(x *train.Experiment, b *forward.Batch, c *forward.Clean, s *measure.
 	out := make([]measure.Image, b.Size)
 	for i := range out {
 		info := x.TrainData.Info(int(b.Index[i]))
-		out[i] = measure.Image{Index: int(b.Index[i]), Path: info.Path, Label: x.TrainData.Classes()[info.Label], Loss: float64(c.Losses[i]), Queries: map[string]int{}}
+		out[i] = measure.Image{Index: int(b.Index[i]), Path: info.Path, Label: x.TrainData.Classes()[info.Label],
+			Loss: float64(c.Losses[i]), Queries: map[string]int{}}
 		for _, r := range s.Results {
 			out[i].Queries[r.Name] = r.Counts[i]
 		}
@@ -205,19 +195,21 @@ func images(x *train.Experiment, b *forward.Batch, c *forward.Clean, s *measure.
 }
 
 // write prints the report and writes its files.
-func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *allocReport) error {
+func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation) error {
 	if f.output != "" {
-		if err := f.files(x, r); err != nil {
+		if err := r.WriteFiles(f.output, x, versionString()); err != nil {
 			return err
 		}
 	}
 	if f.asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
-	fmt.Fprintf(w, "after %d steps; variance of the gradient against equal shares, %d draws on %d batch(es)\n\n", r.Step, f.o.Draws, r.Batches)
+	fmt.Fprintf(w, "after %d steps; variance of the gradient against equal shares, %d draws on %d batch(es)\n\n", r.Step,
+		f.o.Draws, r.Batches)
 	t := ui.Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cos to bp", "ms"}}
 	for _, a := range r.Allocators {
-		t.Add(a.Name, fmt.Sprintf("%.3f", a.Predicted), fmt.Sprintf("%.3f", a.Measured), fmt.Sprintf("%.3f to %.3f", a.CI95[0], a.CI95[1]),
+		t.Add(a.Name, fmt.Sprintf("%.3f", a.Predicted), fmt.Sprintf("%.3f", a.Measured),
+			fmt.Sprintf("%.3f to %.3f", a.CI95[0], a.CI95[1]),
 			fmt.Sprintf("%.3f", a.Cosine), fmt.Sprintf("%.2f", 1e3*a.Seconds))
 	}
 	if err := t.Print(w); err != nil {
@@ -232,7 +224,7 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *allocReport) err
 }
 
 // imageTable lists the images that the second allocator gives most to.
-func imageTable(r *allocReport, most int) *ui.Table {
+func imageTable(r *pages.Allocation, most int) *ui.Table {
 	names := []string{}
 	for _, a := range r.Allocators {
 		names = append(names, a.Name)

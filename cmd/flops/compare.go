@@ -1,13 +1,17 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/compare"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/pages"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -53,30 +57,6 @@ Arms are a YAML file (configs/arms/) or names:
 	return c
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// lines folds words to a width.
-func lines(words []string, width int, indent string) string {
-	out, at := "", 0
-	for i, w := range words {
-		if i > 0 {
-			out, at = out+",", at+1
-			if at+1+len(w) > width {
-				out, at = out+"\n"+indent, 0
-			} else {
-				out, at = out+" ", at+1
-			}
-		}
-		out, at = out+w, at+len(w)
-	}
-	return out
-}
-
 func (f *compareFlags) run(c *cobra.Command) error {
 	if f.path == "" {
 		return uierr.New("no experiment is named", "give --config FILE; configs/ has some")
@@ -100,7 +80,8 @@ func (f *compareFlags) run(c *cobra.Command) error {
 	if f.asJSON {
 		text = io.Discard
 	}
-	fmt.Fprintf(text, "%s, %s; %s\n", plural(len(arms), "arm"), plural(p.Seeds, "seed"), p.Describe())
+	fmt.Fprintf(text, "%s, %s; %s\n", ui.Plural(len(arms), "arm", "arms"),
+		ui.Plural(p.Seeds, "seed", "seeds"), p.Describe())
 	l := newLauncher(warner(c))
 	defer l.close()
 	runs, err := p.Do(c.Context(), l.launch, func(n, of int, r compare.Run, res *compare.Result, had bool) {
@@ -111,7 +92,7 @@ func (f *compareFlags) run(c *cobra.Command) error {
 		case had:
 			fmt.Fprintf(text, "%-36s%.4f  done before\n", what, res.Accuracy)
 		default:
-			fmt.Fprintf(text, "%.4f  %s, %.1fs\n", res.Accuracy, plural(res.Steps, "step"), res.Seconds)
+			fmt.Fprintf(text, "%.4f  %s, %.1fs\n", res.Accuracy, ui.Plural(res.Steps, "step", "steps"), res.Seconds)
 		}
 	})
 	if err != nil {
@@ -128,3 +109,69 @@ func (f *compareFlags) run(c *cobra.Command) error {
 // childEnv is the environment of a run's process: the resolved config says
 // everything, so what would change it again is left out.
 func childEnv() []string { return config.WithoutKeys(os.Environ()) }
+
+// write prints the comparison and writes its files.
+func (f *compareFlags) write(w io.Writer, p *compare.Plan, arms []compare.ArmResult) error {
+	if err := pages.WriteComparison(p, arms, versionString()); err != nil {
+		return err
+	}
+	if f.asJSON {
+		return json.NewEncoder(w).Encode(pages.NewComparison(p, arms))
+	}
+	fmt.Fprintln(w)
+	if err := compareTable(arms).Print(w); err != nil {
+		return err
+	}
+	note := ""
+	if compare.SplitsOf(arms).Both() {
+		note = "accuracy is that of the test split\n"
+	}
+	_, err := fmt.Fprintf(w, "\n%s± is a 95%% interval over the seeds; vs %s is paired by seed\nreport %s\n", note,
+		arms[0].Name, filepath.Join(p.Dir, "report.html"))
+	return err
+}
+
+func plusMinus(format string, m compare.Mean) string {
+	switch {
+	case math.IsNaN(m.Value):
+		return "-"
+	case math.IsNaN(m.Half):
+		return fmt.Sprintf(format, m.Value)
+	}
+	return fmt.Sprintf(format+" ±%.3f", m.Value, m.Half)
+}
+
+func compareTable(arms []compare.ArmResult) *ui.Table {
+	s := compare.SplitsOf(arms)
+	t := &ui.Table{Head: []string{"arm", "accuracy", "vs " + arms[0].Name, "queries", "FLOPs", "s", "MiB"}}
+	if s.Untested {
+		t.Head[1] = "validation"
+	}
+	if s.Both() {
+		t.Head = slices.Insert(t.Head, 2, "validation")
+	}
+	measured := compare.MeasuresOf(arms)
+	for _, o := range measured {
+		t.Head = append(t.Head, o.Title)
+	}
+	for _, a := range arms {
+		mib, flops := "-", "-"
+		if !math.IsNaN(a.PeakMiB) {
+			mib = fmt.Sprintf("%.0f", a.PeakMiB)
+		}
+		if a.FLOPs > 0 { // those of a model that is only called are not known
+			flops = ui.Count(int64(a.FLOPs))
+		}
+		row := []any{a.Name, plusMinus("%.3f", a.Accuracy), plusMinus("%+.3f", a.Difference),
+			ui.Count(int64(a.Queries)), flops,
+			fmt.Sprintf("%.1f", a.Seconds), mib}
+		if s.Both() {
+			row = slices.Insert(row, 2, any(plusMinus("%.3f", a.Validation)))
+		}
+		for _, o := range measured {
+			row = append(row, plusMinus("%.4f", a.Measured(o.Tag)))
+		}
+		t.Add(row...)
+	}
+	return t
+}

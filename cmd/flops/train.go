@@ -13,52 +13,13 @@ import (
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/pages"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
 )
-
-// configFlags are the flags of every command that reads an experiment.
-type configFlags struct {
-	path   string
-	sets   []string
-	device string
-	smoke  bool
-	warn   func(string)
-}
-
-func (f *configFlags) add(c *cobra.Command) {
-	f.warn = warner(c)
-	c.Flags().StringVarP(&f.path, "config", "c", "", "YAML experiment")
-	c.Flags().StringArrayVar(&f.sets, "set", nil, "override a key, such as train.steps=10; may be repeated")
-	addDevice(c, &f.device, "")
-	c.Flags().BoolVar(&f.smoke, "smoke", false, "shrink the experiment to seconds")
-	completeConfig(c)
-}
-
-// load resolves the experiment and checks that its device is there.
-func (f *configFlags) load() (config.Config, error) {
-	if f.path == "" {
-		return config.Config{}, uierr.New("no experiment is named", "give --config FILE; configs/ has some")
-	}
-	sets := f.sets
-	if f.device != "" {
-		sets = append(sets, "train.device="+f.device)
-	}
-	r, err := config.Load(f.path, sets)
-	if err != nil {
-		return config.Config{}, err
-	}
-	for _, w := range r.Warnings {
-		f.warn(w)
-	}
-	if f.smoke {
-		config.Smoke(&r.Config)
-	}
-	return r.Config, checkDevice(&r.Config)
-}
 
 func trainCmd() *cobra.Command {
 	var f configFlags
@@ -82,11 +43,13 @@ that is under way and prints the command that goes on.`,
 			format, _ := c.Flags().GetString("log-format")
 			if resume != "" {
 				if f.path != "" {
-					return uierr.New("--config and --resume name two experiments", "a run folder holds its own config; leave --config out")
+					return uierr.New("--config and --resume name two experiments",
+						"a run folder holds its own config; leave --config out")
 				}
 				f.path, output = filepath.Join(resume, "config.yaml"), resume
 				if _, err := os.Stat(f.path); err != nil {
-					return uierr.Wrap(err, fmt.Sprintf("%s is no run folder: it has no config.yaml", resume), "give --resume a folder that 'flops train' wrote")
+					return uierr.Wrap(err, fmt.Sprintf("%s is no run folder: it has no config.yaml", resume),
+						"give --resume a folder that 'flops train' wrote")
 				}
 			}
 			if resume != "" { // before the config is read, which its holder may be about to change
@@ -155,25 +118,25 @@ func (j *trainJob) run(c *cobra.Command) error {
 		}
 	}
 	printPlan(text, x, dir)
-	view := &watcher{p: nil, w: w, format: format, steps: cfg.Train.Steps, warn: warn}
-	log := openLog(dir, warn, view)
-	defer log.close()
-	log.line("flops %s: %s", versionString(), strings.Join(os.Args[1:], " "))
+	view := pages.NewTerminal(w, format, cfg.Train.Steps, warn)
+	log := pages.OpenLog(dir, warn, view)
+	defer log.Close()
+	log.Line("flops %s: %s", versionString(), strings.Join(os.Args[1:], " "))
 	if err := preflight(c.Context(), text, x, dir, resume); err != nil {
 		return err
 	}
 	stop, done := catchSignals(warn)
 	defer done()
-	board := openTensorBoard(dir, cfg.Train.TensorBoard, log.Warned, log)
-	board.config = cfg
-	defer board.close()
-	out, err := train.Run(c.Context(), x, train.RunOptions{Dir: dir, Resume: resume, Watch: board, Stop: stop.Load, Each: board.each})
-	view.done()
+	board := pages.OpenTensorBoard(dir, cfg.Train.TensorBoard, cfg, log.Warned, log)
+	defer board.Close()
+	out, err := train.Run(c.Context(), x,
+		train.RunOptions{Dir: dir, Resume: resume, Watch: board, Stop: stop.Load, Each: board.Each})
+	view.Done()
 	if err != nil {
-		log.line("error: %v", err)
+		log.Line("error: %v", err)
 		return err
 	}
-	log.line("ended after step %d%s", out.Step, strings.TrimSuffix(" ("+out.Stopped+")", " ()"))
+	log.Line("ended after step %d%s", out.Step, strings.TrimSuffix(" ("+out.Stopped+")", " ()"))
 	if out.Stopped == "interrupted" {
 		warn(fmt.Sprintf("stopped after step %d; everything is saved in %s", out.Step, out.Dir))
 		warn(fmt.Sprintf("go on with: flops train --resume %s", dir))
@@ -191,7 +154,8 @@ func (j *trainJob) run(c *cobra.Command) error {
 // the best of it by that metric, then the test split where that is another one.
 func printOutcome(w io.Writer, out *train.Outcome, by string) {
 	line := func(split string, e *runs.Eval, note string) {
-		fmt.Fprintf(w, "%s %.4f%s, loss %.4f%s on %d images\n", e.Measure(split), e.Score(), note, e.Loss(), e.More(), e.Images)
+		fmt.Fprintf(w, "%s %.4f%s, loss %.4f%s on %d images\n", e.Measure(split), e.Score(), note, e.Loss(),
+			e.More(), e.Images)
 	}
 	best := ""
 	if out.Best != nil {
@@ -207,6 +171,19 @@ func printOutcome(w io.Writer, out *train.Outcome, by string) {
 	if b := out.BestTest; b != nil {
 		line(runs.BestOnTest, &b.Eval, fmt.Sprintf(" (step %d)", b.Step))
 	}
+}
+
+// bestBy says by which metric an evaluation was the best, where that is not the
+// score.
+func bestBy(e *runs.Eval, by string) string {
+	if by == "" || by == e.Goal {
+		return ""
+	}
+	o := e.All().Of(by).Ones()
+	if len(o) == 0 {
+		return ""
+	}
+	return " by " + o[0].Title + ", " + o[0].Text() + ":"
 }
 
 // printPlan says what the run is about to do.
@@ -225,7 +202,8 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 		if c.Estimator.Antithetic {
 			pair = "antithetic pairs"
 		}
-		how = fmt.Sprintf("%s, %s, %s, sigma %g", how, orElse(c.Estimator.Schedule, "default schedule"), pair, c.Estimator.Sigma)
+		how = fmt.Sprintf("%s, %s, %s, sigma %g", how, orElse(c.Estimator.Schedule, "default schedule"), pair,
+			c.Estimator.Sigma)
 	}
 	plan := lr.Plan(x.Estimator, 0)
 	q := c.Train.BatchSize * (1 + c.Budget.QueriesPerImage*len(plan))
@@ -235,7 +213,8 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	}
 	fmt.Fprintf(w, "sites      %s\n", siteNames(x))
 	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
-	fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)), c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
+	fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)),
+		c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
 	fmt.Fprintf(w, "data       %d training", x.TrainData.Len())
 	for _, s := range x.Splits() {
 		fmt.Fprintf(w, ", %d %s", s.Data.Len(), s.Name)
@@ -280,50 +259,8 @@ func siteNames(x *train.Experiment) string {
 	}
 	text := strings.Join(out, " ")
 	if len(text) > ui.Width-11 {
-		text = fmt.Sprintf("%d sites, %s to %s", len(x.Selection.Sites), x.Model.Sites()[x.Selection.Sites[0]].Name, x.Model.Sites()[x.Selection.Sites[len(x.Selection.Sites)-1]].Name)
+		text = fmt.Sprintf("%d sites, %s to %s", len(x.Selection.Sites), x.Model.Sites()[x.Selection.Sites[0]].Name,
+			x.Model.Sites()[x.Selection.Sites[len(x.Selection.Sites)-1]].Name)
 	}
 	return text
-}
-
-// watcher shows a run on the terminal.
-type watcher struct {
-	p      *ui.Progress
-	w      io.Writer
-	format string
-	steps  int
-	warn   func(string)
-}
-
-// Begins starts the clock that the time left is told by.
-func (v *watcher) Begins(step int) {
-	if v.p == nil {
-		v.p = ui.NewProgress(v.w, v.format, step, v.steps)
-	}
-}
-
-func (v *watcher) Stepped(m *runs.StepMetrics, rate float64) {
-	v.p.Step(ui.Update{Step: m.Step, Steps: v.steps, Loss: m.Loss, Accuracy: m.Accuracy, Rate: rate, Queries: m.Queries})
-}
-
-func (v *watcher) Evaluated(step int, split string, e *runs.Eval) {
-	fields := map[string]any{"step": step, "split": split, "top1": e.Score(), "loss": e.Loss(), "images": e.Images}
-	if len(e.Chosen) > 0 {
-		fields["metrics"] = e.Chosen
-	}
-	v.p.Line("eval", fmt.Sprintf("step %d: %s %.4f, loss %.4f%s (%d images, %.0f images/s)",
-		step, e.Measure(split), e.Score(), e.Loss(), e.More(), e.Images, e.PerSecond), fields)
-}
-
-func (v *watcher) Saved(step int, dir string) {
-	if v.p != nil && v.format == "json" {
-		v.p.Line("saved", "", map[string]any{"step": step, "path": dir})
-	}
-}
-
-func (v *watcher) Warned(line string) { v.warn(line) }
-
-func (v *watcher) done() {
-	if v.p != nil {
-		v.p.Done()
-	}
 }

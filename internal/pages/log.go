@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"fmt"
@@ -11,10 +11,10 @@ import (
 	"github.com/flops-vit/flops/internal/ui"
 )
 
-// runLog is run.log: what a run said, with the time, whatever the terminal
+// Log is run.log: what a run said, with the time, whatever the terminal
 // showed. A resumed run adds to it. A log that cannot be written is said once
 // and ends no run.
-type runLog struct {
+type Log struct {
 	f    *os.File
 	warn func(string)
 	next train.Watcher
@@ -24,8 +24,9 @@ type runLog struct {
 // stepsEvery is the time between two steps that the log tells of.
 const stepsEvery = 10 * time.Second
 
-func openLog(dir string, warn func(string), next train.Watcher) *runLog {
-	l := &runLog{warn: warn, next: next}
+// OpenLog adds to the log of a run folder what next is told.
+func OpenLog(dir string, warn func(string), next train.Watcher) *Log {
+	l := &Log{warn: warn, next: next}
 	f, err := os.OpenFile(filepath.Join(dir, "run.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		warn(fmt.Sprintf("no run.log: %v", err))
@@ -35,52 +36,58 @@ func openLog(dir string, warn func(string), next train.Watcher) *runLog {
 	return l
 }
 
-// line writes one line with the time.
-func (l *runLog) line(format string, args ...any) {
+// Line writes one line with the time.
+func (l *Log) Line(format string, args ...any) {
 	if l.f == nil {
 		return
 	}
 	if _, err := fmt.Fprintf(l.f, "%s %s\n", time.Now().UTC().Format(time.RFC3339),
 		fmt.Sprintf(format, args...)); err != nil {
 		l.warn(fmt.Sprintf("run.log ends here: %v", err))
-		l.close()
+		l.Close()
 	}
 }
 
-func (l *runLog) close() {
+// Close closes the file.
+func (l *Log) Close() {
 	if l.f != nil {
 		l.f.Close()
 		l.f = nil
 	}
 }
 
-func (l *runLog) Begins(step int) {
+// Begins notes where a resumed run goes on.
+func (l *Log) Begins(step int) {
 	if step > 0 {
-		l.line("going on after step %d", step)
+		l.Line("going on after step %d", step)
 	}
 	l.next.Begins(step)
 }
 
-func (l *runLog) Stepped(m *runs.StepMetrics, rate float64) {
+// Stepped notes a step every few seconds.
+func (l *Log) Stepped(m *runs.StepMetrics, rate float64) {
 	if time.Since(l.last) >= stepsEvery {
 		l.last = time.Now()
-		l.line("step %d: loss %.4f, accuracy %.3f, %s queries so far, %s/s", m.Step, m.Loss, m.Accuracy, ui.Count(m.Queries),
+		l.Line("step %d: loss %.4f, accuracy %.3f, %s queries so far, %s/s", m.Step, m.Loss, m.Accuracy, ui.Count(m.Queries),
 			ui.Count(int64(rate)))
 	}
 	l.next.Stepped(m, rate)
 }
 
-func (l *runLog) Evaluated(step int, split string, e *runs.Eval) {
-	l.line("step %d: %s %.4f, loss %.4f%s on %d images", step, e.Measure(split), e.Score(), e.Loss(), e.More(), e.Images)
+// Evaluated notes what a split measured.
+func (l *Log) Evaluated(step int, split string, e *runs.Eval) {
+	l.Line("step %d: %s %.4f, loss %.4f%s on %d images", step, e.Measure(split), e.Score(), e.Loss(), e.More(), e.Images)
 	l.next.Evaluated(step, split, e)
 }
 
-func (l *runLog) Saved(step int, dir string) {
-	l.line("step %d: saved %s", step, dir)
+// Saved notes a checkpoint.
+func (l *Log) Saved(step int, dir string) {
+	l.Line("step %d: saved %s", step, dir)
 	l.next.Saved(step, dir)
 }
 
-func (l *runLog) Warned(s string) {
-	l.line("warning: %s", s)
+// Warned notes a warning.
+func (l *Log) Warned(s string) {
+	l.Line("warning: %s", s)
 	l.next.Warned(s)
 }

@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"bytes"
@@ -28,10 +28,10 @@ func TestTensorBoardFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := 0
-	b := openTensorBoard(dir, true, func(string) { said++ }, deaf{})
+	b := OpenTensorBoard(dir, true, config.Config{}, func(string) { said++ }, deaf{})
 	b.Stepped(&runs.StepMetrics{Step: 1}, 1)
 	b.Evaluated(1, "test", &runs.Eval{})
-	b.close()
+	b.Close()
 	if said != 1 {
 		t.Errorf("%d warnings, want 1", said)
 	}
@@ -40,15 +40,14 @@ func TestTensorBoardFails(t *testing.T) {
 // The numbers of a step and of an evaluation are in the file, in whole records.
 func TestTensorBoardRecords(t *testing.T) {
 	dir := t.TempDir()
-	b := openTensorBoard(dir, true, func(s string) { t.Error(s) }, deaf{})
 	c := config.Default()
 	c.Optimizer.LR = 0.5
-	b.config = c
+	b := OpenTensorBoard(dir, true, c, func(s string) { t.Error(s) }, deaf{})
 	b.Begins(0)
 	b.Stepped(&runs.StepMetrics{Step: 3, Loss: 1.5, MaxShare: 4, Alloc: []float64{1, 2}}, 10)
 	b.Evaluated(3, "test", &runs.Eval{Goal: metric.Top1,
 		Values: metric.Values{{Name: metric.Top1, Numbers: []float64{0.5}}}})
-	b.close()
+	b.Close()
 	files, err := filepath.Glob(filepath.Join(dir, "tb", "events.out.tfevents.*"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%v, %v", files, err)

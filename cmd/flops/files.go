@@ -19,7 +19,8 @@ func newRunFolder(dir, name string, warn func(string)) (string, *fsys.Lock, erro
 	if dir != "" {
 		lock, free, err := claim(dir, warn)
 		if err == nil && !free {
-			err = uierr.New(fmt.Sprintf("--output %s: the folder is not empty", dir), "name another folder, or go on with that run by --resume "+dir)
+			err = uierr.New(fmt.Sprintf("--output %s: the folder is not empty", dir),
+				"name another folder, or go on with that run by --resume "+dir)
 		}
 		return dir, lock, err
 	}
@@ -47,7 +48,8 @@ func claim(dir string, warn func(string)) (lock *fsys.Lock, free bool, err error
 		return nil, false, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, false, uierr.Wrap(err, fmt.Sprintf("run folder %s: %v", dir, err), "name a folder that can be written with --output")
+		return nil, false, uierr.Wrap(err, fmt.Sprintf("run folder %s: %v", dir, err),
+			"name a folder that can be written with --output")
 	}
 	lock, err = fsys.LockDir(dir, warn)
 	if err == nil && taken(dir) { // another process began and ended there a moment ago

@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"fmt"
@@ -14,11 +14,11 @@ import (
 	"github.com/flops-vit/flops/internal/train"
 )
 
-// tensorBoard writes a run's event file: its numbers at every step, the
+// TensorBoard writes a run's event file: its numbers at every step, the
 // allocation as a histogram, and at every evaluation the images of the batch
 // that got most and least queries. A file that cannot be written is said once
 // and ends no run.
-type tensorBoard struct {
+type TensorBoard struct {
 	next   train.Watcher
 	e      *report.Events
 	c      io.Closer
@@ -30,17 +30,19 @@ type tensorBoard struct {
 // shownImages is how many of the most and of the least queried images are shown.
 const shownImages = 8
 
-func openTensorBoard(dir string, wanted bool, warn func(string), next train.Watcher) *tensorBoard {
-	b := &tensorBoard{next: next, warn: warn, look: true}
+// OpenTensorBoard watches a run of an experiment before next does; where wanted is
+// false, it writes nothing.
+func OpenTensorBoard(dir string, wanted bool, c config.Config, warn func(string), next train.Watcher) *TensorBoard {
+	b := &TensorBoard{next: next, warn: warn, config: c, look: true}
 	if !wanted {
 		return b
 	}
-	e, c, err := report.OpenEvents(filepath.Join(dir, "tb"))
+	e, file, err := report.OpenEvents(filepath.Join(dir, "tb"))
 	if err != nil {
 		warn(fmt.Sprintf("no TensorBoard events: %v", err))
 		return b
 	}
-	b.e, b.c = e, c
+	b.e, b.c = e, file
 	return b
 }
 
@@ -53,17 +55,18 @@ func settingsOf(c config.Config) (out []report.HParam) {
 }
 
 // try writes what f does; after a failure nothing more is written.
-func (b *tensorBoard) try(f func() error) {
+func (b *TensorBoard) try(f func() error) {
 	if b.e == nil {
 		return
 	}
 	if err := f(); err != nil {
 		b.warn(fmt.Sprintf("TensorBoard events end here: %v", err))
-		b.close()
+		b.Close()
 	}
 }
 
-func (b *tensorBoard) close() {
+// Close closes the file.
+func (b *TensorBoard) Close() {
 	if b.c != nil {
 		b.c.Close()
 	}
@@ -75,7 +78,7 @@ type scalar struct {
 	v   float64
 }
 
-func (b *tensorBoard) scalars(step int, all []scalar) {
+func (b *TensorBoard) scalars(step int, all []scalar) {
 	b.try(func() error {
 		for _, s := range all {
 			if err := b.e.Scalar(s.tag, step, s.v); err != nil {
@@ -86,7 +89,8 @@ func (b *tensorBoard) scalars(step int, all []scalar) {
 	})
 }
 
-func (b *tensorBoard) Begins(step int) {
+// Begins writes the settings, once, and that what stood after the step is void.
+func (b *TensorBoard) Begins(step int) {
 	if step == 0 {
 		b.try(func() error { return b.e.HParams(settingsOf(b.config)) })
 	}
@@ -94,7 +98,8 @@ func (b *tensorBoard) Begins(step int) {
 	b.next.Begins(step)
 }
 
-func (b *tensorBoard) Stepped(m *runs.StepMetrics, rate float64) {
+// Stepped writes the numbers of a step.
+func (b *TensorBoard) Stepped(m *runs.StepMetrics, rate float64) {
 	all := []scalar{{"train/loss", m.Loss}, {"train/accuracy", m.Accuracy}, {"train/gradient_norm", m.GradNorm},
 		{"train/learning_rate", m.LR},
 		{"queries/total", float64(m.Queries)}, {"queries/per_second", rate}}
@@ -122,7 +127,8 @@ func named(l runs.Learned, end string) (out []scalar) {
 	return out
 }
 
-func (b *tensorBoard) Evaluated(step int, split string, e *runs.Eval) {
+// Evaluated writes what a split measured.
+func (b *TensorBoard) Evaluated(step int, split string, e *runs.Eval) {
 	all := []scalar{{split + "/accuracy", e.Score()}, {split + "/loss", e.Loss()}}
 	for _, o := range e.Chosen.Ones() {
 		all = append(all, scalar{split + "/" + o.Tag, o.V})
@@ -131,12 +137,14 @@ func (b *tensorBoard) Evaluated(step int, split string, e *runs.Eval) {
 	b.next.Evaluated(step, split, e)
 }
 
-func (b *tensorBoard) Saved(step int, dir string) { b.next.Saved(step, dir) }
+// Saved tells next alone.
+func (b *TensorBoard) Saved(step int, dir string) { b.next.Saved(step, dir) }
 
-func (b *tensorBoard) Warned(s string) { b.next.Warned(s) }
+// Warned tells next alone.
+func (b *TensorBoard) Warned(s string) { b.next.Warned(s) }
 
-// each is train.RunOptions.Each.
-func (b *tensorBoard) each(t *train.Trainer) error {
+// Each is train.RunOptions.Each.
+func (b *TensorBoard) Each(t *train.Trainer) error {
 	last, look := t.Last(), b.look
 	if b.e == nil || last == nil {
 		return nil
@@ -161,7 +169,7 @@ func (b *tensorBoard) each(t *train.Trainer) error {
 }
 
 // extremes writes the images that got most and least queries.
-func (b *tensorBoard) extremes(t *train.Trainer) error {
+func (b *TensorBoard) extremes(t *train.Trainer) error {
 	last := t.Last()
 	order := make([]int, len(last.Counts))
 	for i := range order {

@@ -1,4 +1,4 @@
-package main
+package pages
 
 import (
 	"encoding/json"
@@ -9,32 +9,55 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/measure"
 	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/runs"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// files writes what --output is for.
-func (f *allocFlags) files(x *train.Experiment, r *allocReport) error {
-	if err := os.MkdirAll(f.output, 0o755); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("--output %s: %v", f.output, err), "name a folder that can be written")
+// Allocation is who got the queries of a batch, and what it gained: the JSON of
+// allocate-report.
+type Allocation struct {
+	Allocators []measure.Row           `json:"allocators"`
+	Images     []measure.Image         `json:"images"`
+	Step       int                     `json:"step"`
+	Batches    int                     `json:"batches"`
+	Probe      float64                 `json:"probe_seconds"`
+	Pairs      int                     `json:"-"`                         // directions per image of the probe
+	Draws      int                     `json:"-"`                         // per allocator and batch
+	Paths      map[string][]ParamPoint `json:"parameter_paths,omitempty"` // by allocator, how its parameters moved
+}
+
+// ParamPoint is an allocator's learned parameters after a step.
+type ParamPoint struct {
+	Step   int             `json:"step"`
+	Values settings.Floats `json:"values"`
+}
+
+// WriteFiles writes report.html, report.json, the tables and the pictures of a
+// report on an experiment into a folder. version is the program's.
+func (r *Allocation) WriteFiles(dir string, x *train.Experiment, version string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("--output %s: %v", dir, err), "name a folder that can be written")
 	}
 	pictures, err := pictures(x, r)
 	if err != nil {
 		return err
 	}
-	page, err := f.page(x, r, pictures)
+	page, err := r.page(x, version, pictures)
 	if err != nil {
 		return err
 	}
 	create := func(name string, fill func(io.Writer) error) error {
-		return createFile(filepath.Join(f.output, name), fill)
+		return fsys.WriteOutput(fsys.OS, filepath.Join(dir, name), fill)
 	}
 	for _, a := range r.Allocators {
 		tiles := make([]report.Tile, len(pictures))
@@ -63,21 +86,21 @@ func (f *allocFlags) files(x *train.Experiment, r *allocReport) error {
 }
 
 // page is report.html.
-func (f *allocFlags) page(x *train.Experiment, r *allocReport, pictures []report.Tile) (*report.AllocationReport,
+func (r *Allocation) page(x *train.Experiment, version string, pictures []report.Tile) (*report.AllocationReport,
 	error) {
 	raw, err := config.Marshal(x.Config)
 	if err != nil {
 		return nil, err
 	}
 	c := x.Config
-	e := x.Describe(versionString())
+	e := x.Describe(version)
 	p := &report.AllocationReport{Title: "Allocation: " + c.Name, Config: string(raw), Env: envFacts(e),
 		Lead: fmt.Sprintf("After %s, the queries of %s of %d images, shared out by every allocator at an equal budget.",
-			plural(r.Step, "step"), pluralES(r.Batches, "batch"), c.Train.BatchSize),
+			ui.Plural(r.Step, "step", "steps"), ui.Plural(r.Batches, "batch", "batches"), c.Train.BatchSize),
 		Facts: report.Facts{{Name: "steps", Value: fmt.Sprint(r.Step)}, {Name: "queries per image and perturbation",
 			Value: fmt.Sprint(c.Budget.QueriesPerImage)},
-			{Name: "draws per allocator and batch", Value: fmt.Sprint(f.o.Draws)}, {Name: "directions per image of the probe",
-				Value: fmt.Sprint(f.o.Pairs)},
+			{Name: "draws per allocator and batch", Value: fmt.Sprint(r.Draws)}, {Name: "directions per image of the probe",
+				Value: fmt.Sprint(r.Pairs)},
 			{Name: "time of the probe", Value: report.Duration(r.Probe)}}}
 	for _, a := range r.Allocators {
 		p.Allocators = append(p.Allocators, report.AllocatorRow{Name: a.Name, Predicted: a.Predicted, Measured: a.Measured,
@@ -106,10 +129,6 @@ func orNaN(v *float64) float64 {
 	return *v
 }
 
-func pluralES(n int, what string) string {
-	return strings.Replace(plural(n, what), what+"s", what+"es", 1)
-}
-
 // envFacts is where numbers come from, for a page.
 func envFacts(e runs.Env) report.Facts {
 	return report.Facts{{Name: "version", Value: e.Version}, {Name: "Go", Value: e.Go},
@@ -119,7 +138,7 @@ func envFacts(e runs.Env) report.Facts {
 		{Name: "seed", Value: fmt.Sprint(e.Seed)}, {Name: "checksum of the data", Value: e.Checksum}}
 }
 
-func allocatorsCSV(w io.Writer, r *allocReport) error {
+func allocatorsCSV(w io.Writer, r *Allocation) error {
 	head := []string{"allocator", "predicted_ratio", "measured_ratio", "ci95_lo", "ci95_hi", "cosine_bp", "bias_squared",
 		"seconds", "queries"}
 	var rows [][]string
@@ -135,7 +154,7 @@ func allocatorsCSV(w io.Writer, r *allocReport) error {
 	return report.CSV(w, head, rows)
 }
 
-func imagesCSV(w io.Writer, r *allocReport) error {
+func imagesCSV(w io.Writer, r *Allocation) error {
 	head := []string{"path", "label", "loss"}
 	for _, a := range r.Allocators {
 		head = append(head, a.Name)
@@ -152,7 +171,7 @@ func imagesCSV(w io.Writer, r *allocReport) error {
 }
 
 // pictures are the images of the report in their order.
-func pictures(x *train.Experiment, r *allocReport) ([]report.Tile, error) {
+func pictures(x *train.Experiment, r *Allocation) ([]report.Tile, error) {
 	var out []report.Tile
 	for _, im := range r.Images {
 		pic, err := x.TrainData.Image(im.Index)
