@@ -9,7 +9,7 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-// activation perturbs the outputs of linear maps . Schedules:
+// activation perturbs the outputs of linear maps, docs/method.md (5) to (8). Schedules:
 // per_site makes one site noisy at a time, random_site one site drawn per step
 // (block-coordinate: only its parameters get a gradient), joint all of them in
 // one forward. Parameters that are no linear map (norms, embeddings) are
@@ -149,7 +149,7 @@ func (a *activation) accumulate(ctx context.Context, s *Step, r *Record) error {
 }
 
 // accumulateJoint pairs every query's noise with the inputs that the same query
-// saw: (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
+// saw, docs/method.md (8): (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
 // multiplies noise that is independent of the input it meets.
 func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) error {
 	share := s.shareOf(r)

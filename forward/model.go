@@ -87,7 +87,7 @@ type Site struct {
 	Kind   string // "query", "key", "value", "attn_out", "mlp_in", "mlp_out", "patch_embed", "classifier"
 	Block  int    // -1 outside the blocks
 	Rows   int    // T, the rows of z of one image
-	Live   int    // rows that can reach the loss: 1 or T (DESIGN 3.1, structural mask)
+	Live   int    // rows that can reach the loss: 1 or T (docs/method.md, structural mask)
 	In     int    // k, the width of x
 	Out    int    // m, the width of z
 	Weight int    // index of W in Model.Params

@@ -2,9 +2,10 @@ package forward
 
 import "context"
 
-// weight perturbs parameters with directions that the images share (SPSA, Spall 1992; MeZO, Malladi et al. 2023). Image i takes part in the first
-// P_i directions. Schedules: all perturbs every trained parameter at once,
-// tensor one parameter after another.
+// weight perturbs parameters with directions that the images share, docs/method.md
+// (11): SPSA, Spall 1992; MeZO, Malladi et al. 2023. Image i takes part in the first
+// P_i directions. Schedules: all perturbs every trained parameter at once, tensor one
+// parameter after another.
 type weight struct {
 	o Options
 	w workspace

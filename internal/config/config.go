@@ -7,8 +7,8 @@ package config
 
 import "github.com/flops-vit/flops/internal/settings"
 
-// Config is one experiment (DESIGN section 8). Zero values are never defaults
-// by accident: Default fills them and Validate refuses what makes no sense.
+// Config is one experiment. Zero values are never defaults by accident: Default
+// fills them and Validate refuses what makes no sense.
 type Config struct {
 	Name       string     `yaml:"name"`    // names the run folder; the file's name without one
 	Extends    string     `yaml:"extends"` // another experiment that this one changes, relative to this file

@@ -13,7 +13,7 @@ import (
 type Options struct {
 	Noise     Noise               // the directions of the queries
 	Loss      objective.Objective // what a query answers
-	Mask      bool                // structural mask of the gradients (DESIGN 3.1)
+	Mask      bool                // structural mask of the gradients (docs/method.md)
 	Precision Precision           // of the matrix products; fp32 where it is empty
 	Slots     int                 // most images of one micro-batch; 0: 256
 }

@@ -33,7 +33,7 @@ type Model = query.Differentiable
 type Options struct {
 	Threads   int                 // processor: workers, 0 for every core
 	Loss      objective.Objective // what a query answers
-	Mask      bool                // structural mask of the gradients (DESIGN 3.1)
+	Mask      bool                // structural mask of the gradients (docs/method.md)
 	Precision string              // of matrix products elsewhere than on the processor; empty: fp32
 	Noise     *Noise              // the directions of the queries; nil where none are asked
 	Warn      func(string)        // takes a line about what the device does without; may be nil

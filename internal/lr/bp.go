@@ -10,7 +10,7 @@ import (
 
 func init() { Register("bp", newBP) }
 
-// bp is backpropagation through the model's own graph (DESIGN 3.3): the
+// bp is backpropagation through the model's own graph: the
 // yardstick. It asks no queries; its forward is the clean pass.
 type bp struct{ o Options }
 

@@ -30,7 +30,7 @@ type Metered interface {
 	Spent() int64
 }
 
-// Differentiable is a Model that can also backpropagate (DESIGN 3.3).
+// Differentiable is a Model that can also backpropagate.
 type Differentiable interface {
 	Model
 	// Backward adds the gradient of the mean loss of b to Param.Grad of every

@@ -214,7 +214,7 @@ func (m *Model) logits(ctx context.Context, n int, image Images) ([]float32, err
 }
 
 // Losses asks about every query's image behind the frame θ + sign·σ·z of its
-// direction, which the images share (DESIGN 3.2).
+// direction, which the images share (docs/method.md (11)).
 func (c *pass) Losses(ctx context.Context, p *forward.Perturbation, q []forward.Query, out []float32) error {
 	m := c.m
 	if err := m.checkPerturbation(p); err != nil {

@@ -3,7 +3,7 @@
 // mistake, which the user can mend, ends a command with status 2; a failure,
 // which came over a command that was right (a server that is gone, a full disk,
 // a run that diverges), with status 1, so that whoever tries again on 1 and
-// stops on 2 does right. Every other error is a failure (DESIGN section 7).
+// stops on 2 does right. Every other error is a failure.
 package uierr
 
 import (

@@ -78,7 +78,7 @@ func (c *cpu) SumWeights(ctx context.Context, params []int, step uint32, terms [
 func (c *cpu) Collect([]int) error { return nil }
 
 // scratchE is the memory of E, the noise of every image weighted by its
-// coefficients (DESIGN 3.1, efficient form).
+// coefficients (docs/method.md (7)).
 type scratchE struct {
 	e     []float32
 	first []int // per image: where its terms begin

@@ -12,7 +12,7 @@
 //     query's image in place, adds the noise, and computes what depends on it;
 //   - the forward from a boundary on, below which nothing is perturbed;
 //   - the whole forward with its gradient, differentiated by Gorgonia through
-//     the ops' own SymDiff (the bp baseline, DESIGN 3.3).
+//     the ops' own SymDiff (the bp baseline).
 //
 // Only the cls row of the last block is ever read by the classifier, so every
 // graph computes that row alone after the last block's keys and values.

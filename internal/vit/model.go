@@ -16,7 +16,7 @@ type Options struct {
 	Threads int                 // workers of the CPU; 0: every core
 	Noise   noise.Source        // the directions of the queries
 	Loss    objective.Objective // what a query answers
-	Mask    bool                // structural mask of the gradients (DESIGN 3.1)
+	Mask    bool                // structural mask of the gradients (docs/method.md)
 }
 
 // Model answers queries with a Net on a Backend. It implements

@@ -34,7 +34,7 @@ KERNEL(perturb, float *out, const float *z, const int *image, const int *pair, c
 }
 
 // noise_sum: row r of out becomes Σ_j coef_j ε_j over the terms
-// first[r] ≤ j < first[r+1], added in their order: E_i of DESIGN 3.1.
+// first[r] ≤ j < first[r+1], added in their order: E_i of docs/method.md (7).
 // Grid: x covers n, y is the row.
 KERNEL(noise_sum, float *out, const int *first, const int *image, const int *pair, const float *coef, u32 step, u32 site,
        i64 n, int rademacher, u32 k0, u32 k1) {
