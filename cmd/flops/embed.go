@@ -21,7 +21,8 @@ import (
 type embedFlags struct {
 	configFlags
 	model, folder, split, layer, output string
-	texts                               bool
+	texts, file                         string // --texts, and the file that it names
+	prompts                             promptFlags
 	classes                             []string
 	width, batch                        int
 	seed                                uint64
@@ -30,7 +31,8 @@ type embedFlags struct {
 func embedCmd() *cobra.Command {
 	var f embedFlags
 	c := &cobra.Command{
-		Use: "embed --output FILE", Short: "Write embeddings of images, or texts to align with", Args: cobra.NoArgs,
+		Use: "embed --output FILE", Short: "Write embeddings of images, or texts to align with",
+		Args: cobra.MaximumNArgs(1),
 		Long: `Writes embeddings with an id each, in the format that the file's name ends with:
 .safetensors, .npy (ids in FILE.ids.txt) or .parquet.
 
@@ -40,15 +42,24 @@ says what of the model: the cls token after the last norm, or the projection
 that a contrastive run made of the classifier (auto: the projection where there
 is one).
 
-With --texts, stand-ins for the output of a text encoder that the experiment
-needs: with objective.pairing image the words that describe each drawn image
-(data.kind shapes) as ones among zeros; with class, or with --classes and no
-experiment, fixed orthogonal vectors that a seed and the class's name decide.`,
+With --model and --texts FILE, those of a CLIP's or SigLIP's text tower, as the
+library's get_text_features: of each line of FILE under the line itself, or of
+--classes, unit vectors that average those of every --prompt.
+
+With --texts alone, stand-ins for the output of a text encoder that the
+experiment needs: with objective.pairing image the words that describe each
+drawn image (data.kind shapes) as ones among zeros; with class, or with
+--classes and no experiment, fixed orthogonal vectors that a seed and the
+class's name decide.`,
 		Example: `  flops embed --model runs/cifar5/checkpoints/step-75 --data photos \
     --output photos.npy
   flops embed --texts --config configs/shapes-align.yaml
-  flops embed --texts --classes cat,dog --width 16 --output classes.safetensors`,
-		RunE: func(c *cobra.Command, _ []string) error {
+  flops embed --texts --classes cat,dog --width 16 --output classes.safetensors
+  flops embed --model models/clip --texts captions.txt --output captions.npy`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.nameTexts(args); err != nil {
+				return err
+			}
 			s, err := f.make(c.Context(), warner(c))
 			if err != nil {
 				return err
@@ -68,12 +79,62 @@ experiment, fixed orthogonal vectors that a seed and the class's name decide.`,
 	c.Flags().StringVar(&f.layer, "layer", "auto", "auto, cls or projection")
 	offer(c, "layer", "auto", "cls", "projection")
 	c.Flags().StringVarP(&f.output, "output", "o", "", "file to write (--texts with an experiment: objective.embeddings)")
-	c.Flags().BoolVar(&f.texts, "texts", false, "write the texts that an experiment aligns images with")
+	c.Flags().StringVar(&f.texts, "texts", "",
+		"write embeddings of texts: of a file's lines (- for the input) with --model")
+	c.Flags().Lookup("texts").NoOptDefVal = alone
+	f.prompts.addPrompts(c)
 	c.Flags().StringSliceVar(&f.classes, "classes", nil, "--texts: names of the classes, where there is no experiment")
 	c.Flags().IntVar(&f.width, "width", 16, "--texts: width of the vectors of classes")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "--texts: seed of the vectors of classes")
 	c.Flags().IntVar(&f.batch, "batch", 64, "images at a time")
 	return c
+}
+
+// alone is --texts without a file.
+const alone = "true"
+
+// nameTexts takes the file of --texts, which may also stand after it.
+func (f *embedFlags) nameTexts(args []string) error {
+	if f.texts != "" && f.texts != alone && f.texts != "false" {
+		f.file, f.texts = f.texts, alone
+	}
+	if f.texts == "false" {
+		f.texts = ""
+	}
+	if len(args) == 1 {
+		if f.texts == "" || f.file != "" {
+			return uierr.New(fmt.Sprintf("embed does not know what to do with %q", args[0]),
+				"give --texts FILE for texts, --data DIR for images")
+		}
+		f.file = args[0]
+	}
+	switch {
+	case f.file != "" && f.model == "":
+		return uierr.New("--texts "+f.file+": which model reads them is not said", "give --model DIR: a CLIP or SigLIP")
+	case f.file != "" && len(f.classes) > 0:
+		return uierr.New("--texts "+f.file+": and --classes too", "give one of them")
+	case f.prompts.prompts != nil && len(f.classes) == 0:
+		return uierr.New("--prompt: of which classes is not said", "give --classes NAME,NAME")
+	}
+	return nil
+}
+
+// towerTexts is what a model's text tower makes of texts.
+func (f *embedFlags) towerTexts(ctx context.Context, cfg config.Config, warn func(string)) (*embed.Set, error) {
+	t, err := network.OpenTexts(f.model, cfg, warn)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	s := &embed.Set{IDs: f.classes, Width: t.Width()}
+	if f.file == "" {
+		s.Data, err = t.Classes(ctx, f.classes, f.prompts.prompts)
+		return s, err
+	}
+	if s.IDs, err = textLines(f.file); err == nil {
+		s.Data, err = t.Embed(ctx, s.IDs)
+	}
+	return s, err
 }
 
 // make is the embeddings that the flags ask for; a name for the output that no
@@ -88,19 +149,24 @@ func (f *embedFlags) make(ctx context.Context, warn func(string)) (*embed.Set, e
 			return nil, err
 		}
 	}
-	if f.texts && f.output == "" {
+	if f.texts != "" && f.output == "" {
 		f.output = objective.Embeddings.Of(cfg.Objective.Own)
 	}
 	switch {
 	case f.output == "":
 		return nil, uierr.New("embed has nowhere to write", "give --output FILE.safetensors, .npy or .parquet")
-	case f.texts == (f.model != ""):
+	case f.texts != "" && f.model != "" && f.file == "" && len(f.classes) == 0:
+		return nil, uierr.New("--texts: of which texts is not said", "give --texts FILE, or --classes NAME,NAME")
+	case f.texts == "" && f.model == "":
 		return nil, uierr.New("embed writes either embeddings of images or texts", "give --model DIR with --data DIR or --config FILE, or give --texts")
 	}
 	if err := embed.CheckFormat(f.output); err != nil {
 		return nil, err
 	}
-	if f.texts {
+	if f.texts != "" && f.model != "" {
+		return f.towerTexts(ctx, cfg, warn)
+	}
+	if f.texts != "" {
 		return f.makeTexts(cfg)
 	}
 	return f.images(ctx, cfg, warn)

@@ -14,6 +14,7 @@ import (
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/runs"
+	"github.com/flops-vit/flops/internal/texts"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/spf13/cobra"
@@ -22,7 +23,8 @@ import (
 func evalCmd() *cobra.Command {
 	var f configFlags
 	var model, folder, split, ckpt string
-	var texts textFlags
+	var aligned textFlags
+	var prompts promptFlags
 	var batch, limit int
 	var metrics []string
 	var asJSON bool
@@ -41,6 +43,9 @@ top-1 and recall at 1, 5 and 10 from images to texts and back. The embeddings
 are those of the run that the checkpoint stands in, or of --embeddings; they are
 found by the names of the classes or the ids of the images, which 'flops embed'
 writes.
+
+A CLIP or SigLIP without a classifier chooses among the classes of the data by
+their names in --prompt; the embeddings of several prompts are averaged.
 
 A checkpoint of a model that could only be called is measured by calling it,
 once for each image, as its run's config.yaml or --config says.`,
@@ -88,13 +93,13 @@ once for each image, as its run's config.yaml or --config says.`,
 			if cfg.Model.Path == "" {
 				return uierr.New("no model to evaluate", "give --checkpoint DIR: a folder under the run's checkpoints/")
 			}
-			if err := texts.apply(&cfg); err != nil {
+			if err := aligned.apply(&cfg); err != nil {
 				return err
 			}
 			if c.Flags().Changed("metrics") {
 				cfg.Train.Metrics = metrics
 			}
-			e, err := evaluate(c, cfg, part, texts.key(), batch, limit)
+			e, err := evaluate(c, cfg, part, aligned.key(), prompts.prompts, batch, limit)
 			if err != nil {
 				return err
 			}
@@ -105,7 +110,8 @@ once for each image, as its run's config.yaml or --config says.`,
 		},
 	}
 	f.add(c)
-	texts.add(c)
+	aligned.add(c)
+	prompts.addPrompts(c)
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&folder, "data", "", "folder of images, or another dataset")
 	c.Flags().StringVar(&split, "split", "test",
@@ -194,7 +200,8 @@ func (f *textFlags) apply(cfg *config.Config) error {
 // parts are the splits that an experiment may have.
 var parts = []string{data.Test, data.Validation, data.Train}
 
-func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limit int) (*runs.Eval, error) {
+func evaluate(c *cobra.Command, cfg config.Config, part, key string, prompts []string, batch, limit int) (*runs.Eval,
+	error) {
 	if part != data.Test {
 		cfg.Objective.Own = objective.TestEmbeddings.With(cfg.Objective.Own, "") // the others' stand in objective.embeddings
 	}
@@ -205,17 +212,20 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 	defer ds.Close()
 	used := data.Counts(ds)
 	ds = data.Balanced(ds, limit, cfg.Data.SplitSeed)
-	m, err := network.Open(c.Context(), cfg.Model.Path, cfg, warner(c))
+	aligned := cfg.Objective.Kind == "contrastive"
+	if aligned && prompts != nil {
+		return nil, uierr.New("--prompt: the model is compared with embeddings", "leave out --prompt, or --embeddings")
+	}
+	m, err := openMeasured(c, cfg, ds.Classes(), prompts, aligned)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	aligned := cfg.Objective.Kind == "contrastive"
 	if m.Local == nil && aligned {
 		return nil, uierr.New(fmt.Sprintf("%s is a prompt: its model answers logits and no embeddings", cfg.Model.Path),
 			"leave out --embeddings")
 	}
-	if !aligned && m.Local != nil && m.Local.IsProjection() {
+	if !aligned && !m.ZeroShot() && m.Local != nil && m.Local.IsProjection() {
 		return nil, uierr.New(fmt.Sprintf("the model %s is aligned with embeddings, and none are named", cfg.Model.Path),
 			"give --embeddings FILE, and --pairing image where it has one per image")
 	}
@@ -252,6 +262,16 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, batch, limi
 	}
 	return train.Evaluate(c.Context(), m.Model, train.Relabel(loader.Sequential(batch), labels), 0, nil,
 		cfg.Train.Metrics...)
+}
+
+// openMeasured opens a model that is measured: one that knows classes, or one that
+// chooses among those of the data by their names.
+func openMeasured(c *cobra.Command, cfg config.Config, classes, prompts []string, aligned bool) (*network.Trained,
+	error) {
+	if prompts != nil || !aligned && chooses(cfg.Model.Path) {
+		return network.OpenZeroShot(c.Context(), cfg.Model.Path, cfg, classes, texts.Words(classes), prompts, warner(c))
+	}
+	return network.Open(c.Context(), cfg.Model.Path, cfg, warner(c))
 }
 
 // metricsKey is what mistakes in the chosen metrics are told under.

@@ -49,6 +49,10 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	words, err := filepath.Abs("../../testdata/texts")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
@@ -56,6 +60,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("EXAMPLES", examples)
 			e.Setenv("PICTURES", pictures)
 			e.Setenv("ZOO", zoo)
+			e.Setenv("TEXTS", words)
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				return err

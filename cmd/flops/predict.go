@@ -34,6 +34,7 @@ func predictCmd() *cobra.Command {
 	var model, spec string
 	var asJSON bool
 	var top int
+	var names promptFlags
 	c := &cobra.Command{
 		Use: "predict --model DIR IMAGE...", Short: "Say what images show", Args: cobra.MinimumNArgs(1),
 		Long: `Prints the likeliest classes of each image, in the order given. Images are read
@@ -42,8 +43,13 @@ cannot be read is told of after the others, and the status is then 2.
 
 The numbers are probabilities that sum to 1 over all classes; of a model of
 several labels (problem_type multi_label_classification) or one output each is a
-probability of its own, and of a regression the output.`,
-		Example: "  flops predict --model models/vit photo.jpg",
+probability of its own, and of a regression the output.
+
+A CLIP or SigLIP chooses among the classes that --labels names, by the text of
+each in --prompt. CLIP's probabilities sum to 1, SigLIP's stand alone.`,
+		Example: `  flops predict --model models/vit photo.jpg
+  flops predict --model models/clip --labels "cat,dog" \
+    --prompt "a photo of a {}." photo.jpg`,
 		RunE: func(c *cobra.Command, paths []string) error {
 			if model == "" {
 				return uierr.New("predict needs a model", "give --model DIR: a folder in Hugging Face layout, or a checkpoint")
@@ -55,7 +61,15 @@ probability of its own, and of a regression the output.`,
 			if err != nil {
 				return err
 			}
-			t, err := network.Open(c.Context(), model, cfg, warner(c))
+			if err := names.check(); err != nil {
+				return err
+			}
+			var t *network.Trained
+			if names.labels != nil {
+				t, err = network.OpenZeroShot(c.Context(), model, cfg, names.labels, names.labels, names.prompts, warner(c))
+			} else {
+				t, err = network.Open(c.Context(), model, cfg, warner(c))
+			}
 			if err != nil {
 				return err
 			}
@@ -67,6 +81,7 @@ probability of its own, and of a regression the output.`,
 	addDevice(c, &spec, "auto")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per image and line")
 	c.Flags().IntVar(&top, "top", 3, "classes to print")
+	names.addLabels(c)
 	return c
 }
 

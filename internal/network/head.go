@@ -82,7 +82,11 @@ func (l *Local) needHead(path string) error {
 	if !l.NewHead && !l.Bare {
 		return nil
 	}
-	return uierr.New(path+": the model has no classifier, so it says of no image what it shows",
+	what := path + ": the model has no classifier, so it says of no image what it shows"
+	if l.Bare && hf.HasText(path) {
+		return uierr.New(what, "name the classes: flops predict --labels NAME,NAME; or train a classifier")
+	}
+	return uierr.New(what,
 		"train makes one: flops train --set model.path="+path+" and your data; flops embed takes the model as it is")
 }
 

@@ -29,6 +29,7 @@ type Trained struct {
 	Chans  int
 	Local  *Local // nil where the model is called
 
+	sigmoid   bool // each class is judged by itself, as SigLIP does
 	transform func(config.Data) (*data.Transform, error)
 }
 
@@ -108,7 +109,7 @@ func (t *Trained) Scores(logits []float32) []float32 {
 	switch {
 	case kind == hf.Regression:
 		return logits
-	case kind == hf.MultiLabel || len(logits) == 1:
+	case t.sigmoid || kind == hf.MultiLabel || len(logits) == 1 && !t.ZeroShot():
 		return sigmoid(logits)
 	}
 	return softmax(logits)
