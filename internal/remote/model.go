@@ -70,7 +70,7 @@ func (m *Model) LearnMapping(ctx context.Context, b *forward.Batch, task int, le
 	}
 	to, err := learn(logits, s.Classes, b.Labels[:b.Size], task)
 	if err == nil {
-		m.mapTo = to
+		m.mapTo, m.pass = to, nil
 	}
 	return err
 }

@@ -63,6 +63,12 @@ func NewPool(c Caller, p Policy, m *Meter, answers Answers) (*Pool, error) {
 // Spec is the model's.
 func (p *Pool) Spec() oip.Spec { return p.caller.Spec() }
 
+// Keep has a pool that kept nothing look into answers from here on, and add to
+// them. What it counts starts anew at what a run has spent before.
+func (p *Pool) Keep(answers Answers, spent Counts) {
+	p.answers, p.meter = answers, NewMeter(p.meter.max, spent)
+}
+
 // Counts is what has been spent so far.
 func (p *Pool) Counts() Counts { return p.meter.Counts() }
 

@@ -251,3 +251,25 @@ func TestMeterOwes(t *testing.T) {
 		}
 	}
 }
+
+// TestKeep: a pool is given answers after it was made: what they know is not asked
+// again, and what is counted begins at what was spent for them, under the same ceiling.
+func TestKeep(t *testing.T) {
+	f, a := &flaky{linear: small()}, newMemory()
+	x, out := normals(5*12, 3), make([]float32, 5*3)
+	ask := func(p *Pool, n int) error { return p.Ask(context.Background(), n, images(x, 12), out[:3*n]) }
+	if err := ask(newPool(t, f, quick(), NewMeter(0, Counts{}), a), 3); err != nil {
+		t.Fatal(err)
+	}
+	p := newPool(t, f, quick(), NewMeter(4, Counts{}), nil)
+	p.Keep(a, Counts{Images: 3})
+	if err := ask(p, 4); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Counts(); got.Images != 4 || got.Known != 3 || f.asked.Load() != 4 || len(a.m) != 4 {
+		t.Errorf("counted %+v, the model answered %d, %d are kept", got, f.asked.Load(), len(a.m))
+	}
+	if err := ask(p, 5); !errors.Is(err, ErrBudget) {
+		t.Errorf("a fifth image under a ceiling of 4: %v", err)
+	}
+}

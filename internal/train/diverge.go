@@ -60,7 +60,7 @@ func (r *run) diverged(d *errDiverged, step int) error {
 	r.state.Rollbacks, r.t.Ledger, r.t.Factor = rollbacks, ledger, factor
 	r.o.Watch.Warned(fmt.Sprintf("step %d: %s; back to step %d with the learning rate times %.3g", step+1, d.why, from.Step, factor))
 	r.o.Watch.Begins(from.Step)
-	if err := r.close(); err != nil {
+	if err := r.closeFiles(); err != nil { // the answers go on: they were paid for
 		return err
 	}
 	return r.files() // cut back to the checkpoint

@@ -51,7 +51,7 @@ func (x *Experiment) openRemote() (err error) {
 	}
 	if err == nil {
 		x.remote = r
-		err = x.callThrough(nil, true)
+		err = x.callThrough()
 	}
 	if err != nil {
 		r.caller.Close()
@@ -61,32 +61,14 @@ func (x *Experiment) openRemote() (err error) {
 	return nil
 }
 
-// callThrough makes the model anew over answers, which may be nil. They count as
-// spent, unless one only looks on.
-func (x *Experiment) callThrough(answers *remote.AnswerFile, lookOn bool) error {
+// callThrough makes the model of what is called.
+func (x *Experiment) callThrough() error {
 	r, c := x.remote, x.Config
-	var kept remote.Answers
-	var spent remote.Counts
-	if answers != nil {
-		kept = answers
-		if !lookOn {
-			spent.Images = int64(answers.Len()) + answers.Lost()
-		}
-	}
-	pool, err := remote.NewPool(r.caller, r.policy, remote.NewMeter(c.Budget.MaxQueries, spent), kept)
+	pool, err := remote.NewPool(r.caller, r.policy, remote.NewMeter(c.Budget.MaxQueries, remote.Counts{}), nil)
 	if err != nil {
 		return err
 	}
-	task, classes := len(x.TrainData.Classes()), r.caller.Spec().Classes
-	var m prompt.Mapping
-	switch c.Prompt.Mapping.Kind {
-	case "given":
-		m, err = prompt.Given(c.Prompt.Mapping.Given, task, classes)
-	case "linear": // what is learned is learned in the run folder
-		m = prompt.NewLinear(classes, task)
-	default:
-		m, err = x.sameNames(r.caller.Spec())
-	}
+	to, err := x.mapping()
 	if err != nil {
 		return err
 	}
@@ -94,16 +76,28 @@ func (x *Experiment) callThrough(answers *remote.AnswerFile, lookOn bool) error 
 	if err != nil {
 		return err
 	}
-	if r.model, err = remote.NewModel(pool, r.frame, m, x.loss, src); err != nil {
+	if r.model, err = remote.NewModel(pool, r.frame, to, x.loss, src); err != nil {
 		return err
 	}
 	x.Model = r.model
 	return nil
 }
 
+// mapping is from the model's classes to the task's, before anything is learned of it.
+func (x *Experiment) mapping() (prompt.Mapping, error) {
+	s, task := x.remote.caller.Spec(), len(x.TrainData.Classes())
+	switch m := x.Config.Prompt.Mapping; m.Kind {
+	case "given":
+		return prompt.Given(m.Given, task, s.Classes)
+	case "linear": // what is learned is learned in the run folder
+		return prompt.NewLinear(s.Classes, task), nil
+	}
+	return x.sameNames(s)
+}
+
 // attach keeps the answers of a model that can only be called in a run folder,
-// so that a resumed run asks nothing again, and learns the mapping. Who only
-// looks on reads the answers and keeps no others.
+// so that a resumed run asks nothing again, and learns the mapping. The answers
+// count as spent, unless one only looks on: then no others are kept.
 func (x *Experiment) attach(ctx context.Context, disk fsys.FS, dir string, lookOn bool) (err error) {
 	if x.remote == nil {
 		return nil
@@ -115,9 +109,11 @@ func (x *Experiment) attach(ctx context.Context, disk fsys.FS, dir string, lookO
 	if x.remote.answers, err = open(disk, filepath.Join(dir, "answers.bin"), x.warn); err != nil {
 		return err
 	}
-	if err := x.callThrough(x.remote.answers, lookOn); err != nil {
-		return err
+	var spent remote.Counts
+	if !lookOn {
+		spent.Images = int64(x.remote.answers.Len()) + x.remote.answers.Lost()
 	}
+	x.remote.model.Pool().Keep(x.remote.answers, spent)
 	learn := prompt.Learners[x.Config.Prompt.Mapping.Kind]
 	if learn == nil {
 		return nil

@@ -123,3 +123,31 @@ func TestRemoteRunCountsWhatTheServerCounts(t *testing.T) {
 		t.Errorf("metrics differ after the resume (%v):\n%s\n%s", err, want, got)
 	}
 }
+
+// TestCalledModelRollsBack: a run of a called model that diverges goes back and on
+// with its answers, and its ledger is still the server's count.
+func TestCalledModelRollsBack(t *testing.T) {
+	h, url := serveModel(t, sums{})
+	dir := t.TempDir()
+	x := openRemoteRun(t, url, 0)
+	defer x.Close()
+	model := x.Model
+	c := &x.Config.Train
+	c.Steps, c.OnDivergence, c.RollbackFactor, c.MaxRollbacks = 6, "rollback", 1e-9, 1
+	x.Schedule.LR, x.Schedule.Steps = 1e6, 6
+	w := &quiet{}
+	out, err := Run(context.Background(), x, RunOptions{Dir: dir, Watch: w})
+	if err != nil || out.Step != 6 || len(w.warned) != 1 {
+		t.Fatalf("%v, ended as %+v after %q", err, out, w.warned)
+	}
+	s, _, err := runs.LastState(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Ledger.Total().Queries; s.Rollbacks != 1 || got != h.Stats().Images {
+		t.Errorf("ledger %d, server %d after %d rollbacks", got, h.Stats().Images, s.Rollbacks)
+	}
+	if x.Model != model {
+		t.Error("the run folder made another model")
+	}
+}

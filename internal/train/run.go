@@ -143,8 +143,12 @@ func (r *run) resume() error {
 	return r.restore(c)
 }
 
-func (r *run) close() error {
-	errs := []error{r.t.X.closeAnswers()}
+// close ends the run's files and a called model's answers.
+func (r *run) close() error { return errors.Join(r.t.X.closeAnswers(), r.closeFiles()) }
+
+// closeFiles ends what files opened.
+func (r *run) closeFiles() error {
+	var errs []error
 	if r.metrics != nil {
 		errs = append(errs, r.metrics.Close())
 	}
