@@ -1,6 +1,10 @@
 package noise
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/flops-vit/flops/internal/isa"
+)
 
 // eachLevel runs f on the portable path and on every vector path that this
 // processor has.
@@ -8,7 +12,7 @@ func eachLevel(t *testing.T, f func(t *testing.T)) {
 	best := level
 	defer func() { level = best }()
 	for l, name := range []string{"portable", "avx2", "avx512"}[:best+1] {
-		level = l
+		level = isa.Level(l)
 		t.Run(name, f)
 	}
 }

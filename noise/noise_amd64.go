@@ -1,38 +1,20 @@
 package noise
 
-import "golang.org/x/sys/cpu"
+import "github.com/flops-vit/flops/internal/isa"
 
 //go:generate go run ./asm -out noise_amd64.s -stubs noise_stubs_amd64.go -pkg noise
 
-// Instruction sets of the noise kernels.
-const (
-	portable = iota
-	avx2
-	avx512
-)
-
-// level is the best set of this processor; tests lower it.
-var level = bestLevel()
-
-func bestLevel() int {
-	x := &cpu.X86
-	switch {
-	case !(x.HasAVX2 && x.HasFMA):
-		return portable
-	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasBMI2:
-		return avx512
-	}
-	return avx2
-}
+// level is that of this process; tests lower it.
+var level = isa.Current()
 
 // groups makes len(dst)/32 whole groups beginning at counter ctr, which it
 // leaves alone.
 func (s *counted) groups(m mode, dst, z []float32, scale float32, ctr *counter) {
 	n := len(dst) / group
 	switch {
-	case level == portable:
+	case level == isa.Portable:
 		s.groupsGeneric(m, dst, z, scale, ctr)
-	case level == avx512:
+	case level == isa.AVX512:
 		s.groupsWide(m, dst, z, scale, ctr)
 	case m == fill && s.rademacher:
 		rademacherFillAVX2(&dst[0], n, ctr)

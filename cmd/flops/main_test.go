@@ -17,6 +17,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -73,7 +74,7 @@ func TestScripts(t *testing.T) {
 				_, err := os.Stat(filepath.Join(shared, "models/vit-cifar5"))
 				return err == nil, nil
 			}
-			return false, nil
+			return cond == "avx512" && slices.Contains(kernel.Kernels(), "avx512"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos, "unwritten": unwritten,
 			"measured": measured, "spentUnder": spentUnder, "events": events, "blind": blind},

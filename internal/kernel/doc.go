@@ -28,8 +28,8 @@
 // and the number of workers never change a number. The sum over k is cut into
 // blocks that depend on k alone, and every tile, also at the edges, adds in
 // the same order with the same fused operations. A library may break this; it is
-// tried at start-up and [Describe] says so. Different engines agree only to
-// rounding.
+// tried at start-up and [Describe] says so. AVX2 and AVX-512 give the same bits, in
+// products and vectors alike; other engines agree with them only to rounding.
 //
 // Nothing here allocates once its workspace has grown ([Scratch]).
 package kernel

@@ -19,13 +19,17 @@ func vectorEngines() []*engine {
 	return list
 }
 
+// blockK is the most of k that is summed before it goes to C. It decides the bits of
+// a sum, so that both engines have the same.
+const blockK = 256
+
 var avx2Engine = &engine{
-	name: "avx2", detail: "6x16", mr: 6, nr: 16, mc: 96, kc: 384, nc: 512,
+	name: "avx2", detail: "6x16", mr: 6, nr: 16, mc: 96, kc: blockK, nc: 512,
 	tile: []tileFunc{nil, tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2},
 }
 
 var avx512Engine = &engine{
-	name: "avx512", detail: "14x32", mr: 14, nr: 32, mc: 168, kc: 256, nc: 512,
+	name: "avx512", detail: "14x32", mr: 14, nr: 32, mc: 168, kc: blockK, nc: 512,
 	tile: []tileFunc{nil, tile1x32AVX512, tile2x32AVX512, tile3x32AVX512, tile4x32AVX512, tile5x32AVX512,
 		tile6x32AVX512, tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512,
 		tile12x32AVX512, tile13x32AVX512, tile14x32AVX512},

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/flops-vit/flops/internal/isa"
 )
 
 // engine is one way to multiply matrices: micro-kernels under the shared
@@ -26,8 +28,9 @@ type engine struct {
 	unsteady bool
 }
 
-// EnvKernel is the environment variable that selects an engine by name.
-const EnvKernel = "FLOPS_KERNEL"
+// EnvKernel is the environment variable that selects an engine by name, and with it
+// the level of vectors and noise.
+const EnvKernel = isa.Env
 
 var (
 	current atomic.Pointer[engine]

@@ -98,38 +98,31 @@ func (e *engine) panel(out output, a left, m int, b []float32, w, k int, scale f
 }
 
 // edgePanel is panel for fewer columns than the tile has: each tile goes to the
-// side and its w columns are added up here.
+// side, with D there before it, so that a column has the bits of a whole tile's.
 func (e *engine) edgePanel(out output, a left, m, w int, s *Scratch) {
 	t := &s.args
 	t.c, t.ldc = unsafe.Pointer(&s.edge[0]), bytes(e.nr)
-	t.d, t.bias, t.count = nil, nil, 1
+	t.d, t.ldd, t.bias, t.count = nil, t.ldc, nil, 1
+	if out.d != nil {
+		t.d = t.c
+	}
 	for i := 0; i < m; {
 		rows, _ := e.nextTiles(m - i)
 		t.a = unsafe.Pointer(&a.a[e.tileOffset(a, i)])
+		if out.d != nil {
+			for r := range rows {
+				copy(s.edge[r*e.nr:][:w], out.d[(i+r)*out.ldd:])
+			}
+		}
 		e.tile[rows](t)
 		for r := range rows {
 			dst := out.c[(i+r)*out.ldc:][:w]
-			src := s.edge[r*e.nr:][:w]
-			copyAdd(dst, src, out, i+r)
+			copy(dst, s.edge[r*e.nr:])
+			if out.bias != nil {
+				AddTo(dst, out.bias)
+			}
 		}
 		i += rows
-	}
-}
-
-// copyAdd sets dst = src + D + bias for row i of out.
-func copyAdd(dst, src []float32, out output, i int) {
-	if out.d == nil {
-		copy(dst, src)
-	} else {
-		d := out.d[i*out.ldd:][:len(dst)]
-		for j, v := range src {
-			dst[j] = d[j] + v
-		}
-	}
-	if out.bias != nil {
-		for j, v := range out.bias[:len(dst)] {
-			dst[j] += v
-		}
 	}
 }
 

@@ -1,29 +1,18 @@
 package kernel
 
-import "golang.org/x/sys/cpu"
+import "github.com/flops-vit/flops/internal/isa"
 
 //go:generate go run ./asm/vec -out vec_amd64.s -stubs vec_stubs_amd64.go -pkg kernel
 
 // Instruction sets of the vector kernels.
 const (
-	vecPortable = iota
-	vecAVX2
-	vecAVX512
+	vecPortable = isa.Portable
+	vecAVX2     = isa.AVX2
+	vecAVX512   = isa.AVX512
 )
 
-// vecLevel is the best set of this processor; tests lower it.
-var vecLevel = bestVecLevel()
-
-func bestVecLevel() int {
-	x := &cpu.X86
-	switch {
-	case !(x.HasAVX2 && x.HasFMA):
-		return vecPortable
-	case x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512BW && x.HasAVX512VL && x.HasBMI2:
-		return vecAVX512
-	}
-	return vecAVX2
-}
+// vecLevel is the level of this process; tests lower it.
+var vecLevel = isa.Current()
 
 func expVec(dst, x []float32) {
 	if len(dst) == 0 {

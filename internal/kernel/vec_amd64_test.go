@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/isa"
 )
 
 // eachLevel runs f on the portable path and on every vector path that this
@@ -12,7 +14,7 @@ func eachLevel(t *testing.T, f func(t *testing.T)) {
 	best := vecLevel
 	defer func() { vecLevel = best }()
 	for level, name := range []string{"portable", "avx2", "avx512"}[:best+1] {
-		vecLevel = level
+		vecLevel = isa.Level(level)
 		t.Run(name, f)
 	}
 }
