@@ -55,7 +55,3 @@ func Dot(a, b []float32) float32 {
 	b = b[:len(a)]
 	return dotVec(a, b)
 }
-
-// SumSq returns Σ x[i]² accumulated in float64, in a fixed order that depends
-// on the length alone.
-func SumSq(x []float32) float64 { return sumSqVec(x) }

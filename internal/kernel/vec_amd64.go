@@ -110,14 +110,3 @@ func dotVec(a, b []float32) float32 {
 	}
 	return dotGeneric(a, b)
 }
-
-func sumSqVec(x []float32) float64 {
-	whole := len(x) &^ 15
-	if whole == 0 || vecLevel == vecPortable {
-		return sumSqGeneric(x)
-	}
-	if vecLevel == vecAVX512 {
-		return sumSqAVX512(&x[0], whole) + sumSqGeneric(x[whole:])
-	}
-	return sumSqAVX2(&x[0], whole) + sumSqGeneric(x[whole:])
-}

@@ -65,14 +65,6 @@ func dotGeneric(a, b []float32) float32 {
 	return (s[0] + s[1]) + (s[2] + s[3])
 }
 
-func sumSqGeneric(x []float32) float64 {
-	var s float64
-	for _, v := range x {
-		s += float64(v) * float64(v)
-	}
-	return s
-}
-
 func maxGeneric(x []float32) float32 {
 	m := float32(math.Inf(-1))
 	for _, v := range x {
@@ -81,14 +73,6 @@ func maxGeneric(x []float32) float32 {
 		}
 	}
 	return m
-}
-
-func expSumGeneric(x []float32, top float32) float32 {
-	var s float64
-	for _, v := range x {
-		s += math.Exp(float64(v - top))
-	}
-	return float32(s)
 }
 
 func softmaxRowsGeneric(x []float32, rows, n, ld int) {

@@ -9,10 +9,6 @@ func addVec(dst, a, b []float32)                        { addGeneric(dst, a, b) 
 func axpyVec(dst []float32, alpha float32, x []float32) { axpyGeneric(dst, alpha, x) }
 func scaleVec(dst []float32, alpha float32)             { scaleGeneric(dst, alpha) }
 func dotVec(a, b []float32) float32                     { return dotGeneric(a, b) }
-func sumSqVec(x []float32) float64                      { return sumSqGeneric(x) }
-func maxVec(x []float32) float32                        { return maxGeneric(x) }
-func expSumVec(x []float32, top float32) float32        { return expSumGeneric(x, top) }
-func softmaxRows(x []float32, rows, n, ld int)          { softmaxRowsGeneric(x, rows, n, ld) }
 func softmaxPadded(x []float32, rows, n, ld int)        { softmaxRowsGeneric(x, rows, n, ld) }
 
 func layerNormRows(dst []float32, ldd int, x []float32, ldx, rows, d int, gamma, beta []float32, eps float32, mean,

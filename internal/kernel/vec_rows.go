@@ -1,20 +1,7 @@
 package kernel
 
-import "math"
-
 // Row kernels: matrices are row-major, row r of x begins at x[r·ld]. The
 // result of a row depends on that row alone, not on how many rows are given.
-
-// SoftmaxRows replaces each of the rows of length n by its softmax, with the
-// row's maximum subtracted first. Elements 88 or more below the maximum become
-// 0; a row with a NaN or +Inf, or of -Inf alone, becomes NaN.
-func SoftmaxRows(x []float32, rows, n, ld int) {
-	if rows == 0 || n == 0 {
-		return
-	}
-	_ = x[(rows-1)*ld+n-1]
-	softmaxRows(x, rows, n, ld)
-}
 
 // LayerNormRows writes (x − mean)·rstd·gamma + beta of each row of length d,
 // with mean and rstd = 1/√(variance + eps) of that row (the biased variance,
@@ -55,23 +42,4 @@ func LayerNormGradRows(dx []float32, dy, x []float32, rows, d int, gamma, mean, 
 		dbeta = dbeta[:d]
 	}
 	layerNormGradRows(dx, dy, x, rows, d, gamma, mean, rstd, dgamma, dbeta)
-}
-
-// CrossEntropyRows writes the loss −log softmax(row)[label] of each contiguous
-// row of n logits, by a log-sum-exp about the row's maximum whose last steps
-// run in float64. probs receives the softmax (rows×n) and may be nil.
-// A label must lie in [0, n).
-func CrossEntropyRows(losses, probs []float32, logits []float32, rows, n int, labels []int32) {
-	losses, labels, logits = losses[:rows], labels[:rows], logits[:rows*n]
-	for r := range losses {
-		row := logits[r*n : r*n+n]
-		top := maxVec(row)
-		sum := expSumVec(row, top)
-		losses[r] = float32(math.Log(float64(sum)) + (float64(top) - float64(row[labels[r]])))
-		if probs != nil {
-			p := probs[r*n : r*n+n]
-			copy(p, row)
-			softmaxRows(p, 1, n, n)
-		}
-	}
 }

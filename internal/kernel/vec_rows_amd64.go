@@ -1,37 +1,9 @@
 package kernel
 
-func maxVec(x []float32) float32 {
-	switch vecLevel {
-	case vecAVX512:
-		return maxAVX512(&x[0], len(x))
-	case vecAVX2:
-		return maxAVX2(&x[0], len(x))
-	}
-	return maxGeneric(x)
-}
-
-func expSumVec(x []float32, top float32) float32 {
-	switch vecLevel {
-	case vecAVX512:
-		return expSumAVX512(&x[0], top, len(x))
-	case vecAVX2:
-		return expSumAVX2(&x[0], top, len(x))
-	}
-	return expSumGeneric(x, top)
-}
-
-func softmaxRows(x []float32, rows, n, ld int) {
-	switch vecLevel {
-	case vecAVX512:
-		softmaxRowsAVX512(&x[0], rows, n, ld)
-	case vecAVX2:
-		softmaxRowsAVX2(&x[0], rows, n, ld)
-	default:
-		softmaxRowsGeneric(x, rows, n, ld)
-	}
-}
-
-// softmaxPadded is softmaxRows for rows whose memory goes on to a multiple of 8.
+// softmaxPadded replaces each of the rows of length n by its softmax, with the
+// row's maximum subtracted first. Elements 88 or more below the maximum become 0; a
+// row with a NaN or +Inf, or of -Inf alone, becomes NaN. The rows' memory goes on to
+// a multiple of 8, and what lies there may be written.
 func softmaxPadded(x []float32, rows, n, ld int) {
 	switch vecLevel {
 	case vecAVX512:

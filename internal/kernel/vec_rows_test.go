@@ -7,18 +7,18 @@ import (
 	"testing"
 )
 
-func TestSoftmaxRows(t *testing.T) {
+func TestSoftmax(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewSource(6))
 		for _, n := range []int{1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 65, 197, 1000} {
 			const rows = 3
-			ld := n + 2
+			ld := (n+7)&^7 + 2
 			x := randn(r, rows*ld)
 			for i := range x {
 				x[i] = 20*x[i] - 500
 			}
 			in := append([]float32(nil), x...)
-			SoftmaxRows(x, rows, n, ld)
+			softmaxPadded(x, rows, n, ld)
 			for k := range rows {
 				top, sum := math.Inf(-1), 0.0
 				for _, v := range in[k*ld : k*ld+n] {
@@ -33,14 +33,14 @@ func TestSoftmaxRows(t *testing.T) {
 						t.Errorf("n=%d: %g, want %g", n, x[k*ld+i], want)
 					}
 				}
-				for i := n; i < ld; i++ {
+				for i := ld - 2; i < ld; i++ {
 					if x[k*ld+i] != in[k*ld+i] {
-						t.Errorf("n=%d: wrote between the rows", n)
+						t.Errorf("n=%d: wrote beyond the next multiple of 8", n)
 					}
 				}
-				alone := append([]float32(nil), in[k*ld:k*ld+n]...)
-				SoftmaxRows(alone, 1, n, n)
-				for i, v := range alone {
+				alone := append([]float32(nil), in[k*ld:(k+1)*ld]...)
+				softmaxPadded(alone, 1, n, ld)
+				for i, v := range alone[:n] {
 					if v != x[k*ld+i] {
 						t.Fatalf("n=%d: row %d alone differs", n, k)
 					}
@@ -52,13 +52,14 @@ func TestSoftmaxRows(t *testing.T) {
 
 func TestSoftmaxSpecialValues(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		x := []float32{0, -inf32, 0, -1e30}
-		SoftmaxRows(x, 1, 4, 4)
+		x := append(make([]float32, 0, 8), 0, -inf32, 0, -1e30)
+		softmaxPadded(x, 1, 4, 8)
 		if x[0] != 0.5 || x[1] != 0 || x[2] != 0.5 || x[3] != 0 {
 			t.Errorf("softmax with -Inf = %v", x)
 		}
 		for _, bad := range [][]float32{{1, float32(math.NaN()), 2}, {inf32, 0, 0}, {-inf32, -inf32, -inf32}} {
-			SoftmaxRows(bad, 1, 3, 3)
+			bad = append(make([]float32, 0, 8), bad...)
+			softmaxPadded(bad, 1, 3, 8)
 			if bad[0] == bad[0] {
 				t.Errorf("softmax keeps %v finite", bad)
 			}
@@ -166,42 +167,6 @@ func TestLayerNormGradAgainstDifferences(t *testing.T) {
 	})
 }
 
-func TestCrossEntropyRows(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
-		r := rand.New(rand.NewSource(9))
-		for _, n := range []int{1, 2, 5, 10, 100, 1000} {
-			logits := randn(r, 2*n)
-			for i := range logits {
-				logits[i] *= 30
-			}
-			labels := []int32{int32(n - 1), 0}
-			losses, probs := make([]float32, 2), make([]float32, 2*n)
-			CrossEntropyRows(losses, probs, logits, 2, n, labels)
-			again := make([]float32, 2)
-			CrossEntropyRows(again, nil, logits, 2, n, labels)
-			for k := range 2 {
-				row := logits[k*n : k*n+n]
-				top, sum := math.Inf(-1), 0.0
-				for _, v := range row {
-					top = math.Max(top, float64(v))
-				}
-				for _, v := range row {
-					sum += math.Exp(float64(v) - top)
-				}
-				want := math.Log(sum) + top - float64(row[labels[k]])
-				if d := math.Abs(float64(losses[k]) - want); !(d <= 5e-7*(1+want)) || losses[k] != again[k] {
-					t.Errorf("n=%d: loss %g (%g without probs), want %g", n, losses[k], again[k], want)
-				}
-				for i, v := range row {
-					if d := math.Abs(float64(probs[k*n+i]) - math.Exp(float64(v)-top)/sum); !(d < 1e-6) {
-						t.Errorf("n=%d: probability off by %g", n, d)
-					}
-				}
-			}
-		}
-	})
-}
-
 func BenchmarkRows(b *testing.B) {
 	r := rand.New(rand.NewSource(1))
 	for _, c := range []struct {
@@ -209,11 +174,10 @@ func BenchmarkRows(b *testing.B) {
 		d    int
 		f    func(x, y, g, s []float32, d int)
 	}{
-		{"softmax", 65, func(x, y, g, s []float32, d int) { SoftmaxRows(x, 64, d, d) }},
+		{"softmax", 65, func(x, y, g, s []float32, d int) { softmaxPadded(x, 32, d, d+7) }},
 		{"layernorm", 128, func(x, y, g, s []float32, d int) { LayerNormRows(y, d, x, d, 64, d, g, g, 1e-6, nil, nil) }},
 		{"layernorm", 768, func(x, y, g, s []float32, d int) { LayerNormRows(y, d, x, d, 64, d, g, g, 1e-6, nil, nil) }},
 		{"layernormgrad", 128, func(x, y, g, s []float32, d int) { LayerNormGradRows(y, x, x, 64, d, g, s, s, g, g) }},
-		{"crossentropy", 10, func(x, y, g, s []float32, d int) { CrossEntropyRows(s, nil, x, 64, d, make([]int32, 64)) }},
 	} {
 		b.Run(c.name+"/"+strconv.Itoa(c.d), func(b *testing.B) {
 			x, y, g, s := randn(r, 64*c.d), make([]float32, 64*c.d), randn(r, c.d), randn(r, 64)

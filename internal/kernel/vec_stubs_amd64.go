@@ -39,27 +39,7 @@ func scaleAVX2(dst *float32, alpha float32, n int)
 //go:noescape
 func dotAVX2(a *float32, b *float32, n int) float32
 
-// sumSqAVX2 returns Σ x² in float64 for n a multiple of 16.
-//
-//go:noescape
-func sumSqAVX2(x *float32, n int) float64
-
-// maxAVX2 returns the largest element.
-//
-//go:noescape
-func maxAVX2(x *float32, n int) float32
-
-// expSumAVX2 returns Σ e^(x − top) for top ≥ max(x).
-//
-//go:noescape
-func expSumAVX2(x *float32, top float32, n int) float32
-
-// softmaxRowsAVX2 replaces each row by its softmax.
-//
-//go:noescape
-func softmaxRowsAVX2(x *float32, rows int, n int, ld int)
-
-// softmaxPaddedAVX2 is softmaxRows that may write each row up to a multiple of 8.
+// softmaxPaddedAVX2 replaces each row by its softmax; it may write each up to a multiple of 8.
 //
 //go:noescape
 func softmaxPaddedAVX2(x *float32, rows int, n int, ld int)
@@ -149,27 +129,7 @@ func scaleAVX512(dst *float32, alpha float32, n int)
 //go:noescape
 func dotAVX512(a *float32, b *float32, n int) float32
 
-// sumSqAVX512 returns Σ x² in float64 for n a multiple of 16.
-//
-//go:noescape
-func sumSqAVX512(x *float32, n int) float64
-
-// maxAVX512 returns the largest element.
-//
-//go:noescape
-func maxAVX512(x *float32, n int) float32
-
-// expSumAVX512 returns Σ e^(x − top) for top ≥ max(x).
-//
-//go:noescape
-func expSumAVX512(x *float32, top float32, n int) float32
-
-// softmaxRowsAVX512 replaces each row by its softmax.
-//
-//go:noescape
-func softmaxRowsAVX512(x *float32, rows int, n int, ld int)
-
-// softmaxPaddedAVX512 is softmaxRows that may write each row up to a multiple of 8.
+// softmaxPaddedAVX512 replaces each row by its softmax; it may write each up to a multiple of 8.
 //
 //go:noescape
 func softmaxPaddedAVX512(x *float32, rows int, n int, ld int)

@@ -163,22 +163,19 @@ func TestElementsDoNotDependOnPosition(t *testing.T) {
 	})
 }
 
-func TestSums(t *testing.T) {
+func TestDot(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewSource(5))
 		for n := range 200 {
 			a, b := randn(r, n), randn(r, n)
-			var dot, abs, sq float64
+			var dot, abs float64
 			for i := range a {
 				p := float64(a[i]) * float64(b[i])
-				dot, abs, sq = dot+p, abs+math.Abs(p), sq+float64(a[i])*float64(a[i])
+				dot, abs = dot+p, abs+math.Abs(p)
 			}
 			// n/16+8 roundings of at most 2^-24 of the sum of magnitudes; portable: n/4.
 			if d := math.Abs(float64(Dot(a, b)) - dot); !(d <= abs*float64(n/4+8)*math.Ldexp(1, -24)) {
 				t.Errorf("dot of %d: off by %g", n, d)
-			}
-			if d := math.Abs(SumSq(a) - sq); !(d <= 1e-14*sq) {
-				t.Errorf("sumsq of %d: off by %g", n, d)
 			}
 		}
 	})
@@ -190,7 +187,7 @@ func TestElementwiseAllocatesNothing(t *testing.T) {
 		Exp(y, x)
 		GELU(y, x)
 		GELUGrad(y, x, x)
-		Axpy(y, Dot(x, y)+float32(SumSq(x)), x)
+		Axpy(y, Dot(x, y), x)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -209,7 +206,6 @@ func BenchmarkElementwise(b *testing.B) {
 		{"add", func() { Add(d, x, y) }},
 		{"axpy", func() { Axpy(d, 1e-9, x) }},
 		{"dot", func() { Dot(x, y) }},
-		{"sumsq", func() { SumSq(x) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()

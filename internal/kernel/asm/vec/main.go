@@ -13,7 +13,7 @@ func main() {
 	ConstraintExpr("amd64")
 	for _, f := range simd.Forms {
 		elementwise(f)
-		reductions(f)
+		dot(f)
 		softmax(f)
 		layerNorm(f)
 		layerNormGrad(f)

@@ -9,17 +9,15 @@ import (
 )
 
 func softmax(f simd.Form) {
-	softmaxRows(f, "softmaxRows", "replaces each row by its softmax.", f.Put)
-	softmaxRows(f, "softmaxPadded", "is softmaxRows that may write each row up to a multiple of 8.", f.PutPadded)
+	softmaxRows(f)
 	softmaxGrad(f)
 }
 
-// softmaxRows emits the softmax of rows that end where they end, or that go on
-// to a multiple of eight.
-func softmaxRows(f simd.Form, name, doc string, put func(*simd.Tail, simd.Vec, Mem)) {
-	TEXT(name+f.Suffix, 4, "func(x *float32, rows, n, ld int)")
+// softmaxRows emits the softmax of rows that go on to a multiple of eight.
+func softmaxRows(f simd.Form) {
+	TEXT("softmaxPadded"+f.Suffix, 4, "func(x *float32, rows, n, ld int)")
 	Pragma("noescape")
-	Doc(name + f.Suffix + " " + doc)
+	Doc("softmaxPadded" + f.Suffix + " replaces each row by its softmax; it may write each up to a multiple of 8.")
 	x, count, n, ld := gp("x"), gp("rows"), gp("n"), gp("ld")
 	SHLQ(U8(2), ld)
 	none, low := f.Fill(simd.ConstBits(0xFF800000).Mem), f.ConstReg(simd.ExpNegativeLow)
@@ -32,7 +30,7 @@ func softmaxRows(f simd.Form, name, doc string, put func(*simd.Tail, simd.Vec, M
 		f.Do(VSUBPS, top, v, v)
 		y := f.ExpNegative(v, low)
 		f.Do(VADDPS, y, sum, sum)
-		put(tail, y, at)
+		f.PutPadded(tail, y, at)
 	})
 	inv := f.ConstReg(1)
 	f.Do(VDIVPS, f.Sum(sum), inv, inv)
@@ -40,7 +38,7 @@ func softmaxRows(f simd.Form, name, doc string, put func(*simd.Tail, simd.Vec, M
 		at := Mem{Base: x, Index: i, Scale: 4}
 		v := f.Get(tail, at)
 		f.Do(VMULPS, v, inv, v)
-		put(tail, v, at)
+		f.PutPadded(tail, v, at)
 	})
 	ADDQ(ld, x)
 	DECQ(count)
