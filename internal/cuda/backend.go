@@ -72,6 +72,7 @@ type backend struct {
 	progs map[string]*compiled
 	one   map[string]int64 // bytes of a program's region per slot
 	begun map[int]bool     // per parameter: its sum holds something
+	sites map[string]bool  // names of those whose queries are asked
 
 	batch *forward.Batch // whose images are shown
 	first int            // of them
@@ -127,9 +128,20 @@ func (d *backend) refresh() error {
 		if err := d.dev.Upload(d.l.params[i], raw(p.Data), Compute); err != nil {
 			return err
 		}
+		if err := d.round(i); err != nil {
+			return err
+		}
 		d.stale[i] = false
 	}
 	return nil
+}
+
+// round brings a parameter's copy in bf16 up to date, where it has one.
+func (d *backend) round(i int) error {
+	if d.l.halves[i] == 0 {
+		return nil
+	}
+	return d.dev.Round(d.l.halves[i], d.l.params[i], d.size(i)/4)
 }
 
 // raw is the memory of a slice.

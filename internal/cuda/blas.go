@@ -24,20 +24,19 @@ type blas struct {
 const (
 	blasN, blasT    = 0, 1
 	blasFloat32     = 0           // CUDA_R_32F
+	blasBF16        = 14          // CUDA_R_16BF
 	blasCompute32   = 68          // CUBLAS_COMPUTE_32F
-	blasComputeBF16 = 75          // CUBLAS_COMPUTE_32F_FAST_16BF
 	blasComputeTF32 = 77          // CUBLAS_COMPUTE_32F_FAST_TF32
 	blasDefault     = ^uintptr(0) // CUBLAS_GEMM_DEFAULT, -1
 )
 
-func (b *blas) compute() uintptr {
-	switch b.precision {
-	case TF32:
-		return blasComputeTF32
-	case BF16:
-		return blasComputeBF16
+// compute is the library's way to compute a product. Factors in bf16 are exact as
+// they are; of floats that the precision rounds, TF32 is the finest that is fast.
+func (b *blas) compute(g *Gemm) uintptr {
+	if g.Half || g.Exact || b.precision == FP32 {
+		return blasCompute32
 	}
-	return blasCompute32
+	return blasComputeTF32
 }
 
 // blasGemm computes a product with cuBLAS. A row-major C = op(A) op(B) is, to a
@@ -48,6 +47,8 @@ func (b *blas) compute() uintptr {
 func (d *Device) blasGemm(g Gemm) error {
 	var err error
 	switch {
+	case g.Half:
+		return d.halfGemm(g)
 	case g.batch() == 1 && g.Bias != 0 && d.blas.lt != nil:
 		residual := g.Residual
 		if g.Act != Identity || g.Index != 0 {
@@ -69,12 +70,58 @@ func (d *Device) blasGemm(g Gemm) error {
 	default:
 		err = d.chunked(g, d.pointerRoom, d.blasBatched)
 	}
-	if err != nil || (g.Bias == 0 && g.Residual == 0 && g.Act == Identity) {
+	if err != nil {
 		return err
 	}
+	return d.epilogue(g)
+}
+
+// epilogue adds the bias of a product that was written, applies its function, and
+// adds the residual, of what there is.
+func (d *Device) epilogue(g Gemm) error {
+	if g.Bias == 0 && g.Residual == 0 && g.Act == Identity {
+		return nil
+	}
 	threads := min(max((g.N+127)/128*32, 32), blockThreads) // four values each
-	return d.Launch("epilogue", Dim{g.M, 1, 1}, Dim{threads, 1, 1}, Compute,
+	return d.Launch("epilogue", Dim{g.M, 1, 1}, Dim{threads, 1, 1}, 0, Compute,
 		[]Arg{P(g.C.Ptr), P(g.Bias), P(g.Residual), P(g.Index), I(g.N), I(max(g.Rows, 1)), I(int(g.Act))})
+}
+
+// SplitGemm is a product of bf16 whose left factor is the sum of splitParts matrices,
+// gap values from one to the next: as many products into one float result.
+func (d *Device) SplitGemm(g Gemm, gap int64) error {
+	whole := g
+	g.Act, g.Residual, g.Index = Identity, 0, 0
+	for range splitParts {
+		if err := d.halfGemm(g); err != nil {
+			return err
+		}
+		g.A.Ptr += Ptr(2 * gap)
+		g.Bias, g.Accumulate = 0, true
+	}
+	whole.Bias = 0
+	return d.epilogue(whole)
+}
+
+// halfGemm is a product of two matrices in bf16, of one slot, by cuBLASLt.
+func (d *Device) halfGemm(g Gemm) error {
+	if d.blas == nil || d.blas.lt == nil || g.Form != NT || g.batch() != 1 || g.HalfC && (g.Residual != 0 || g.Accumulate) {
+		return fmt.Errorf("cuda: a %s product of %d in bf16, which nothing computes", g.Form, g.batch())
+	}
+	residual := g.Residual
+	if g.Act != Identity || g.Index != 0 || g.Accumulate {
+		residual = 0
+	}
+	if err := d.blas.lt.gemm(&g, residual); err != nil {
+		return err
+	}
+	if g.Bias = 0; residual != 0 {
+		g.Residual = 0
+	}
+	if g.HalfC {
+		return d.HalfActivation(g.Act, g.C.Ptr, g.C.Ptr, int64(g.M)*int64(g.N))
+	}
+	return d.epilogue(g)
 }
 
 func (g *Gemm) ops() (b, a uintptr) {
@@ -107,7 +154,7 @@ func (d *Device) blasSingle(g Gemm) error {
 	return b.run("cublasGemmEx", b.gemm, &g, func(alpha, beta uintptr) []uintptr {
 		return []uintptr{alpha, uintptr(g.B.Ptr), blasFloat32, uintptr(g.B.Ld), uintptr(g.A.Ptr), blasFloat32,
 			uintptr(g.A.Ld),
-			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), b.compute(), blasDefault}
+			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), b.compute(&g), blasDefault}
 	})
 }
 
@@ -116,7 +163,7 @@ func (d *Device) blasStrided(g Gemm) error {
 	return b.run("cublasGemmStridedBatchedEx", b.strided, &g, func(alpha, beta uintptr) []uintptr {
 		return []uintptr{alpha, uintptr(g.B.Ptr), blasFloat32, uintptr(g.B.Ld), uintptr(g.B.Slot),
 			uintptr(g.A.Ptr), blasFloat32, uintptr(g.A.Ld), uintptr(g.A.Slot),
-			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), uintptr(g.C.Slot), uintptr(g.batch()), b.compute(),
+			beta, uintptr(g.C.Ptr), blasFloat32, uintptr(g.C.Ld), uintptr(g.C.Slot), uintptr(g.batch()), b.compute(&g),
 			blasDefault}
 	})
 }
@@ -133,7 +180,7 @@ func (d *Device) blasBatched(g Gemm) error {
 	list := func(i int) uintptr { return uintptr(d.pointers) + uintptr(8*n*i) }
 	return b.run("cublasGemmBatchedEx", b.batched, &g, func(alpha, beta uintptr) []uintptr {
 		return []uintptr{alpha, list(1), blasFloat32, uintptr(g.B.Ld), list(0), blasFloat32, uintptr(g.A.Ld),
-			beta, list(2), blasFloat32, uintptr(g.C.Ld), uintptr(n), b.compute(), blasDefault}
+			beta, list(2), blasFloat32, uintptr(g.C.Ld), uintptr(n), b.compute(&g), blasDefault}
 	})
 }
 

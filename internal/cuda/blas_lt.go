@@ -6,29 +6,53 @@ import (
 )
 
 // blasLt is an open cuBLASLt, which adds the bias and a residual while it writes
-// a product. Its GELU is the tanh approximation, so that GELU stays a kernel of
-// ours.
+// a product, and multiplies bf16. Its GELU is the tanh approximation, so that GELU
+// stays a kernel of ours.
 type blasLt struct {
 	*blas
 	handle, stream uintptr
 	plans          map[ltShape]*ltPlan
-	bias           uint64    // the attribute while it is set
-	fixed          [2]uint32 // the attributes of every plan
+	bias           uint64 // the attribute while it is set
+	fixed          [4]uint32
+	room           uint64 // bytes of workspace
+	work           Ptr    // 0: none
+
+	// What a query for algorithms is answered with.
+	results [ltAlgorithms][ltResult / 8]uint64
+	found   int32
 
 	create, destroy, descCreate, descSet, descDestroy, layoutCreate, layoutDestroy, matmul uintptr
+	prefer, preferSet, preferDestroy, heuristic                                            uintptr
 }
 
-// Attributes of cublasLtMatmulDesc_t and one of its epilogues (cublasLt.h).
+// Attributes of cublasLtMatmulDesc_t, an epilogue, an attribute of
+// cublasLtMatmulPreference_t, and the size of cublasLtMatmulHeuristicResult_t, whose
+// first 64 bytes are the algorithm (cublasLt.h).
 const (
-	ltTransA, ltEpilogue, ltBias = 3, 7, 8
-	ltEpilogueBias               = 4
+	ltTransA, ltEpilogue, ltBias         = 3, 7, 8
+	ltEpilogueNone, ltEpilogueBias       = 1, 4
+	ltPreferWorkspace                    = 1
+	ltResult, ltAlgorithm                = 96, 64
+	ltAlgorithms                         = 8
+	ltWorkspace                    int64 = 64 << 20
 )
 
-// ltShape is what a plan depends on.
-type ltShape struct{ m, n, k, lda, ldb int }
+// ltPlans is how many shapes are remembered.
+const ltPlans = 2048
 
-// ltPlan is the library's description of an NT product.
-type ltPlan struct{ desc, a, b, c uintptr }
+// ltShape is what a plan depends on.
+type ltShape struct {
+	m, n, k, lda, ldb int
+	half, halfC, bias bool
+	compute           uintptr
+}
+
+// ltPlan is the library's description of an NT product, and the algorithm that it
+// runs by: nil is the library's choice.
+type ltPlan struct {
+	desc, a, b, c uintptr
+	algorithm     *[ltAlgorithm / 8]uint64
+}
 
 // openLt opens the library that stands beside cuBLAS; without it the bias is
 // added by a kernel.
@@ -41,12 +65,19 @@ func (b *blas) openLt(path string, stream uintptr) error {
 }
 
 func (b *blas) useLt(lib, stream uintptr) error {
-	l := &blasLt{blas: b, stream: stream, plans: map[ltShape]*ltPlan{}, fixed: [2]uint32{blasT, ltEpilogueBias}}
+	l := &blasLt{blas: b, stream: stream, plans: map[ltShape]*ltPlan{},
+		fixed: [4]uint32{blasT, ltEpilogueNone, ltEpilogueBias}}
 	for name, fn := range map[string]*uintptr{"cublasLtCreate": &l.create, "cublasLtDestroy": &l.destroy,
-		"cublasLtMatmulDescCreate":       &l.descCreate,
-		"cublasLtMatmulDescSetAttribute": &l.descSet, "cublasLtMatmulDescDestroy": &l.descDestroy,
-		"cublasLtMatrixLayoutCreate":  &l.layoutCreate,
-		"cublasLtMatrixLayoutDestroy": &l.layoutDestroy, "cublasLtMatmul": &l.matmul} {
+		"cublasLtMatmulDescCreate":             &l.descCreate,
+		"cublasLtMatmulDescSetAttribute":       &l.descSet,
+		"cublasLtMatmulDescDestroy":            &l.descDestroy,
+		"cublasLtMatrixLayoutCreate":           &l.layoutCreate,
+		"cublasLtMatrixLayoutDestroy":          &l.layoutDestroy,
+		"cublasLtMatmul":                       &l.matmul,
+		"cublasLtMatmulPreferenceCreate":       &l.prefer,
+		"cublasLtMatmulPreferenceSetAttribute": &l.preferSet,
+		"cublasLtMatmulPreferenceDestroy":      &l.preferDestroy,
+		"cublasLtMatmulAlgoGetHeuristic":       &l.heuristic} {
 		var err error
 		if *fn, err = shared.symbol(lib, name); err != nil {
 			return err
@@ -67,30 +98,55 @@ func (b *blas) library() string {
 	return b.name
 }
 
+// types are the library's types of the factors and of the result.
+func (s *ltShape) types() (in, out uintptr) {
+	if s.half {
+		in = blasBF16
+	}
+	if s.halfC {
+		out = blasBF16
+	}
+	return in, out
+}
+
 // plan describes a product once; a shape comes back in every step.
 func (l *blasLt) plan(g *Gemm) (*ltPlan, error) {
-	s := ltShape{g.M, g.N, g.K, g.A.Ld, g.B.Ld}
+	s := ltShape{g.M, g.N, g.K, g.A.Ld, g.B.Ld, g.Half, g.HalfC, g.Bias != 0, l.compute(g)}
 	if p, ok := l.plans[s]; ok {
 		return p, nil
 	}
+	if len(l.plans) >= ltPlans {
+		if err := l.forget(); err != nil {
+			return nil, err
+		}
+	}
 	p := new(ltPlan)
 	l.plans[s] = p // on the heap before its fields are filled through addresses
-	status := l.call(l.descCreate, uintptr(unsafe.Pointer(&p.desc)), l.compute(), blasFloat32)
+	status := l.call(l.descCreate, uintptr(unsafe.Pointer(&p.desc)), s.compute, blasFloat32)
+	epilogue := 1
+	if s.bias {
+		epilogue = 2
+	}
 	at := func(i int) uintptr { return uintptr(unsafe.Pointer(&l.fixed[i])) }
-	for _, set := range []struct{ name, value uintptr }{{ltTransA, at(0)}, {ltEpilogue, at(1)}} {
+	for _, set := range []struct{ name, value uintptr }{{ltTransA, at(0)}, {ltEpilogue, at(epilogue)}} {
 		if status == 0 {
 			status = l.call(l.descSet, p.desc, set.name, set.value, 4)
 		}
 	}
+	in, out := s.types()
 	// Column-major, as blasGemm says: the library's A is our B, K×N, transposed.
 	for _, m := range []struct {
 		out            *uintptr
+		kind           uintptr
 		rows, cols, ld int
-	}{{&p.a, g.K, g.N, g.B.Ld}, {&p.b, g.K, g.M, g.A.Ld}, {&p.c, g.N, g.M, g.C.Ld}} {
+	}{{&p.a, in, g.K, g.N, g.B.Ld}, {&p.b, in, g.K, g.M, g.A.Ld}, {&p.c, out, g.N, g.M, g.C.Ld}} {
 		if status == 0 {
-			status = l.call(l.layoutCreate, uintptr(unsafe.Pointer(m.out)), blasFloat32, uintptr(m.rows), uintptr(m.cols),
+			status = l.call(l.layoutCreate, uintptr(unsafe.Pointer(m.out)), m.kind, uintptr(m.rows), uintptr(m.cols),
 				uintptr(m.ld))
 		}
+	}
+	if status == 0 && s.half {
+		status = l.choose(p)
 	}
 	if status != 0 {
 		delete(l.plans, s)
@@ -99,7 +155,28 @@ func (l *blasLt) plan(g *Gemm) (*ltPlan, error) {
 	return p, nil
 }
 
-// gemm computes C = A Bᵀ + bias, + the residual where it is not 0.
+// choose asks the library for the algorithms that it expects to be the fastest
+// within the workspace, and takes the first.
+func (l *blasLt) choose(p *ltPlan) uintptr {
+	var preference uintptr
+	status := l.call(l.prefer, uintptr(unsafe.Pointer(&preference)))
+	if status != 0 {
+		return status
+	}
+	defer func() { l.call(l.preferDestroy, preference) }()
+	status = l.call(l.preferSet, preference, ltPreferWorkspace, uintptr(unsafe.Pointer(&l.room)), 8)
+	if status == 0 {
+		status = l.call(l.heuristic, l.handle, p.desc, p.a, p.b, p.c, p.c, preference, ltAlgorithms,
+			uintptr(unsafe.Pointer(&l.results[0])), uintptr(unsafe.Pointer(&l.found)))
+	}
+	if status == 0 && l.found > 0 {
+		p.algorithm = (*[ltAlgorithm / 8]uint64)(append([]uint64{}, l.results[0][:ltAlgorithm/8]...))
+	}
+	return status
+}
+
+// gemm computes C = A Bᵀ + bias, + the residual where it is not 0, + C where g
+// accumulates.
 func (l *blasLt) gemm(g *Gemm, residual Ptr) error {
 	p, err := l.plan(g)
 	if err != nil {
@@ -110,14 +187,43 @@ func (l *blasLt) gemm(g *Gemm, residual Ptr) error {
 	if residual != 0 {
 		add, l.scalars[1] = residual, 1
 	}
-	status := l.call(l.descSet, p.desc, ltBias, uintptr(unsafe.Pointer(&l.bias)), 8)
+	if g.Accumulate {
+		l.scalars[1] = 1
+	}
+	var status uintptr
+	if g.Bias != 0 {
+		status = l.call(l.descSet, p.desc, ltBias, uintptr(unsafe.Pointer(&l.bias)), 8)
+	}
 	if status == 0 {
+		var work, room uintptr
+		if p.algorithm != nil {
+			work, room = uintptr(l.work), uintptr(l.room)
+		}
 		status = l.call(l.matmul, l.handle, p.desc, uintptr(unsafe.Pointer(&l.scalars[0])), uintptr(g.B.Ptr), p.a,
-			uintptr(g.A.Ptr), p.b,
-			uintptr(unsafe.Pointer(&l.scalars[1])), uintptr(add), p.c, uintptr(g.C.Ptr), p.c, 0, 0, 0, l.stream)
+			uintptr(g.A.Ptr), p.b, uintptr(unsafe.Pointer(&l.scalars[1])), uintptr(add), p.c, uintptr(g.C.Ptr), p.c,
+			uintptr(unsafe.Pointer(p.algorithm)), work, room, l.stream)
 	}
 	if status != 0 {
 		return fmt.Errorf("cuda: cublasLtMatmul of %d×%d×%d: status %d", g.M, g.N, g.K, status)
+	}
+	return nil
+}
+
+// give lets the library use so much memory of the device.
+func (l *blasLt) give(p Ptr, bytes int64) { l.work, l.room = p, uint64(bytes) }
+
+// forget gives the plans back.
+func (l *blasLt) forget() error {
+	var status uintptr
+	for _, p := range l.plans {
+		for _, m := range []uintptr{p.a, p.b, p.c} {
+			status |= l.call(l.layoutDestroy, m)
+		}
+		status |= l.call(l.descDestroy, p.desc)
+	}
+	clear(l.plans)
+	if status != 0 {
+		return fmt.Errorf("cuda: close cuBLASLt's plans: status %d", status)
 	}
 	return nil
 }
@@ -129,14 +235,10 @@ func (b *blas) dropLt() error {
 		return nil
 	}
 	b.lt = nil
-	var status uintptr
-	for _, p := range l.plans {
-		for _, m := range []uintptr{p.a, p.b, p.c} {
-			status |= l.call(l.layoutDestroy, m)
-		}
-		status |= l.call(l.descDestroy, p.desc)
+	if err := l.forget(); err != nil {
+		return err
 	}
-	if status |= l.call(l.destroy, l.handle); status != 0 {
+	if status := l.call(l.destroy, l.handle); status != 0 {
 		return fmt.Errorf("cuda: close cuBLASLt: status %d", status)
 	}
 	return nil

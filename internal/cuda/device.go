@@ -73,6 +73,19 @@ func (d *Device) Engine() string {
 	return fmt.Sprintf("%s (%s)", d.blas.library(), d.blas.precision)
 }
 
+// halves says that products of bf16 are computed: a precision below float32 is asked
+// for, cuBLASLt is open, and the device runs the kernels of sm80.
+func (d *Device) halves() bool {
+	if d.blas == nil || d.blas.lt == nil || d.blas.precision == FP32 {
+		return false
+	}
+	capability, _ := d.Limits()
+	return capability >= capability80
+}
+
+// capability80 is the first compute capability that multiplies bf16.
+const capability80 = 80
+
 // blockThreads is the size of a block of kernels that take one element or one
 // row per thread or warp.
 const blockThreads = 256
@@ -84,7 +97,7 @@ func (d *Device) over(kernel string, n int64, y int, args ...Arg) error {
 	if n <= 0 || y <= 0 {
 		return nil
 	}
-	return d.Launch(kernel, Dim{blocks(n, blockThreads), y, 1}, Dim{blockThreads, 1, 1}, Compute, args)
+	return d.Launch(kernel, Dim{blocks(n, blockThreads), y, 1}, Dim{blockThreads, 1, 1}, 0, Compute, args)
 }
 
 // overRows launches a kernel with a warp per row.
@@ -92,7 +105,7 @@ func (d *Device) overRows(kernel string, rows int64, args ...Arg) error {
 	if rows <= 0 {
 		return nil
 	}
-	return d.Launch(kernel, Dim{blocks(rows, blockThreads/32), 1, 1}, Dim{blockThreads, 1, 1}, Compute, args)
+	return d.Launch(kernel, Dim{blocks(rows, blockThreads/32), 1, 1}, Dim{blockThreads, 1, 1}, 0, Compute, args)
 }
 
 func flag(b bool) Arg {

@@ -60,8 +60,12 @@ type Driver interface {
 	CopyWithin(dst, src Ptr, bytes int64, s Stream) error
 	// Zero clears device memory.
 	Zero(dst Ptr, bytes int64, s Stream) error
-	// Launch runs a kernel by its name.
-	Launch(kernel string, grid, block Dim, s Stream, args []Arg) error
+	// Limits are the compute capability, 10·major + minor, and the most shared memory
+	// of a block, in bytes.
+	Limits() (capability, shared int)
+	// Launch runs a kernel by its name. dynamic is the bytes of shared memory of a
+	// block beside what the kernel declares.
+	Launch(kernel string, grid, block Dim, dynamic int, s Stream, args []Arg) error
 	// Order lets what is issued to after from now on wait for what was issued
 	// to before until now.
 	Order(before, after Stream) error

@@ -18,6 +18,9 @@ import (
 //go:embed kernels/kernels.ptx
 var ptx string
 
+//go:embed kernels/sm80.ptx
+var ptx80 string
+
 // openLibrary opens libcuda.so.1 and returns why it cannot be used, or "".
 func openLibrary() string {
 	if C.flops_cuda_open() == 0 {
@@ -31,26 +34,42 @@ type gpu struct {
 	dev     cu.Device
 	name    string
 	ctx     cu.CUContext
-	module  cu.Module
+	modules []cu.Module // kernels.ptx, and sm80.ptx where the device runs it
 	kernels map[string]cu.Function
-	streams [streams]cu.Stream
-	order   cu.Event
-	params  []unsafe.Pointer
-	words   []uint64
+	most    map[string]int // kernels that were allowed more shared memory than usual
+
+	capability, shared int
+	streams            [streams]cu.Stream
+	order              cu.Event
+	params             []unsafe.Pointer
+	words              []uint64
 }
 
-func newDriver(dev cu.Device, name string) (Driver, error) {
-	g := &gpu{dev: dev, name: name, kernels: map[string]cu.Function{}}
+func newDriver(dev cu.Device, name string, capability int) (Driver, error) {
+	g := &gpu{dev: dev, name: name, capability: capability, kernels: map[string]cu.Function{}, most: map[string]int{}}
+	sources := []string{ptx}
+	if capability >= capability80 {
+		sources = append(sources, ptx80)
+	}
 	var err error
+	var most C.int
+	if r := C.cuDeviceGetAttribute(&most, C.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, C.CUdevice(dev)); r != 0 {
+		return nil, fmt.Errorf("cuda: shared memory of %s: CUDA error %d", name, int(r))
+	}
+	g.shared = int(most)
 	if g.ctx, err = dev.RetainPrimaryCtx(); err != nil {
 		return nil, fmt.Errorf("cuda: context on %s: %w", name, err)
 	}
 	err = g.do("load kernels", func() error {
-		log := make([]byte, 8192)
-		var err error
-		if g.module, err = cu.LoadDataEx(ptx, &cu.JITErrorLogBuffer{Buffer: log}); err != nil {
-			return fmt.Errorf("translate the kernels for %s: %w: %s", name, err, cstring(log))
+		for _, source := range sources {
+			log := make([]byte, 8192)
+			m, err := cu.LoadDataEx(source, &cu.JITErrorLogBuffer{Buffer: log})
+			if err != nil {
+				return fmt.Errorf("translate the kernels for %s: %w: %s", name, err, cstring(log))
+			}
+			g.modules = append(g.modules, m)
 		}
+		var err error
 		for i := range g.streams {
 			if g.streams[i], err = cu.MakeStream(cu.NonBlocking); err != nil {
 				return err
@@ -155,15 +174,11 @@ func (g *gpu) Zero(dst Ptr, bytes int64, s Stream) error {
 	return g.do("clear", func() error { return cu.MemsetD8Async(cu.DevicePtr(dst), 0, bytes, g.streams[s]) })
 }
 
-func (g *gpu) Launch(kernel string, grid, block Dim, s Stream, args []Arg) error {
+func (g *gpu) Launch(kernel string, grid, block Dim, dynamic int, s Stream, args []Arg) error {
 	return g.do(kernel, func() error {
-		f, ok := g.kernels[kernel]
-		if !ok {
-			var err error
-			if f, err = g.module.Function(kernel); err != nil {
-				return err
-			}
-			g.kernels[kernel] = f
+		f, err := g.function(kernel, dynamic)
+		if err != nil {
+			return err
 		}
 		g.params, g.words = g.params[:0], g.words[:0]
 		for _, a := range args {
@@ -172,9 +187,36 @@ func (g *gpu) Launch(kernel string, grid, block Dim, s Stream, args []Arg) error
 		for i := range g.words {
 			g.params = append(g.params, unsafe.Pointer(&g.words[i]))
 		}
-		return f.Launch(grid.X, grid.Y, grid.Z, block.X, block.Y, block.Z, 0, g.streams[s], g.params)
+		return f.Launch(grid.X, grid.Y, grid.Z, block.X, block.Y, block.Z, dynamic, g.streams[s], g.params)
 	})
 }
+
+// usualShared is what a kernel may use without asking.
+const usualShared = 48 << 10
+
+// function finds a kernel and lets it use so much shared memory.
+func (g *gpu) function(kernel string, dynamic int) (f cu.Function, err error) {
+	f, ok := g.kernels[kernel]
+	for i := 0; !ok; i++ {
+		if f, err = g.modules[i].Function(kernel); err == nil {
+			g.kernels[kernel], ok = f, true
+		} else if i+1 == len(g.modules) {
+			return f, err
+		}
+	}
+	if dynamic <= max(usualShared, g.most[kernel]) {
+		return f, nil
+	}
+	// A cu.Function is a struct of the one handle.
+	handle := *(*C.CUfunction)(unsafe.Pointer(&f))
+	if r := C.cuFuncSetAttribute(handle, C.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, C.int(dynamic)); r != 0 {
+		return f, fmt.Errorf("%d bytes of shared memory: CUDA error %d", dynamic, int(r))
+	}
+	g.most[kernel] = dynamic
+	return f, nil
+}
+
+func (g *gpu) Limits() (capability, shared int) { return g.capability, g.shared }
 
 func (g *gpu) Order(before, after Stream) error {
 	return g.do("order streams", func() error {
@@ -204,7 +246,12 @@ func (g *gpu) Close() error {
 		if err := cu.DestroyEvent(&g.order); err != nil {
 			return err
 		}
-		return g.module.Unload()
+		for _, m := range g.modules {
+			if err := m.Unload(); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return err

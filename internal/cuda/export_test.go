@@ -8,9 +8,9 @@ type counted struct {
 	launches *int
 }
 
-func (c counted) Launch(kernel string, grid, block Dim, s Stream, args []Arg) error {
+func (c counted) Launch(kernel string, grid, block Dim, dynamic int, s Stream, args []Arg) error {
 	*c.launches++
-	return c.Driver.Launch(kernel, grid, block, s, args)
+	return c.Driver.Launch(kernel, grid, block, dynamic, s, args)
 }
 
 // OpenHost makes Open give devices of a test until it ends, and counts the

@@ -104,7 +104,7 @@ func TestGemmLargeTile(t *testing.T) {
 			args := []Arg{P(c), P(put(r, a)), P(put(r, b)), I(m), I(n), I(k), I(lda), I(ldb), I(n), F(1), I(0),
 				P(0), I(0), P(0), P(0), I(1), I(1), L(0), L(0), L(0), L(0), L(0), L(0), P(0), P(0)}
 			r.ok(r.Launch(fmt.Sprintf("gemm_%s_%d", form, tile), Dim{(n + tile - 1) / tile, (m + tile - 1) / tile, 1},
-				Dim{256, 1, 1}, Compute, args))
+				Dim{256, 1, 1}, 0, Compute, args))
 			return r.floats(c, m*n)
 		}
 		small, large := run(64), run(128)

@@ -25,7 +25,7 @@ type hostDriver struct {
 	// What a launch hands over by address; parts of this object, because a
 	// goroutine's stack may move while the addresses are on their way.
 	name      []byte
-	dims      [6]int32
+	dims      [7]int32
 	words     []uint64
 	addresses []unsafe.Pointer
 }
@@ -214,7 +214,10 @@ func (h *hostDriver) Zero(dst Ptr, n int64, _ Stream) error {
 	return err
 }
 
-func (h *hostDriver) Launch(kernel string, grid, block Dim, _ Stream, args []Arg) error {
+// Limits are an A100's.
+func (h *hostDriver) Limits() (capability, shared int) { return 80, 163 << 10 }
+
+func (h *hostDriver) Launch(kernel string, grid, block Dim, dynamic int, _ Stream, args []Arg) error {
 	h.name = append(append(h.name[:0], kernel...), 0)
 	types := shared.call(hostLibrary.types, uintptr(unsafe.Pointer(&h.name[0])))
 	if types == 0 {
@@ -232,7 +235,7 @@ func (h *hostDriver) Launch(kernel string, grid, block Dim, _ Stream, args []Arg
 	for i := range h.words {
 		h.addresses = append(h.addresses, unsafe.Pointer(&h.words[i]))
 	}
-	h.dims = [6]int32{int32(grid.X), int32(grid.Y), int32(grid.Z), int32(block.X), int32(block.Y), int32(block.Z)}
+	h.dims = [7]int32{int32(grid.X), int32(grid.Y), int32(grid.Z), int32(block.X), int32(block.Y), int32(block.Z), int32(dynamic)}
 	r := shared.call(hostLibrary.launch, uintptr(unsafe.Pointer(&h.name[0])), uintptr(unsafe.Pointer(&h.dims[0])),
 		uintptr(unsafe.Pointer(&h.addresses[0])))
 	if r != 0 {

@@ -8,6 +8,7 @@ type Attention struct {
 	Slots, Rows, Tokens, Heads, HeadDim int
 	Scale                               float32
 	Q, K, V                             Operand
+	Exact                               bool // floats are not rounded, whatever the precision
 }
 
 // oneRow says that attention runs in one kernel without workspace.
@@ -69,7 +70,7 @@ func (d *Device) Attention(out Ptr, a Attention, work Ptr, bytes int64) error {
 			return err
 		}
 		return d.Gemm(Gemm{Form: NN, M: a.Rows, N: a.HeadDim, K: a.Tokens, Alpha: 1, Slots: part.Slots, Heads: a.Heads,
-			A: p, B: part.V, C: a.Q.like(out).from(lo)})
+			Exact: a.Exact, A: p, B: part.V, C: a.Q.like(out).from(lo)})
 	})
 }
 
@@ -78,7 +79,7 @@ func (d *Device) probabilities(a Attention, work Ptr) (Operand, error) {
 	head := int64(a.Rows) * int64(a.Tokens)
 	p := Operand{Ptr: work, Ld: a.Tokens, Slot: int64(a.Heads) * head, Head: head}
 	err := d.Gemm(Gemm{Form: NT, M: a.Rows, N: a.Tokens, K: a.HeadDim, Alpha: a.Scale, Slots: a.Slots, Heads: a.Heads,
-		A: a.Q, B: a.K, C: p})
+		Exact: a.Exact, A: a.Q, B: a.K, C: p})
 	if err != nil {
 		return p, err
 	}

@@ -38,6 +38,10 @@ type Gemm struct {
 	Bias, Residual, Index Ptr
 	Rows                  int
 	Act                   Function
+
+	Half  bool // A and B are bf16: an NT product of one slot
+	HalfC bool // C and Bias are bf16 too; C has no residual then
+	Exact bool // floats are not rounded, whatever the precision
 }
 
 func (g *Gemm) batch() int { return max(g.Slots, 1) * max(g.Heads, 1) }
@@ -91,5 +95,5 @@ func (d *Device) ownGemm(g Gemm) error {
 	if grid.Y > maxGridZ {
 		return fmt.Errorf("cuda: a product of %d rows is larger than a grid", g.M)
 	}
-	return d.Launch(fmt.Sprintf("gemm_%s_%d", g.Form, tile), grid, Dim{256, 1, 1}, Compute, a)
+	return d.Launch(fmt.Sprintf("gemm_%s_%d", g.Form, tile), grid, Dim{256, 1, 1}, 0, Compute, a)
 }

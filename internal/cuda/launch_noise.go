@@ -31,3 +31,34 @@ func (d *Device) WeightNoise(out, z, pair, coef Ptr, terms int, step, site, imag
 	a := []Arg{P(out), P(z), P(pair), P(coef), I(terms), U(step), U(site), U(image), L(n)}
 	return d.over("weight_noise", noiseThreads(n), 1, append(a, d.noise.args()...)...)
 }
+
+// NoisyTokens is the longest sequence of NoisyRow, whose scores stand in shared
+// memory.
+const NoisyTokens = 1024
+
+// noisyHead says that NoisyRow takes heads of d values: whole groups of the
+// generator's numbers.
+func noisyHead(d int) bool { return d == 32 || d == 64 || d == 128 }
+
+// NoisyRow is attention of the first row of every slot from stored q, k and v under
+// the noise of a site at one of them (0, 1 or 2), which the first offset of its rows
+// do not carry. paired says that slots 2i and 2i+1 are the two signs of one direction.
+func (d *Device) NoisyRow(at int, out, q, k, v Ptr, s Slots, slots, site, tokens, heads, head, offset int, scale float32,
+	paired bool) error {
+	n := slots
+	if paired {
+		n /= 2
+	}
+	if n <= 0 {
+		return nil
+	}
+	a := []Arg{P(out), P(q), P(k), P(v), P(s.Image), P(s.Pair), P(s.Sign), P(s.Sigma), P(s.Step), U(uint32(site)), I(tokens),
+		I(heads), I(head), I(offset), F(scale), flag(paired)}
+	return d.Launch([]string{"noisy_query", "noisy_key", "noisy_value"}[at], Dim{heads, n, 1}, Dim{128, 1, 1}, 0, Compute,
+		append(a, d.noise.args()...))
+}
+
+// Levels makes the images of the slots of bytes: table[channel][level].
+func (d *Device) Levels(out, bytes, table, image Ptr, slots int, n, plane int64) error {
+	return d.over("levels", n/4, slots, P(out), P(bytes), P(table), P(image), L(n), L(plane))
+}

@@ -35,7 +35,7 @@ func (d *Device) SumSq(out, x Ptr, images int, n int64, extra float32) error {
 	if images <= 0 {
 		return nil
 	}
-	return d.Launch("sum_sq", Dim{images, 1, 1}, Dim{256, 1, 1}, Compute, []Arg{P(out), P(x), L(n), F(extra)})
+	return d.Launch("sum_sq", Dim{images, 1, 1}, Dim{256, 1, 1}, 0, Compute, []Arg{P(out), P(x), L(n), F(extra)})
 }
 
 // sumChunks is the number of partial sums that a tall matrix is cut into, so
@@ -53,7 +53,7 @@ func (d *Device) ColumnSum(out, x Ptr, rows, width, ld int64, accumulate bool, w
 		return nil
 	}
 	pass := func(out, x Ptr, rows, ld, chunk int64, n int, accumulate bool) error {
-		return d.Launch("column_sum", Dim{blocks(width, 32), n, 1}, Dim{256, 1, 1}, Compute,
+		return d.Launch("column_sum", Dim{blocks(width, 32), n, 1}, Dim{256, 1, 1}, 0, Compute,
 			[]Arg{P(out), P(x), L(rows), L(width), L(ld), L(chunk), flag(accumulate)})
 	}
 	chunk := max(64, (rows+sumChunks-1)/sumChunks)

@@ -45,7 +45,7 @@ func (d *Device) AttentionRow(out, q, k, v, qi, ki, vi Ptr, slots, tokens, heads
 	if slots <= 0 {
 		return nil
 	}
-	return d.Launch("attention_row", Dim{heads, slots, 1}, Dim{128, 1, 1}, Compute,
+	return d.Launch("attention_row", Dim{heads, slots, 1}, Dim{128, 1, 1}, 0, Compute,
 		[]Arg{P(out), P(q), P(k), P(v), P(qi), P(ki), P(vi), I(tokens), I(heads), I(headDim), F(scale)})
 }
 

@@ -78,6 +78,10 @@ func (d *backend) arrange(asked vit.Layout) error {
 	if err := d.release(); err != nil {
 		return err
 	}
+	d.sites = map[string]bool{}
+	for _, s := range asked.Sites {
+		d.sites[d.net.Sites()[s].Name] = true
+	}
 	measure := NewMeasure()
 	if _, err := d.lay(measure, asked, 0); err != nil {
 		return err
@@ -104,6 +108,9 @@ func (d *backend) arrange(asked vit.Layout) error {
 	}
 	for i := range d.stale {
 		d.stale[i] = true
+	}
+	if d.l.library != 0 {
+		d.dev.blas.lt.give(d.l.library, ltWorkspace)
 	}
 	if err := d.dev.Zero(d.l.region, region, Compute); err != nil { // slots out of use are read, and should hold numbers
 		return err

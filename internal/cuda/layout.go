@@ -10,6 +10,7 @@ var queryRoom = 1 << 16
 type layout struct {
 	asked  vit.Layout // and those before it
 	params []Ptr
+	halves []Ptr // of linear maps, in bf16 where something multiplies it: else 0
 	images Ptr
 	store  map[string]stored // clean activations, by vit.CleanPrefix and name
 
@@ -21,6 +22,7 @@ type layout struct {
 	grads                           []Ptr // per parameter: sum of its gradient
 	gradBytes                       int64 // largest of them
 	sums                            Ptr   // workspace of column sums
+	library                         Ptr   // workspace of cuBLASLt
 	region                          Ptr
 	regionBytes                     int64
 
@@ -61,6 +63,15 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 			l.gradBytes = max(l.gradBytes, 4*int64(len(p.Data)))
 		}
 		l.grads = append(l.grads, g)
+	}
+	l.halves = make([]Ptr, len(l.params))
+	if d.dev.halves() {
+		for _, s := range d.net.Sites() {
+			for _, i := range s.Params() {
+				l.halves[i] = take("weights in bf16", int64(len(d.net.Params()[i].Data)+1)/2)
+			}
+		}
+		l.library = take("library", ltWorkspace/4)
 	}
 	l.images = take("images", n*int64(d.net.Pixels()))
 	for _, t := range asked.Keep {

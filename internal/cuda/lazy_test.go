@@ -80,9 +80,9 @@ func (l *lazy) Zero(dst Ptr, n int64, s Stream) error {
 	return l.later(s, func() error { return l.hostDriver.Zero(dst, n, s) })
 }
 
-func (l *lazy) Launch(kernel string, grid, block Dim, s Stream, args []Arg) error {
+func (l *lazy) Launch(kernel string, grid, block Dim, dynamic int, s Stream, args []Arg) error {
 	args = append([]Arg{}, args...)
-	return l.later(s, func() error { return l.hostDriver.Launch(kernel, grid, block, s, args) })
+	return l.later(s, func() error { return l.hostDriver.Launch(kernel, grid, block, dynamic, s, args) })
 }
 
 // Order makes the later stream run what the earlier one had been given by now.

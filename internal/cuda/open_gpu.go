@@ -57,5 +57,5 @@ func OpenDriver(spec string) (Driver, error) {
 			name, major, minor, minCompute/10, minCompute%10),
 			"use a GPU of the Turing generation (2018) or later, or set train.device: cpu")
 	}
-	return newDriver(dev, name)
+	return newDriver(dev, name, 10*major+minor)
 }

@@ -15,6 +15,13 @@ type op struct {
 	out   *ref
 	in    []*ref
 	sizes []int64 // values of the inputs
+
+	half   bool   // the output stands in bf16
+	halves []bool // and each input
+	exact  bool   // nothing is rounded that the noise of a query went into
+
+	noise vit.Spec // of an attention that makes noise at one of its inputs, which noisy numbers
+	noisy int
 }
 
 // builders makes the step of each kind of op and says how many bytes of
@@ -120,10 +127,18 @@ func (o *op) attention(r *Run) Attention {
 			Index: o.index(i, r)}
 	}
 	return Attention{Slots: r.N, Rows: o.spec.Rows, Tokens: o.spec.Keys, Heads: o.spec.Heads, HeadDim: d,
+		Exact: o.exact,
 		Scale: float32(1 / math.Sqrt(float64(d))), Q: at(0, o.spec.Rows), K: at(1, o.spec.Keys), V: at(2, o.spec.Keys)}
 }
 
 func buildAttention(o *op) (step, int64) {
+	if o.noise.Kind != "" {
+		return func(r *Run) error {
+			a := o.attention(r)
+			return o.dev.NoisyRow(o.noisy, o.ptr(r), a.Q.Ptr, a.K.Ptr, a.V.Ptr, r.Slots, r.N, o.noise.Site, a.Tokens, a.Heads, a.HeadDim,
+				o.noise.Offset, a.Scale, r.Paired)
+		}, 0
+	}
 	var work int64
 	if !oneRow(o.spec.Rows, o.spec.Keys) {
 		work = attentionWork(o.slots, o.spec.Heads, o.spec.Rows, o.spec.Keys)

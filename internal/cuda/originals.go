@@ -67,6 +67,9 @@ func (d *backend) Restore(params []int) error {
 		if err := d.dev.CopyWithin(d.l.params[i], d.originals[i], d.size(i), Compute); err != nil {
 			return err
 		}
+		if err := d.round(i); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -79,8 +82,10 @@ func (d *backend) Perturb(ctx context.Context, params []int, at int) error {
 			return err
 		}
 		err := d.dev.WeightNoise(d.l.params[i], d.originals[i], pair, coef, 1, d.list.Step, forward.WeightSite,
-			uint32(i),
-			d.size(i)/4)
+			uint32(i), d.size(i)/4)
+		if err == nil {
+			err = d.round(i)
+		}
 		if err != nil {
 			return err
 		}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"strings"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
+	"gorgonia.org/gorgonia"
 )
 
 // compiled is a program and its VM.
@@ -23,7 +26,11 @@ func (d *backend) compile(slots int, f *vit.Forward) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	vm, err := Compile(d.dev, p, d.hostLoss, p.Kept...)
+	sites := d.sites
+	if f.Features && len(f.Keep) == 0 { // an evaluation, which no query is compared with
+		sites = nil
+	}
+	vm, err := Compile(d.dev, p, d.hostLoss, sites, p.Kept...)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +74,9 @@ func (d *backend) program(f *vit.Forward, want int) (*compiled, error) {
 		return nil, err
 	}
 	key, room := fmt.Sprint(*f), int(min((d.l.regionBytes-slack)/one, maxGridZ))
+	if room > 1 {
+		room -= room % 2 // so that the signs of a direction stay together
+	}
 	if c, ok := d.progs[key]; ok && (c.Slots >= want || c.Slots == room) {
 		return c, nil
 	}
@@ -91,6 +101,12 @@ func (d *backend) bind(name string) (Ptr, error) {
 	if p, ok := d.l.store[name]; ok {
 		return p.ptr, nil
 	}
+	if name, ok := strings.CutPrefix(name, halfPrefix); ok {
+		if i := d.net.Index(name); i >= 0 && d.l.halves[i] != 0 {
+			return d.l.halves[i], nil
+		}
+		return 0, fmt.Errorf("cuda: the graph reads %s in bf16, which is not on the device", name)
+	}
 	if i := d.net.Index(name); i >= 0 {
 		return d.l.params[i], nil
 	}
@@ -109,7 +125,7 @@ func (d *backend) Run(ctx context.Context, f *vit.Forward, lo, hi int) error {
 			return err
 		}
 		n := min(p.Slots, hi-at)
-		r := Run{N: n, Slots: d.l.slotsAt(at), Seed: d.l.coef + Ptr(4*at)}
+		r := Run{N: n, Paired: paired(d.list.Queries[at : at+n]), Slots: d.l.slotsAt(at), Seed: d.l.coef + Ptr(4*at)}
 		if p.Start != nil {
 			r.Images = d.l.region + Ptr(align(p.vm.Bytes()))
 			if err := d.start(r, f, at); err != nil {
@@ -128,6 +144,16 @@ func (d *backend) Run(ctx context.Context, f *vit.Forward, lo, hi int) error {
 		}
 	}
 	return nil
+}
+
+// paired says that queries are the signs + and − of one direction after another.
+func paired(q []forward.Query) bool {
+	for i := 0; i+1 < len(q); i += 2 {
+		if q[i].Image != q[i+1].Image || q[i].Pair != q[i+1].Pair || q[i].Sign != -q[i+1].Sign {
+			return false
+		}
+	}
+	return len(q)%2 == 0
 }
 
 // start gathers what the slots of a run begin with: activations of a boundary, or
@@ -156,32 +182,39 @@ func (d *backend) start(r Run, f *vit.Forward, at int) error {
 	return d.dev.Gather(r.Images, d.l.images, r.Slots.Image, r.N, int64(pixels), int64(pixels))
 }
 
+// move copies n rows of a kept value, from a row of it on, to a row of floats.
+func (d *backend) move(dst Ptr, p *compiled, value *gorgonia.Node, to, from, n, width int) error {
+	dst, src := dst+Ptr(4*to*width), p.vm.Value(value)
+	if p.vm.Half(value) {
+		return d.dev.Widen(dst, src+Ptr(2*from*width), int64(n*width))
+	}
+	return d.dev.CopyWithin(dst, src+Ptr(4*from*width), int64(4*n*width), Compute)
+}
+
 // keep moves the results of n queries from at on to their places.
 func (d *backend) keep(p *compiled, f *vit.Forward, at, n int) error {
 	var err error
-	move := func(dst, src Ptr, row, width int) {
+	move := func(dst Ptr, value *gorgonia.Node, row, width int) {
 		if err == nil {
-			err = d.dev.CopyWithin(dst+Ptr(4*row*width), src, int64(4*n*width), Compute)
+			err = d.move(dst, p, value, row, 0, n, width)
 		}
 	}
 	if d.list.Losses != nil && !d.hostLoss {
-		move(d.l.losses, p.vm.Value(p.Losses), at, 1)
+		move(d.l.losses, p.Losses, at, 1)
 	}
 	if d.logits() {
-		move(d.l.logits, p.vm.Value(p.Logits), at, d.net.Arch.Outputs())
+		move(d.l.logits, p.Logits, at, d.net.Arch.Outputs())
 	}
 	if f.Features {
-		move(d.l.features, p.vm.Value(p.Taps[d.net.Features().Name]), at, d.net.Features().Width)
+		move(d.l.features, p.Taps[d.net.Features().Name], at, d.net.Features().Width)
 	}
 	for _, name := range f.Keep {
 		t := d.l.store[vit.CleanPrefix+name]
-		size := int64(4 * t.Rows * t.Width)
 		for lo, hi := 0, 0; lo < n && err == nil; lo = hi { // images that follow one another go in one piece
-			image := int64(d.list.Queries[at+lo].Image)
-			for hi = lo + 1; hi < n && int64(d.list.Queries[at+hi].Image) == image+int64(hi-lo); hi++ {
+			image := int(d.list.Queries[at+lo].Image)
+			for hi = lo + 1; hi < n && int(d.list.Queries[at+hi].Image) == image+hi-lo; hi++ {
 			}
-			err = d.dev.CopyWithin(t.ptr+Ptr(image*size), p.vm.Value(p.Taps[name])+Ptr(int64(lo)*size), int64(hi-lo)*size,
-				Compute)
+			err = d.move(t.ptr, p, p.Taps[name], image, lo, hi-lo, t.Rows*t.Width)
 		}
 	}
 	return err

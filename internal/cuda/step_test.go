@@ -45,8 +45,8 @@ func (d *timed) measure(name string, f func() error) error {
 	return err
 }
 
-func (d *timed) Launch(kernel string, grid, block Dim, s Stream, args []Arg) error {
-	return d.measure(kernel, func() error { return d.Driver.Launch(kernel, grid, block, s, args) })
+func (d *timed) Launch(kernel string, grid, block Dim, dynamic int, s Stream, args []Arg) error {
+	return d.measure(kernel, func() error { return d.Driver.Launch(kernel, grid, block, dynamic, s, args) })
 }
 
 // clock lets a model's kernels be timed.

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/vit"
 	"gorgonia.org/gorgonia"
@@ -21,6 +22,8 @@ type VM struct {
 	base     Ptr
 	run      Run
 	hostLoss bool
+	formats  *formats
+	extra    []*ref // inputs that no node stands for
 }
 
 // Run is what one run of a VM reads besides its graph: how many of the slots
@@ -28,6 +31,7 @@ type VM struct {
 // and the seed of a gradient stand.
 type Run struct {
 	N            int
+	Paired       bool // slots 2i and 2i+1 are the two signs of one direction
 	Slots        Slots
 	Images, Seed Ptr
 }
@@ -53,10 +57,12 @@ type Bind func(name string) (Ptr, error)
 // Compile plans what the kept nodes need. The VM then needs Bytes of device
 // memory, which Place gives it. The values of kept nodes stay readable after a
 // run. Where hostLoss, the losses are not computed: their objective is not one
-// of the device's, and the caller evaluates it from the logits.
-func Compile(d *Device, p *vit.Program, hostLoss bool, keep ...*gorgonia.Node) (*VM, error) {
+// of the device's, and the caller evaluates it from the logits. sites are the ops
+// whose outputs are perturbed in queries that the losses are compared with.
+func Compile(d *Device, p *vit.Program, hostLoss bool, sites map[string]bool, keep ...*gorgonia.Node) (*VM, error) {
 	order, last := vit.Schedule(p.Graph, keep...)
-	m := &VM{dev: d, refs: map[*gorgonia.Node]*ref{}, hostLoss: hostLoss}
+	m := &VM{dev: d, refs: map[*gorgonia.Node]*ref{}, hostLoss: hostLoss, formats: formatsOf(d, p, order, sites)}
+	order = slices.DeleteFunc(order, m.formats.within) // what it reads lives on a little longer than it must
 	places, total := vit.Place(order, last, alignment/4)
 	m.bytes = 4 * total
 	for _, n := range order {
@@ -81,10 +87,13 @@ func (m *VM) Bytes() int64 { return m.bytes + align(m.work) }
 // Place gives the VM its region and binds its inputs.
 func (m *VM) Place(region Ptr, bind Bind) error {
 	m.base = region
+	inputs := slices.Clone(m.extra)
 	for _, r := range m.refs {
-		if r.name == "" {
-			continue
+		if r.name != "" {
+			inputs = append(inputs, r)
 		}
+	}
+	for _, r := range inputs {
 		var err error
 		if r.ptr, err = bind(r.name); err != nil {
 			return err
@@ -103,6 +112,9 @@ func (m *VM) at(r *ref, run *Run) Ptr {
 	}
 	return m.base + Ptr(r.off)
 }
+
+// Half says that a kept node's value stands in bf16.
+func (m *VM) Half(n *gorgonia.Node) bool { return m.formats.half[n] }
 
 // Value is where a kept node's value stands.
 func (m *VM) Value(n *gorgonia.Node) Ptr { return m.at(m.refs[n], &m.run) }
@@ -150,17 +162,29 @@ func (m *VM) input(p *vit.Program, n *gorgonia.Node) *ref {
 
 // build makes the step of a node and says how much workspace it wants.
 func (m *VM) build(p *vit.Program, n *gorgonia.Node) (step, int64, error) {
-	o := op{VM: m, out: m.refs[n], size: int64(n.Shape().TotalSize()), slots: p.Slots}
-	for _, c := range vit.Inputs(p.Graph, n) {
+	f := m.formats
+	o := op{VM: m, out: m.refs[n], size: int64(n.Shape().TotalSize()), slots: p.Slots, half: f.half[n],
+		exact: f.exact[n]}
+	for i, c := range vit.Inputs(p.Graph, n) {
+		if at, ok := f.noisy[n]; ok && at.input == i { // the noise is made in the op
+			o.noise, o.noisy = specOf(c), i
+			c = vit.Inputs(p.Graph, c)[0]
+		}
 		o.in = append(o.in, m.input(p, c))
 		o.sizes = append(o.sizes, int64(c.Shape().TotalSize()))
+		o.halves = append(o.halves, f.half[c])
 	}
 	kind := n.Op().String()
-	if f, ok := n.Op().(interface{ Spec() vit.Spec }); ok {
-		o.spec = f.Spec()
+	if s, ok := n.Op().(interface{ Spec() vit.Spec }); ok {
+		o.spec = s.Spec()
 		kind = o.spec.Kind
 	}
 	b, ok := builders[kind]
+	if low, there := halfBuilders[kind]; there && (f.split && o.exact || f.fast && !o.exact) {
+		if s, work := low(&o, f, n); s != nil {
+			return s, work, nil
+		}
+	}
 	if !ok {
 		return nil, 0, fmt.Errorf("cuda: op %q of %s has no kernel", kind, n.Op())
 	}

@@ -18,6 +18,8 @@ typedef float f4 __attribute__((vector_size(16)));
 #define KERNEL(name, ...) extern "C" __attribute__((global)) void name(__VA_ARGS__)
 // KERNEL_OF limits the registers to what blocks of n threads may use.
 #define KERNEL_OF(n, name, ...) extern "C" __attribute__((global, launch_bounds(n))) void name(__VA_ARGS__)
+// KERNEL_MIN also leaves room for so many blocks on a multiprocessor.
+#define KERNEL_MIN(n, blocks, name, ...) extern "C" __attribute__((global, launch_bounds(n, blocks))) void name(__VA_ARGS__)
 #define TID ((int)__nvvm_read_ptx_sreg_tid_x())
 #define THREADS ((int)__nvvm_read_ptx_sreg_ntid_x())
 #define BID_X ((int)__nvvm_read_ptx_sreg_ctaid_x())

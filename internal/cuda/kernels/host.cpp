@@ -2,6 +2,7 @@
 // a launch call of the driver's shape.
 #define FLOPS_HOST
 #include "kernels.cu"
+#include "sm80/sm80.cu"
 
 #include <csetjmp>
 #include <cstdio>
@@ -133,6 +134,14 @@ float exchange(float v, int mask) {
 	pause(SHUFFLE);
 	return lanes[bank][me ^ mask];
 }
+
+static unsigned words[2][MAX_THREADS][WORDS];
+const unsigned (*share(const unsigned *v, int n))[WORDS] {
+	int me = thread, bank = fibres[me].shuffles++ & 1;
+	memcpy(words[bank][me], v, 4 * n);
+	pause(SHUFFLE);
+	return words[bank] + me / LANES * LANES;
+}
 } // namespace host
 
 extern "C" {
@@ -162,6 +171,9 @@ const char *flops_host_launch(const char *name, const int *dims, void *const *ar
 	grid_size = {dims[0], dims[1], dims[2]};
 	block_size = {dims[3], dims[4], dims[5]};
 	arguments = args;
+	if (dims[6] < 0 || dims[6] > (int)sizeof host_dynamic)
+		return "more shared memory than a device has";
+	memset(host_dynamic, 0xFF, dims[6] < (int)sizeof host_dynamic - 1024 ? dims[6] + 1024 : dims[6]);
 	if (block_size.x < 1 || block_size.x > MAX_THREADS || block_size.y != 1 || block_size.z != 1)
 		return "a block is 1 to 1024 threads along x";
 	if (grid_size.x < 1 || grid_size.y < 1 || grid_size.z < 1 || grid_size.y > 65535 || grid_size.z > 65535)

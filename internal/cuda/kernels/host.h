@@ -21,6 +21,11 @@ extern int thread;
 void barrier();
 float exchange(float v, int mask);
 
+// share shows the lanes of a warp the words of one another, by lane: what the
+// matrix instructions of sm80/bf16.h exchange.
+enum { WORDS = 6 };
+const unsigned (*share(const unsigned *v, int n))[WORDS];
+
 // argument reads a kernel's parameter as a driver does, from an address per
 // parameter.
 template <class T> T argument(void *const *a, size_t i) {
@@ -72,6 +77,7 @@ template <class... A> registered(const char *, void (*)(A...)) -> registered<A..
 	static const host::registered host_##name(#name, name); \
 	static void name(__VA_ARGS__)
 #define KERNEL_OF(n, name, ...) KERNEL(name, __VA_ARGS__)
+#define KERNEL_MIN(n, blocks, name, ...) KERNEL(name, __VA_ARGS__)
 
 #define TID host::thread
 #define THREADS host::block_size.x

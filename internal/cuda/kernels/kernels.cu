@@ -3,5 +3,6 @@
 #include "attention.cu"
 #include "gemm.cu"
 #include "noise.cu"
+#include "noisy_row.cu"
 #include "rows.cu"
 #include "tokens.cu"

@@ -4,6 +4,7 @@
 // accepted, and a wrong leading dimension is an error as in the library, as is a
 // call without a current device where there is a driver.
 #include <cstddef>
+#include <cstring>
 #include <dlfcn.h>
 
 namespace {
@@ -21,6 +22,25 @@ int product(int ta, int tb, int m, int n, int k, float alpha, const float *a, in
 			*out = (float)(alpha * s) + (beta == 0 ? 0 : beta * *out);
 		}
 	return 0;
+}
+
+// A matrix of floats (type 0) or bf16 (14).
+float value(const void *p, int type, size_t i) {
+	if (type == 0)
+		return ((const float *)p)[i];
+	unsigned bits = (unsigned)((const unsigned short *)p)[i] << 16;
+	float v;
+	memcpy(&v, &bits, 4);
+	return v;
+}
+void store(void *p, int type, size_t i, float v) {
+	if (type == 0) {
+		((float *)p)[i] = v;
+		return;
+	}
+	unsigned bits;
+	memcpy(&bits, &v, 4);
+	((unsigned short *)p)[i] = (unsigned short)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
 bool device() {
@@ -78,12 +98,24 @@ int cublasGemmBatchedEx(void *h, int ta, int tb, int m, int n, int k, const floa
 
 struct lt_desc {
 	int compute, ta, epilogue;
-	const float *bias;
+	const void *bias;
 };
 struct lt_layout {
+	int type;
 	unsigned long long rows, cols;
 	long long ld;
 };
+struct lt_algorithm {
+	unsigned long long data[8];
+};
+struct lt_result {
+	lt_algorithm algorithm;
+	size_t workspace;
+	int status;
+	float waves;
+	int reserved[4];
+};
+enum : unsigned long long { KNOWN = 0x616c676f72697468 };
 
 int cublasLtCreate(void **h) { *h = &lt_handle; return device() ? 0 : 1; }
 int cublasLtDestroy(void *h) { return h == &lt_handle && live == 0 ? 0 : 1; }
@@ -102,36 +134,65 @@ int cublasLtMatmulDescSetAttribute(lt_desc *d, int attribute, const void *value,
 		d->epilogue = *(const int *)value;
 		return size == 4 ? 0 : 7;
 	case 8: // CUBLASLT_MATMUL_DESC_BIAS_POINTER
-		d->bias = *(const float *const *)value;
+		d->bias = *(const void *const *)value;
 		return size == 8 ? 0 : 7;
 	}
 	return 7;
 }
 int cublasLtMatrixLayoutCreate(lt_layout **l, int type, unsigned long long rows, unsigned long long cols, long long ld) {
 	live++;
-	*l = new lt_layout{rows, cols, ld};
-	return type == 0 && ld >= (long long)rows ? 0 : 7;
+	*l = new lt_layout{type, rows, cols, ld};
+	return (type == 0 || type == 14) && ld >= (long long)rows ? 0 : 7;
 }
 int cublasLtMatrixLayoutDestroy(lt_layout *l) { live--; delete l; return 0; }
 
-int cublasLtMatmul(void *h, lt_desc *d, const float *alpha, const float *a, lt_layout *la, const float *b, lt_layout *lb, const float *beta,
-                   const float *c, lt_layout *lc, float *out, lt_layout *lout, const void *algorithm, void *workspace, size_t bytes, void *) {
+int cublasLtMatmulPreferenceCreate(size_t **p) { live++; *p = new size_t(0); return 0; }
+int cublasLtMatmulPreferenceDestroy(size_t *p) { live--; delete p; return 0; }
+int cublasLtMatmulPreferenceSetAttribute(size_t *p, int attribute, const void *value, size_t size) {
+	*p = *(const unsigned long long *)value;
+	return attribute == 1 && size == 8 ? 0 : 7;
+}
+// Three algorithms, of which the last wants more workspace than it is told of.
+int cublasLtMatmulAlgoGetHeuristic(void *h, lt_desc *d, lt_layout *, lt_layout *, lt_layout *, lt_layout *, size_t *p, int asked, lt_result *r,
+                                   int *found) {
+	static_assert(sizeof(lt_result) == 96, "the library's struct");
+	if (h != &lt_handle || !d || asked < 3)
+		return 7;
+	for (int i = 0; i < 3; i++)
+		r[i] = lt_result{{{KNOWN, (unsigned long long)i}}, i < 2 ? *p : *p + 1, i < 2 ? 0 : 15, 1, {}};
+	*found = 2;
+	return 0;
+}
+
+int cublasLtMatmul(void *h, lt_desc *d, const float *alpha, const void *a, lt_layout *la, const void *b, lt_layout *lb, const float *beta,
+                   const void *c, lt_layout *lc, void *out, lt_layout *lout, const lt_algorithm *algorithm, void *workspace, size_t bytes, void *) {
 	flops_fake_calls[3]++;
 	if (flops_fake_lt_refuses)
 		return 15;
-	if (h != &lt_handle || !device() || !types(0, 0, 0, d->compute, -1) || d->epilogue != 4 || algorithm || workspace || bytes)
+	bool half = la->type == 14;
+	if (h != &lt_handle || !device() || (d->epilogue != 4 && d->epilogue != 1) || la->type != lb->type || lc->type != lout->type)
 		return 15;
-	unsigned long long m = d->ta ? la->cols : la->rows, k = d->ta ? la->rows : la->cols;
-	if (lb->rows != k || lc->rows != m || lc->cols != lb->cols || lout->rows != m || lout->cols != lb->cols || lc->ld != lout->ld)
+	if (half ? d->compute != 68 : (lc->type != 0 || !types(0, 0, 0, d->compute, -1)))
+		return 15;
+	if (algorithm && (algorithm->data[0] != KNOWN || (bytes > 0 && !workspace)))
 		return 7;
-	if (c != out)
-		for (unsigned long long j = 0; j < lc->cols; j++)
-			for (unsigned long long i = 0; i < m; i++)
-				out[i + j * lout->ld] = c[i + j * lc->ld];
-	int r = product(d->ta, 0, (int)m, (int)lb->cols, (int)k, *alpha, a, (int)la->ld, b, (int)lb->ld, *beta, out, (int)lout->ld);
-	for (unsigned long long j = 0; j < lout->cols && r == 0; j++)
-		for (unsigned long long i = 0; i < m; i++)
-			out[i + j * lout->ld] += d->bias[i];
-	return r;
+	if (half && ((size_t)a % 16 || (size_t)b % 16 || la->ld % 8 || lb->ld % 8))
+		return 7; // the library would take slower ways, which no caller should need
+	size_t m = d->ta ? la->cols : la->rows, k = d->ta ? la->rows : la->cols, n = lb->cols;
+	if (lb->rows != k || lc->rows != m || lc->cols != n || lout->rows != m || lout->cols != n || lc->ld != lout->ld)
+		return 7;
+	for (size_t j = 0; j < n; j++)
+		for (size_t i = 0; i < m; i++) {
+			double s = 0;
+			for (size_t p = 0; p < k; p++)
+				s += (double)value(a, la->type, d->ta ? p + i * la->ld : i + p * la->ld) * value(b, lb->type, p + j * lb->ld);
+			float v = (float)(*alpha * s);
+			if (*beta != 0)
+				v += *beta * value(c, lc->type, i + j * lc->ld);
+			if (d->epilogue == 4)
+				v += value(d->bias, lc->type, i);
+			store(out, lc->type, i + j * lout->ld, v);
+		}
+	return 0;
 }
 }

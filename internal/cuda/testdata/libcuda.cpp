@@ -17,14 +17,15 @@ namespace {
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, LAUNCH_FAILED = 719 };
 
 const size_t total = 1ull << 30;
+enum { usual_shared = 48 << 10, most_shared = 163 << 10 };
 size_t used;
 int retained;
-char context, module_handle;
+char context;
 thread_local void *current;
-std::string image;
+std::map<void *, std::string> images; // by module
 std::map<CUdeviceptr, size_t> memory;
 std::set<void *> pinned, streams, events;
-std::map<std::string, char> functions;
+std::map<std::string, int> functions; // and what shared memory each may use
 
 bool inside(CUdeviceptr p, size_t n) {
 	auto it = memory.upper_bound(p);
@@ -47,8 +48,9 @@ CUresult cuDeviceGetCount(int *n) { *n = 2; return SUCCESS; }
 CUresult cuDeviceGet(int *d, int i) { *d = i; return i < 2 ? SUCCESS : INVALID_VALUE; }
 CUresult cuDeviceGetName(char *s, int n, int) { snprintf(s, n, "host"); return SUCCESS; }
 CUresult cuDeviceGetAttribute(int *v, int attribute, int device) {
-	*v = attribute == 75 ? (device == 0 ? 8 : 6) : 0; // compute capability: 8.0, and a device that is too old
-	return attribute == 75 || attribute == 76 ? SUCCESS : INVALID_VALUE;
+	// compute capability: 8.0, and a device that is too old; shared memory of a block
+	*v = attribute == 75 ? (device == 0 ? 8 : 6) : attribute == 97 ? most_shared : 0;
+	return attribute == 75 || attribute == 76 || attribute == 97 ? SUCCESS : INVALID_VALUE;
 }
 CUresult cuDevicePrimaryCtxRetain(void **c, int) { retained++; *c = &context; return SUCCESS; }
 CUresult cuDevicePrimaryCtxRelease_v2(int) {
@@ -127,17 +129,24 @@ CUresult cuMemsetD8Async(CUdeviceptr d, unsigned char v, size_t n, void *stream)
 
 CUresult cuModuleLoadDataEx(void **m, const void *ptx, unsigned, int *, void **) {
 	NEED(ready(), INVALID_CONTEXT);
-	image = (const char *)ptx;
-	*m = &module_handle;
+	*m = malloc(1);
+	images[*m] = (const char *)ptx;
 	return SUCCESS;
 }
-CUresult cuModuleUnload(void *m) { return m == &module_handle ? SUCCESS : INVALID_HANDLE; }
+CUresult cuModuleUnload(void *m) { return images.erase(m) ? SUCCESS : INVALID_HANDLE; }
 CUresult cuModuleGetFunction(void **f, void *m, const char *name) {
-	NEED(m == &module_handle, INVALID_HANDLE);
-	NEED(image.find(".entry " + std::string(name) + "(") != std::string::npos, NOT_FOUND);
+	NEED(images.count(m), INVALID_HANDLE);
+	NEED(images[m].find(".entry " + std::string(name) + "(") != std::string::npos, NOT_FOUND);
 	NEED(flops_host_types(name), NOT_FOUND);
-	functions[name] = 0;
+	functions.emplace(name, usual_shared);
 	*f = (void *)functions.find(name)->first.c_str();
+	return SUCCESS;
+}
+CUresult cuFuncSetAttribute(void *f, int attribute, int value) {
+	NEED(ready(), INVALID_CONTEXT);
+	NEED(functions.count((const char *)f), INVALID_HANDLE);
+	NEED(attribute == 8 && value > 0 && value <= most_shared, INVALID_VALUE);
+	functions[(const char *)f] = value;
 	return SUCCESS;
 }
 
@@ -162,8 +171,8 @@ CUresult cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned
                         void **params, void **extra) {
 	NEED(ready(), INVALID_CONTEXT);
 	NEED(streams.count(stream), INVALID_HANDLE);
-	NEED(shared == 0 && extra == nullptr, INVALID_VALUE);
-	int dims[6] = {(int)gx, (int)gy, (int)gz, (int)bx, (int)by, (int)bz};
+	NEED((int)shared <= functions[(const char *)f] && extra == nullptr, INVALID_VALUE);
+	int dims[7] = {(int)gx, (int)gy, (int)gz, (int)bx, (int)by, (int)bz, (int)shared};
 	const char *wrong = flops_host_launch((const char *)f, dims, params);
 	if (wrong)
 		fprintf(stderr, "libcuda.so.1 of the tests: %s\n", wrong);
