@@ -105,7 +105,8 @@ func (d *Device) SplitGemm(g Gemm, gap int64) error {
 
 // halfGemm is a product of two matrices in bf16, of one slot, by cuBLASLt.
 func (d *Device) halfGemm(g Gemm) error {
-	if d.blas == nil || d.blas.lt == nil || g.Form != NT || g.batch() != 1 || g.HalfC && (g.Residual != 0 || g.Accumulate) {
+	if d.blas == nil || d.blas.lt == nil || g.Form != NT || g.batch() != 1 || g.HalfC && (g.Residual != 0 ||
+		g.Accumulate) {
 		return fmt.Errorf("cuda: a %s product of %d in bf16, which nothing computes", g.Form, g.batch())
 	}
 	residual := g.Residual

@@ -53,7 +53,8 @@ func newDriver(dev cu.Device, name string, capability int) (Driver, error) {
 	}
 	var err error
 	var most C.int
-	if r := C.cuDeviceGetAttribute(&most, C.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, C.CUdevice(dev)); r != 0 {
+	if r := C.cuDeviceGetAttribute(&most, C.CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+		C.CUdevice(dev)); r != 0 {
 		return nil, fmt.Errorf("cuda: shared memory of %s: CUDA error %d", name, int(r))
 	}
 	g.shared = int(most)

@@ -42,7 +42,8 @@ const deadRows = ".full"
 // formatsOf settles the formats of a program; sites are the names of the ops whose
 // outputs are perturbed in queries that its losses are compared with.
 func formatsOf(d *Device, p *vit.Program, order gorgonia.Nodes, sites map[string]bool) *formats {
-	f := &formats{graph: p.Graph, exact: map[*gorgonia.Node]bool{}, half: map[*gorgonia.Node]bool{}, float: map[*gorgonia.Node]bool{},
+	f := &formats{graph: p.Graph, exact: map[*gorgonia.Node]bool{}, half: map[*gorgonia.Node]bool{},
+		float: map[*gorgonia.Node]bool{},
 		reads: map[*gorgonia.Node][]reader{}, noisy: map[*gorgonia.Node]reader{}}
 	for _, n := range order {
 		for i, c := range vit.Inputs(p.Graph, n) {

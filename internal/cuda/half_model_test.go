@@ -11,7 +11,8 @@ import (
 
 // eights is a network whose every op has a kernel in bf16, and whose attention makes
 // its noise itself.
-var eights = vit.Arch{Image: 16, Patch: 8, Chans: 3, Hidden: 64, Layers: 2, Heads: 2, MLP: 128, Classes: 8, Prompts: 1, Eps: 1e-6}
+var eights = vit.Arch{Image: 16, Patch: 8, Chans: 3, Hidden: 64, Layers: 2, Heads: 2, MLP: 128, Classes: 8,
+	Prompts: 1, Eps: 1e-6}
 
 // lowTwins are twins of which the device computes in a precision below float32.
 func lowTwins(t testing.TB, a vit.Architecture, images int, p Precision, slots int) *twins {
@@ -59,7 +60,8 @@ func seesNoise(t *testing.T, precision Precision) {
 	var q []forward.Query
 	for i := range images {
 		for p := range pairs {
-			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i), Pair: int32(p), Sign: -1})
+			q = append(q, forward.Query{Image: int32(i), Pair: int32(p), Sign: 1}, forward.Query{Image: int32(i),
+				Pair: int32(p), Sign: -1})
 		}
 	}
 	for _, c := range []struct {

@@ -235,7 +235,8 @@ func (h *hostDriver) Launch(kernel string, grid, block Dim, dynamic int, _ Strea
 	for i := range h.words {
 		h.addresses = append(h.addresses, unsafe.Pointer(&h.words[i]))
 	}
-	h.dims = [7]int32{int32(grid.X), int32(grid.Y), int32(grid.Z), int32(block.X), int32(block.Y), int32(block.Z), int32(dynamic)}
+	h.dims = [7]int32{int32(grid.X), int32(grid.Y), int32(grid.Z), int32(block.X), int32(block.Y), int32(block.Z),
+		int32(dynamic)}
 	r := shared.call(hostLibrary.launch, uintptr(unsafe.Pointer(&h.name[0])), uintptr(unsafe.Pointer(&h.dims[0])),
 		uintptr(unsafe.Pointer(&h.addresses[0])))
 	if r != 0 {

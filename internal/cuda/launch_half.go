@@ -100,8 +100,10 @@ func (d *Device) HalfAttention(out, q, k, v Ptr, slots, rows, tokens, heads, hea
 	for lo := 0; lo < slots; lo += maxGridZ {
 		n := min(maxGridZ, slots-lo)
 		at := func(p Ptr, rows int) Ptr { return p + Ptr(2*int64(lo)*int64(rows)*int64(width)) }
-		err := d.Launch(fmt.Sprint("attention_", wide), Dim{(groups + per - 1) / per, heads, n}, Dim{128, 1, 1}, 2*room*row, Compute,
-			[]Arg{P(at(out, rows)), P(at(q, rows)), P(at(k, tokens)), P(at(v, tokens)), I(rows), I(tokens), I(head), I(width), I(width),
+		err := d.Launch(fmt.Sprint("attention_", wide), Dim{(groups + per - 1) / per, heads, n}, Dim{128, 1, 1}, 2*room*row,
+			Compute,
+			[]Arg{P(at(out, rows)), P(at(q, rows)), P(at(k, tokens)), P(at(v, tokens)), I(rows), I(tokens), I(head), I(width),
+				I(width),
 				I(width), F(scale), I(room), I(per)})
 		if err != nil {
 			return err

@@ -43,7 +43,8 @@ func noisyHead(d int) bool { return d == 32 || d == 64 || d == 128 }
 // NoisyRow is attention of the first row of every slot from stored q, k and v under
 // the noise of a site at one of them (0, 1 or 2), which the first offset of its rows
 // do not carry. paired says that slots 2i and 2i+1 are the two signs of one direction.
-func (d *Device) NoisyRow(at int, out, q, k, v Ptr, s Slots, slots, site, tokens, heads, head, offset int, scale float32,
+func (d *Device) NoisyRow(at int, out, q, k, v Ptr, s Slots, slots, site, tokens, heads, head, offset int,
+	scale float32,
 	paired bool) error {
 	n := slots
 	if paired {
@@ -52,7 +53,8 @@ func (d *Device) NoisyRow(at int, out, q, k, v Ptr, s Slots, slots, site, tokens
 	if n <= 0 {
 		return nil
 	}
-	a := []Arg{P(out), P(q), P(k), P(v), P(s.Image), P(s.Pair), P(s.Sign), P(s.Sigma), P(s.Step), U(uint32(site)), I(tokens),
+	a := []Arg{P(out), P(q), P(k), P(v), P(s.Image), P(s.Pair), P(s.Sign), P(s.Sigma), P(s.Step), U(uint32(site)),
+		I(tokens),
 		I(heads), I(head), I(offset), F(scale), flag(paired)}
 	return d.Launch([]string{"noisy_query", "noisy_key", "noisy_value"}[at], Dim{heads, n, 1}, Dim{128, 1, 1}, 0, Compute,
 		append(a, d.noise.args()...))

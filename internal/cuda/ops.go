@@ -135,7 +135,8 @@ func buildAttention(o *op) (step, int64) {
 	if o.noise.Kind != "" {
 		return func(r *Run) error {
 			a := o.attention(r)
-			return o.dev.NoisyRow(o.noisy, o.ptr(r), a.Q.Ptr, a.K.Ptr, a.V.Ptr, r.Slots, r.N, o.noise.Site, a.Tokens, a.Heads, a.HeadDim,
+			return o.dev.NoisyRow(o.noisy, o.ptr(r), a.Q.Ptr, a.K.Ptr, a.V.Ptr, r.Slots, r.N, o.noise.Site, a.Tokens, a.Heads,
+				a.HeadDim,
 				o.noise.Offset, a.Scale, r.Paired)
 		}, 0
 	}

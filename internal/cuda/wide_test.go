@@ -199,7 +199,8 @@ func (w *wideNet) direction(site int, step uint32, q forward.Query, scale float6
 	if s.Kind == vit.PatchEmbed {
 		e = e[:w.a.Patches()*s.Out]
 	}
-	noise.Gaussian(seed).Fill(e, noise.Counter{Step: step, Site: uint32(site), Image: uint32(q.Image), Pair: uint32(q.Pair)}, 0)
+	noise.Gaussian(seed).Fill(e, noise.Counter{Step: step, Site: uint32(site), Image: uint32(q.Image),
+		Pair: uint32(q.Pair)}, 0)
 	out := wide(e)
 	for i := range out {
 		out[i] *= scale
