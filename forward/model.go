@@ -11,7 +11,16 @@ type Batch struct {
 	Inputs []float32 // what the model takes, row-major: of images the pixels, Size×C×H×W; a Func needs none
 	Labels []int32   // class of each item; nil where there are none, or no losses are wanted
 	Index  []int32   // position of each item in its dataset
+	Levels *Levels   // the images of Inputs as they were before, for a model that takes them so; nil: Inputs has them
 	Memory Memory    // what is kept of the items between batches; nil: nothing
+}
+
+// Levels are images of bytes: the input that a level of 0 to 255 of channel c stands
+// for is Table[256·c+level]. A model that takes them (vit.Model.TakesLevels) makes the
+// inputs itself, where it computes, and they travel as a quarter of the bytes.
+type Levels struct {
+	Data  []uint8   // Size×C×H×W
+	Table []float32 // C×256
 }
 
 // Memory keeps, between batches, what the part of a model below everything that is

@@ -12,6 +12,8 @@ type layout struct {
 	params []Ptr
 	halves []Ptr // of linear maps, in bf16 where something multiplies it: else 0
 	images Ptr
+	levels Ptr // images of bytes, and table what they stand for
+	table  Ptr
 	store  map[string]stored // clean activations, by vit.CleanPrefix and name
 
 	// Per query: what Slots holds. first, coef: terms of a gradient.
@@ -28,7 +30,8 @@ type layout struct {
 
 	pinned  [][]byte
 	queries []byte // page-locked: five arrays of queryRoom int32, then σ and step
-	pixels  []byte // page-locked: the images of a batch
+	pixels  []byte // page-locked: the images of a batch, made when the first is shown
+	bytes   []byte // page-locked: those of bytes, and their table
 	answers []byte // page-locked: losses, logits, features, or a gradient
 }
 
@@ -74,6 +77,8 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 		l.library = take("library", ltWorkspace/4)
 	}
 	l.images = take("images", n*int64(d.net.Pixels()))
+	chans, _ := d.net.Arch.Input()
+	l.levels, l.table = take("images", (n*int64(d.net.Pixels())+3)/4), take("images", 256*int64(chans))
 	for _, t := range asked.Keep {
 		l.store[vit.CleanPrefix+t.Name] = stored{t, take("activations", n*int64(t.Rows)*int64(t.Width))}
 	}
@@ -102,18 +107,9 @@ func logitRoom() int64 { return int64(min(4096, queryRoom)) }
 // pin takes the page-locked memory that copies go through.
 func (d *backend) pin() error {
 	l := d.l
-	get := func(b *[]byte, bytes int64) error {
-		var err error
-		if *b, err = d.dev.Pinned(int(bytes)); err == nil {
-			l.pinned = append(l.pinned, *b)
-		}
-		return err
-	}
+	get := d.lock
 	n := int64(l.asked.Images)
 	if err := get(&l.queries, 4*(5*int64(queryRoom)+int64(len(d.net.Sites()))+1+n+int64(queryRoom)+2)); err != nil {
-		return err
-	}
-	if err := get(&l.pixels, 4*n*int64(d.net.Pixels())); err != nil {
 		return err
 	}
 	logits, features := max(n, logitRoom())*int64(d.net.Arch.Outputs()), n*int64(d.net.Features().Width)
@@ -122,6 +118,17 @@ func (d *backend) pin() error {
 		most = max(most, 4*int64(a.Rows)*int64(a.Width))
 	}
 	return get(&l.answers, most)
+}
+
+// lock takes page-locked memory where b is none yet.
+func (d *backend) lock(b *[]byte, bytes int64) (err error) {
+	if *b != nil {
+		return nil
+	}
+	if *b, err = d.dev.Pinned(int(bytes)); err == nil {
+		d.l.pinned = append(d.l.pinned, *b)
+	}
+	return err
 }
 
 // release gives back what arrange took.

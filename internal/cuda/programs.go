@@ -164,22 +164,19 @@ func (d *backend) start(r Run, f *vit.Forward, at int) error {
 		n := int64(x.Rows) * int64(x.Width)
 		return d.dev.Gather(r.Images, x.ptr, r.Slots.Image, r.N, n, n)
 	}
-	need, pixels := 0, d.net.Pixels()
+	need := 0
 	for _, q := range d.list.Queries[at : at+r.N] {
 		need = max(need, int(q.Image)+1)
 	}
-	if need > d.sent {
-		lo, hi := 4*d.sent*pixels, 4*need*pixels
-		copy(floatsOf(d.l.pixels[lo:hi]), d.batch.Inputs[(d.first+d.sent)*pixels:])
-		if err := d.dev.Upload(d.l.images+Ptr(lo), d.l.pixels[lo:hi], Copy); err != nil {
-			return err
-		}
-		if err := d.dev.Order(Copy, Compute); err != nil {
-			return err
-		}
-		d.sent = need
+	if err := d.show(need); err != nil {
+		return err
 	}
-	return d.dev.Gather(r.Images, d.l.images, r.Slots.Image, r.N, int64(pixels), int64(pixels))
+	n := int64(d.net.Pixels())
+	if d.batch.Levels == nil {
+		return d.dev.Gather(r.Images, d.l.images, r.Slots.Image, r.N, n, n)
+	}
+	chans, _ := d.net.Arch.Input()
+	return d.dev.Levels(r.Images, d.l.levels, d.l.table, r.Slots.Image, r.N, n, n/int64(chans))
 }
 
 // move copies n rows of a kept value, from a row of it on, to a row of floats.

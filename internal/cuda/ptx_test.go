@@ -18,6 +18,10 @@ var modules = []struct{ ptx, sources, target string }{
 	{"sm80.ptx", "kernels/sm80", "sm_80"},
 }
 
+// entries are the kernels of a source, as themselves or as the number of a macro.
+var entries = regexp.MustCompile(
+	`(?m)^(KERNEL|KERNEL_OF|KERNEL_MIN|GEMM|NOISY|NORM|ATTENTION)\((?:256, |NOISY_THREADS, |ROW_THREADS, )?(\w+)[,)]`)
+
 // TestPTXSources: the checked-in PTX was made of the sources as they are.
 // scripts/ptx.sh --check compiles them again, where that clang is installed.
 func TestPTXSources(t *testing.T) {
@@ -60,7 +64,7 @@ func TestPTX(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, k := range regexp.MustCompile(`(?m)^(KERNEL|KERNEL_OF|KERNEL_MIN|GEMM|NOISY|NORM|ATTENTION)\((?:256, |NOISY_THREADS, |ROW_THREADS, )?(\w+)[,)]`).FindAllSubmatch(src, -1) {
+			for _, k := range entries.FindAllSubmatch(src, -1) {
 				want = append(want, map[string]string{"NORM": "norm_bf16_", "ATTENTION": "attention_"}[string(k[1])]+string(k[2]))
 			}
 		}

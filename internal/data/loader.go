@@ -18,6 +18,7 @@ type LoaderConfig struct {
 	Transform  *Transform // its Flip and Crop apply to Batch, not to Sequential
 	Workers    int        // decoding goroutines, 0: every core
 	CacheBytes int64      // bound of the decoded images that are kept, 0: DefaultCacheBytes, below 0: none
+	Levels     bool       // batches carry bytes (forward.Levels), for a model that makes inputs of them
 	Ahead      int        // batches prepared ahead of the step, 0: 2
 }
 
@@ -94,8 +95,14 @@ func NewLoader(ds Dataset, cfg LoaderConfig) (*Loader, error) {
 }
 
 func (l *Loader) newSlot(images int) *slot {
-	return &slot{step: -1, errs: make([]error, images), batch: forward.Batch{
-		Inputs: make([]float32, images*l.pixels()), Labels: make([]int32, images), Index: make([]int32, images)}}
+	s := &slot{step: -1, errs: make([]error, images), batch: forward.Batch{
+		Labels: make([]int32, images), Index: make([]int32, images)}}
+	if l.cfg.Levels {
+		s.batch.Levels = &forward.Levels{Data: make([]uint8, images*l.pixels()), Table: l.cfg.Transform.Table()}
+	} else {
+		s.batch.Inputs = make([]float32, images*l.pixels())
+	}
+	return s
 }
 
 // pixels is the number of values of one image.
@@ -214,7 +221,11 @@ func (l *Loader) fill(s *slot, at int) error {
 		g = noise.Rand(l.cfg.Seed, noise.Augment, uint32(s.epoch), uint32(i))
 	}
 	n := l.pixels()
-	l.cfg.Transform.Write(s.batch.Inputs[at*n:(at+1)*n], im, g)
+	if s.batch.Levels != nil {
+		l.cfg.Transform.WriteLevels(s.batch.Levels.Data[at*n:(at+1)*n], im, g)
+	} else {
+		l.cfg.Transform.Write(s.batch.Inputs[at*n:(at+1)*n], im, g)
+	}
 	return nil
 }
 
@@ -242,7 +253,12 @@ func (l *Loader) Sequential(bs int) iter.Seq2[*forward.Batch, error] {
 				for i := range n {
 					s.batch.Index[i] = int32(k*bs + i)
 				}
-				s.batch.Inputs, s.batch.Labels, s.batch.Index = s.batch.Inputs[:n*l.pixels()], s.batch.Labels[:n], s.batch.Index[:n]
+				s.batch.Labels, s.batch.Index = s.batch.Labels[:n], s.batch.Index[:n]
+				if s.batch.Levels != nil {
+					s.batch.Levels.Data = s.batch.Levels.Data[:n*l.pixels()]
+				} else {
+					s.batch.Inputs = s.batch.Inputs[:n*l.pixels()]
+				}
 				l.submit(s, n)
 			}
 		}

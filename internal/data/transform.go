@@ -125,9 +125,28 @@ func perChannel(key string, v []float32, channels int) ([]float32, error) {
 	return out, nil
 }
 
+// Table is the value of every level of 0 to 255, of each channel in turn.
+func (t *Transform) Table() []float32 {
+	var out []float32
+	for c := range t.table {
+		out = append(out, t.table[c][:]...)
+	}
+	return out
+}
+
 // Write fills dst, Channels×Size×Size, from a fitted image. g makes the random
 // choices of training; nil: there are none.
 func (t *Transform) Write(dst []float32, im *Image, g *noise.Generator) {
+	t.each(im, g, func(c, at int, level uint8) { dst[c*t.Size*t.Size+at] = t.table[c][level] })
+}
+
+// WriteLevels is Write of the levels that the values stand for.
+func (t *Transform) WriteLevels(dst []uint8, im *Image, g *noise.Generator) {
+	t.each(im, g, func(c, at int, level uint8) { dst[c*t.Size*t.Size+at] = level })
+}
+
+// each tells of every level of an image, in the place of a plane where it goes.
+func (t *Transform) each(im *Image, g *noise.Generator, put func(c, at int, level uint8)) {
 	n, dx, dy, flip := t.Size, 0, 0, false
 	if g != nil && t.Crop {
 		pad := t.pad()
@@ -150,12 +169,12 @@ func (t *Transform) Write(dst []float32, im *Image, g *noise.Generator) {
 				r, gr, b = p[0], p[1], p[2]
 			}
 			if t.Channels == 1 {
-				dst[y*n+x] = t.table[0][luminance(r, gr, b)]
+				put(0, y*n+x, luminance(r, gr, b))
 				continue
 			}
-			dst[y*n+x] = t.table[0][r]
-			dst[(n+y)*n+x] = t.table[1][gr]
-			dst[(2*n+y)*n+x] = t.table[2][b]
+			put(0, y*n+x, r)
+			put(1, y*n+x, gr)
+			put(2, y*n+x, b)
 		}
 	}
 }

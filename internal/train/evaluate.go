@@ -78,9 +78,12 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch
 
 // head is the first n images of a batch.
 func head(b *forward.Batch, n int) *forward.Batch {
-	size := len(b.Inputs) / b.Size
-	return &forward.Batch{Size: n, Inputs: b.Inputs[:n*size], Labels: b.Labels[:min(n, len(b.Labels))],
+	out := &forward.Batch{Size: n, Inputs: b.Inputs[:len(b.Inputs)/b.Size*n], Labels: b.Labels[:min(n, len(b.Labels))],
 		Index: b.Index[:n]}
+	if l := b.Levels; l != nil {
+		out.Levels = &forward.Levels{Data: l.Data[:len(l.Data)/b.Size*n], Table: l.Table}
+	}
+	return out
 }
 
 // accuracy is the share of a clean pass that is right.

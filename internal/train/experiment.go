@@ -187,16 +187,23 @@ func (x *Experiment) openLoader() error {
 		x.Local.NormalizedAs(t) // what is saved is used as it was trained
 	}
 	x.Loader, err = data.NewLoader(x.TrainData, data.LoaderConfig{BatchSize: c.Train.BatchSize, Seed: uint64(c.Train.Seed), Shuffle: true,
-		Transform: t, Workers: c.Data.Workers})
+		Transform: t, Workers: c.Data.Workers, Levels: x.takesLevels()})
 	if err != nil {
 		return err
 	}
 	for _, s := range x.Splits() {
 		if err == nil {
-			s.Loader, err = data.NewLoader(s.Data, data.LoaderConfig{BatchSize: 1, Transform: t, Workers: c.Data.Workers})
+			s.Loader, err = data.NewLoader(s.Data, data.LoaderConfig{BatchSize: 1, Transform: t, Workers: c.Data.Workers,
+				Levels: x.takesLevels()})
 		}
 	}
 	return err
+}
+
+// takesLevels says that the model makes its inputs of bytes itself.
+func (x *Experiment) takesLevels() bool {
+	m, ok := x.Model.(interface{ TakesLevels() bool })
+	return ok && m.TakesLevels()
 }
 
 // openMethod builds what turns queries into updates.

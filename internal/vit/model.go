@@ -95,6 +95,12 @@ func (m *Model) where(is func(*forward.Param) bool) []int {
 	return out
 }
 
+// TakesLevels says that batches may carry their images as bytes.
+func (m *Model) TakesLevels() bool {
+	b, ok := m.b.(interface{ TakesLevels() bool })
+	return ok && b.TakesLevels()
+}
+
 // Device says in words where the model runs.
 func (m *Model) Device() string { return m.b.Device() }
 
@@ -105,9 +111,13 @@ func (m *Model) Close() error { return m.b.Close() }
 // batch has no labels.
 func (m *Model) bind(b *forward.Batch) (*objective.Bound, error) {
 	chans, side := m.net.Arch.Input()
-	if want := b.Size * m.net.Pixels(); b.Size < 1 || len(b.Inputs) < want || b.Labels != nil && len(b.Labels) < b.Size {
+	have := len(b.Inputs)
+	if b.Levels != nil && m.TakesLevels() {
+		have = len(b.Levels.Data)
+	}
+	if want := b.Size * m.net.Pixels(); b.Size < 1 || have < want || b.Labels != nil && len(b.Labels) < b.Size {
 		return nil, fmt.Errorf("vit: batch of %d images has %d values and %d labels, "+
-			"the network wants %d values of %d×%d×%d", b.Size, len(b.Inputs), len(b.Labels), want, chans, side, side)
+			"the network wants %d values of %d×%d×%d", b.Size, have, len(b.Labels), want, chans, side, side)
 	}
 	if b.Labels == nil {
 		return nil, nil
