@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+
+	"github.com/flops-vit/flops/internal/spd"
 )
 
 // Neyman gives n_i ∝ √V̂_i, guessed from what earlier steps showed: the free
@@ -181,9 +183,9 @@ func fit(xx [terms][terms]float64, xy [terms]float64) [terms]float64 {
 		}
 		a[i*terms+i] *= 1 + ridge
 	}
-	l, _ := cholesky(a, terms, 1e-9)
+	l, _ := spd.Cholesky(a, terms, 1e-9)
 	b := xy[:]
-	solve(l, terms, b)
+	spd.Solve(l, terms, b)
 	return [terms]float64(b)
 }
 

@@ -3,6 +3,7 @@ package alloc
 import (
 	"math"
 
+	"github.com/flops-vit/flops/internal/spd"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -29,7 +30,7 @@ func (r *Released) Allocate(s Signals, budget int) ([]int, error) {
 	}
 	B := len(s.Losses)
 	mu, k := scoresOf(finite(s.Losses), s.Seed)
-	l, _ := cholesky(k, B, 1e-6)
+	l, _ := spd.Cholesky(k, B, 1e-6)
 	return Round(draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), budget, r.limits)
 }
 

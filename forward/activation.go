@@ -21,6 +21,7 @@ type activation struct {
 	exact []int           // those of the sites whose gradient is known without a query
 	noisy []int           // the others
 	w     workspace
+	seen  []*Guess // of the last Accumulate
 }
 
 // Activation makes the activation estimator of a model: noise at the outputs of the
@@ -126,6 +127,7 @@ func (a *activation) jointCoefficients(q []Query, losses, clean []float32) []flo
 }
 
 func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) error {
+	a.seen = a.seen[:0]
 	for i := range records {
 		if err := a.accumulate(ctx, s, &records[i]); err != nil {
 			return err
@@ -144,9 +146,47 @@ func (a *activation) accumulate(ctx context.Context, s *Step, r *Record) error {
 	case r.Joint():
 		return a.accumulateJoint(ctx, s, r)
 	default:
+		if guided, err := a.guided(ctx, s, r, share); guided || err != nil {
+			return err
+		}
 		return s.Pass.Accumulate(ctx, &r.Perturbation, a.w.weigh(share, r.Coefs, a.o.Antithetic))
 	}
 }
+
+// guided adds the gradient of one site where a surrogate predicts some of it.
+func (a *activation) guided(ctx context.Context, s *Step, r *Record, share Share) (bool, error) {
+	if a.o.Surrogate == nil {
+		return false, nil
+	}
+	g, err := a.o.Surrogate.Guess(s, r.Perturbation.Sites[0])
+	if g == nil || err != nil {
+		return false, err
+	}
+	p, ok := PassAs[Guided](s.Pass)
+	if !ok {
+		return false, fmt.Errorf("forward: a %T adds no gradient that is predicted", s.Pass)
+	}
+	g.Coefs = r.Coefs
+	for i, n := range share.Counts {
+		P := pairs(n, a.o.Antithetic)
+		for d := range P {
+			g.Queries = append(g.Queries, Query{Image: int32(i), Pair: int32(d), Sign: 1})
+		}
+		w := float32(0)
+		if P > 0 {
+			w = 1 / share.over(i, a.o.Antithetic)
+		}
+		g.Weights = append(g.Weights, w)
+	}
+	if err := p.AccumulateGuided(ctx, &r.Perturbation, g); err != nil {
+		return false, err
+	}
+	r.Left, a.seen = g.Left, append(a.seen, g)
+	return true, nil
+}
+
+// Surrogate is what predicts, nil where nothing does.
+func (a *activation) Surrogate() Surrogate { return a.o.Surrogate }
 
 // accumulateJoint pairs every query's noise with the inputs that the same query
 // saw, docs/method.md (8): (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
@@ -162,6 +202,17 @@ func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) er
 		}
 	}
 	return s.Pass.Accumulate(ctx, &r.Perturbation, terms)
+}
+
+// Learn has the surrogate take in what Accumulate left of the step, and follows σ.
+func (a *activation) Learn(s *Step, records []Record) error {
+	if a.o.LearnSigma {
+		a.learnSigma(s, records)
+	}
+	if a.o.Surrogate == nil {
+		return nil
+	}
+	return a.o.Surrogate.Learn(s, a.seen)
 }
 
 func (a *activation) State() []float64 {

@@ -23,8 +23,11 @@ type Options struct {
 	// Params are perturbed directly. Weight: none means every one. Activation:
 	// those that are part of no site, such as norms and embeddings.
 	Params []int
-	Seed   uint64       // of what is drawn besides the noise
-	Noise  noise.Source // LearnSigma: that of the model
+	// Surrogate, where it is not nil, predicts at sites that are perturbed one at a time.
+	// Activation only.
+	Surrogate Surrogate
+	Seed      uint64       // of what is drawn besides the noise
+	Noise     noise.Source // LearnSigma: that of the model
 }
 
 // check refuses what no estimator can work with.
@@ -168,8 +171,9 @@ type Asker interface {
 	// to one common constant, from records that Accumulate has seen; NaN where an item
 	// was not asked.
 	Variance(m Model, s *Step, records []Record) []float64
-	// Learn updates what the estimator itself learns, after Accumulate.
-	Learn(s *Step, records []Record)
+	// Learn updates what the estimator itself learns, after Accumulate of the same
+	// records.
+	Learn(s *Step, records []Record) error
 	// State and Restore carry what it learned through a checkpoint.
 	State() []float64
 	Restore([]float64) error

@@ -12,15 +12,12 @@ const (
 	sigmaMax  = 10
 )
 
-// Learn follows the gradient of the smoothed loss by log σ of each noisy site,
+// learnSigma follows the gradient of the smoothed loss by log σ of each noisy site,
 // ∂/∂log σ E[ℓ] = E[ℓ(‖ε‖² − d)], with the clean loss as baseline.
 // Only one-sided losses carry it, so a pair gives the mean of its two; the
 // coefficients of antithetic pairs have lost that mean, and a record carries it
 // in Mean.
-func (a *activation) Learn(s *Step, records []Record) {
-	if !a.o.LearnSigma {
-		return
-	}
+func (a *activation) learnSigma(s *Step, records []Record) {
 	for _, r := range records {
 		if r.Perturbation.Kind != Activations {
 			continue

@@ -61,7 +61,9 @@ func (e *Estimator) Step(ctx context.Context, b *Batch, a alloc.Allocator, budge
 		return nil, err
 	}
 	r.Variance = e.Variance(e.model, s, r.Records)
-	e.Learn(s, r.Records)
+	if err := e.Learn(s, r.Records); err != nil {
+		return nil, err
+	}
 	if asks {
 		a.Observe(alloc.Feedback{Step: int(e.Number), IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
 	}

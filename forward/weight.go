@@ -145,7 +145,7 @@ func crossed(counts []int, c []float32, perPair int) []float64 {
 	return rows
 }
 
-func (w *weight) Learn(*Step, []Record) {}
+func (w *weight) Learn(*Step, []Record) error { return nil }
 
 func (w *weight) State() []float64 { return nil }
 

@@ -44,7 +44,7 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 			b.note = fmt.Sprintf("train.precision: %s needs cuBLAS: %s", opt.Precision, b.note)
 		}
 	}
-	return &Model{vit.NewModelOn(b, n, opt.Loss, opt.Mask), b}, nil
+	return &Model{vit.NewModelOn(b, n, vit.Options{Noise: opt.Noise.host(), Loss: opt.Loss, Mask: opt.Mask}), b}, nil
 }
 
 // Note says in one line what the device does without, or "".

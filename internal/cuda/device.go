@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/noise"
 )
 
 // Precision of the matrix products.
@@ -37,6 +38,14 @@ func NoiseOf(kind, qmc string, seed uint64) (Noise, error) {
 			"choose one of: gaussian, rademacher")
 	}
 	return Noise{Seed: seed, Rademacher: kind == "rademacher"}, nil
+}
+
+// host is the same source on the host.
+func (n Noise) host() noise.Source {
+	if n.Rademacher {
+		return noise.Rademacher(n.Seed)
+	}
+	return noise.Gaussian(n.Seed)
 }
 
 func (n Noise) args() []Arg {

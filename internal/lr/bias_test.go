@@ -182,6 +182,14 @@ func newAsker(name string, m query.Model, o Options) (Asker, error) {
 func estimates(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, counts, params []int, us [][][]float32,
 	spoil func(*forward.Step, []forward.Record)) []sample {
 	t.Helper()
+	return drawn(t, m, e, b, counts, params, us, spoil, nil)
+}
+
+// drawn is estimates with counts and chances of every step's own, where draw is not
+// nil.
+func drawn(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, counts, params []int, us [][][]float32,
+	spoil func(*forward.Step, []forward.Record), draw func(k int) ([]int, []float32)) []sample {
+	t.Helper()
 	ctx := context.Background()
 	out := make([]sample, len(us))
 	for k := 0; k < draws(); k++ {
@@ -190,6 +198,9 @@ func estimates(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, counts, pa
 			t.Fatal(err)
 		}
 		s.Counts = counts
+		if draw != nil {
+			s.Counts, s.Chance = draw(k)
+		}
 		r, err := e.Ask(ctx, m, &s.Step)
 		if err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ var (
 func init() {
 	Register("weight", newWeight, "all", "tensor")
 	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR,
-		ExactOutput)
+		ExactOutput, Surrogate, SurrogateGain)
 }
 
 // asker is an estimator of package forward.
@@ -38,7 +38,7 @@ func newActivation(m query.Model, o Options) (Estimator, error) {
 	f.Params = o.Direct
 	f.ExactOutput = ExactOutput.Of(o.Own)
 	f.LearnSigma, f.SigmaRate = LearnSigma.Of(o.Own), SigmaLR.Of(o.Own)
-	e, err := forward.Activation(m, f)
+	e, err := withSurrogate(m, o, f)
 	return asker{e}, err
 }
 

@@ -169,7 +169,9 @@ func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*r
 	}
 	x.Model.Touch()
 	if e, ok := x.Estimator.(lr.Asker); ok {
-		e.Learn(&s.Step, records)
+		if err := e.Learn(&s.Step, records); err != nil {
+			return nil, err
+		}
 	}
 	t.Step++
 	if x.average != nil {

@@ -3,6 +3,7 @@ package vit
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/flops-vit/flops/forward"
@@ -26,6 +27,8 @@ type Model struct {
 	b     Backend
 	loss  objective.Objective
 	mask  bool
+	noise noise.Source            // of what the host makes of the queries' directions
+	host  []*guide                // its workers
 	plan  *plan                   // of the last Clean
 	reads map[string][]Activation // what the suffix of a set of sites reads
 	pass  *pass                   // the last Clean whose store is there
@@ -40,20 +43,28 @@ type Model struct {
 
 // NewModel puts a network on the CPU.
 func NewModel(n *Net, opt Options) *Model {
-	return NewModelOn(newCPU(n, opt.Threads, opt.Noise), n, opt.Loss, opt.Mask)
+	return NewModelOn(newCPU(n, opt.Threads, opt.Noise), n, opt)
 }
 
 // NewModelOn puts a network on a backend, which was made for it and is closed
-// with the model. mask says whether gradients pair noise with the rows that reach
-// the loss alone.
-func NewModelOn(b Backend, n *Net, loss objective.Objective, mask bool) *Model {
-	return &Model{net: n, b: b, loss: loss, mask: mask, reads: map[string][]Activation{}}
+// with the model. The options' noise is that of the backend, made on the host.
+func NewModelOn(b Backend, n *Net, opt Options) *Model {
+	m := &Model{net: n, b: b, loss: opt.Loss, mask: opt.Mask, noise: opt.Noise, reads: map[string][]Activation{}}
+	workers := opt.Threads
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	for range workers {
+		m.host = append(m.host, &guide{})
+	}
+	return m
 }
 
 var (
 	_ query.Differentiable = (*Model)(nil)
 	_ forward.Resumable    = (*Model)(nil)
 	_ forward.Known        = (*Model)(nil)
+	_ forward.Anchored     = (*Model)(nil)
 )
 
 // Params lists the parameters.

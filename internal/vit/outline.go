@@ -16,6 +16,7 @@ type outline struct {
 	at         []int        // per boundary: the steps before it
 	masked     []Activation // per site: what its map reads of the rows that reach the loss
 	unmasked   []Activation // per site: the same of all rows, where that is more
+	links      []link       // per site: what lies between its outputs and its anchor
 	features   Activation
 	widest     int // width of the widest activation
 	most       int // attention heads
@@ -48,6 +49,7 @@ func outlineOf(n *Net) (*outline, error) {
 			n.sites[s.site].Output = true
 		}
 	}
+	o.anchored(n.sites)
 	for i, s := range n.sites {
 		if o.unmasked[i].Name == "" {
 			o.unmasked[i] = o.masked[i]

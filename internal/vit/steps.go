@@ -52,6 +52,7 @@ func (g *graph) mapped(kind string, block int, base, name string, x act, f Act, 
 		return g.noisy(i, z, 0, z.rows, f)
 	}
 	return g.step(name, z.rows, z.width, []act{z}, func(in []act) *gorgonia.Node {
+		g.out.activated(i, z, f, g.dead)
 		return g.activation(g.net.sites[i].Name, in[0], f)
 	})
 }
@@ -112,6 +113,7 @@ func (g *graph) attended(name, op string, q, k, v act, heads int) act {
 	return g.step(name, q.rows, q.width, []act{q, k, v}, func(in []act) *gorgonia.Node {
 		g.out.cost(2 * mm(q.rows, k.rows, q.width))
 		g.out.heads(heads)
+		g.out.attends(name, q, k, v, heads, g.dead)
 		return g.attention(op, in[0], in[1], in[2], heads, float32(1/math.Sqrt(float64(q.width/heads))))
 	})
 }

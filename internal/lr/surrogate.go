@@ -1,0 +1,67 @@
+package lr
+
+import (
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/settings"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Settings of the surrogates.
+var (
+	Surrogate = settings.New("surrogate", "none",
+		"what predicts the gradient at the sites before their queries, which then correct it")
+	SurrogateGain = settings.New("surrogate_gain", 0.5, "linear: gain of its learning, stable below 2",
+		settings.Above(0, 2))
+)
+
+// Surrogates makes the activation estimator as a surrogate asks: of the options that
+// it has without one. A surrogate may ask otherwise than by the schedules, as one
+// whose queries answer more than a loss must.
+type Surrogates func(m query.Model, o Options, f forward.Options) (*forward.Estimator, error)
+
+var surrogates = map[string]Surrogates{}
+
+// RegisterSurrogate adds a surrogate under the name that estimator.surrogate knows it
+// by; call it from init. A name that is taken panics.
+func RegisterSurrogate(name string, build Surrogates) {
+	if surrogates[name] != nil {
+		panic("lr: surrogate " + name + " registered twice")
+	}
+	surrogates[name] = build
+	Surrogate.Choices = append(Surrogate.Choices, name)
+}
+
+func init() {
+	RegisterSurrogate("linear", func(m query.Model, o Options, f forward.Options) (*forward.Estimator, error) {
+		if f.Schedule != "joint" {
+			if l := forward.NewLinear(m, f.Sites, SurrogateGain.Of(o.Own)); l != nil {
+				f.Surrogate = l
+			}
+		}
+		return forward.Activation(m, f)
+	})
+	RegisterSurrogate("none", func(m query.Model, _ Options, f forward.Options) (*forward.Estimator, error) {
+		return forward.Activation(m, f)
+	})
+}
+
+// withSurrogate makes the activation estimator with the surrogate that its options name.
+func withSurrogate(m query.Model, o Options, f forward.Options) (*forward.Estimator, error) {
+	name := Surrogate.Of(o.Own)
+	build := surrogates[name]
+	if build == nil {
+		return nil, uierr.New("estimator.surrogate: no surrogate "+name, "use linear or none")
+	}
+	return build(m, o, f)
+}
+
+// Predictor is the surrogate of an estimator, nil of one without.
+func Predictor(e Estimator) forward.Surrogate {
+	if a, ok := e.(asker); ok {
+		if p, ok := a.Asker.(interface{ Surrogate() forward.Surrogate }); ok {
+			return p.Surrogate()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package vit
+
+import (
+	"github.com/flops-vit/flops/forward"
+)
+
+// link is what lies between the outputs of a site's map and its anchor, of which the
+// clean pass stores what its derivative takes.
+type link struct {
+	forward.Anchor
+	kind linkKind
+	act  Act        // atActivation: the function
+	z    Activation // and what it is of
+	part int        // atAttention: 0 query, 1 key, 2 value
+
+	q, k, v Activation // atAttention
+	heads   int
+}
+
+type linkKind int
+
+const (
+	noLink       linkKind = iota
+	atOutput              // the anchor is the map's output itself
+	atActivation          // an activation function's output
+	atAttention           // the sum of an attention of one row
+)
+
+// activated notes the activation function after a site's map.
+func (o *outline) activated(site int, z act, f Act, dead bool) {
+	if o == nil || dead {
+		return
+	}
+	o.linked(site, link{Anchor: forward.Anchor{Name: string(f) + "." + z.name, Width: z.width, Teaches: true},
+		kind: atActivation, act: f, z: z.activation()})
+}
+
+// attends notes an attention of one row, whose query, key and value are sites' outputs.
+func (o *outline) attends(name string, q, k, v act, heads int, dead bool) {
+	if o == nil || dead || q.rows != 1 {
+		return
+	}
+	l := link{Anchor: forward.Anchor{Name: name, Width: v.width}, kind: atAttention, heads: heads,
+		q: q.activation(), k: k.activation(), v: v.activation()}
+	for part, x := range []act{q, k, v} {
+		for i := range o.steps {
+			if s := &o.steps[i]; s.Name == x.name && s.site >= 0 && !s.dead {
+				l.part, l.Teaches = part, part == 2
+				o.linked(s.site, l)
+			}
+		}
+	}
+}
+
+// linked notes a site's link.
+func (o *outline) linked(site int, l link) {
+	for len(o.links) <= site {
+		o.links = append(o.links, link{})
+	}
+	o.links[site] = l
+}
+
+// anchored gives the sites of one row that nothing was noted of their own outputs as
+// anchors, and takes away the links of sites of more rows than reach the loss alone.
+func (o *outline) anchored(sites []forward.Site) {
+	for i, s := range sites {
+		if i >= len(o.links) || o.links[i].kind == noLink {
+			o.linked(i, link{Anchor: forward.Anchor{Name: s.Name, Width: s.Out, Teaches: true}, kind: atOutput})
+		}
+		if o.links[i].kind != atAttention && o.masked[i].Rows != 1 {
+			o.links[i] = link{}
+		}
+	}
+}
+
+// Anchor implements forward.Anchored. A site whose gradient pairs noise with rows
+// that reach no loss has none.
+func (m *Model) Anchor(site int) (forward.Anchor, bool) {
+	l := &m.net.out.links[site]
+	return l.Anchor, l.kind != noLink && m.net.SiteInput(site, m.mask) == m.net.SiteInput(site, true)
+}

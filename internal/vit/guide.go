@@ -1,0 +1,210 @@
+package vit
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/noise"
+)
+
+var _ forward.Guided = (*pass)(nil)
+
+// guideValues is the most values of E that the host makes at a time.
+const guideValues = 1 << 22
+
+// guide is one worker's memory for predicted gradients.
+type guide struct {
+	attn          kernel.AttentionScratch
+	probs, out    []float32
+	dq, dk, dv    []float32
+	hat, eps, raw []float32
+}
+
+// AccumulateGuided makes E_i = ĝ_i/B + w_i Σ_p r_ip ε_ip on the host, from the
+// activations that the clean pass stored, and has the backend sum E_iᵀ x_i.
+func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g *forward.Guess) error {
+	if err := p.usable(t); err != nil {
+		return err
+	}
+	m, site := p.m, t.Sites[0]
+	if _, ok := m.Anchor(site); !ok || len(t.Sites) != 1 {
+		return fmt.Errorf("vit: the gradient at %s is not predicted", m.net.sites[site].Name)
+	}
+	c, err := p.carrier(site, t.Step, g)
+	if err != nil {
+		return err
+	}
+	x := m.net.SiteInput(site, m.mask)
+	n := x.Rows * m.net.sites[site].Out
+	some := max(1, guideValues/n)
+	e := make([]float32, min(some, p.batch.Size)*n)
+	err = func() error {
+		for lo := 0; lo < p.batch.Size; lo += some {
+			images := min(some, p.batch.Size-lo)
+			kernel.Parallel(len(m.host), images, func(w, i int) { c.image(m.host[w], lo+i, e[i*n:(i+1)*n]) })
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := m.b.SumRows(ctx, site, x, lo, e[:images*n]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	c.mean()
+	return m.collect(m.net.sites[site].Params(), err)
+}
+
+// carrier makes the images' E of one site.
+type carrier struct {
+	*link
+	g         *forward.Guess
+	noise     noise.Source
+	at        noise.Counter
+	share     float32 // 1/B
+	first     []int   // per image: where its directions begin
+	q, k, v   []float32
+	z, spread []float32
+}
+
+// carrier fetches what the link of a site takes of the store.
+func (p *pass) carrier(site int, step uint32, g *forward.Guess) (*carrier, error) {
+	m, n := p.m, p.batch.Size
+	c := &carrier{link: &m.net.out.links[site], g: g, noise: m.noise, at: noise.Counter{Step: step, Site: uint32(site)},
+		share: 1 / float32(n)}
+	for i, j := 0, 0; i <= n; i++ {
+		for j < len(g.Queries) && int(g.Queries[j].Image) < i {
+			j++
+		}
+		c.first = append(c.first, j)
+	}
+	var err error
+	get := func(a Activation) (x []float32) {
+		if err == nil {
+			x, err = m.b.Stored(a, n, nil)
+		}
+		return x
+	}
+	switch c.kind {
+	case atActivation:
+		c.z = get(c.link.z)
+	case atAttention:
+		c.q, c.k, c.v = get(c.link.q), get(c.link.k), get(c.link.v)
+	}
+	g.Left = make([]float32, len(g.Coefs))
+	if c.Teaches {
+		g.Pushed, c.spread = make([]float32, n*c.Width), make([]float32, n*c.Width)
+	}
+	return c, err
+}
+
+// image makes E of one image, and what is left of its directions.
+func (c *carrier) image(w *guide, i int, e []float32) {
+	g := c.g
+	clear(e)
+	w.hat, w.eps, w.raw = sized(w.hat, len(e)), sized(w.eps, len(e)), sized(w.raw, len(e))
+	u := g.At[i*c.Width : (i+1)*c.Width]
+	c.pull(w, i, u)
+	clear(w.raw)
+	at := c.at
+	at.Image = uint32(i)
+	for j := c.first[i]; j < c.first[i+1]; j++ {
+		at.Pair = uint32(g.Queries[j].Pair)
+		c.noise.Fill(w.eps, at, 0)
+		g.Left[j] = g.Coefs[j] - kernel.Dot(w.eps, w.hat)
+		kernel.Axpy(w.raw, g.Left[j], w.eps)
+		if !g.Used {
+			kernel.Axpy(e, g.Weights[i]*g.Coefs[j], w.eps)
+		}
+	}
+	if g.Used {
+		kernel.Axpy(e, g.Weights[i], w.raw)
+		kernel.Axpy(e, c.share, w.hat)
+	}
+	if c.Teaches {
+		c.push(w, i, g.Pushed[i*c.Width:(i+1)*c.Width], c.spread[i*c.Width:(i+1)*c.Width])
+	}
+}
+
+// pull is ĝ_i = Dᵀu, into w.hat.
+func (c *carrier) pull(w *guide, i int, u []float32) {
+	switch c.kind {
+	case atActivation:
+		n := len(w.hat)
+		c.act.grad(w.hat, c.z[i*n:(i+1)*n], u)
+	case atAttention:
+		c.attend(w, i)
+		W, T := c.Width, c.link.k.Rows
+		w.dq, w.dk, w.dv = sized(w.dq, W), sized(w.dk, T*W), sized(w.dv, T*W)
+		kernel.AttentionGrad(w.dq, W, w.dk, W, w.dv, W, u, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T,
+			c.heads, W/c.heads, c.scale(), w.probs, &w.attn)
+		copy(w.hat, [][]float32{w.dq, w.dk, w.dv}[c.part])
+	default:
+		copy(w.hat, u)
+	}
+}
+
+// push is D·raw, of the noise that the directions left, with the variance of D·ε.
+func (c *carrier) push(w *guide, i int, out, spread []float32) {
+	switch c.kind {
+	case atActivation:
+		n := len(out)
+		z := c.z[i*n : (i+1)*n]
+		c.act.grad(out, z, w.raw)
+		for k := range spread {
+			spread[k] = 1
+		}
+		c.act.grad(spread, z, spread)
+		for k, v := range spread {
+			spread[k] = v * v
+		}
+	case atAttention: // linear in the values
+		W, T := c.Width, c.link.k.Rows
+		kernel.Attention(out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, w.raw, W, T, c.heads, W/c.heads, c.scale(), nil, &w.attn)
+		for h := range c.heads {
+			p := w.probs[h*T : (h+1)*T]
+			sq := kernel.Dot(p, p)
+			for k := h * W / c.heads; k < (h+1)*W/c.heads; k++ {
+				spread[k] = sq
+			}
+		}
+	default:
+		copy(out, w.raw)
+		for k := range spread {
+			spread[k] = 1
+		}
+	}
+}
+
+// attend leaves the attention's weights in w.probs.
+func (c *carrier) attend(w *guide, i int) {
+	W, T := c.Width, c.link.k.Rows
+	w.probs, w.out = sized(w.probs, c.heads*T), sized(w.out, W)
+	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.heads, W/c.heads, c.scale(), w.probs,
+		&w.attn)
+}
+
+func (c *carrier) scale() float32 { return float32(1 / math.Sqrt(float64(c.Width/c.heads))) }
+
+// mean is that of the variances over the images, in their order.
+func (c *carrier) mean() {
+	if !c.Teaches {
+		return
+	}
+	c.g.Spread = make([]float32, c.Width)
+	for i := 0; i < len(c.spread); i += c.Width {
+		kernel.AddTo(c.g.Spread, c.spread[i:i+c.Width])
+	}
+	kernel.Scale(c.g.Spread, float32(c.Width)/float32(len(c.spread)))
+}
+
+// sized is a workspace of n values.
+func sized(v []float32, n int) []float32 {
+	if cap(v) < n {
+		return make([]float32, n)
+	}
+	return v[:n]
+}
