@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/journal"
@@ -57,11 +58,13 @@ func stepLine(s *steps.Record) string {
 		hi = max(hi, n)
 		sum += uint64(n)
 	}
-	c := 0
+	c, passes := 0, 0
 	for _, p := range s.Parts {
-		c += len(p.Coefs)
+		if c += len(p.Coefs); p.Perturbation.Kind != forward.Outputs {
+			passes++
+		}
 	}
-	return fmt.Sprintf("step %d  seed %d  images %d  queries %d (%d to %d an image)  passes %d  coefficients %d", s.Step, s.Seed, len(s.Images), sum, lo, hi, len(s.Parts), c)
+	return fmt.Sprintf("step %d  seed %d  images %d  queries %d (%d to %d an image)  passes %d  coefficients %d", s.Step, s.Seed, len(s.Images), sum, lo, hi, passes, c)
 }
 
 func replayCmd() *cobra.Command {

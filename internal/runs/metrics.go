@@ -16,6 +16,10 @@ type StepMetrics struct {
 	MaxShare int             `json:"queries_max"`
 	Ratio    float64         `json:"variance_ratio,omitempty"` // Σ V̂_i/n_i over the same at equal shares
 	Alloc    settings.Floats `json:"allocator,omitempty"`      // learned parameters, named by Learned
+	// Residual is the running Σr²/Σc² that a surrogate leaves at each site that it
+	// predicts at, and Unused names those where its predictions stay out of the gradient.
+	Residual map[string]float64 `json:"residual,omitempty"`
+	Unused   []string           `json:"surrogate_unused,omitempty"`
 
 	// What else has learned parameters, the same.
 	Estimator settings.Floats `json:"estimator,omitempty"`

@@ -26,8 +26,9 @@ func (r *run) record() *steps.Record {
 	for _, n := range t.last.Counts {
 		s.Counts = append(s.Counts, uint32(n))
 	}
+	s.Chance = t.last.Chance
 	for _, a := range t.asked {
-		s.Parts = append(s.Parts, steps.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean})
+		s.Parts = append(s.Parts, steps.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean, Share: a.Share})
 	}
 	return s
 }
@@ -147,12 +148,13 @@ func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *forward
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	s.Chance = rec.Chance
 	for _, n := range rec.Counts {
 		s.Counts = append(s.Counts, int(n))
 	}
 	var records []forward.Record
 	for _, p := range rec.Parts {
-		records = append(records, forward.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean})
+		records = append(records, forward.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean, Share: p.Share})
 	}
 	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, records)
 	return s, records, params, err

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"sort"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/hf"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/safetensors"
@@ -38,6 +40,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	if a := t.X.average; a != nil {
 		maps.Copy(kept, a.State())
 	}
+	maps.Copy(kept, t.X.learnedTensors())
 	for name, v := range kept {
 		c.Optimizer = append(c.Optimizer, safetensors.Tensor{Name: name, Shape: []int{len(v)}, Data: v})
 	}
@@ -81,9 +84,18 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 	if err := t.weights(c); err != nil {
 		return err
 	}
-	opt := map[string][]float32{}
+	opt, own := map[string][]float32{}, map[string][]float32{}
 	for _, v := range c.Optimizer {
+		if name, ok := strings.CutPrefix(v.Name, surrogateTensors); ok {
+			own[name] = v.Data
+			continue
+		}
 		opt[v.Name] = v.Data
+	}
+	if p := lr.Predictor(t.X.Estimator); p != nil {
+		if err := p.Restore(own); err != nil {
+			return err
+		}
 	}
 	if a := t.X.average; a != nil {
 		if err := a.Restore(opt); err != nil {
@@ -96,6 +108,23 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 	}
 	t.Step = c.Step
 	return nil
+}
+
+// surrogateTensors begins the names of what a surrogate learned, beside the
+// optimizer's tensors.
+const surrogateTensors = "surrogate."
+
+// learnedTensors is what the estimator's surrogate learned, under those names.
+func (x *Experiment) learnedTensors() map[string][]float32 {
+	p := lr.Predictor(x.Estimator)
+	if p == nil {
+		return nil
+	}
+	out := map[string][]float32{}
+	for name, v := range p.State() {
+		out[surrogateTensors+name] = v
+	}
+	return out
 }
 
 // weights puts a checkpoint's weights into the model.

@@ -59,6 +59,11 @@ func methods() map[string]config.Config {
 	c = tiny()
 	c.Allocator.Name = "neyman"
 	out["neyman"] = c
+	c = tiny()
+	c.Estimator.Antithetic, c.Allocator.Name, c.Allocator.MinQueries, c.Budget.QueriesPerImage = false, "uniform", 1, 1
+	c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, false)
+	c.Estimator.Own = lr.Surrogate.With(lr.ExactOutput.With(c.Estimator.Own, true), "linear")
+	out["surrogate"] = c
 	return out
 }
 

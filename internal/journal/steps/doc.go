@@ -15,4 +15,8 @@
 //	    list      uint32, parameters
 //	    list      float32, c
 //	    list      float32, means
+//	list      float32, chances with which the images were drawn; the record may end before it
+//	shares    one per perturbation; the record may end before them
+//	    list      uint32, queries of each image; empty: the step's
+//	    list      float32, chances
 package steps

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/journal"
@@ -21,6 +22,9 @@ type Record struct {
 	// that the run fixes, such as the factor on the learning rate.
 	Values []float64
 	Parts  []Coefficients
+	// Chance is that with which each image was drawn to have its queries; nil where
+	// every image has some.
+	Chance []float32
 }
 
 // Coefficients are what the queries of one perturbation said, image by image and
@@ -29,6 +33,9 @@ type Coefficients struct {
 	Perturbation forward.Perturbation
 	Coefs        []float32
 	Mean         []float32 // per direction, where the scale is learned; else nil
+	// Share is what each image got of these queries, where the perturbations of the step
+	// differ in it; nil: the step's counts and chances.
+	Share *forward.Share
 }
 
 // Encode frames the step.
@@ -62,7 +69,27 @@ func (s *Record) Encode() journal.Record {
 		e.floats(p.Coefs)
 		e.floats(p.Mean)
 	})
+	s.encodeShares(&e)
 	return journal.Record{Step: s.Step, Kind: journal.KindStep, Body: e.b}
+}
+
+// encodeShares ends the body with what only some steps have.
+func (s *Record) encodeShares(e *encoder) {
+	own := slices.ContainsFunc(s.Parts, func(c Coefficients) bool { return c.Share != nil })
+	if !own && len(s.Chance) == 0 {
+		return
+	}
+	e.floats(s.Chance)
+	if !own {
+		return
+	}
+	for _, c := range s.Parts {
+		if c.Share == nil {
+			c.Share = &forward.Share{}
+		}
+		e.list(len(c.Share.Counts), func(i int) { e.u32(uint32(c.Share.Counts[i])) })
+		e.floats(c.Share.Chance)
+	}
 }
 
 // Decode reads what Encode wrote.
@@ -91,6 +118,17 @@ func Decode(r journal.Record) (*Record, error) {
 		c.Coefs, c.Mean = list(&d, 4, d.f32), list(&d, 4, d.f32)
 		return c
 	})
+	if len(d.b) > 0 {
+		s.Chance = list(&d, 4, d.f32)
+	}
+	if len(d.b) > 0 {
+		for i := range s.Parts {
+			share := forward.Share{Counts: list(&d, 4, d.index), Chance: list(&d, 4, d.f32)}
+			if len(share.Counts) > 0 {
+				s.Parts[i].Share = &share
+			}
+		}
+	}
 	return s, d.end(r)
 }
 
