@@ -74,7 +74,8 @@ func (l *Linear) Restore(state map[string][]float32) error {
 			at.j, at.d, at.weight = append([]float32{}, v...), append([]float32{}, d[:at.Width]...), d[at.Width]
 		case strings.HasPrefix(name, stateSquares):
 			var s int
-			if _, err := fmt.Sscan(strings.TrimPrefix(name, stateSquares), &s); err != nil || l.sites[s] == nil || len(v) != 2 {
+			_, err := fmt.Sscan(strings.TrimPrefix(name, stateSquares), &s)
+			if err != nil || l.sites[s] == nil || len(v) != 2 {
 				return fmt.Errorf("forward: a surrogate's state has %s, and no such site", name)
 			}
 			l.sites[s].c2, l.sites[s].r2 = v[0], v[1]

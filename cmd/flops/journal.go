@@ -64,7 +64,8 @@ func stepLine(s *steps.Record) string {
 			passes++
 		}
 	}
-	return fmt.Sprintf("step %d  seed %d  images %d  queries %d (%d to %d an image)  passes %d  coefficients %d", s.Step, s.Seed, len(s.Images), sum, lo, hi, passes, c)
+	return fmt.Sprintf("step %d  seed %d  images %d  queries %d (%d to %d an image)  passes %d  coefficients %d",
+		s.Step, s.Seed, len(s.Images), sum, lo, hi, passes, c)
 }
 
 func replayCmd() *cobra.Command {

@@ -28,7 +28,8 @@ func (r *run) record() *steps.Record {
 	}
 	s.Chance = t.last.Chance
 	for _, a := range t.asked {
-		s.Parts = append(s.Parts, steps.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean, Share: a.Share})
+		s.Parts = append(s.Parts, steps.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean,
+			Share: a.Share})
 	}
 	return s
 }
@@ -154,7 +155,8 @@ func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *forward
 	}
 	var records []forward.Record
 	for _, p := range rec.Parts {
-		records = append(records, forward.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean, Share: p.Share})
+		records = append(records, forward.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean,
+			Share: p.Share})
 	}
 	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, records)
 	return s, records, params, err
