@@ -51,7 +51,7 @@ while IFS= read -r line; do
     continue
     ;;
   esac
-  run=$(sed -E "s/step-[0-9]+/step-3/g; s/--to [0-9]+/--to 2/; s/127\.0\.0\.1:8000/${address:-127.0.0.1:0}/g; s/(flops (train|allocate-report|compare) .*--config .*)/\1 --smoke/" <<<"$line")
+  run=$(sed -E "s/step-[0-9]+/step-3/g; s/--to [0-9]+/--to 2/; s/127\.0\.0\.1:8000/${address:-127.0.0.1:0}/g; s/(flops (train|allocate-report|compare|tune) .*--config .*)/\1 --smoke/" <<<"$line")
   if [[ $run == *"flops serve"* ]]; then
     $run >serve.log 2>&1 &
     server=$!

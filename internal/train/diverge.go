@@ -21,9 +21,9 @@ func (r *run) exploded(m *runs.StepMetrics) error {
 	}
 	switch limit := explodeFactor * max(1, r.state.FirstLoss); {
 	case m.Loss > limit:
-		return &errDiverged{fmt.Sprintf("the loss is %.4g, the first one was %.4g", m.Loss, r.state.FirstLoss)}
+		return &Diverged{fmt.Sprintf("the loss is %.4g, the first one was %.4g", m.Loss, r.state.FirstLoss)}
 	case m.Loss < vanishedLoss && r.t.X.Config.Objective.Kind == "cross_entropy":
-		return &errDiverged{fmt.Sprintf("the loss fell to %.2g", m.Loss)}
+		return &Diverged{fmt.Sprintf("the loss fell to %.2g", m.Loss)}
 	}
 	return nil
 }
@@ -31,7 +31,7 @@ func (r *run) exploded(m *runs.StepMetrics) error {
 // diverged stops the run, or goes back to the last good checkpoint with a
 // smaller rate; step is the number of updates before the one that failed.
 // Queries that were spent stay spent.
-func (r *run) diverged(d *errDiverged, step int) error {
+func (r *run) diverged(d *Diverged, step int) error {
 	c := r.t.X.Config.Train
 	if c.OnDivergence != "rollback" || r.state.Rollbacks >= c.MaxRollbacks {
 		hint := "start anew with a lower optimizer.lr, or go on from " + r.store.Dir(r.saved) + " by --resume with --set train.on_divergence=rollback"

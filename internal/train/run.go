@@ -179,7 +179,7 @@ func (r *run) loop(ctx context.Context) (*Outcome, error) {
 		}
 		at := t.Step
 		if err := r.step(ctx, budget); err != nil {
-			var d *errDiverged
+			var d *Diverged
 			if !errors.As(err, &d) {
 				return nil, err
 			}

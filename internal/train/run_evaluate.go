@@ -53,7 +53,7 @@ func (r *run) measure(ctx context.Context, s *Split) (*runs.Eval, error) {
 	}
 	r.o.Watch.Evaluated(r.t.Step, s.Name, e)
 	if l := e.Loss(); math.IsNaN(l) || math.IsInf(l, 0) {
-		return nil, &errDiverged{fmt.Sprintf("the loss on the %s split is %v", s.Name, l)}
+		return nil, &Diverged{fmt.Sprintf("the loss on the %s split is %v", s.Name, l)}
 	}
 	e.PerSecond = 0 // what is written must not depend on the clock
 	return e, nil

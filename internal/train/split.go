@@ -72,6 +72,14 @@ func (x *Experiment) openSplit(name string) (*Split, error) {
 	return &Split{Name: name, Data: d, whole: whole}, nil
 }
 
+// DropTest forgets the test split, so that nothing can be chosen by it.
+func (x *Experiment) DropTest() {
+	if x.Test != nil {
+		x.Test.close()
+		x.Test = nil
+	}
+}
+
 // Splits are those that there are: validation before test.
 func (x *Experiment) Splits() (all []*Split) {
 	for _, s := range []*Split{x.Validation, x.Test} {

@@ -59,10 +59,12 @@ func (t *Trainer) shrink(left int64) int {
 	return int(per)
 }
 
-// errDiverged says that a step's numbers are no longer those of a model that learns.
-type errDiverged struct{ why string }
+// Diverged is the cause of the error of a run whose numbers are no longer those of a
+// model that learns.
+type Diverged struct{ why string }
 
-func (e *errDiverged) Error() string { return e.why }
+// Error says which number it was.
+func (e *Diverged) Error() string { return e.why }
 
 // TakeStep makes one update with a budget of queries per perturbation.
 func (t *Trainer) TakeStep(ctx context.Context, budget int) (*runs.StepMetrics, error) {
@@ -184,9 +186,9 @@ func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*r
 func sound(m *runs.StepMetrics) error {
 	switch {
 	case math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0):
-		return &errDiverged{fmt.Sprintf("the loss is %v", m.Loss)}
+		return &Diverged{fmt.Sprintf("the loss is %v", m.Loss)}
 	case math.IsNaN(m.GradNorm) || math.IsInf(m.GradNorm, 0):
-		return &errDiverged{fmt.Sprintf("the norm of the gradient is %v", m.GradNorm)}
+		return &Diverged{fmt.Sprintf("the norm of the gradient is %v", m.GradNorm)}
 	}
 	return nil
 }
@@ -197,7 +199,7 @@ func finite(with []*forward.Param) error {
 	for _, p := range with {
 		for _, v := range p.Data {
 			if v-v != 0 { // NaN for both
-				return &errDiverged{fmt.Sprintf("the update made a weight of %s %v", p.Name, v)}
+				return &Diverged{fmt.Sprintf("the update made a weight of %s %v", p.Name, v)}
 			}
 		}
 	}
