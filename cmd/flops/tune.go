@@ -172,6 +172,7 @@ func printTuned(w io.Writer, all []tune.Outcome, path string) error {
 			fmt.Fprintln(w, e)
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nsteps, loss and score are those of the validation split when a try was last measured\nwritten %s\n", path)
+	_, err := fmt.Fprintf(w, "\nsteps, loss and score are those of the validation split when a try was last measured\n"+
+		"written %s\n", path)
 	return err
 }

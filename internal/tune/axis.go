@@ -50,7 +50,8 @@ func ParseAxis(s string) (Axis, error) {
 	}
 	for _, f := range fixed {
 		if a.Key == f || strings.HasSuffix(f, ".") && strings.HasPrefix(a.Key, f) {
-			return a, uierr.New(fmt.Sprintf("%s: tries with another %s cannot be compared on one validation split", where, a.Key),
+			return a, uierr.New(fmt.Sprintf("%s: tries with another %s cannot be compared on one validation split",
+				where, a.Key),
 				"choose that by hand, and tune with each choice by --set")
 		}
 	}

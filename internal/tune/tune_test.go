@@ -171,7 +171,8 @@ func TestSearch(t *testing.T) {
 		for _, s := range o.Best.Sets {
 			key, v, _ := strings.Cut(s, "=")
 			x, _ := strconv.ParseFloat(v, 64)
-			if got := map[string]float64{"optimizer.lr": r.Optimizer.LR, "estimator.sigma": r.Config.Estimator.Sigma}[key]; got != x {
+			got := map[string]float64{"optimizer.lr": r.Optimizer.LR, "estimator.sigma": r.Config.Estimator.Sigma}[key]
+			if got != x {
 				t.Errorf("%s has %s %v, want %v", path, key, got, x)
 			}
 		}
@@ -245,7 +246,8 @@ func TestArms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, a := range tuned {
-		if a.Name != arms[i].Name || a.Match != arms[i].Match || !slices.Equal(a.Set, slices.Concat(arms[i].Set, all[i].Best.Sets)) {
+		if a.Name != arms[i].Name || a.Match != arms[i].Match ||
+			!slices.Equal(a.Set, slices.Concat(arms[i].Set, all[i].Best.Sets)) {
 			t.Errorf("%+v of %+v and %v", a, arms[i], all[i].Best.Sets)
 		}
 	}
