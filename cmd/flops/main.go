@@ -78,8 +78,8 @@ decides how many queries each image of a batch gets.`,
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return uierr.Wrap(err, err.Error(), fmt.Sprintf("run '%s --help' for the flags", c.CommandPath()))
 	})
-	c.AddCommand(trainCmd(), evalCmd(), predictCmd(), allocateReportCmd(), compareCmd(), tuneCmd(), configCmd(), benchCmd(),
-		replayCmd(), journalCmd(), versionCmd())
+	c.AddCommand(trainCmd(), evalCmd(), predictCmd(), allocateReportCmd(), compareCmd(), tuneCmd(), configCmd(),
+		benchCmd(), replayCmd(), journalCmd(), versionCmd())
 	c.AddCommand(dataCmd(), modelCmd(), manCmd(), serveCmd(), reportCmd(), embedCmd(), allocateCmd())
 	completionCmd(c)
 	wrapArgs(c)
