@@ -68,7 +68,7 @@ and what is left out and why. Ends with status 2 if a split cannot be used.`,
 			if err != nil {
 				return err
 			}
-			r, err := data.InspectConfig(d)
+			r, err := data.Inspect(d)
 			if err != nil {
 				return err
 			}

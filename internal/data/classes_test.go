@@ -60,7 +60,7 @@ func TestParquetClassesByName(t *testing.T) {
 		!slices.Equal(test.Classes(), ds.Classes()) {
 		t.Error(got, test.Classes())
 	}
-	r, err := InspectConfig(cfg)
+	r, err := Inspect(cfg)
 	if err != nil || r.Splits[1].Classes[0] != (ClassCount{"cat", 1}) || r.Splits[0].Classes[0] != (ClassCount{"cat", 3}) {
 		t.Errorf("%+v %v", r, err)
 	}
@@ -193,7 +193,7 @@ func TestParquetOfPaths(t *testing.T) {
 	write(t, rowsOf(t, rows), dir, "train.parquet")
 	_, err := Open(dataConfig("parquet", dir), Train)
 	refused(t, err, "train.parquet", "paths of pictures")
-	r, err := Inspect(dir)
+	r, err := inspectPath(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestParquetUnlabelledSplit(t *testing.T) {
 	cfg := dataConfig("parquet", dir)
 	_, err := Open(cfg, Test)
 	refused(t, err, "2 rows", "no label", "test.parquet[0]")
-	r, err := Inspect(dir)
+	r, err := inspectPath(dir)
 	if err != nil || len(r.Splits) != 2 || r.Splits[1].LeftOut[0].Count != 2 || r.Splits[1].Error == "" {
 		t.Fatalf("%+v %v", r, err)
 	}
@@ -274,7 +274,7 @@ func TestSplitsAreNamed(t *testing.T) {
 	if u, _ := uierr.As(err); !strings.Contains(u.Hint, "data.validation_split: val") {
 		t.Errorf("hint %q", u.Hint)
 	}
-	r, err := Inspect(folder.Path)
+	r, err := inspectPath(folder.Path)
 	if err != nil || r.Err() != nil || len(r.Splits) != 2 || r.Splits[1].Name != "val" || r.Splits[1].Images != 4 {
 		t.Errorf("%+v %v", r, err)
 	}
@@ -298,7 +298,7 @@ func TestSplitsAreNamed(t *testing.T) {
 func TestInspectNamesBrokenSplits(t *testing.T) {
 	cfg := makeFolder(t, 2, "a", "b")
 	write(t, []byte("x"), cfg.Path, "train", "__MACOSX", "._aa.png")
-	r, err := Inspect(cfg.Path)
+	r, err := inspectPath(cfg.Path)
 	if err != nil || len(r.Splits) != 2 || r.Splits[0].Name != "train" ||
 		!strings.Contains(r.Splits[0].Error, "__MACOSX") || r.Splits[1].Error != "" {
 		t.Fatalf("%+v %v", r, err)
@@ -309,7 +309,7 @@ func TestInspectNamesBrokenSplits(t *testing.T) {
 			write(t, []byte("x"), cfg.Path, "test", class, name)
 		}
 	}
-	r, _ = Inspect(cfg.Path)
+	r, _ = inspectPath(cfg.Path)
 	refused(t, r.Err(), "2 of 2 splits cannot be used: train, test")
 }
 
@@ -396,7 +396,7 @@ func TestFoldersThatMayNotBeRead(t *testing.T) {
 	shut(class)
 	_, err := Open(cfg, Train)
 	refused(t, err, class, "permission denied")
-	r, err := Inspect(cfg.Path)
+	r, err := inspectPath(cfg.Path)
 	if err != nil || len(r.Splits) != 2 {
 		t.Fatalf("%+v %v", r, err)
 	}
@@ -404,6 +404,6 @@ func TestFoldersThatMayNotBeRead(t *testing.T) {
 	shut(cfg.Path)
 	_, err = Open(cfg, Train)
 	refused(t, err, "permission denied")
-	_, err = Inspect(cfg.Path)
+	_, err = inspectPath(cfg.Path)
 	refused(t, err, "permission denied")
 }

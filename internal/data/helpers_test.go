@@ -119,3 +119,15 @@ func shared(tb testing.TB, path string) string {
 	}
 	return p
 }
+
+// inspectPath guesses the kind of dataset at a path and decodes every image of every
+// split that is there.
+func inspectPath(path string) (Report, error) {
+	name, err := Guess(path)
+	if err != nil {
+		return Report{}, err
+	}
+	cfg := config.Default().Data
+	cfg.Kind, cfg.Path = name, path
+	return Inspect(cfg)
+}

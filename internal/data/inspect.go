@@ -46,22 +46,10 @@ type SizeCount struct {
 	Images int `json:"images"`
 }
 
-// Inspect guesses the kind of dataset at a path and decodes every image of
-// every split that is there.
-func Inspect(path string) (Report, error) {
-	name, err := Guess(path)
-	if err != nil {
-		return Report{}, err
-	}
-	cfg := config.Default().Data
-	cfg.Kind, cfg.Path = name, path
-	return InspectConfig(cfg)
-}
-
-// InspectConfig is Inspect for a dataset whose kind and names are given. Splits
-// that cannot be read are in the report, with why; Report.Err is the error of
-// them. InspectConfig's own error is that there is none at all.
-func InspectConfig(cfg config.Data) (Report, error) {
+// Inspect decodes every image of every split of a dataset that is there. Splits that
+// cannot be read are in the report, with why; Report.Err is the error of them.
+// Inspect's own error is that there is none at all.
+func Inspect(cfg config.Data) (Report, error) {
 	k, err := lookup(cfg.Kind)
 	if err != nil {
 		return Report{}, err

@@ -15,7 +15,7 @@ func TestInspect(t *testing.T) {
 	cfg := makeFolder(t, 3, "a", "b")
 	write(t, jpegOf(t, picture(20, 10, 1).RGBA()), cfg.Path, "train", "a", "big.jpg")
 	write(t, []byte("junk"), cfg.Path, "train", "b", "junk.png")
-	r, err := Inspect(cfg.Path)
+	r, err := inspectPath(cfg.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +48,9 @@ func TestGuess(t *testing.T) {
 			t.Errorf("%s: %q, %v", want, got, err)
 		}
 	}
-	_, err := Inspect(t.TempDir())
+	_, err := inspectPath(t.TempDir())
 	refused(t, err, "no data of any known kind")
-	_, err = Inspect(filepath.Join(t.TempDir(), "gone"))
+	_, err = inspectPath(filepath.Join(t.TempDir(), "gone"))
 	refused(t, err, "gone")
 }
 

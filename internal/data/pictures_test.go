@@ -83,7 +83,7 @@ func TestPicturesAreTheSameEverywhere(t *testing.T) {
 				}
 			}
 		}
-		r, err := InspectConfig(cfg)
+		r, err := Inspect(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,7 +66,7 @@ func TestTarNamesOfMembers(t *testing.T) {
 	write(t, tarOf(t, text("0.wav", "x")), empty, "train.tar")
 	_, err = Open(dataConfig("tar", empty), Train)
 	refused(t, err, "no images", "neither a picture nor a label (.wav)")
-	r, err := Inspect(empty)
+	r, err := inspectPath(empty)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,11 +55,6 @@ type Facts []Fact
 
 func (Facts) template() string { return "facts" }
 
-// Note is a paragraph.
-type Note string
-
-func (Note) template() string { return "note" }
-
 // Bars are horizontal bars, each the whole of what it names, parted alike.
 type Bars struct {
 	Parts []string // the names of the parts
