@@ -47,7 +47,7 @@ type Record struct {
 }
 
 // Writer appends records to a file. It is buffered: a record is in the file
-// after Sync, which a run calls before each checkpoint.
+// after Sync, which a run calls before each update.
 type Writer struct {
 	path   string
 	f      fsys.File

@@ -261,7 +261,7 @@ func cosine(a, b []float32) float64 {
 // Reference is the backpropagation gradient of the batch, nil where the model
 // cannot be differentiated.
 func (k *Bench) Reference(ctx context.Context) ([]float32, error) {
-	d, ok := k.Model.(query.Differentiable)
+	d, ok := forward.As[query.Differentiable](k.Model)
 	if !ok {
 		return nil, nil
 	}

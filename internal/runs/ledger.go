@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/query"
 )
 
@@ -59,7 +60,7 @@ func (l *Ledger) Spend(p Purpose, queries, flops int64, began time.Time) {
 // meters itself it is what the ledger does not hold yet of all that was spent: the
 // total is then the meter's, whatever was known already.
 func (l *Ledger) Charge(m query.Model, p Purpose, asked, flops int64, began time.Time) {
-	if metered, ok := m.(query.Metered); ok {
+	if metered, ok := forward.As[query.Metered](m); ok {
 		asked = max(0, metered.Spent()-l.Total().Queries)
 	}
 	l.Spend(p, asked, flops, began)

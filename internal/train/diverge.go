@@ -63,7 +63,7 @@ func (r *run) diverged(d *Diverged, step int) error {
 	if err := r.closeFiles(); err != nil { // the answers go on: they were paid for
 		return err
 	}
-	return r.files() // cut back to the checkpoint
+	return r.files(false) // cut back to the checkpoint
 }
 
 // discard removes a checkpoint whose very first step failed: its weights are

@@ -19,19 +19,28 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// record is the last step as the journal keeps it.
-func (r *run) record() *steps.Record {
-	t := r.t
-	s := &steps.Record{Step: t.last.Number, Seed: uint64(t.X.Config.Train.Seed), Images: t.last.Batch.Index, Values: t.stepValues()}
-	for _, n := range t.last.Counts {
-		s.Counts = append(s.Counts, uint32(n))
+// record is a step as the journal keeps it.
+func (t *Trainer) record(s *lr.Step, records []forward.Record) *steps.Record {
+	r := &steps.Record{Step: s.Number, Seed: uint64(t.X.Config.Train.Seed), Images: s.Batch.Index, Values: t.stepValues()}
+	for _, n := range s.Counts {
+		r.Counts = append(r.Counts, uint32(n))
 	}
-	s.Chance = t.last.Chance
-	for _, a := range t.asked {
-		s.Parts = append(s.Parts, steps.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean,
+	r.Chance = s.Chance
+	for _, a := range records {
+		r.Parts = append(r.Parts, steps.Coefficients{Perturbation: a.Perturbation, Coefs: a.Coefs, Mean: a.Mean,
 			Share: a.Share})
 	}
-	return s
+	return r
+}
+
+// recordsOf are the estimator's records in a step of the journal.
+func recordsOf(rec *steps.Record) []forward.Record {
+	var records []forward.Record
+	for _, p := range rec.Parts {
+		records = append(records, forward.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean,
+			Share: p.Share})
+	}
+	return records
 }
 
 // Replay rebuilds the weights after a number of steps from a run's first
@@ -153,11 +162,7 @@ func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *forward
 	for _, n := range rec.Counts {
 		s.Counts = append(s.Counts, int(n))
 	}
-	var records []forward.Record
-	for _, p := range rec.Parts {
-		records = append(records, forward.Record{Perturbation: p.Perturbation, Coefs: p.Coefs, Mean: p.Mean,
-			Share: p.Share})
-	}
+	records := recordsOf(rec)
 	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, records)
 	return s, records, params, err
 }

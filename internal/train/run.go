@@ -48,7 +48,6 @@ type run struct {
 	t       *Trainer
 	store   *checkpoint.Store
 	metrics *journal.Lines
-	journal *journal.Writer
 	summary *runs.Summary
 	state   runs.State
 	sight   sight
@@ -81,7 +80,8 @@ func (r *run) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := r.files(); err != nil {
+	// What a called model said of a step is among its answers, where it is counted too.
+	if err := r.files(r.t.X.remote == nil); err != nil {
 		return err
 	}
 	if err := r.t.X.attach(ctx, r.o.Disk, r.o.Dir, false); err != nil {
@@ -98,8 +98,9 @@ func (r *run) open(ctx context.Context) error {
 	return nil
 }
 
-// files opens the run's files where the state says they end.
-func (r *run) files() error {
+// files opens the run's files where the state says they end, or the journal behind
+// the tail that it has beyond.
+func (r *run) files(tail bool) error {
 	path := func(name string) string { return filepath.Join(r.o.Dir, name) }
 	hash, err := r.t.X.fingerprint(r.t.X.Config), error(nil)
 	if r.state.Journal > 0 {
@@ -114,11 +115,7 @@ func (r *run) files() error {
 		r.t.X.Validation != nil, r.t.X.Config.Train.Metrics); err != nil {
 		return err
 	}
-	if r.state.Journal > 0 {
-		r.journal, err = journal.Resume(r.o.Disk, path("journal.bin"), hash, r.state.Journal)
-	} else {
-		r.journal, err = journal.Create(r.o.Disk, path("journal.bin"), hash)
-	}
+	r.t.ahead, err = openAhead(r, hash, tail)
 	return err
 }
 
@@ -152,13 +149,13 @@ func (r *run) closeFiles() error {
 	if r.metrics != nil {
 		errs = append(errs, r.metrics.Close())
 	}
-	if r.journal != nil {
-		errs = append(errs, r.journal.Close())
+	if r.t.ahead != nil {
+		errs = append(errs, r.t.ahead.close())
 	}
 	if r.summary != nil {
 		errs = append(errs, r.summary.Close())
 	}
-	r.metrics, r.journal, r.summary = nil, nil, nil
+	r.metrics, r.t.ahead, r.summary = nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -235,9 +232,6 @@ func (r *run) step(ctx context.Context, budget int) error {
 		r.o.Watch.Warned(line)
 	}
 	rate := float64(m.Queries-before) / time.Since(began).Seconds()
-	if err := r.journal.Append(r.record().Encode()); err != nil {
-		return err
-	}
 	r.state.Epoch.Add(m)
 	if end := m.Step == r.t.X.Config.Train.Steps; end || r.evalDue(m.Step) {
 		if err := r.evaluate(ctx, m, end); err != nil {

@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
@@ -29,7 +30,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	if s.Metrics, err = r.metrics.Sync(); err != nil {
 		return nil, err
 	}
-	if s.Journal, err = r.journal.Sync(); err != nil {
+	if s.Journal, err = r.t.ahead.sync(); err != nil {
 		return nil, err
 	}
 	if s.Summary, err = r.summary.Sync(); err != nil {
@@ -142,7 +143,7 @@ func (t *Trainer) weights(c *checkpoint.Checkpoint) error {
 
 // reload tells the model that weights were written behind its back.
 func (t *Trainer) reload() {
-	if m, ok := t.X.Model.(interface{ Reload() }); ok {
+	if m, ok := forward.As[interface{ Reload() }](t.X.Model); ok {
 		m.Reload()
 	}
 }

@@ -23,6 +23,7 @@ type Trainer struct {
 
 	last  *lr.Step         // of the last TakeStep
 	asked []forward.Record // of the last TakeStep
+	ahead *ahead           // nil: steps are not written down
 }
 
 // NewTrainer starts a run at step 0.
@@ -112,7 +113,7 @@ func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.St
 		}
 	}
 	began = time.Now()
-	r, err := lr.Ask(ctx, x.Model, x.Estimator, s)
+	r, err := t.answer(ctx, s)
 	if err != nil {
 		return nil, nil, nil, err
 	}
