@@ -143,7 +143,6 @@ type Clean struct {
 	Features []float32 // Size×Dim, an embedding of each item (of a ViT the cls row after the last norm); nil where a model has none
 	Classes  int
 	Dim      int
-	Saved    int64       // floating-point operations of a forward that were not made, because their results were kept
 	InputSq  [][]float32 // per perturbable site asked for: ‖x_i‖²_F of each image, plus the live rows for the bias
 }
 

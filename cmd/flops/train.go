@@ -226,8 +226,22 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	} else if x.Local != nil && x.Local.Head != "" {
 		fmt.Fprintf(w, "classifier %s\n", x.Local.Head)
 	}
+	printCache(w, x.Cache)
 	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", x.Model.Device(), kernel.Describe(), train.Threads(c))
 	fmt.Fprintf(w, "run folder %s\n", dir)
+}
+
+// printCache says what is kept of the images, how large that is and what it saves.
+func printCache(w io.Writer, c *train.Cache) {
+	what := c.Mode
+	if c.Mode != "off" {
+		what = fmt.Sprintf("%s, %s an image, up to %s of %s images; saves %.0f%% of a clean pass", c.Mode, ui.Bytes(c.Image),
+			ui.Bytes(c.Bytes()), ui.Count(int64(c.Images)), 100*float64(c.Saved)/float64(c.Of))
+	}
+	if c.Why != "" {
+		what += ": " + c.Why
+	}
+	fmt.Fprintf(w, "cache      %s\n", what)
 }
 
 func orElse(s, other string) string {

@@ -62,15 +62,18 @@ type Arch struct {
 
 // Data says where the images come from and what is done to them.
 type Data struct {
-	Kind    string   `yaml:"kind"`     // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
-	Path    string   `yaml:"path"`     // all but shapes
-	Train   string   `yaml:"train"`    // name of the training split
-	Test    string   `yaml:"test"`     // name of the test split
-	Augment []string `yaml:"augment"`  // of flip, crop, crop_reflect: what is done to training images
-	OnBad   string   `yaml:"on_bad"`   // refuse | skip: what a corrupt image does
-	EXIF    string   `yaml:"exif"`     // turn | ignore: what the orientation in a picture's metadata does
-	Classes []string `yaml:"classes"`  // keep these classes only, in this order
-	FewShot int      `yaml:"few_shot"` // images per class, 0: all
+	Kind    string   `yaml:"kind"`    // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
+	Path    string   `yaml:"path"`    // all but shapes
+	Train   string   `yaml:"train"`   // name of the training split
+	Test    string   `yaml:"test"`    // name of the test split
+	Augment []string `yaml:"augment"` // of flip, crop, crop_reflect: what is done to training images
+	// fixed augmentations of each training image, which epochs take in turn, so that train.cache can keep them; 0: a new
+	// one every epoch
+	Variants int      `yaml:"variants"`
+	OnBad    string   `yaml:"on_bad"`   // refuse | skip: what a corrupt image does
+	EXIF     string   `yaml:"exif"`     // turn | ignore: what the orientation in a picture's metadata does
+	Classes  []string `yaml:"classes"`  // keep these classes only, in this order
+	FewShot  int      `yaml:"few_shot"` // images per class, 0: all
 	// share of the training images held out as the validation split, 0: none
 	Validation float64 `yaml:"validation"`
 	// name of a validation split in the data, such as val, instead of data.validation
@@ -177,15 +180,19 @@ type Train struct {
 	// images of the test and of the validation split to look at, as many of each class, chosen by data.split_seed; 0: all
 	EvalImages int `yaml:"eval_images"`
 	// what every evaluation measures beside accuracy and loss; docs/metrics.md lists them
-	Metrics        []string `yaml:"metrics"`
-	LogEvery       int      `yaml:"log_every"`       // steps between two lines of metrics.jsonl
-	TensorBoard    bool     `yaml:"tensorboard"`     // write event files into the run folder's tb/
-	Threads        int      `yaml:"threads"`         // 0: every core
-	Device         string   `yaml:"device"`          // auto | cpu | cuda | cuda:N
-	Precision      string   `yaml:"precision"`       // fp32 | tf32 | bf16 (CUDA)
-	OnDivergence   string   `yaml:"on_divergence"`   // stop | rollback
-	RollbackFactor float64  `yaml:"rollback_factor"` // what the rate is multiplied by at a rollback
-	MaxRollbacks   int      `yaml:"max_rollbacks"`   // rollbacks before the run stops
+	Metrics     []string `yaml:"metrics"`
+	LogEvery    int      `yaml:"log_every"`   // steps between two lines of metrics.jsonl
+	TensorBoard bool     `yaml:"tensorboard"` // write event files into the run folder's tb/
+	Threads     int      `yaml:"threads"`     // 0: every core
+	Device      string   `yaml:"device"`      // auto | cpu | cuda | cuda:N
+	Precision   string   `yaml:"precision"`   // fp32 | tf32 | bf16 (CUDA)
+	// auto | off | memory | disk: where what the part below everything trained makes of an image is kept, so that it is
+	// made once
+	Cache          string  `yaml:"cache"`
+	CacheDir       string  `yaml:"cache_dir"`       // disk: the folder, which runs may share; empty: cache/ in the run folder
+	OnDivergence   string  `yaml:"on_divergence"`   // stop | rollback
+	RollbackFactor float64 `yaml:"rollback_factor"` // what the rate is multiplied by at a rollback
+	MaxRollbacks   int     `yaml:"max_rollbacks"`   // rollbacks before the run stops
 }
 
 // Checkpoint says what is saved and kept.
@@ -219,6 +226,7 @@ func Default() Config {
 		Objective: Objective{Kind: "cross_entropy", Own: owned("objective")},
 		Prompt:    Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Mapping: Mapping{Kind: "identity", Images: 16}},
 		Train: Train{Steps: 100, BatchSize: 64, LogEvery: 1, TensorBoard: true, Device: "auto", Precision: "fp32",
+			Cache:        "auto",
 			OnDivergence: "stop", RollbackFactor: 0.5, MaxRollbacks: 3},
 		Checkpoint: Checkpoint{KeepLast: 2, KeepBest: true, Best: "auto"},
 	}

@@ -89,5 +89,6 @@ var ordered = map[string][]string{
 
 	"checkpoint.best_metric": {""},
 	"train.precision":        {"fp32", "tf32", "bf16"},
+	"train.cache":            {"auto", "off", "memory", "disk"},
 	"train.on_divergence":    {"stop", "rollback"},
 }

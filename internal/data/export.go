@@ -161,6 +161,12 @@ func Checksum(ds Dataset) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// ContentSum is a sum of an image of a dataset as it is stored.
+func ContentSum(ds Dataset, i int) uint64 {
+	sum := contentSum(ds, i)
+	return binary.LittleEndian.Uint64(sum[:])
+}
+
 func contentSum(ds Dataset, i int) [sha256.Size]byte {
 	if s, ok := ds.(source); ok {
 		if ext, data, err := s.encoded(i); err == nil && ext != "" {

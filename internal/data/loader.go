@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/flops-vit/flops/forward"
@@ -20,6 +21,15 @@ type LoaderConfig struct {
 	CacheBytes int64      // bound of the decoded images that are kept, 0: DefaultCacheBytes, below 0: none
 	Levels     bool       // batches carry bytes (forward.Levels), for a model that makes inputs of them
 	Ahead      int        // batches prepared ahead of the step, 0: 2
+	Variants   int        // augmentations of an image, which epochs take in turn; 0: a new one every epoch
+}
+
+// Kept is what is kept of a dataset's images, by record (Loader.Record). Has may be
+// asked by several goroutines.
+type Kept interface {
+	Has(record int) bool
+	Recall(record int, buf []float32) ([]float32, error)
+	Keep(record int, made []float32) error
 }
 
 // DefaultCacheBytes is 512 MiB of decoded images at the model's size.
@@ -41,6 +51,7 @@ type Loader struct {
 	slots  []*slot // batches handed out, prepared or free
 	out    *slot   // the one that the caller holds
 	orders [2]order
+	kept   Kept // nil: nothing is kept
 }
 
 // slot is the room for one batch.
@@ -50,11 +61,14 @@ type slot struct {
 	step    int // -1: free
 	epoch   int // of the augmentation, -1: none
 	pending sync.WaitGroup
+	filled  []bool // per image: Inputs holds it
+	memory  memory
 }
 
 type task struct {
 	*slot
-	at int
+	at   int
+	fill bool // though something is kept of the image
 }
 
 // order is the permutation of an epoch.
@@ -86,7 +100,7 @@ func NewLoader(ds Dataset, cfg LoaderConfig) (*Loader, error) {
 	for range workers(cfg.Workers) {
 		l.done.Go(func() {
 			for t := range l.tasks {
-				t.errs[t.at] = l.fill(t.slot, t.at)
+				t.errs[t.at] = l.make(t)
 				t.pending.Done()
 			}
 		})
@@ -95,13 +109,14 @@ func NewLoader(ds Dataset, cfg LoaderConfig) (*Loader, error) {
 }
 
 func (l *Loader) newSlot(images int) *slot {
-	s := &slot{step: -1, errs: make([]error, images), batch: forward.Batch{
+	s := &slot{step: -1, errs: make([]error, images), filled: make([]bool, images), batch: forward.Batch{
 		Labels: make([]int32, images), Index: make([]int32, images)}}
 	if l.cfg.Levels {
 		s.batch.Levels = &forward.Levels{Data: make([]uint8, images*l.pixels()), Table: l.cfg.Transform.Table()}
 	} else {
 		s.batch.Inputs = make([]float32, images*l.pixels())
 	}
+	s.memory = memory{l: l, slot: s}
 	return s
 }
 
@@ -156,28 +171,35 @@ func (l *Loader) slot(step int) *slot {
 
 // start hands the images of a step to the workers.
 func (l *Loader) start(s *slot, step int) {
-	epoch := l.Epoch(step)
-	first := step % l.StepsPerEpoch() * l.cfg.BatchSize
-	s.step, s.epoch = step, epoch
-	n := l.cfg.BatchSize
-	if !l.cfg.Shuffle {
-		for i := range n {
-			s.batch.Index[i] = int32(first + i)
-		}
-	} else {
-		for i, image := range l.order(epoch)[first : first+n] {
-			s.batch.Index[i] = int32(image)
+	s.step, s.epoch = step, l.Epoch(step)
+	for i, image := range l.images(step) {
+		s.batch.Index[i] = int32(image)
+	}
+	l.submit(s, l.cfg.BatchSize)
+}
+
+// images are those of a step, in their order.
+func (l *Loader) images(step int) iter.Seq2[int, int] {
+	first, n := step%l.StepsPerEpoch()*l.cfg.BatchSize, l.cfg.BatchSize
+	if l.cfg.Shuffle {
+		return slices.All(l.order(l.Epoch(step))[first : first+n])
+	}
+	return func(yield func(int, int) bool) {
+		for i := 0; i < n && yield(i, first+i); i++ {
 		}
 	}
-	l.submit(s, n)
 }
 
 // submit hands the first n images of a slot to the workers.
 func (l *Loader) submit(s *slot, n int) {
-	s.batch.Size = n
+	s.batch.Size, s.batch.Memory = n, nil
+	if l.remembers(s) {
+		s.batch.Memory = &s.memory
+	}
+	clear(s.filled)
 	s.pending.Add(n)
 	for i := range n {
-		l.tasks <- task{s, i}
+		l.tasks <- task{slot: s, at: i}
 	}
 }
 
@@ -202,9 +224,14 @@ func (s *slot) wait() (*forward.Batch, error) {
 	return &s.batch, nil
 }
 
-// fill makes one image of a batch.
-func (l *Loader) fill(s *slot, at int) error {
+// make makes one image of a batch, or only its label where that is not needed.
+func (l *Loader) make(t task) error {
+	s, at := t.slot, t.at
 	i := int(s.batch.Index[at])
+	s.batch.Labels[at] = int32(l.ds.Info(i).Label)
+	if s.batch.Memory != nil && !t.fill && l.kept.Has(l.record(s, i)) {
+		return nil
+	}
 	im, err := l.cache.get(i, func() (*Image, error) {
 		im, err := l.ds.Image(i)
 		if err != nil {
@@ -215,10 +242,9 @@ func (l *Loader) fill(s *slot, at int) error {
 	if err != nil {
 		return err
 	}
-	s.batch.Labels[at] = int32(l.ds.Info(i).Label)
 	var g *noise.Generator
-	if s.epoch >= 0 && (l.cfg.Transform.Flip || l.cfg.Transform.Crop) {
-		g = noise.Rand(l.cfg.Seed, noise.Augment, uint32(s.epoch), uint32(i))
+	if s.epoch >= 0 && l.Augments() {
+		g = noise.Rand(l.cfg.Seed, noise.Augment, uint32(l.draw(s.epoch)), uint32(i))
 	}
 	n := l.pixels()
 	if s.batch.Levels != nil {
@@ -226,7 +252,22 @@ func (l *Loader) fill(s *slot, at int) error {
 	} else {
 		l.cfg.Transform.Write(s.batch.Inputs[at*n:(at+1)*n], im, g)
 	}
+	s.filled[at] = true
 	return nil
+}
+
+// Transform is how images are prepared.
+func (l *Loader) Transform() *Transform { return l.cfg.Transform }
+
+// Augments says that the images of a step differ from those of Sequential.
+func (l *Loader) Augments() bool { return l.cfg.Transform.Flip || l.cfg.Transform.Crop }
+
+// draw numbers the augmentations of an epoch.
+func (l *Loader) draw(epoch int) int {
+	if l.cfg.Variants > 0 {
+		return epoch % l.cfg.Variants
+	}
+	return epoch
 }
 
 // Sequential goes once through the dataset in its order, without augmentation,

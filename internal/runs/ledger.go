@@ -66,6 +66,9 @@ func (l *Ledger) Charge(m query.Model, p Purpose, asked, flops int64, began time
 	l.Spend(p, asked, flops, began)
 }
 
+// Spare takes back operations that were not made, because their results were kept.
+func (l *Ledger) Spare(p Purpose, flops int64) { l.by[p].FLOPs -= flops }
+
 // Of is what one purpose has cost so far.
 func (l *Ledger) Of(p Purpose) Entry { return *l.by[p] }
 

@@ -78,12 +78,13 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch
 
 // head is the first n images of a batch.
 func head(b *forward.Batch, n int) *forward.Batch {
-	out := &forward.Batch{Size: n, Inputs: b.Inputs[:len(b.Inputs)/b.Size*n], Labels: b.Labels[:min(n, len(b.Labels))],
-		Index: b.Index[:n]}
+	out := *b
+	out.Size, out.Inputs, out.Index = n, b.Inputs[:len(b.Inputs)/b.Size*n], b.Index[:n]
+	out.Labels = b.Labels[:min(n, len(b.Labels))]
 	if l := b.Levels; l != nil {
 		out.Levels = &forward.Levels{Data: l.Data[:len(l.Data)/b.Size*n], Table: l.Table}
 	}
-	return out
+	return &out
 }
 
 // accuracy is the share of a clean pass that is right.

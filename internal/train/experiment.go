@@ -41,6 +41,7 @@ type Experiment struct {
 	Optimizer  optim.Optimizer
 	Schedule   optim.Schedule
 	average    *optim.Average // of the trained weights; nil where none is wanted
+	Cache      *Cache         // what is kept of the images
 	Warn       func(string)   // one line, at most once per cause
 
 	unmoved bool // Warn was told that sigma is too small for the weights
@@ -57,12 +58,14 @@ func Open(c config.Config, warn func(string)) (*Experiment, error) {
 			return nil, err
 		}
 	}
+	x.planCache()
 	return x, nil
 }
 
 // Close frees the model and closes the data.
 func (x *Experiment) Close() {
 	_ = x.closeAnswers() // a run has closed them itself; else they were only read
+	_ = x.closeCache()   // of which each record was written whole
 	if x.Loader != nil {
 		x.Loader.Close()
 	}
@@ -187,14 +190,16 @@ func (x *Experiment) openLoader() error {
 		x.Local.NormalizedAs(t) // what is saved is used as it was trained
 	}
 	x.Loader, err = data.NewLoader(x.TrainData, data.LoaderConfig{BatchSize: c.Train.BatchSize, Seed: uint64(c.Train.Seed), Shuffle: true,
-		Transform: t, Workers: c.Data.Workers, Levels: x.takesLevels()})
+		Transform: t, Workers: c.Data.Workers, Levels: x.takesLevels(), Variants: c.Data.Variants})
 	if err != nil {
 		return err
 	}
+	still := *t
+	still.Flip, still.Crop = false, false
 	for _, s := range x.Splits() {
 		if err == nil {
-			s.Loader, err = data.NewLoader(s.Data, data.LoaderConfig{BatchSize: 1, Transform: t, Workers: c.Data.Workers,
-				Levels: x.takesLevels()})
+			s.Loader, err = data.NewLoader(s.Data, data.LoaderConfig{BatchSize: 1, Transform: &still,
+				Workers: c.Data.Workers, Levels: x.takesLevels()})
 		}
 	}
 	return err

@@ -35,6 +35,7 @@ type Forecast struct {
 // the gradient is cleared again and the noise is of a step that training never
 // takes. from is the number of updates made already.
 func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error) {
+	defer x.tryCache()()
 	b, err := x.Loader.Batch(from)
 	if err != nil {
 		return nil, err
@@ -46,10 +47,7 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 	if err != nil {
 		return nil, err
 	}
-	evaluating, err := fastest(func() error {
-		_, err := x.Model.Evaluate(ctx, b)
-		return err
-	})
+	evaluating, first, err := x.probeEvaluate(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +63,36 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 	if c.EvalEvery > 0 {
 		evals = max(0, left-1) / c.EvalEvery
 	}
-	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate + scale(evaluating, x.EndCost(), int64(b.Size))
+	f.Total = time.Duration(left)*f.Step + time.Duration(evals)*f.Evaluate +
+		scale(evaluating, x.EndCost(), int64(b.Size)) + scale(first, x.Cache.visited(left*c.BatchSize), int64(b.Size))
 	// The optimizer's tensors are made at the first step, and the loaders keep
 	// the images they have decoded.
 	f.Memory = held() + 2*x.trainedBytes() + x.cached(left)
+	if x.Cache.Mode == "memory" {
+		f.Memory += x.Cache.Image * x.Cache.visited(left*c.BatchSize)
+	}
 	return f, nil
+}
+
+// probeEvaluate times the evaluation of a batch of which everything is kept that
+// will be, and what the first visit takes besides.
+func (x *Experiment) probeEvaluate(ctx context.Context, b *forward.Batch) (again, first time.Duration, err error) {
+	evaluate := func(b *forward.Batch) (time.Duration, error) {
+		return fastest(func() error {
+			_, err := x.Model.Evaluate(ctx, b)
+			return err
+		})
+	}
+	if again, err = evaluate(b); err != nil || b.Memory == nil {
+		return again, 0, err
+	}
+	if err := b.Memory.Fill(nil); err != nil {
+		return 0, 0, err
+	}
+	whole := *b
+	whole.Memory = nil
+	first, err = evaluate(&whole)
+	return again, max(0, first-again), err
 }
 
 // cached is what the decoded images of so many steps and an evaluation take.

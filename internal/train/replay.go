@@ -71,6 +71,9 @@ func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*T
 	if err := t.load(first); err != nil {
 		return nil, err
 	}
+	if err := x.openCache(dir); err != nil {
+		return nil, err
+	}
 	j, err := journal.Open(filepath.Join(dir, "journal.bin"))
 	if err != nil {
 		return nil, err

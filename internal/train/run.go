@@ -84,6 +84,9 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.files(r.t.X.remote == nil); err != nil {
 		return err
 	}
+	if err := r.t.X.openCache(r.o.Dir); err != nil {
+		return err
+	}
 	if err := r.t.X.attach(ctx, r.o.Disk, r.o.Dir, false); err != nil {
 		return err
 	}

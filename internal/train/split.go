@@ -137,7 +137,11 @@ func (t *Trainer) Evaluate(ctx context.Context, s *Split) (*runs.Eval, error) {
 	if s.texts != nil {
 		evaluate = s.texts.Evaluate
 	}
-	return evaluate(ctx, t.X.Model, s.Loader.Sequential(c.BatchSize), c.EvalImages, t.Ledger, c.Metrics...)
+	e, err := evaluate(ctx, t.X.Model, s.Loader.Sequential(c.BatchSize), c.EvalImages, t.Ledger, c.Metrics...)
+	if err == nil {
+		t.Ledger.Spare(runs.Evaluation, t.X.Cache.evaluated(s.Name, e.Images))
+	}
+	return e, err
 }
 
 // sameClasses refuses a split that has classes which the training split lacks:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/network"
@@ -77,6 +78,14 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 	}
 	t.Ledger, t.Factor = s.Ledger, s.Factor
 	r.state = *s
+	var evaluated []string
+	if s.LastEval != nil {
+		evaluated = append(evaluated, data.Test)
+	}
+	if s.LastValidation != nil {
+		evaluated = append(evaluated, data.Validation)
+	}
+	t.X.Cache.goOn(t.Step, evaluated...)
 	return nil
 }
 
@@ -146,4 +155,5 @@ func (t *Trainer) reload() {
 	if m, ok := forward.As[interface{ Reload() }](t.X.Model); ok {
 		m.Reload()
 	}
+	t.X.reviseCache()
 }

@@ -107,6 +107,7 @@ func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.St
 		return nil, nil, nil, err
 	}
 	t.clean(b.Size, began)
+	t.Ledger.Spare(runs.CleanPass, x.Cache.visit(t.Step))
 	if s.Asks(x.Estimator) {
 		if err := t.allocate(s, budget); err != nil {
 			return nil, nil, nil, err

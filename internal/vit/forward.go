@@ -35,18 +35,18 @@ func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean,
 
 // show has the backend begin with n images of a batch from lo on; with what is kept
 // of them where a boundary is known.
-func (m *Model) show(ctx context.Context, b *forward.Batch, lo, n, known int, keep bool) (kept int, err error) {
+func (m *Model) show(ctx context.Context, b *forward.Batch, lo, n, known int, keep bool) error {
 	if known > 0 {
 		return m.give(ctx, b, lo, n, known, keep)
 	}
 	if err := fill(b); err != nil {
-		return 0, err
+		return err
 	}
 	if m.shown = nil; n == b.Size {
 		m.shown = b
 	}
 	m.b.Show(b, lo, n)
-	return 0, nil
+	return nil
 }
 
 // forward evaluates a batch, so many images at a time and from the known boundary
@@ -57,11 +57,9 @@ func (m *Model) forward(ctx context.Context, b *forward.Batch, loss *objective.B
 	f, keep := m.given(whole, known)
 	for lo := 0; lo < b.Size; lo += images {
 		n := min(images, b.Size-lo)
-		kept, err := m.show(ctx, b, lo, n, known, keep)
-		if err != nil {
+		if err := m.show(ctx, b, lo, n, known, keep); err != nil {
 			return err
 		}
-		c.Saved += int64(kept) * (m.net.out.from(0) - m.net.out.from(known))
 		q, coef := m.images(n, 1/float32(b.Size))
 		l := &List{Queries: q, Loss: loss, Logits: c.Logits[lo*c.Classes : (lo+n)*c.Classes],
 			Features: c.Features[lo*c.Dim : (lo+n)*c.Dim]}
@@ -96,7 +94,7 @@ func (m *Model) Backward(ctx context.Context, b *forward.Batch) (*forward.Clean,
 		return nil, err
 	}
 	c := m.net.Answer(b.Size, loss)
-	losses, saved := c.Losses, int64(0)
+	losses := c.Losses
 	if loss.Coupled() {
 		if err := m.forward(ctx, b, loss, c, Forward{Features: true}, known, images); err != nil {
 			return nil, err
@@ -104,14 +102,11 @@ func (m *Model) Backward(ctx context.Context, b *forward.Batch) (*forward.Clean,
 		if err := loss.Anchor(losses, c.Logits, c.Classes); err != nil {
 			return nil, err
 		}
-		saved, c.Saved = c.Saved, 0
 		c.Losses = nil // a micro-batch's own, against the anchor, are those already
 	}
 	f := Forward{Features: true, Split: true, Params: m.trained()}
 	err = m.collect(f.Params, m.forward(ctx, b, loss, c, f, known, images))
-	if c.Losses = losses; loss.Coupled() { // its second forward finds all kept
-		c.Saved = saved
-	}
+	c.Losses = losses
 	return c, err
 }
 

@@ -97,8 +97,7 @@ func (p *pass) begin(ctx context.Context, below int) (*Forward, error) {
 	}
 	switch {
 	case f.Given && m.gave != p.batch || f.From == 0 && m.shown != p.batch: // another batch was evaluated since
-		_, err := m.show(ctx, p.batch, 0, p.batch.Size, f.From, p.plan.start)
-		return f, err
+		return f, m.show(ctx, p.batch, 0, p.batch.Size, f.From, p.plan.start)
 	}
 	return f, nil
 }

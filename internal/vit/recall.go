@@ -81,9 +81,8 @@ func (m *Model) room(l Layout, known int) Layout {
 }
 
 // give hands the backend what n images of a batch from lo on begin with: what the
-// memory keeps of them, and of the others what is made now. It returns how many
-// were kept.
-func (m *Model) give(ctx context.Context, b *forward.Batch, lo, n, known int, keep bool) (kept int, err error) {
+// memory keeps of them, and of the others what is made now.
+func (m *Model) give(ctx context.Context, b *forward.Batch, lo, n, known int, keep bool) (err error) {
 	x := m.net.Boundary(known)
 	if m.pass != nil && m.pass.plan.start { // the store is about to hold another batch's
 		m.pass = nil
@@ -92,7 +91,7 @@ func (m *Model) give(ctx context.Context, b *forward.Batch, lo, n, known int, ke
 	var missing []int
 	for i := range n {
 		if m.starts[i], err = b.Memory.Recall(lo + i); err != nil {
-			return 0, err
+			return err
 		}
 		if m.starts[i] == nil {
 			missing = append(missing, lo+i)
@@ -102,9 +101,9 @@ func (m *Model) give(ctx context.Context, b *forward.Batch, lo, n, known int, ke
 		m.gave = b
 	}
 	if err := m.learn(ctx, b, lo, n, x, missing); err != nil {
-		return 0, err
+		return err
 	}
-	return n - len(missing), m.b.Give(x, m.starts, keep)
+	return m.b.Give(x, m.starts, keep)
 }
 
 // learn makes what the missing ones of n images from lo on begin with, and has the

@@ -1,0 +1,304 @@
+package train
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/flops-vit/flops/internal/bench"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/prefix"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// cacheFolder is where a run folder has the files of its cache.
+const cacheFolder = "cache"
+
+// unknownMemory is what a cache may take where the system does not say what is free.
+const unknownMemory = 1 << 30
+
+// Cache is what a run keeps of the way of its images through the part of the
+// network that is not trained.
+type Cache struct {
+	Mode   string // off | memory | disk
+	Why    string // what is left out of it, or why it is off
+	Image  int64  // bytes of an image
+	Images int    // that are kept once all were seen, augmentations counted
+	Saved  int64  // floating-point operations of a clean pass of an image that is kept
+	Of     int64  // those of one that is not
+
+	prefix *vit.Prefix
+	parts  []cached
+	sum    string // of the weights that the records are made by
+}
+
+// cached is a loader with the records of its split. What the ledger counts depends
+// neither on what a file held already nor on what was lost when a run stopped: an
+// image is made where the run meets it first.
+type cached struct {
+	name   string
+	loader *data.Loader
+	data   data.Dataset
+	kept   prefix.Cache // nil: not opened
+	seen   []bool       // of a training split, per record: a step had it
+	whole  bool         // an evaluation had all of the split
+}
+
+// Bytes is what everything takes once every image was seen.
+func (c *Cache) Bytes() int64 { return c.Image * int64(c.Images) }
+
+// planCache decides what is kept, and begins where that needs no folder.
+func (x *Experiment) planCache() {
+	x.Cache = &Cache{Mode: "off"}
+	c, mode := x.Cache, x.Config.Train.Cache
+	m, ok := x.Model.(interface{ Prefix() *vit.Prefix })
+	switch {
+	case mode == "off":
+		return
+	case !ok:
+		c.Why = "the model can only be called"
+		return
+	}
+	if c.prefix = m.Prefix(); c.prefix == nil {
+		c.Why = "the lowest part of the network is trained"
+		return
+	}
+	c.Saved, c.Of, c.Image = c.prefix.FLOPs, x.Model.ForwardFLOPs(), 4*int64(c.prefix.Rows)*int64(c.prefix.Width)
+	c.add(data.Train, x.Loader, x.TrainData)
+	for _, s := range x.Splits() {
+		c.add(s.Name, s.Loader, s.Data)
+	}
+	c.choose(mode, x.Config.Train.CacheDir)
+	if c.Mode == "memory" {
+		c.inMemory()
+	}
+}
+
+// add counts a split in.
+func (c *Cache) add(name string, l *data.Loader, ds data.Dataset) {
+	n := l.Records()
+	if n == 0 {
+		c.Why = "not of training images, which data.augment changes every epoch; " +
+			"data.variants: 4 would keep four augmentations of each"
+		return
+	}
+	c.Images += n
+	c.parts = append(c.parts, cached{name: name, loader: l, data: ds, seen: make([]bool, n)})
+}
+
+// choose turns auto into what there is room for.
+func (c *Cache) choose(mode, dir string) {
+	if c.Mode = mode; mode != "auto" {
+		return
+	}
+	free := bench.FreeMemory()
+	if free == 0 {
+		free = unknownMemory
+	}
+	if c.Mode = "memory"; c.Bytes() <= free/2 {
+		return
+	}
+	if dir == "" {
+		dir = "."
+	}
+	if disk := bench.FreeDisk(dir); disk == 0 || c.Bytes() <= disk/2 {
+		c.Mode = "disk"
+		return
+	}
+	c.Mode, c.Why, c.parts = "off", "neither half of the free memory nor half of the free disk would hold it", nil
+}
+
+// visited is how many records so many images of steps, and one evaluation, make.
+func (c *Cache) visited(images int) int64 {
+	n := 0
+	for _, p := range c.parts {
+		if p.name == data.Train {
+			n += min(images, p.loader.Records())
+			continue
+		}
+		n += p.loader.Records()
+	}
+	return int64(n)
+}
+
+// part is a split's, nil where nothing is kept of it.
+func (c *Cache) part(name string) *cached {
+	if c == nil {
+		return nil
+	}
+	for i := range c.parts {
+		if c.parts[i].name == name {
+			return &c.parts[i]
+		}
+	}
+	return nil
+}
+
+// visit notes that the images of a step were met, and returns the operations that
+// were saved.
+func (c *Cache) visit(step int) (saved int64) {
+	p := c.part(data.Train)
+	if p == nil {
+		return 0
+	}
+	for _, r := range p.loader.RecordsOf(step) {
+		if p.seen[r] {
+			saved += c.Saved
+		}
+		p.seen[r] = true
+	}
+	return saved
+}
+
+// evaluated notes that so many images of a split were met, and returns the
+// operations that were saved.
+func (c *Cache) evaluated(name string, images int) (saved int64) {
+	p := c.part(name)
+	if p == nil {
+		return 0
+	}
+	if p.whole {
+		saved = int64(images) * c.Saved
+	}
+	p.whole = true
+	return saved
+}
+
+// goOn has so many steps, and the splits of these names, be met already.
+func (c *Cache) goOn(steps int, evaluated ...string) {
+	if p := c.part(data.Train); p != nil {
+		clear(p.seen)
+		for step := range steps {
+			c.visit(step)
+		}
+	}
+	if c != nil {
+		for i := range c.parts {
+			c.parts[i].whole = slices.Contains(evaluated, c.parts[i].name)
+		}
+	}
+}
+
+// tryCache has the training images kept in memory until what it returns is called,
+// where they will be kept in a file.
+func (x *Experiment) tryCache() (end func()) {
+	for _, p := range x.Cache.parts {
+		if p.name == data.Train && p.kept == nil {
+			p.loader.Remember(prefix.InMemory(p.loader.Records()))
+			return func() { p.loader.Remember(nil) }
+		}
+	}
+	return func() {}
+}
+
+// inMemory begins with nothing kept.
+func (c *Cache) inMemory() {
+	for i, p := range c.parts {
+		c.parts[i].kept = prefix.InMemory(p.loader.Records())
+		p.loader.Remember(c.parts[i].kept)
+	}
+}
+
+// openCache opens the files of a run's cache, once the weights are there that the
+// run begins or goes on with.
+func (x *Experiment) openCache(dir string) error {
+	c := x.Cache
+	if c.prefix == nil {
+		return nil
+	}
+	c.sum = x.prefixSum()
+	if c.Mode != "disk" {
+		return nil
+	}
+	if x.Config.Train.CacheDir != "" {
+		dir = x.Config.Train.CacheDir
+	} else {
+		dir = filepath.Join(dir, cacheFolder)
+	}
+	for i := range c.parts {
+		p := &c.parts[i]
+		how, err := x.preparation(p)
+		if err != nil {
+			return err
+		}
+		k := prefix.Key{Data: data.Checksum(p.data), Weights: c.sum, Preparation: how,
+			Kernel: x.Model.Device() + ", " + kernel.Describe(), Records: p.loader.Records(),
+			Width: c.prefix.Rows * c.prefix.Width}
+		sum := func(record int) (uint64, error) { return data.ContentSum(p.data, p.loader.Image(record)), nil }
+		if p.kept, err = prefix.InFile(filepath.Join(dir, p.name+".prefix"), k, sum, x.warn); err != nil {
+			return err
+		}
+		p.loader.Remember(p.kept)
+	}
+	return nil
+}
+
+// preparation names how the images of a split become inputs.
+func (x *Experiment) preparation(p *cached) (string, error) {
+	c := x.Config.Data
+	h := sha256.New()
+	how, err := json.Marshal(p.loader.Transform())
+	if err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
+	fmt.Fprintf(h, "%s %s\n", how, c.EXIF)
+	if p.loader.Augments() {
+		fmt.Fprintf(h, "%d augmentations of seed %d\n", c.Variants, x.Config.Train.Seed)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// prefixSum is that of the weights that records are made by.
+func (x *Experiment) prefixSum() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%T %+v up to %s\n", x.Local.Weights.Arch, x.Local.Weights.Arch, x.Cache.prefix.Name)
+	for _, i := range x.Cache.prefix.Params {
+		p := x.Model.Params()[i]
+		fmt.Fprintf(h, "%s %v\n", p.Name, p.Shape)
+		_ = binary.Write(h, binary.LittleEndian, p.Data) // a hash takes everything
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// reviseCache forgets what was kept where the weights that it is made by were
+// exchanged.
+func (x *Experiment) reviseCache() {
+	c := x.Cache
+	if c == nil || len(c.parts) == 0 {
+		return
+	}
+	sum := x.prefixSum()
+	if sum == c.sum {
+		return
+	}
+	if c.sum = sum; c.Mode == "memory" {
+		c.inMemory()
+		return
+	}
+	for i := range c.parts { // the file is that of other weights
+		c.parts[i].loader.Remember(nil)
+	}
+}
+
+// closeCache closes files.
+func (x *Experiment) closeCache() error {
+	if x.Cache == nil {
+		return nil
+	}
+	var errs []error
+	for i := range x.Cache.parts {
+		p := &x.Cache.parts[i]
+		if p.kept != nil {
+			p.loader.Remember(nil)
+			errs = append(errs, p.kept.Close())
+		}
+		p.kept = nil
+	}
+	return errors.Join(errs...)
+}
