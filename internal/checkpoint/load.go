@@ -42,7 +42,7 @@ func LoadDir(dir string) (*Checkpoint, error) {
 	if err := c.readState(filepath.Join(dir, stateName)); err != nil {
 		return nil, refuse(dir, err)
 	}
-	if names[hf.ConfigName] {
+	if hf.Holds(names) {
 		c.Model, err = hf.Load(dir)
 	} else {
 		c.Model, err = hf.LoadTensors(dir)

@@ -75,7 +75,7 @@ func formatsOf(d *Device, p *vit.Program, order gorgonia.Nodes, sites map[string
 		f.half[n] = f.makes(n) && f.wanted(n)
 	}
 	for _, n := range order {
-		if k := specOf(n).Kind; k == vit.OpCls || k == vit.OpAct { // in the format of what they read
+		if k := specOf(n).Kind; k == vit.OpRows || k == vit.OpAct { // in the format of what they read
 			f.half[n] = f.half[n] && f.half[vit.Inputs(p.Graph, n)[0]]
 		}
 	}
@@ -146,9 +146,9 @@ func (f *formats) makes(n *gorgonia.Node) bool {
 	case s.Kind == vit.OpLinear:
 		return f.linear(n) && !hasResidual(s)
 	case s.Kind == vit.OpAttention:
-		return halfHead(s.Width/s.Heads) > 0
+		return !s.Biased && halfHead(s.Width/s.Heads) > 0
 	}
-	return (s.Kind == vit.OpCls || s.Kind == vit.OpAct) && s.Width%8 == 0
+	return (s.Kind == vit.OpRows || s.Kind == vit.OpAct) && s.Width%8 == 0
 }
 
 // takes says that an op reads an input in bf16.
@@ -160,11 +160,11 @@ func (f *formats) takes(r reader) bool {
 	case s.Kind == vit.OpLinear:
 		return r.input == 0 && f.linear(r.node)
 	case s.Kind == vit.OpAttention:
-		return halfHead(s.Width/s.Heads) > 0
+		return !s.Biased && halfHead(s.Width/s.Heads) > 0
 	case s.Kind == vit.OpEmbed:
 		return r.input == 0 && s.Width%8 == 0
 	}
-	return (s.Kind == vit.OpCls || s.Kind == vit.OpAct) && f.half[r.node]
+	return (s.Kind == vit.OpRows || s.Kind == vit.OpAct) && f.half[r.node]
 }
 
 // linear says that a linear map can multiply bf16: its rows are whole pieces of 16

@@ -18,12 +18,13 @@ const (
 	QuickGELU
 	SiLU
 	ReLU
+	Tanh
 )
 
 // function is the kernels' number of an activation function of the graphs.
 func function(a vit.Act) Function {
 	f, ok := map[vit.Act]Function{vit.NoAct: Identity, vit.GELU: GELU, vit.TanhGELU: TanhGELU, vit.QuickGELU: QuickGELU,
-		vit.SiLU: SiLU, vit.ReLU: ReLU}[a]
+		vit.SiLU: SiLU, vit.ReLU: ReLU, vit.Tanh: Tanh}[a]
 	if !ok {
 		panic(fmt.Sprintf("cuda: no kernel of the activation function %q", a)) // the tests run every one there is
 	}

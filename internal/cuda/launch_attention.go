@@ -9,6 +9,7 @@ type Attention struct {
 	Scale                               float32
 	Q, K, V                             Operand
 	Exact                               bool // floats are not rounded, whatever the precision
+	Bias                                Ptr // Heads×Rows×Tokens, added to the scores; 0: none
 }
 
 // oneRow says that attention runs in one kernel without workspace.
@@ -60,7 +61,7 @@ func (o Operand) like(p Ptr) Operand { return Operand{Ptr: p, Ld: o.Ld, Slot: o.
 
 // Attention computes a into out, which has the layout of q.
 func (d *Device) Attention(out Ptr, a Attention, work Ptr, bytes int64) error {
-	if oneRow(a.Rows, a.Tokens) {
+	if a.Bias == 0 && oneRow(a.Rows, a.Tokens) {
 		return d.AttentionRow(out, a.Q.Ptr, a.K.Ptr, a.V.Ptr, a.Q.Index, a.K.Index, a.V.Index, a.Slots, a.Tokens, a.Heads,
 			a.HeadDim, a.Scale)
 	}
@@ -80,6 +81,9 @@ func (d *Device) probabilities(a Attention, work Ptr) (Operand, error) {
 	p := Operand{Ptr: work, Ld: a.Tokens, Slot: int64(a.Heads) * head, Head: head}
 	err := d.Gemm(Gemm{Form: NT, M: a.Rows, N: a.Tokens, K: a.HeadDim, Alpha: a.Scale, Slots: a.Slots, Heads: a.Heads,
 		Exact: a.Exact, A: a.Q, B: a.K, C: p})
+	if err == nil && a.Bias != 0 {
+		err = d.AddBias(work, a.Bias, a.Slots, a.scores()/4)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -89,7 +93,8 @@ func (d *Device) probabilities(a Attention, work Ptr) (Operand, error) {
 // AttentionGrad backpropagates Attention from dout, of the layout of q: with p
 // the probabilities, dv = pᵀ dout, dp = dout vᵀ, ds = scale·p∘(dp − Σ p∘dp),
 // dq = ds k, dk = dsᵀ q. Nothing of a may be indexed.
-func (d *Device) AttentionGrad(dq, dk, dv, dout Ptr, a Attention, work Ptr, bytes int64) error {
+// dbias, which may be 0, is ds/scale, summed over the slots.
+func (d *Device) AttentionGrad(dq, dk, dv, dbias, dout Ptr, a Attention, work Ptr, bytes int64) error {
 	return a.turns(bytes, 2, func(lo int, part Attention) error {
 		p, err := d.probabilities(part, work)
 		if err != nil {
@@ -106,6 +111,9 @@ func (d *Device) AttentionGrad(dq, dk, dv, dout Ptr, a Attention, work Ptr, byte
 		product(NT, a.Rows, a.Tokens, a.HeadDim, ds, up, part.V)
 		if err == nil {
 			err = d.SoftmaxGrad(ds.Ptr, p.Ptr, part.Slots*a.Heads*a.Rows, a.Tokens, a.Scale)
+		}
+		if err == nil && dbias != 0 {
+			err = d.SlotSum(dbias, ds.Ptr, a.scores()/4, part.Slots, 1/a.Scale, lo > 0)
 		}
 		product(NN, a.Rows, a.HeadDim, a.Tokens, a.Q.like(dq).from(lo), ds, part.K)
 		product(TN, a.Tokens, a.HeadDim, a.Rows, a.K.like(dk).from(lo), ds, part.Q)

@@ -51,15 +51,15 @@ func (d *Device) HalfActivation(f Function, out, x Ptr, n int64) error {
 }
 
 // HalfPatches is Patches in bf16, of patches whose side is a multiple of 8.
-func (d *Device) HalfPatches(out, images Ptr, slots, chans, side, patch int) error {
-	n := int64(slots) * int64(chans) * int64(side) * int64(side)
-	return d.eights("patches_bf16", n, P(out), P(images), L(n), I(chans), I(side), I(patch))
+func (d *Device) HalfPatches(out, images Ptr, slots, chans, high, wide, patch int) error {
+	n := int64(slots) * int64(high/patch) * int64(wide/patch) * int64(chans) * int64(patch) * int64(patch)
+	return d.eights("patches_bf16", n, P(out), P(images), L(n), I(chans), I(high), I(wide), I(patch))
 }
 
-// HalfEmbed is Embed of patches in bf16; width is a multiple of 8.
-func (d *Device) HalfEmbed(out, z, cls, pos, prompts Ptr, slots, tokens, patches, width int) error {
-	n := int64(slots) * int64(tokens) * int64(width)
-	return d.eights("embed_bf16", n, P(out), P(z), P(cls), P(pos), P(prompts), L(n), I(tokens), I(patches), I(width))
+// HalfEmbed is Embed of each slot's own rows in bf16; width is a multiple of 8.
+func (d *Device) HalfEmbed(out, z, positions Ptr, slots, row, rows, tokens, width int) error {
+	n := int64(slots) * int64(rows) * int64(width)
+	return d.eights("embed_bf16", n, P(out), P(z), P(positions), L(n), I(rows), I(row), I(tokens), I(width))
 }
 
 // attentionWidths are the heads that a kernel of attention is made for; a narrower

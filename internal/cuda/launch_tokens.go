@@ -1,15 +1,16 @@
 package cuda
 
-// Patches cuts images of chans×side×side into rows of one patch each.
-func (d *Device) Patches(out, images Ptr, slots, chans, side, patch int) error {
-	n := int64(slots) * int64(chans) * int64(side) * int64(side)
-	return d.over("patches", n, 1, P(out), P(images), L(n), I(chans), I(side), I(patch))
+// Patches cuts images of chans×high×wide into rows of one patch each.
+func (d *Device) Patches(out, images Ptr, slots, chans, high, wide, patch int) error {
+	n := int64(slots) * int64(high/patch) * int64(wide/patch) * int64(chans) * int64(patch) * int64(patch)
+	return d.over("patches", n, 1, P(out), P(images), L(n), I(chans), I(high), I(wide), I(patch))
 }
 
-// Embed assembles the sequences of cls token, prompts (0: none) and patches.
-func (d *Device) Embed(out, z, cls, pos, prompts Ptr, slots, tokens, patches, width int) error {
-	n := int64(slots) * int64(tokens) * int64(width)
-	return d.over("embed", n, 1, P(out), P(z), P(cls), P(pos), P(prompts), L(n), I(tokens), I(patches), I(width))
+// Embed writes rows of each slot's sequence of tokens rows, from row on: those of
+// a parameter, or each slot's own, plus positions (0: none).
+func (d *Device) Embed(out, z, positions Ptr, slots int, own bool, row, rows, tokens, width int) error {
+	n := int64(rows) * int64(width)
+	return d.over("embed", n, slots, P(out), P(z), P(positions), L(n), flag(own), L(int64(row)), L(int64(tokens)), I(width))
 }
 
 // Gather copies n values of each slot, which in x are ld apart and stand at
@@ -18,9 +19,9 @@ func (d *Device) Gather(out, x, index Ptr, slots int, n, ld int64) error {
 	return d.over("gather", n, slots, P(out), P(x), P(index), L(n), L(ld))
 }
 
-// Spread writes n values of each slot and ld−n zeros after them.
-func (d *Device) Spread(out, x Ptr, slots int, n, ld int64) error {
-	return d.over("spread", ld, slots, P(out), P(x), L(n), L(ld))
+// Spread writes n values of each slot among ld, from at on, and zeros around them.
+func (d *Device) Spread(out, x Ptr, slots int, n, ld, at int64) error {
+	return d.over("spread", ld, slots, P(out), P(x), L(n), L(ld), L(at))
 }
 
 // Activation writes f(x).

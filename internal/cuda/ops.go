@@ -37,7 +37,14 @@ func init() {
 		vit.OpNorm:      buildNorm,
 		vit.OpAct:       buildAct,
 		vit.OpAttention: buildAttention,
-		vit.OpCls:       buildCls,
+		vit.OpRows:      buildRows,
+		vit.OpScale:     buildScale,
+		vit.OpProduct:   func(o *op) (step, int64) { return buildCombine(o, false) },
+		vit.OpMean:      func(o *op) (step, int64) { return buildCombine(o, true) },
+		vit.OpPool:      buildPool,
+		vit.OpRepeat:    buildRepeat,
+		vit.OpTurn:      buildTurn,
+		vit.OpBias:      buildBias,
 		vit.OpPerturb:   buildPerturb,
 		vit.OpLoss:      buildLoss,
 
@@ -50,7 +57,13 @@ func init() {
 		vit.OpActGrad:       buildActGrad,
 		vit.OpAttentionGrad: buildAttentionGrad,
 		vit.OpPart:          buildPart,
-		vit.OpClsGrad:       buildClsGrad,
+		vit.OpRowsGrad:      buildRowsGrad,
+		vit.OpScaleDX:       buildScaleDX,
+		vit.OpScaleDG:       buildScaleDG,
+		vit.OpProductGrad:   func(o *op) (step, int64) { return buildCombine(o, false) },
+		vit.OpMeanGrad:      buildMeanGrad,
+		vit.OpPoolGrad:      buildPoolGrad,
+		vit.OpBiasGrad:      buildBiasGrad,
 		vit.OpLossGrad:      buildLossGrad,
 		"+ false":           buildAdd,
 	}
@@ -71,19 +84,33 @@ func (o *op) index(i int, r *Run) Ptr {
 func buildPatches(o *op) (step, int64) {
 	s := o.spec
 	return func(r *Run) error {
-		return o.dev.Patches(o.ptr(r), o.arg(0, r), r.N, s.Chans, s.Side, s.Patch)
+		return o.dev.Patches(o.ptr(r), o.arg(0, r), r.N, s.Chans, s.High, s.Wide, s.Patch)
 	}, 0
 }
 
 func buildEmbed(o *op) (step, int64) {
+	return func(r *Run) error { return o.embed(r, false) }, 0
+}
+
+// embed writes run by run of the sequence, of which the patches may be in bf16.
+func (o *op) embed(r *Run, half bool) error {
 	s := o.spec
-	return func(r *Run) error {
-		var prompts Ptr
-		if len(o.in) > 3 {
-			prompts = o.arg(3, r)
+	for _, x := range s.Segments {
+		var positions Ptr
+		if x.Table >= 0 {
+			positions = o.arg(x.Table, r) + Ptr(4*x.Position*s.Width)
 		}
-		return o.dev.Embed(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), prompts, r.N, s.Rows, s.InRows, s.Width)
-	}, 0
+		var err error
+		if half && x.Token == 0 {
+			err = o.dev.HalfEmbed(o.ptr(r), o.arg(0, r), positions, r.N, x.Row, x.Rows, s.Rows, s.Width)
+		} else {
+			err = o.dev.Embed(o.ptr(r), o.arg(x.Token, r), positions, r.N, x.Token == 0, x.Row, x.Rows, s.Rows, s.Width)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func buildLinear(o *op) (step, int64) {
@@ -126,7 +153,11 @@ func (o *op) attention(r *Run) Attention {
 		return Operand{Ptr: o.arg(i, r), Ld: o.spec.Width, Slot: int64(rows) * int64(o.spec.Width), Head: int64(d),
 			Index: o.index(i, r)}
 	}
-	return Attention{Slots: r.N, Rows: o.spec.Rows, Tokens: o.spec.Keys, Heads: o.spec.Heads, HeadDim: d,
+	var bias Ptr
+	if o.spec.Biased {
+		bias = o.arg(3, r)
+	}
+	return Attention{Slots: r.N, Bias: bias, Rows: o.spec.Rows, Tokens: o.spec.Keys, Heads: o.spec.Heads, HeadDim: d,
 		Exact: o.exact,
 		Scale: float32(1 / math.Sqrt(float64(d))), Q: at(0, o.spec.Rows), K: at(1, o.spec.Keys), V: at(2, o.spec.Keys)}
 }
@@ -141,7 +172,7 @@ func buildAttention(o *op) (step, int64) {
 		}, 0
 	}
 	var work int64
-	if !oneRow(o.spec.Rows, o.spec.Keys) {
+	if o.spec.Biased || !oneRow(o.spec.Rows, o.spec.Keys) {
 		work = attentionWork(o.slots, o.spec.Heads, o.spec.Rows, o.spec.Keys)
 	}
 	return func(r *Run) error {
@@ -149,10 +180,11 @@ func buildAttention(o *op) (step, int64) {
 	}, work
 }
 
-func buildCls(o *op) (step, int64) {
+func buildRows(o *op) (step, int64) {
 	w := int64(o.spec.Width)
 	return func(r *Run) error {
-		return o.dev.Gather(o.ptr(r), o.arg(0, r), 0, r.N, w, w*int64(o.spec.InRows))
+		from := o.arg(0, r) + Ptr(4*w*int64(o.spec.Offset))
+		return o.dev.Gather(o.ptr(r), from, 0, r.N, w*int64(o.spec.Rows), w*int64(o.spec.InRows))
 	}, 0
 }
 

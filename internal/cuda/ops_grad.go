@@ -3,28 +3,34 @@ package cuda
 // Steps of the ops that Gorgonia's differentiation builds (the bp baseline).
 
 func buildEmbedGrad(o *op) (step, int64) {
-	d, t, patches := int64(o.spec.Width), int64(o.spec.InRows), int64(o.spec.Rows)
-	first := t - patches // rows before the patches
-	work := ColumnSumWorkspace(max(patches, int64(o.spec.Prompts), 1) * d)
-	sum := func(r *Run, out int64, row, rows int64) error {
-		return o.dev.ColumnSum(o.ptr(r)+Ptr(4*out), o.arg(0, r)+Ptr(4*row*d), int64(r.N), rows*d, t*d, false, o.workspace())
+	s := o.spec
+	d, t := int64(s.Width), int64(s.InRows)
+	most := int64(0)
+	for _, x := range s.Segments {
+		most = max(most, int64(x.Rows))
 	}
-	switch o.spec.Part {
-	case 0:
-		return func(r *Run) error {
-			return o.dev.Gather(o.ptr(r), o.arg(0, r)+Ptr(4*first*d), 0, r.N, patches*d, t*d)
-		}, 0
-	case 1:
-		return func(r *Run) error { return sum(r, 0, 0, 1) }, work
-	case 2:
-		return func(r *Run) error {
-			if err := sum(r, 0, 0, 1); err != nil {
+	return func(r *Run) error {
+		for _, x := range s.Segments {
+			n, from := int64(x.Rows)*d, o.arg(0, r)+Ptr(4*int64(x.Row)*d)
+			at := int64(0)
+			switch s.Part {
+			case 0:
+				if x.Token == 0 {
+					return o.dev.Gather(o.ptr(r), from, 0, r.N, n, t*d)
+				}
+				continue
+			case x.Token:
+			case x.Table:
+				at = int64(x.Position) * d
+			default:
+				continue
+			}
+			if err := o.dev.ColumnSum(o.ptr(r)+Ptr(4*at), from, int64(r.N), n, t*d, false, o.workspace()); err != nil {
 				return err
 			}
-			return sum(r, d, first, patches)
-		}, work
-	}
-	return func(r *Run) error { return sum(r, 0, 1, first-1) }, work
+		}
+		return nil
+	}, ColumnSumWorkspace(most * d)
 }
 
 func buildLinearDX(o *op) (step, int64) {
@@ -84,19 +90,29 @@ func buildAttentionGrad(o *op) (step, int64) {
 	return func(r *Run) error {
 		dq := o.ptr(r)
 		dk := dq + Ptr(4*nq)
-		return o.dev.AttentionGrad(dq, dk, dk+Ptr(4*nk), o.arg(3, r), o.attention(r), o.workspace(), work)
+		var dbias Ptr
+		if o.spec.Biased {
+			dbias = dk + Ptr(8*nk)
+		}
+		return o.dev.AttentionGrad(dq, dk, dk+Ptr(4*nk), dbias, o.arg(len(o.in)-1, r), o.attention(r), o.workspace(), work)
 	}, work
 }
 
 func buildPart(o *op) (step, int64) {
 	return func(r *Run) error {
-		return o.dev.CopyWithin(o.ptr(r), o.arg(0, r)+Ptr(4*o.spec.Offset), 4*o.values(r), Compute)
+		n := o.values(r)
+		if o.spec.Rows == 0 { // the same for all slots
+			n = o.size
+		}
+		return o.dev.CopyWithin(o.ptr(r), o.arg(0, r)+Ptr(4*o.spec.Offset), 4*n, Compute)
 	}, 0
 }
 
-func buildClsGrad(o *op) (step, int64) {
+func buildRowsGrad(o *op) (step, int64) {
 	w := int64(o.spec.Width)
-	return func(r *Run) error { return o.dev.Spread(o.ptr(r), o.arg(0, r), r.N, w, w*int64(o.spec.Rows)) }, 0
+	return func(r *Run) error {
+		return o.dev.Spread(o.ptr(r), o.arg(0, r), r.N, w*int64(o.spec.InRows), w*int64(o.spec.Rows), w*int64(o.spec.Offset))
+	}, 0
 }
 
 func buildLossGrad(o *op) (step, int64) {

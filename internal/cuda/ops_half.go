@@ -17,7 +17,7 @@ func init() {
 		vit.OpNorm:      halfNormStep,
 		vit.OpAct:       halfAct,
 		vit.OpAttention: halfAttention,
-		vit.OpCls:       halfCls,
+		vit.OpRows:      halfRows,
 	}
 }
 
@@ -98,7 +98,7 @@ func halfPatches(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	}
 	s := o.spec
 	return func(r *Run) error {
-		return o.dev.HalfPatches(o.ptr(r), o.arg(0, r), r.N, s.Chans, s.Side, s.Patch)
+		return o.dev.HalfPatches(o.ptr(r), o.arg(0, r), r.N, s.Chans, s.High, s.Wide, s.Patch)
 	}, 0
 }
 
@@ -106,14 +106,7 @@ func halfEmbed(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	if !o.halves[0] {
 		return nil, 0
 	}
-	s := o.spec
-	return func(r *Run) error {
-		var prompts Ptr
-		if len(o.in) > 3 {
-			prompts = o.arg(3, r)
-		}
-		return o.dev.HalfEmbed(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), prompts, r.N, s.Rows, s.InRows, s.Width)
-	}, 0
+	return func(r *Run) error { return o.embed(r, true) }, 0
 }
 
 func halfNormStep(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
@@ -135,19 +128,20 @@ func halfAct(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	}, 0
 }
 
-func halfCls(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
+func halfRows(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	if !o.half {
 		return nil, 0
 	}
 	w := int64(o.spec.Width) / 2 // floats, of two values each
 	return func(r *Run) error {
-		return o.dev.Gather(o.ptr(r), o.arg(0, r), 0, r.N, w, w*int64(o.spec.InRows))
+		from := o.arg(0, r) + Ptr(4*w*int64(o.spec.Offset))
+		return o.dev.Gather(o.ptr(r), from, 0, r.N, w*int64(o.spec.Rows), w*int64(o.spec.InRows))
 	}, 0
 }
 
 // halfAttention is attention of whole sequences in bf16.
 func halfAttention(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
-	if o.exact {
+	if o.exact || o.spec.Biased {
 		return nil, 0
 	}
 	s := o.spec

@@ -7,53 +7,44 @@ import (
 )
 
 func TestPatches(t *testing.T) {
-	for _, c := range []struct{ slots, chans, side, patch int }{{1, 1, 2, 2}, {2, 3, 6, 3}, {3, 3, 8, 2}, {1, 2, 5, 1}} {
+	for _, c := range []struct{ slots, chans, high, wide, patch int }{{1, 1, 2, 2, 2}, {2, 3, 6, 6, 3}, {3, 3, 8, 4, 2},
+		{1, 2, 5, 5, 1}, {2, 1, 7, 11, 3}} {
 		r := newRig(t, Noise{})
-		n := c.slots * c.chans * c.side * c.side
-		img, want := random(n, 1), []float64{}
-		grid := c.side / c.patch
+		img, want := random(c.slots*c.chans*c.high*c.wide, 1), []float64{}
+		columns := c.wide / c.patch
 		for s := 0; s < c.slots; s++ {
-			for q := 0; q < grid*grid; q++ {
+			for q := 0; q < c.high/c.patch*columns; q++ {
 				for ch := 0; ch < c.chans; ch++ {
 					for y := 0; y < c.patch; y++ {
 						for x := 0; x < c.patch; x++ {
-							want = append(want, float64(img[((s*c.chans+ch)*c.side+q/grid*c.patch+y)*c.side+q%grid*c.patch+x]))
+							want = append(want, float64(img[((s*c.chans+ch)*c.high+q/columns*c.patch+y)*c.wide+q%columns*c.patch+x]))
 						}
 					}
 				}
 			}
 		}
-		out := r.room(4 * n)
-		r.ok(r.Patches(out, put(r, img), c.slots, c.chans, c.side, c.patch))
-		near(t, fmt.Sprintf("%+v", c), r.floats(out, n), want, 0)
+		out := r.room(4 * len(want))
+		r.ok(r.Patches(out, put(r, img), c.slots, c.chans, c.high, c.wide, c.patch))
+		near(t, fmt.Sprintf("%+v", c), r.floats(out, len(want)), want, 0)
 	}
 }
 
 func TestEmbed(t *testing.T) {
-	for _, prompts := range []int{0, 3} {
-		r := newRig(t, Noise{})
-		const slots, patches, width = 3, 4, 5
-		tokens := 1 + prompts + patches
-		z, cls, pos, pr := random(slots*patches*width, 1), random(width, 2), random((patches+1)*width, 3),
-			random(prompts*width, 4)
-		var want []float64
-		for s := 0; s < slots; s++ {
-			for i := 0; i < width; i++ {
-				want = append(want, float64(cls[i]+pos[i]))
-			}
-			want = append(want, wide(pr)...)
-			for i := 0; i < patches*width; i++ {
-				want = append(want, float64(z[s*patches*width+i]+pos[width+i]))
-			}
+	r := newRig(t, Noise{})
+	const slots, patches, width, tokens = 3, 4, 5, 7
+	z, token, pos := random(slots*patches*width, 1), random(2*width, 2), random((patches+1)*width, 3)
+	var want []float64
+	for s := 0; s < slots; s++ {
+		want = append(want, make([]float64, width)...) // a row that nothing is written to
+		want = append(want, wide(token)...)
+		for i := 0; i < patches*width; i++ {
+			want = append(want, float64(z[s*patches*width+i]+pos[width+i]))
 		}
-		var pp Ptr
-		if prompts > 0 {
-			pp = put(r, pr)
-		}
-		out := r.room(4 * len(want))
-		r.ok(r.Embed(out, put(r, z), put(r, cls), put(r, pos), pp, slots, tokens, patches, width))
-		near(t, fmt.Sprintf("%d prompts", prompts), r.floats(out, len(want)), want, 0)
 	}
+	out := put(r, make([]float32, len(want)))
+	r.ok(r.Embed(out, put(r, token), 0, slots, false, 1, 2, tokens, width))
+	r.ok(r.Embed(out, put(r, z), put(r, pos)+Ptr(4*width), slots, true, 3, patches, tokens, width))
+	near(t, "sequence", r.floats(out, len(want)), want, 0)
 }
 
 func TestGatherSpreadAdd(t *testing.T) {
@@ -70,7 +61,7 @@ func TestGatherSpreadAdd(t *testing.T) {
 	r.ok(r.Gather(out, px, 0, 3, 7, 10))
 	near(t, "first rows", r.floats(out, 7), wide(x[:7]), 0)
 	wideOut := r.room(4 * 3 * 9)
-	r.ok(r.Spread(wideOut, out, 3, 7, 9))
+	r.ok(r.Spread(wideOut, out, 3, 7, 9, 0))
 	got := r.floats(wideOut, 27)
 	if got[7] != 0 || got[8] != 0 || got[9] != x[10] || got[26] != 0 {
 		t.Errorf("spread: %v", got)

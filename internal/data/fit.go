@@ -8,10 +8,12 @@ import (
 )
 
 // Scale says to what size an image is brought: W×H; or, with W 0, so that its
-// shorter side has Shortest pixels; or, with that 0 too, to none: the image keeps
+// shorter side has Shortest pixels; or, with Cover, so that it keeps its shape and
+// is nowhere smaller than W×H; or, with that 0 too, to none: the image keeps
 // the size that it has.
 type Scale struct {
 	W, H     int
+	Cover    bool
 	Shortest int
 	Longest  int // at most so many pixels on the longer side, 0: no limit
 	Filter   Filter
@@ -35,6 +37,9 @@ func (s Scale) check() error {
 // (get_resize_output_image_size, get_size_with_aspect_ratio).
 func (s Scale) of(w, h int) (int, int) {
 	switch {
+	case s.W > 0 && s.Cover:
+		r := min(float64(w)/float64(s.W), float64(h)/float64(s.H))
+		return int(math.RoundToEven(float64(w) / r)), int(math.RoundToEven(float64(h) / r))
 	case s.W > 0:
 		return s.W, s.H
 	case s.Shortest == 0:
@@ -57,7 +62,7 @@ func (s Scale) of(w, h int) (int, int) {
 	return longer(w), edge
 }
 
-// Fit is the deterministic part in 8 bits: the image at Size×Size. The error is
+// Fit is the deterministic part in 8 bits: the image at Columns()×Size. The error is
 // a *uierr.Error that gives the image this name: it has another size, and nothing
 // changes it.
 func (t *Transform) Fit(im *Image, name string) (*Image, error) {
@@ -66,11 +71,11 @@ func (t *Transform) Fit(im *Image, name string) (*Image, error) {
 	}
 	w, h := t.Scale.of(im.W, im.H)
 	if t.Cut {
-		return cutMiddle(im, w, h, t.Scale.Filter, t.Size, t.CutEven), nil
+		return cutMiddle(im, w, h, t.Scale.Filter, t.Columns(), t.Size, t.CutEven), nil
 	}
-	if w != t.Size || h != t.Size {
+	if w != t.Columns() || h != t.Size {
 		return nil, uierr.New(fmt.Sprintf("%s: %d×%d pixels; the model takes %d×%d, and its preprocessor does not resize",
-			name, im.W, im.H, t.Size, t.Size),
+			name, im.W, im.H, t.Columns(), t.Size),
 			"give images of that size, or set do_resize in preprocessor_config.json")
 	}
 	return Resize(im, w, h, t.Scale.Filter), nil
@@ -86,23 +91,23 @@ func grey(im *Image) *Image {
 	return out
 }
 
-// cutMiddle cuts n×n pixels out of the middle of Resize(im, w, h, f), with black
-// around what is smaller. What is cut away is never made. An odd rest is halved
-// downwards, or to the even number.
-func cutMiddle(im *Image, w, h int, f Filter, n int, even bool) *Image {
+// cutMiddle cuts wide×high pixels out of the middle of Resize(im, w, h, f), with
+// black around what is smaller. What is cut away is never made. An odd rest is
+// halved downwards, or to the even number.
+func cutMiddle(im *Image, w, h int, f Filter, wide, high int, even bool) *Image {
 	half := floorHalf
 	if even {
 		half = evenHalf
 	}
-	x, y := half(w-n), half(h-n)
-	r := rect{max(x, 0), max(y, 0), min(x+n, w), min(y+n, h)}
+	x, y := half(w-wide), half(h-high)
+	r := rect{max(x, 0), max(y, 0), min(x+wide, w), min(y+high, h)}
 	part := resizePart(im, w, h, f, r)
-	if part.W == n && part.H == n {
+	if part.W == wide && part.H == high {
 		return part
 	}
-	out := &Image{n, n, make([]uint8, 3*n*n)}
+	out := &Image{wide, high, make([]uint8, 3*wide*high)}
 	for row := range part.H {
-		copy(out.Pix[3*((r.y0-y+row)*n+r.x0-x):], part.Pix[3*row*part.W:][:3*part.W])
+		copy(out.Pix[3*((r.y0-y+row)*wide+r.x0-x):], part.Pix[3*row*part.W:][:3*part.W])
 	}
 	return out
 }

@@ -123,7 +123,7 @@ func (l *Loader) newSlot(images int) *slot {
 // pixels is the number of values of one image.
 func (l *Loader) pixels() int {
 	t := l.cfg.Transform
-	return t.Channels * t.Size * t.Size
+	return t.Channels * t.Size * t.Columns()
 }
 
 // StepsPerEpoch is the number of whole batches in the dataset.

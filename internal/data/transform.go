@@ -14,6 +14,7 @@ import (
 // channel into planes C×Size×Size.
 type Transform struct {
 	Size      int
+	Wide      int     // columns, where there are not as many as rows (Size); 0: as many
 	Channels  int     // 3, or 1: luminance (ITU-R 601-2, as Pillow's "L")
 	Scale     Scale   // NewTransform sets Size×Size, Bilinear
 	Cut       bool    // cut Size×Size out of the middle, with black around what is smaller
@@ -55,8 +56,8 @@ func NewTransform(size, channels int, mean, std []float32, augment []string) (*T
 // Prepare checks the fields and fills the table of levels. It must be called
 // after a field was changed, before the transform is used.
 func (t *Transform) Prepare() error {
-	if t.Size < 1 || t.Size > 1<<13 {
-		return uierr.New(fmt.Sprintf("the model's images of %d pixels", t.Size), "give an image size from 1 to 8192")
+	if w := t.Columns(); t.Size < 1 || t.Size > 1<<13 || w < 1 || w > 1<<13 {
+		return uierr.New(fmt.Sprintf("the model's images of %d by %d pixels", t.Size, w), "give an image size from 1 to 8192")
 	}
 	if t.Channels != 1 && t.Channels != 3 {
 		return uierr.New(fmt.Sprintf("the model takes %d channels", t.Channels), "use a model of 1 or 3 channels")
@@ -64,7 +65,7 @@ func (t *Transform) Prepare() error {
 	if err := t.Scale.check(); err != nil {
 		return err
 	}
-	if t.Pad < 0 || t.Pad >= t.Size && t.Reflect {
+	if t.Pad < 0 || t.Pad >= min(t.Size, t.Columns()) && t.Reflect {
 		return uierr.New(fmt.Sprintf("padding of %d pixels around %d", t.Pad, t.Size), "pad by less than the image size")
 	}
 	mean, err := perChannel("data.mean", t.Mean, t.Channels)
@@ -89,6 +90,14 @@ func (t *Transform) Prepare() error {
 		}
 	}
 	return nil
+}
+
+// Columns is the width of what comes out.
+func (t *Transform) Columns() int {
+	if t.Wide > 0 {
+		return t.Wide
+	}
+	return t.Size
 }
 
 // Normalization are the mean and the standard deviation of each channel, in
@@ -137,17 +146,17 @@ func (t *Transform) Table() []float32 {
 // Write fills dst, Channels×Size×Size, from a fitted image. g makes the random
 // choices of training; nil: there are none.
 func (t *Transform) Write(dst []float32, im *Image, g *noise.Generator) {
-	t.each(im, g, func(c, at int, level uint8) { dst[c*t.Size*t.Size+at] = t.table[c][level] })
+	t.each(im, g, func(c, at int, level uint8) { dst[c*t.Size*t.Columns()+at] = t.table[c][level] })
 }
 
 // WriteLevels is Write of the levels that the values stand for.
 func (t *Transform) WriteLevels(dst []uint8, im *Image, g *noise.Generator) {
-	t.each(im, g, func(c, at int, level uint8) { dst[c*t.Size*t.Size+at] = level })
+	t.each(im, g, func(c, at int, level uint8) { dst[c*t.Size*t.Columns()+at] = level })
 }
 
 // each tells of every level of an image, in the place of a plane where it goes.
 func (t *Transform) each(im *Image, g *noise.Generator, put func(c, at int, level uint8)) {
-	n, dx, dy, flip := t.Size, 0, 0, false
+	high, wide, dx, dy, flip := t.Size, t.Columns(), 0, 0, false
 	if g != nil && t.Crop {
 		pad := t.pad()
 		dy, dx = g.Intn(2*pad+1)-pad, g.Intn(2*pad+1)-pad
@@ -155,26 +164,26 @@ func (t *Transform) each(im *Image, g *noise.Generator, put func(c, at int, leve
 	if g != nil && t.Flip {
 		flip = g.Uint32()>>31 == 1
 	}
-	for y := range n {
-		sy := t.place(y + dy)
-		for x := range n {
+	for y := range high {
+		sy := t.place(y+dy, high)
+		for x := range wide {
 			sx := x
 			if flip {
-				sx = n - 1 - x
+				sx = wide - 1 - x
 			}
-			sx = t.place(sx + dx)
+			sx = t.place(sx+dx, wide)
 			var r, gr, b uint8
 			if sx >= 0 && sy >= 0 {
-				p := im.Pix[3*(sy*n+sx):]
+				p := im.Pix[3*(sy*wide+sx):]
 				r, gr, b = p[0], p[1], p[2]
 			}
 			if t.Channels == 1 {
-				put(0, y*n+x, luminance(r, gr, b))
+				put(0, y*wide+x, luminance(r, gr, b))
 				continue
 			}
-			put(0, y*n+x, r)
-			put(1, y*n+x, gr)
-			put(2, y*n+x, b)
+			put(0, y*wide+x, r)
+			put(1, y*wide+x, gr)
+			put(2, y*wide+x, b)
 		}
 	}
 }
@@ -183,20 +192,20 @@ func (t *Transform) pad() int {
 	if t.Pad > 0 {
 		return t.Pad
 	}
-	return t.Size / 8
+	return min(t.Size, t.Columns()) / 8
 }
 
-// place maps a position to the source's, -1: black.
-func (t *Transform) place(i int) int {
+// place maps a position of n to the source's, -1: black.
+func (t *Transform) place(i, n int) int {
 	switch {
-	case i >= 0 && i < t.Size:
+	case i >= 0 && i < n:
 		return i
 	case !t.Reflect:
 		return -1
 	case i < 0:
 		return -i
 	}
-	return 2*(t.Size-1) - i
+	return 2*(n-1) - i
 }
 
 // luminance is Pillow's L24 conversion.

@@ -26,14 +26,15 @@ const (
 	Regression = "regression"
 )
 
-// Config is the config.json of a ViTForImageClassification. Keys it does not
-// know are kept and written back.
+// Config is the config.json of a model folder. All keys that came are kept and
+// written back.
 type Config struct {
 	HiddenSize       int
 	NumLayers        int
 	NumHeads         int
 	IntermediateSize int
-	ImageSize        int // pixels of a side
+	ImageSize        int // rows of pixels
+	ImageWidth       int // columns of pixels; 0: as many as rows
 	PatchSize        int
 	NumChannels      int
 	LayerNormEps     float64
@@ -48,21 +49,41 @@ type Config struct {
 	// Projected is the width of a CLIP tower's projection, 0 without one.
 	Projected int
 
-	family  *family // of networks; nil: plain ViTs
-	actName string  // of the activation function in the file, "" where it does not say
-	extra   map[string]json.RawMessage
-	input   *Preprocessor // where the config itself says how images are prepared
+	net       vit.Encoder // its switches; the sizes are those above
+	ratio     float64     // of DINOv2: width of the feed-forward layer by that of a token
+	scaleInit float64     // of BEiT
+	family    *family     // of networks; nil: plain ViTs
+	actName   string      // of the activation function in the file, "" where it does not say
+	class     string      // of transformers, that the folder came with
+	modelType string
+	pool      string                     // of timm
+	tower     string                     // key that the sizes stand below, "" where they stand at the top
+	bare      bool                       // the tensors came without the prefix of the network
+	hasPooler bool
+	view      string // layer that the outputs are, "" where they are those of the network
+
+	raw   map[string]json.RawMessage // every key that came
+	input *Preprocessor              // where the config itself says how images are prepared
+	grown *grown                     // positions before they were interpolated
 }
 
 // DefaultConfig is what transformers.ViTConfig assumes of keys that a
 // config.json leaves out (the ViT-B/16 of arXiv 2010.11929 at 224 pixels).
 func DefaultConfig() *Config {
 	return &Config{HiddenSize: 768, NumLayers: 12, NumHeads: 12, IntermediateSize: 3072,
-		ImageSize: 224, PatchSize: 16, NumChannels: 3, LayerNormEps: 1e-12, QKVBias: true, Act: vit.GELU}
+		ImageSize: 224, PatchSize: 16, NumChannels: 3, LayerNormEps: 1e-12, QKVBias: true, Act: vit.GELU, net: vit.ViT(vit.Arch{})}
 }
 
 // Patches is the number of patches of an image.
-func (c *Config) Patches() int { n := c.ImageSize / c.PatchSize; return n * n }
+func (c *Config) Patches() int { return c.ImageSize / c.PatchSize * (c.Columns() / c.PatchSize) }
+
+// Columns is the width of an image in pixels.
+func (c *Config) Columns() int {
+	if c.ImageWidth > 0 {
+		return c.ImageWidth
+	}
+	return c.ImageSize
+}
 
 // ReadConfig reads the config.json of a model folder. A config that is not a
 // ViT's, or that makes no sense, is an *uierr.Error.
@@ -85,8 +106,28 @@ func parseConfig(raw []byte) (*Config, error) {
 		return nil, err
 	}
 	c := DefaultConfig()
-	c.extra, c.family = m, familyOf(m)
-	return c, c.family.read(c)
+	c.raw, m = m, maps.Clone(m)
+	if c.family = familyOf(m); c.family == nil {
+		kind := ""
+		if err := take(m, "model_type", &kind); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("model_type is %q, which is no network that is known", jsonobj.Clip(kind))
+	}
+	for _, key := range []string{"quantization_config", "compression_config"} { // such tensors are no plain numbers
+		if raw := m[key]; len(raw) > 0 && string(raw) != "null" {
+			return nil, fmt.Errorf("%s: a model of quantised or sparse tensors, which are not read: save it in float32, "+
+				"float16 or bfloat16", key)
+		}
+	}
+	var classes []string
+	if err := takeAll(m, map[string]any{"architectures": &classes, "model_type": &c.modelType}); err != nil {
+		return nil, err
+	}
+	if len(classes) > 0 {
+		c.class = classes[0]
+	}
+	return c, c.family.read(c, m)
 }
 
 // readSizes reads the keys that most of transformers' vision models have alike.
@@ -96,24 +137,29 @@ func (c *Config) readSizes(m map[string]json.RawMessage) error {
 			return err
 		}
 	}
-	for key, dst := range map[string]*int{"image_size": &c.ImageSize, "patch_size": &c.PatchSize} {
-		if err := takeSquare(m, key, dst); err != nil {
-			return err
-		}
+	if err := takePair(m, "image_size", &c.ImageSize, &c.ImageWidth); err != nil {
+		return err
+	}
+	across := 0
+	if err := takePair(m, "patch_size", &c.PatchSize, &across); err != nil {
+		return err
+	}
+	if across != 0 {
+		return fmt.Errorf("patch_size: %d by %d is not square", c.PatchSize, across)
 	}
 	return take(m, "layer_norm_eps", &c.LayerNormEps)
 }
 
 // readTask reads what the logits mean, and checks the whole.
-func (c *Config) readTask() error {
-	if err := take(c.extra, "problem_type", &c.ProblemType); err != nil {
+func (c *Config) readTask(m map[string]json.RawMessage) error {
+	if err := take(m, "problem_type", &c.ProblemType); err != nil {
 		return err
 	}
 	if !slices.Contains([]string{"", "single_label_classification", MultiLabel, Regression}, c.ProblemType) {
 		return fmt.Errorf("problem_type is %q; single_label_classification, %s and %s are known", jsonobj.Clip(c.ProblemType),
 			MultiLabel, Regression)
 	}
-	if err := c.readLabels(); err != nil {
+	if err := c.readLabels(m); err != nil {
 		return err
 	}
 	return c.Check()
@@ -138,32 +184,37 @@ func take(m map[string]json.RawMessage, key string, dst any) error {
 	return nil
 }
 
-// takeSquare is take for a size that may also stand as [n, n].
-func takeSquare(m map[string]json.RawMessage, key string, dst *int) error {
+// takePair is take for a size that may also stand as [rows, columns].
+func takePair(m map[string]json.RawMessage, key string, rows, columns *int) error {
 	raw := m[key]
+	if len(raw) == 0 || string(raw) == "null" {
+		delete(m, key)
+		return nil
+	}
 	if !bytes.HasPrefix(raw, []byte("[")) {
-		return take(m, key, dst)
+		*columns = 0
+		return take(m, key, rows)
 	}
 	var pair []int
 	if err := take(m, key, &pair); err != nil {
 		return err
 	}
-	if len(pair) != 2 || pair[0] != pair[1] {
-		return fmt.Errorf("%s: %v is not square", key, pair)
+	if len(pair) != 2 {
+		return fmt.Errorf("%s: %v is neither the side of a square nor rows and columns", key, pair)
 	}
-	*dst = pair[0]
+	if *rows, *columns = pair[0], pair[1]; pair[0] == pair[1] {
+		*columns = 0
+	}
 	return nil
 }
 
 // readLabels turns id2label, or failing that num_labels, into names.
-func (c *Config) readLabels() error {
+func (c *Config) readLabels(m map[string]json.RawMessage) error {
 	var count *int
-	if err := take(c.extra, "num_labels", &count); err != nil {
+	if err := take(m, "num_labels", &count); err != nil {
 		return err
 	}
-	delete(c.extra, "label2id") // rebuilt from the labels
-	raw, ok := c.extra["id2label"]
-	delete(c.extra, "id2label")
+	raw, ok := m["id2label"]
 	if !ok || string(raw) == "null" {
 		if count == nil {
 			return nil
@@ -215,7 +266,8 @@ func (c *Config) Check() error {
 		key string
 		n   int
 	}{{"hidden_size", c.HiddenSize}, {"num_hidden_layers", c.NumLayers}, {"num_attention_heads", c.NumHeads},
-		{"intermediate_size", c.IntermediateSize}, {"image_size", c.ImageSize}, {"patch_size", c.PatchSize},
+		{"intermediate_size", c.IntermediateSize}, {"image_size", c.ImageSize}, {"image_size", c.Columns()},
+		{"patch_size", c.PatchSize},
 		{"num_channels", c.NumChannels}} {
 		if v.n < 1 || v.n > maxSize {
 			return fmt.Errorf("%s is %d", v.key, v.n)
@@ -228,8 +280,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("num_channels is %d; at most 1024 are allowed", c.NumChannels)
 	case c.HiddenSize%c.NumHeads != 0:
 		return fmt.Errorf("hidden_size %d is not a multiple of num_attention_heads %d", c.HiddenSize, c.NumHeads)
-	case c.ImageSize < c.PatchSize || c.ImageSize%c.PatchSize != 0:
-		return fmt.Errorf("image_size %d is not a multiple of patch_size %d", c.ImageSize, c.PatchSize)
+	case min(c.ImageSize, c.Columns()) < c.PatchSize:
+		return fmt.Errorf("image_size %d holds no patch of patch_size %d", min(c.ImageSize, c.Columns()), c.PatchSize)
 	case c.Patches() >= maxSize:
 		return fmt.Errorf("image_size %d with patch_size %d makes %d patches", c.ImageSize, c.PatchSize, c.Patches())
 	case !(c.LayerNormEps >= 0) || math.IsInf(c.LayerNormEps, 0):
@@ -238,20 +290,47 @@ func (c *Config) Check() error {
 	return nil
 }
 
-// MarshalJSON writes the config in the layout of transformers, with the keys
-// that came with it, sorted.
+// pair is a size as it is written: a number, or rows and columns.
+func pair(rows, columns int) any {
+	if rows == columns || columns == 0 {
+		return rows
+	}
+	return []int{rows, columns}
+}
+
+// MarshalJSON writes the config in the layout that it came in, with the keys that
+// came, sorted.
 func (c *Config) MarshalJSON() ([]byte, error) {
+	if marshal := c.kind().marshal; marshal != nil {
+		m, err := marshal(c, len(c.Labels))
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(m)
+	}
 	m := map[string]any{}
-	for k, v := range c.extra {
+	for k, v := range c.raw {
 		m[k] = v
 	}
-	maps.Copy(m, map[string]any{"hidden_act": c.actWritten(), "layer_norm_eps": c.LayerNormEps,
-		"image_size": c.ImageSize, "patch_size": c.PatchSize})
-	maps.Copy(m, c.kind().write(c))
+	delete(m, "num_labels")
+	sizes := map[string]any{"hidden_act": c.actWritten(), "layer_norm_eps": c.LayerNormEps,
+		"image_size": pair(c.stored()), "patch_size": c.PatchSize}
 	for key, n := range c.sizes() {
-		m[key] = *n
+		sizes[key] = *n
 	}
-	if c.ProblemType != "" {
+	if c.tower == "" {
+		maps.Copy(m, sizes)
+	} else if err := c.marshalTower(m, sizes); err != nil {
+		return nil, err
+	}
+	for key, v := range c.kind().write(c) {
+		if m[key] = v; v == nil { // no key of this family
+			if delete(m, key); c.raw[key] != nil {
+				m[key] = c.raw[key]
+			}
+		}
+	}
+	if delete(m, "problem_type"); c.ProblemType != "" {
 		m["problem_type"] = c.ProblemType
 	}
 	if len(c.Labels) > 0 {
@@ -264,16 +343,38 @@ func (c *Config) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m)
 }
 
-// set replaces an unknown key, for what a save decides.
+// marshalTower writes the sizes below the key that they came below, and below the
+// old key of that, which counts where it is.
+func (c *Config) marshalTower(m, sizes map[string]any) error {
+	for _, key := range []string{c.tower, c.tower + "_dict"} {
+		raw := c.raw[key]
+		if key != c.tower && (len(raw) == 0 || string(raw) == "null") {
+			continue
+		}
+		tower, err := takeObject(maps.Clone(c.raw), key)
+		if err != nil {
+			return err
+		}
+		nested := map[string]any{}
+		for k, v := range tower {
+			nested[k] = v
+		}
+		maps.Copy(nested, sizes)
+		m[key] = nested
+	}
+	return nil
+}
+
+// set replaces a key at the top, for what a save decides.
 func (c *Config) set(key string, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	c.extra = maps.Clone(c.extra)
-	if c.extra == nil {
-		c.extra = map[string]json.RawMessage{}
+	c.raw = maps.Clone(c.raw)
+	if c.raw == nil {
+		c.raw = map[string]json.RawMessage{}
 	}
-	c.extra[key] = raw
+	c.raw[key] = raw
 	return nil
 }

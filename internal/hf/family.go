@@ -3,39 +3,47 @@ package hf
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
-// family is a kind of network as model folders describe it: which config.json is
-// one of its, what the keys and the tensors mean, and which network of
-// internal/vit that is. Each stands in a file of its own and registers itself.
+// family is a kind of network as model folders describe it: which config is one
+// of its, what the keys and the tensors mean, and which encoder of internal/vit
+// that is. Each stands in a file of its own and registers itself.
 type family struct {
-	name  string // in messages
-	is    func(keys map[string]json.RawMessage) bool
-	read  func(c *Config) error // what c.extra says into c
-	names naming                // of the tensors of a folder, turned into those of arch
-	// arch is the network with a classifier of so many classes, 0 for none, and
-	// learned prompts.
-	arch func(c *Config, classes, prompts int) vit.Architecture
+	name  string                                              // in messages
+	types []string                                            // of model_type
+	is    func(keys map[string]json.RawMessage) bool          // where no model_type says it
+	read  func(c *Config, m map[string]json.RawMessage) error // what the keys say into c
+	names naming                                              // of the tensors of a folder, turned into those of the encoder
 	// see looks at which tensors there are, where the config does not say all of
 	// the network; nil: it does.
-	see func(c *Config, has func(name string) bool)
-	// write are the keys that say all this again, beside the sizes, which every
-	// family has.
+	see func(c *Config, info func(name string) (safetensors.Info, bool)) error
+	// adapt changes the encoder for a classifier of e.Classes classes, 0 for none;
+	// nil: nothing but the classifier changes.
+	adapt func(c *Config, e *vit.Encoder)
+	// write are the keys that say all this again, beside the sizes.
 	write func(c *Config) map[string]any
-	// classes are transformers' classes of the network with a classifier and
-	// without.
-	with, without func(c *Config) string
+	// with and without are transformers' classes of the network with a classifier
+	// and without; nil: it keeps the one it came with.
+	with, without string
 
-	positions string         // tensor of the position embeddings, the cls row first
+	prefix    string         // of the network's tensors in a file with a classifier
 	ignored   *regexp.Regexp // tensors that a forward does not read
 	own       *regexp.Regexp // tensors that are the network's, known or not
 	headless  bool           // without a classifier it has outputs of its own
+	resizes   bool           // takes images of another size than its positions are for, as they come
+	antialias bool           // positions are interpolated with a widened kernel
+	// marshal writes a config that is not transformers'; nil: it is.
+	marshal func(c *Config, classes int) (map[string]any, error)
+	config  string // name of the config's file; "": config.json
+	weights string // name of the weights' file; "": model.safetensors
 }
 
 // families are tried in the order of their names; plain ViTs take what is left.
@@ -43,26 +51,38 @@ var families = map[string]*family{}
 
 func register(f *family) { families[f.name] = f }
 
-// familyOf is the family that a config.json is of.
+// familyOf is the family that a config is of, nil where it is none's.
 func familyOf(keys map[string]json.RawMessage) *family {
-	var names []string
-	for n := range families {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	for _, n := range names {
-		if families[n].is(keys) {
-			return families[n]
+	kind := ""
+	_ = json.Unmarshal(keys["model_type"], &kind)
+	for _, n := range slices.Sorted(maps.Keys(families)) {
+		f := families[n]
+		if kind != "" && slices.Contains(f.types, kind) || f.is != nil && f.is(keys) {
+			return f
 		}
 	}
-	return plainViT
+	if kind == "" || kind == "vit" {
+		return plainViT
+	}
+	return nil
 }
 
 // Architecture is the network that a config describes, with a classifier of so
-// many classes, 0 for none, and learned prompts after the cls token. A ViT cannot
-// be without: of it 0 means one output.
-func (c *Config) Architecture(classes, prompts int) vit.Architecture {
-	return c.kind().arch(c, classes, prompts)
+// many classes, 0 for none, and learned prompts before the patches. A network
+// that has no outputs of its own (Headless) has one class at least.
+func (c *Config) Architecture(classes, prompts int) vit.Encoder {
+	e := c.net
+	e.Arch = vit.Arch{Image: c.ImageSize, Across: c.ImageWidth, Patch: c.PatchSize, Chans: c.NumChannels, Hidden: c.HiddenSize,
+		Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: classes, Prompts: prompts,
+		Eps: c.LayerNormEps, Act: c.Act, NoQKVBias: !c.QKVBias}
+	e.Projected = c.Projected
+	if adapt := c.kind().adapt; adapt != nil {
+		adapt(c, &e)
+	}
+	if !e.Bare {
+		e.Classes = max(1, classes)
+	}
+	return e
 }
 
 // Headless says whether a network without a classifier has outputs of its own,
@@ -79,12 +99,34 @@ func (c *Config) kind() *family {
 	return c.family
 }
 
+// Layers are those of vit.Encoder.View that the network has.
+func (c *Config) Layers() []string {
+	var out []string
+	for _, layer := range []string{vit.LayerCls, vit.LayerMean, vit.LayerPooled, vit.LayerProjection, vit.LayerLast} {
+		if _, err := c.Architecture(1, 0).View(layer); err == nil {
+			out = append(out, layer)
+		}
+	}
+	return out
+}
+
+// Heads are the tensors of a classifier: weight and bias of each.
+func (c *Config) Heads() []string {
+	e := c.Architecture(1, 0)
+	heads := []string{e.Names.Classifier + ".weight", e.Names.Classifier + ".bias"}
+	if e.Pool == vit.PoolHeads {
+		heads = append(heads, e.Names.Distilled+".weight", e.Names.Distilled+".bias")
+	}
+	return heads
+}
+
 // Layout lists the tensors of the config's network in the order of its forward,
 // with a classifier of so many classes, 0 for none.
 func (c *Config) Layout(classes int) []Spec {
 	var l []Spec
+	heads := c.Heads()
 	for _, p := range c.Architecture(classes, 0).Params() {
-		if classes == 0 && (p.Name == classifierName || p.Name == classifierBias) {
+		if classes == 0 && slices.Contains(heads, p.Name) {
 			continue
 		}
 		l = append(l, Spec{p.Name, p.Shape})
@@ -129,5 +171,25 @@ func (c *Config) readAct(m map[string]json.RawMessage, fallback vit.Act) error {
 			jsonobj.Clip(name))
 	}
 	c.Act = act
+	return nil
+}
+
+// all runs readers until one fails.
+func all(readers ...func() error) error {
+	for _, r := range readers {
+		if err := r(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeAll takes several keys.
+func takeAll(m map[string]json.RawMessage, dst map[string]any) error {
+	for _, key := range slices.Sorted(maps.Keys(dst)) {
+		if err := take(m, key, dst[key]); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -5,113 +5,158 @@ import (
 	"fmt"
 	"regexp"
 
+	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
-func init() { register(clipVision) }
+func init() {
+	register(clipVision)
+	register(siglipVision)
+	register(&family{
+		name: "SigLIP 2 of any shape (naflex)", types: []string{"siglip2", "siglip2_vision_model"},
+		read: func(*Config, map[string]json.RawMessage) error {
+			return fmt.Errorf("model_type siglip2 takes images of any shape (naflex), which is not known here; " +
+				"SigLIP 2 of a fixed size is model_type siglip")
+		},
+		own: regexp.MustCompile(`^$`), ignored: regexp.MustCompile(`^$`),
+	})
+}
+
+// towerPrefix is the rule for files without the tower's prefix, as version 5 of
+// transformers writes them of the tower alone.
+var towerPrefix = renames(`^(embeddings|encoder|pre_layrnorm|post_layernorm|head)\.`, "vision_model.${1}.")
+
+var textIgnored = `text_model\.|text_projection\.|logit_scale$|logit_bias$|.*\.position_ids$`
 
 // clipVision is CLIP's vision tower: transformers' CLIPVisionModel, with a
 // projection or without, and the one inside of a CLIPModel, whose text tower is
-// left unread.
+// no part of it.
 var clipVision = &family{
-	name: "CLIP's vision tower",
-	is: func(m map[string]json.RawMessage) bool {
-		kind := string(m["model_type"])
-		return kind == `"clip"` || kind == `"clip_vision_model"`
-	},
-	read: (*Config).readCLIP,
-	names: naming{rules: renames(
-		`^(embeddings|encoder|pre_layrnorm|post_layernorm)\.`, "vision_model.${1}.",
-	)},
-	arch: func(c *Config, classes, prompts int) vit.Architecture {
-		a := viTArch(c, classes, prompts).(vit.Arch)
-		a.Classes = classes
-		return vit.CLIPVision{Arch: a, Projected: c.Projected}
-	},
-	see: func(c *Config, has func(string) bool) { // a projection_dim stands in the config either way
-		if !has("visual_projection.weight") {
+	name: "CLIP's vision tower", types: []string{"clip", "clip_vision_model"},
+	read:  (*Config).readCLIP,
+	names: naming{rules: towerPrefix},
+	see: func(c *Config, info func(string) (safetensors.Info, bool)) error {
+		if _, ok := info("visual_projection.weight"); !ok { // a projection_dim stands in the config either way
 			c.Projected = 0
 		}
+		return nil
 	},
-	write:   writeCLIP,
-	with:    clipClass, // transformers' own classifier reads other rows; ours is a map after the projection
-	without: clipClass,
-
-	positions: "vision_model.embeddings.position_embedding.weight",
-	ignored:   regexp.MustCompile(`^(text_model|text_projection)\.|^logit_scale$|\.position_ids$`),
-	own:       regexp.MustCompile(`^(vision_model|visual_projection|classifier)\.`),
-	headless:  true,
-}
-
-func clipClass(c *Config) string {
-	if c.Projected > 0 {
-		return "CLIPVisionModelWithProjection"
-	}
-	return "CLIPVisionModel"
-}
-
-func writeCLIP(c *Config) map[string]any {
-	m := map[string]any{"model_type": "clip_vision_model"}
-	if c.Projected > 0 {
-		m["projection_dim"] = c.Projected
-	}
-	return m
-}
-
-// readCLIP reads the keys of a tower, flat or below vision_config. What is absent
-// is what transformers.CLIPVisionConfig assumes.
-func (c *Config) readCLIP() error {
-	c.PatchSize, c.LayerNormEps, c.Projected = 32, 1e-5, 512
-	m := c.extra
-	var classes []string
-	if err := take(m, "architectures", &classes); err != nil {
-		return err
-	}
-	for _, name := range classes {
-		if name == "CLIPForImageClassification" {
-			return fmt.Errorf("architectures has %s, which pools the patches and is not known yet", name)
+	write: func(c *Config) map[string]any {
+		m := map[string]any{"model_type": c.modelType}
+		if c.Projected > 0 && c.tower == "" {
+			m["projection_dim"] = c.Projected
 		}
+		return m
+	},
+	ignored:  regexp.MustCompile(`^(` + textIgnored + `|vision_model\.post_layernorm\.|visual_projection\.)`),
+	own:      regexp.MustCompile(`^(vision_model|visual_projection|classifier)\.`),
+	headless: true,
+}
+
+// siglipVision is SigLIP's vision tower, alone or in a SiglipModel.
+var siglipVision = &family{
+	name: "SigLIP's vision tower", types: []string{"siglip", "siglip_vision_model"},
+	read: (*Config).readSigLIP,
+	names: naming{rules: towerPrefix, spelled: []spelling{{
+		from: regexp.MustCompile(`^(vision_model\.head\.attention\.)(?P<part>query|key|value)\.(weight|bias)$`),
+		to:   "${1}in_proj_$3", parts: []string{"query", "key", "value"}}}},
+	write: func(c *Config) map[string]any {
+		m := map[string]any{"model_type": c.modelType}
+		if c.tower == "" {
+			m["vision_use_head"] = c.net.Pool != vit.PoolMean || c.class == siglipClassifier
+		}
+		return m
+	},
+	ignored:  regexp.MustCompile(`^(` + textIgnored + `|vision_model\.head\.)`),
+	own:      regexp.MustCompile(`^(vision_model|classifier)\.`),
+	headless: true,
+}
+
+const (
+	clipClassifier   = "CLIPForImageClassification"
+	siglipClassifier = "SiglipForImageClassification"
+)
+
+// readTower finds the keys of a vision tower, flat or below vision_config.
+func (c *Config) readTower(m map[string]json.RawMessage, whole string) (map[string]json.RawMessage, error) {
+	if c.modelType != whole {
+		return m, nil
 	}
-	kind := ""
-	if err := take(m, "model_type", &kind); err != nil {
-		return err
-	}
-	tower := m
-	if kind == "clip" {
-		for _, key := range []string{"vision_config", "vision_config_dict"} { // the old key counts where both are
-			if raw := m[key]; len(raw) > 0 && string(raw) != "null" {
-				var err error
-				if tower, err = takeObject(m, key); err != nil {
-					return err
-				}
+	c.tower = "vision_config"
+	tower := map[string]json.RawMessage{}
+	for _, key := range []string{"vision_config", "vision_config_dict"} { // the old key counts where both are
+		if raw := m[key]; len(raw) > 0 && string(raw) != "null" {
+			var err error
+			if tower, err = takeObject(m, key); err != nil {
+				return nil, err
 			}
-			delete(m, key)
 		}
-		if err := take(m, "projection_dim", &c.Projected); err != nil {
-			return err
-		}
-		for _, key := range []string{"text_config", "text_config_dict", "logit_scale_init_value"} {
-			delete(m, key)
-		}
-		delete(tower, "projection_dim") // of a CLIPModel the one at the top counts
-	} else if err := take(m, "projection_dim", &c.Projected); err != nil {
+	}
+	return tower, nil
+}
+
+// readCLIP reads the keys of a tower. What is absent is what
+// transformers.CLIPVisionConfig assumes.
+func (c *Config) readCLIP(m map[string]json.RawMessage) error {
+	c.PatchSize, c.LayerNormEps, c.Projected = 32, 1e-5, 512
+	c.net = vit.CLIP(vit.Arch{}, 0, c.class == clipClassifier)
+	tower, err := c.readTower(m, "clip")
+	if err != nil {
+		return err
+	}
+	if err := take(m, "projection_dim", &c.Projected); err != nil {
 		return err
 	}
 	if c.Projected < 1 || c.Projected > maxSize {
 		return fmt.Errorf("projection_dim is %d", c.Projected)
 	}
-	if err := c.readAct(tower, vit.QuickGELU); err != nil {
+	if c.class == clipClassifier {
+		c.Projected = 0
+	}
+	err = all(func() error { return c.readAct(tower, vit.QuickGELU) }, func() error { return c.readSizes(tower) },
+		func() error { return c.readTask(m) })
+	if err == nil {
+		c.assume(anyProcessor)
+	}
+	return err
+}
+
+// readSigLIP reads the keys of a tower. What is absent is what
+// transformers.SiglipVisionConfig assumes.
+func (c *Config) readSigLIP(m map[string]json.RawMessage) error {
+	c.LayerNormEps = 1e-6
+	head := true
+	tower, err := c.readTower(m, "siglip")
+	if err != nil {
 		return err
 	}
-	if err := c.readSizes(tower); err != nil {
+	if err := take(tower, "vision_use_head", &head); err != nil {
 		return err
 	}
-	if err := c.readTask(); err != nil {
-		return err
+	pool := vit.PoolAttention
+	if !head || c.class == siglipClassifier {
+		pool = vit.PoolMean
 	}
-	if c.NumChannels == len(clipMean) { // what its own class of preprocessor does, at its image size
-		c.input = processors[anyProcessor].preprocessor(anyProcessor, c.NumChannels)
-		c.input.Shortest, c.input.CropSide = c.ImageSize, c.ImageSize
+	c.net = vit.SigLIP(vit.Arch{}, pool)
+	err = all(func() error { return c.readAct(tower, vit.TanhGELU) }, func() error { return c.readSizes(tower) },
+		func() error { return c.readTask(m) })
+	if err == nil {
+		c.assume("SiglipImageProcessor")
 	}
-	return nil
+	return err
+}
+
+// assume prepares images as a class of transformers does, at the config's size,
+// where no file says otherwise.
+func (c *Config) assume(class string) {
+	if c.NumChannels != len(clipMean) {
+		return
+	}
+	p := processors[class].preprocessor(class, c.NumChannels)
+	if p.Crop {
+		p.Shortest, p.CropSide = c.ImageSize, c.ImageSize
+	} else {
+		p.Width, p.Height = c.Columns(), c.ImageSize
+	}
+	c.input = p
 }

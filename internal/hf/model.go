@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/jsonobj"
@@ -47,7 +48,10 @@ func (m *Model) Tensor(name string) (safetensors.Tensor, bool) {
 
 // Classes is the number of rows of the classifier, 0 without one.
 func (m *Model) Classes() int {
-	if t, ok := m.Tensor(classifierName); ok {
+	if m.Config == nil {
+		return 0
+	}
+	if t, ok := m.Tensor(m.Config.Heads()[0]); ok {
 		return t.Shape[0]
 	}
 	return 0
@@ -59,14 +63,18 @@ func (m *Model) Classes() int {
 // tensor and both shapes. Query, key and value have no biases where the config
 // has no qkv_bias.
 // A prompt (LoadPrompt) is refused with ErrPrompt.
-func Load(dir string) (*Model, error) { return load(dir, false) }
+func Load(dir string) (*Model, error) { return load(dir, false, "") }
 
 // LoadWhole is Load with what a forward does not need, for a copy that
 // leaves nothing out.
-func LoadWhole(dir string) (*Model, error) { return load(dir, true) }
+func LoadWhole(dir string) (*Model, error) { return load(dir, true, "") }
 
-func load(dir string, whole bool) (*Model, error) {
-	f, err := openFolder(dir)
+// LoadLayer is Load of a network whose outputs are one of its layers, by the name
+// that vit.Encoder.View has for it.
+func LoadLayer(dir, layer string) (*Model, error) { return load(dir, false, layer) }
+
+func load(dir string, whole bool, layer string) (*Model, error) {
+	f, err := openFolder(dir, layer)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +87,14 @@ func load(dir string, whole bool) (*Model, error) {
 	}
 	m.Tensors, err = safetensors.ReadMany(names, func(name string) (safetensors.Tensor, error) {
 		from := p.source[name]
-		t, err := w.Holder(from.Name).ReadInfo(from)
+		if from.transposed { // as the file has it
+			from.Shape = []int{from.Shape[1], from.Shape[0]}
+		}
+		t, err := w.Holder(from.Name).ReadInfo(from.Info)
 		t.Name = name
+		if err == nil && from.transposed {
+			t.Data, t.Shape = transposed(t.Data, t.Shape[0]), []int{t.Shape[1], t.Shape[0]}
+		}
 		if err == nil {
 			err = finite(f.dir, from.Name, t.Data)
 		}
@@ -95,6 +109,9 @@ func load(dir string, whole bool) (*Model, error) {
 	if whole && err == nil {
 		m.Kept, err = f.kept()
 	}
+	if err == nil {
+		err = m.grow()
+	}
 	return m, err
 }
 
@@ -105,7 +122,7 @@ func (f *folder) kept() ([]safetensors.Kept, error) {
 	for _, name := range f.p.ignored {
 		file := f.w.Holder(name)
 		i, _ := file.Info(name)
-		k, err := file.Keep(i, f.c.kind().names.canonical(name)[0])
+		k, err := file.Keep(i, f.c.keptName(name))
 		if err != nil {
 			return nil, err
 		}
@@ -118,16 +135,16 @@ func (f *folder) kept() ([]safetensors.Kept, error) {
 // folder is a model's folder that is open and compared, before a tensor is
 // read. Who opens it closes w.
 type folder struct {
-	dir string
-	w   *safetensors.Folder
-	c   *Config
-	pre *Preprocessor
-	p   *plan
+	dir, layer string
+	w          *safetensors.Folder
+	c          *Config
+	pre        *Preprocessor
+	p          *plan
 }
 
-func openFolder(dir string) (f *folder, err error) {
-	f = &folder{dir: dir}
-	f.w, err = safetensors.OpenFolder(f.dir)
+func openFolder(dir, layer string) (f *folder, err error) {
+	f = &folder{dir: dir, layer: layer}
+	f.w, err = safetensors.OpenFolder(f.dir, openCLIPWeights)
 	if errors.Is(err, safetensors.ErrNone) {
 		err = noWeights(f.dir)
 	}
@@ -146,9 +163,10 @@ func (f *folder) compare() (err error) {
 	if err = notPrompt(f.dir, f.w); err != nil {
 		return err
 	}
-	if f.c, err = ReadConfig(filepath.Join(f.dir, ConfigName)); err != nil {
+	if f.c, err = ReadConfig(configPath(f.dir)); err != nil {
 		return err
 	}
+	f.c.view = f.layer
 	if f.pre, err = ReadPreprocessor(filepath.Join(f.dir, PreprocessorName), f.c); err != nil {
 		return err
 	}
@@ -205,36 +223,72 @@ func (m *Model) Files(dtype safetensors.DType) ([]fsys.Content, error) {
 		return nil, err
 	}
 	var files []fsys.Content
+	weights := safetensors.ModelName
 	if m.Config != nil {
 		c := *m.Config
-		arch := c.kind().without(&c)
-		if m.Classes() > 0 {
-			arch = c.kind().with(&c)
+		if f := c.kind(); f.weights != "" {
+			weights = f.weights
 		}
-		if err := c.set("architectures", []string{arch}); err != nil {
+		if files, err = m.configs(&c, dtype); err != nil {
 			return nil, err
 		}
-		if err := c.set("torch_dtype", torchName(dtype)); err != nil {
-			return nil, err
-		}
-		delete(c.extra, "dtype") // the same thing's newer name
-		config, err := jsonobj.Indented(&c)
-		if err != nil {
-			return nil, err
-		}
-		pre := m.Preprocessor
-		if pre == nil {
-			pre = DefaultPreprocessor(c.ImageSize, c.NumChannels)
-		}
-		processor, err := jsonobj.Indented(pre)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, fsys.Bytes(ConfigName, config), fsys.Bytes(PreprocessorName, processor))
 	}
 	return append(files,
-		fsys.Content{Name: safetensors.ModelName,
+		fsys.Content{Name: weights,
 			Write: func(w io.Writer) error { return safetensors.WriteKept(w, tensors, m.Kept, dtype, meta) }}), nil
+}
+
+// configs are the files beside the weights.
+func (m *Model) configs(c *Config, dtype safetensors.DType) ([]fsys.Content, error) {
+	name := ConfigName
+	if f := c.kind(); f.config != "" {
+		name = f.config
+	}
+	if c.kind().marshal == nil {
+		if err := c.set("architectures", []string{m.class()}); err != nil {
+			return nil, err
+		}
+		for _, key := range []string{"torch_dtype", "dtype"} { // the same thing's older and newer name
+			if err := c.set(key, torchName(dtype)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	config, err := jsonobj.Indented(c)
+	if err != nil {
+		return nil, err
+	}
+	files := []fsys.Content{fsys.Bytes(name, config)}
+	pre := m.Preprocessor
+	if pre == nil {
+		pre = DefaultPreprocessor(c.ImageSize, c.NumChannels)
+	}
+	processor, err := jsonobj.Indented(pre)
+	if err != nil {
+		return nil, err
+	}
+	return append(files, fsys.Bytes(PreprocessorName, processor)), nil
+}
+
+// class is transformers' class of the model: that which it came with, unless it
+// has got a classifier or lost it.
+func (m *Model) class() string {
+	c := m.Config
+	f, came := c.kind(), c.class
+	headed := strings.Contains(came, "ForImageClassification")
+	switch {
+	case came != "" && (headed == (m.Classes() > 0) || f.headless):
+		return came
+	case m.Classes() > 0 && f.with != "":
+		return f.with
+	case f.without != "":
+		return f.without
+	case c.Projected > 0:
+		return "CLIPVisionModelWithProjection"
+	case f == siglipVision:
+		return "SiglipVisionModel"
+	}
+	return "CLIPVisionModel"
 }
 
 // ordered lists the tensors as they are written, after comparing them with the
@@ -264,8 +318,29 @@ func (m *Model) ordered() ([]safetensors.Tensor, error) {
 	if len(m.Tensors) != len(specs) {
 		return nil, fmt.Errorf("hf: %d tensors, the config asks for %d", len(m.Tensors), len(specs))
 	}
-	return append(out, m.Extra...), nil
+	return append(m.Config.spelled(out), m.Extra...), nil
 }
+
+// spelled are the tensors as the folder's files have them.
+func (c *Config) spelled(tensors []safetensors.Tensor) []safetensors.Tensor {
+	out := c.kind().names.joined(c.shrunk(tensors))
+	for i := range out {
+		out[i].Name = c.stripped(out[i].Name)
+	}
+	return out
+}
+
+// stripped is a name without the network's prefix, where that came without it and
+// has no classifier.
+func (c *Config) stripped(name string) string {
+	if c.bare && len(c.Labels) == 0 {
+		return strings.TrimPrefix(name, c.kind().prefix)
+	}
+	return name
+}
+
+// keptName is the name that a tensor is written back under.
+func (c *Config) keptName(name string) string { return c.stripped(c.kind().names.written(name)) }
 
 // noWeights says what the folder has instead of safetensors.
 func noWeights(dir string) error {

@@ -153,14 +153,14 @@ func TestMismatch(t *testing.T) {
 		return nil
 	}
 	_, err := Load(alter(func(m *Model) {
-		*at(m, plainViT.positions) = safetensors.Tensor{Name: plainViT.positions, Shape: []int{1, 10, 4},
+		*at(m, "vit.embeddings.position_embeddings") = safetensors.Tensor{Name: "vit.embeddings.position_embeddings", Shape: []int{1, 10, 4},
 			Data: testkit.Fill(40, 0)}
 	}))
-	testkit.Mistake(t, err, plainViT.positions, "[1 5 4]", "[1 10 4]")
+	testkit.Mistake(t, err, "vit.embeddings.position_embeddings", "[1 5 4]", "[1 10 4]")
 	_, err = Load(alter(func(m *Model) {
-		*at(m, classifierName) = safetensors.Tensor{Name: classifierName, Shape: []int{7, 4}, Data: testkit.Fill(28, 0)}
+		*at(m, "classifier.weight") = safetensors.Tensor{Name: "classifier.weight", Shape: []int{7, 4}, Data: testkit.Fill(28, 0)}
 	}))
-	testkit.Mistake(t, err, classifierName, "[3 4]", "[7 4]")
+	testkit.Mistake(t, err, "classifier.weight", "[3 4]", "[7 4]")
 	_, err = Load(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))
 	testkit.Mistake(t, err, "vit.layernorm.bias", "missing")
 	_, err = Load(alter(func(m *Model) {
@@ -244,8 +244,8 @@ func TestShards(t *testing.T) {
 	for says, change := range map[string]func(map[string]string){
 		"is not in":  func(n map[string]string) { n["ghost"] = "model-00001-of-00002.safetensors" },
 		"not listed": func(n map[string]string) { delete(n, "classifier.bias") },
-		"beside":     func(n map[string]string) { n[classifierName] = "../model-00002-of-00002.safetensors" },
-		"no such":    func(n map[string]string) { n[classifierName] = "model-00003-of-00002.safetensors" },
+		"beside":     func(n map[string]string) { n["classifier.weight"] = "../model-00002-of-00002.safetensors" },
+		"no such":    func(n map[string]string) { n["classifier.weight"] = "model-00003-of-00002.safetensors" },
 		"empty":      func(n map[string]string) { clear(n) },
 	} {
 		_, err := Load(shard(t, m, change))
@@ -258,7 +258,7 @@ func TestResize(t *testing.T) {
 	if err := m.Resize(8); err != nil {
 		t.Fatal(err)
 	}
-	p, _ := m.Tensor(plainViT.positions)
+	p, _ := m.Tensor("vit.embeddings.position_embeddings")
 	if !reflect.DeepEqual(p.Shape, []int{1, 17, 4}) || m.Config.ImageSize != 8 || m.Preprocessor.Side() != 8 {
 		t.Errorf("%v %+v", p.Shape, m.Preprocessor)
 	}

@@ -4,45 +4,53 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 )
 
-// cubicA is the free parameter of the bicubic kernel in PyTorch's upsampling.
-const cubicA = -0.75
+// A Kernel is how positions are interpolated to another grid, as PyTorch's
+// interpolate with align_corners=false does it.
+type Kernel int
 
-// InterpolatePositions resizes the position embeddings of a ViT from a grid of
-// from×from patches to one of to×to. pos is (1+from²)×dim, the cls row first,
-// and so is the result; the cls row is copied. The patches are interpolated as
-// transformers does it (ViTEmbeddings.interpolate_pos_encoding): bicubic with
-// a = −0.75, align_corners=false, borders repeated, no antialiasing (R. Keys,
-// "Cubic convolution interpolation", 1981).
-func InterpolatePositions(pos []float32, from, to, dim int) ([]float32, error) {
-	if from < 1 || to < 1 || dim < 1 || len(pos) != (1+from*from)*dim {
-		return nil, fmt.Errorf("hf: %d position embeddings are not 1+%d² rows of %d, to be resized to %d²", len(pos), from,
-			dim, to)
+// The kernels in use.
+const (
+	Bicubic   Kernel = iota // a = −0.75, the border repeated (R. Keys, "Cubic convolution interpolation", 1981)
+	Antialias               // bicubic with a = −0.5, widened where the grid shrinks, cut at the border
+	Bilinear                // the border repeated
+)
+
+// InterpolatePositions resizes rows of dim values that stand for a grid of
+// patches, row by row, after so many lead rows, which are copied.
+func InterpolatePositions(pos []float32, lead int, from, to [2]int, dim int, k Kernel) ([]float32, error) {
+	for _, n := range []int{from[0], from[1], to[0], to[1], dim} {
+		if n < 1 || lead < 0 || len(pos) != (lead+from[0]*from[1])*dim {
+			return nil, fmt.Errorf("hf: %d position embeddings are not %d+%dx%d rows of %d, to be resized to %dx%d", len(pos),
+				lead, from[0], from[1], dim, to[0], to[1])
+		}
 	}
-	out := make([]float32, (1+to*to)*dim)
-	copy(out, pos[:dim])
+	out := make([]float32, (lead+to[0]*to[1])*dim)
+	copy(out, pos[:lead*dim])
 	if from == to {
 		copy(out, pos)
 		return out, nil
 	}
-	taps := cubicTaps(from, to)
+	rows, columns := k.taps(from[0], to[0]), k.taps(from[1], to[1])
 	acc := make([]float64, dim)
-	for y, ty := range taps {
-		for x, tx := range taps {
+	for y, ty := range rows {
+		for x, tx := range columns {
 			clear(acc)
 			for i, wy := range ty.w {
 				for j, wx := range tx.w {
-					row := pos[(1+ty.at[i]*from+tx.at[j])*dim:][:dim]
+					row := pos[(lead+ty.at[i]*from[1]+tx.at[j])*dim:][:dim]
 					for d, v := range row {
 						acc[d] += wy * wx * float64(v)
 					}
 				}
 			}
-			dst := out[(1+y*to+x)*dim:][:dim]
+			dst := out[(lead+y*to[1]+x)*dim:][:dim]
 			for d, v := range acc {
 				dst[d] = float32(v)
 			}
@@ -51,57 +59,186 @@ func InterpolatePositions(pos []float32, from, to, dim int) ([]float32, error) {
 	return out, nil
 }
 
-// tap is where one output sample takes its four inputs from.
+// tap is where one output sample takes its inputs from.
 type tap struct {
-	at [4]int
-	w  [4]float64
+	at []int
+	w  []float64
 }
 
-func cubicTaps(from, to int) []tap {
+func (t *tap) add(at int, w float64) { t.at, t.w = append(t.at, at), append(t.w, w) }
+
+// taps are those of to samples of from.
+func (k Kernel) taps(from, to int) []tap {
 	taps := make([]tap, to)
+	scale := float64(from) / float64(to)
 	for o := range taps {
-		src := (float64(o)+0.5)*float64(from)/float64(to) - 0.5
-		base := math.Floor(src)
-		t := src - base
-		taps[o].w = [4]float64{cubicFar(t + 1), cubicNear(t), cubicNear(1 - t), cubicFar(2 - t)}
-		for k := range taps[o].at {
-			taps[o].at[k] = min(max(int(base)-1+k, 0), from-1)
+		t := &taps[o]
+		middle := (float64(o) + 0.5) * scale
+		switch k {
+		case Antialias:
+			wide, sum := max(scale, 1), 0.0
+			lo, hi := max(int(middle-2*wide+0.5), 0), min(int(middle+2*wide+0.5), from)
+			for j := lo; j < hi; j++ {
+				w := cubic((float64(j)-middle+0.5)/wide, -0.5)
+				t.add(j, w)
+				sum += w
+			}
+			for j := range t.w {
+				t.w[j] /= sum
+			}
+		case Bilinear:
+			src := max(middle-0.5, 0)
+			base := int(src)
+			t.add(base, 1-(src-float64(base)))
+			t.add(min(base+1, from-1), src-float64(base))
+		default:
+			src := middle - 0.5
+			base := math.Floor(src)
+			for j := -1; j < 3; j++ {
+				t.add(min(max(int(base)+j, 0), from-1), cubic(src-base-float64(j), -0.75))
+			}
 		}
 	}
 	return taps
 }
 
-// cubicNear is the kernel for a distance of at most 1, cubicFar for 1 to 2.
-func cubicNear(x float64) float64 { return ((cubicA+2)*x-(cubicA+3))*x*x + 1 }
+// cubic is the bicubic kernel with the free parameter a.
+func cubic(x, a float64) float64 {
+	x = math.Abs(x)
+	switch {
+	case x < 1:
+		return ((a+2)*x-(a+3))*x*x + 1
+	case x < 2:
+		return ((a*x-5*a)*x+8*a)*x - 4*a
+	}
+	return 0
+}
 
-func cubicFar(x float64) float64 { return ((cubicA*x-5*cubicA)*x+8*cubicA)*x - 4*cubicA }
+// grown is what stood in the files before the model was made to take images of
+// the size that its preprocessor makes.
+type grown struct {
+	rows, columns int
+	tensors       []grownTensor
+	changed       bool // since then, so that the files' are of no more use
+}
 
-// Resize makes the model take images of another size: the position embeddings
+type grownTensor struct {
+	came    safetensors.Tensor
+	resized []float32
+}
+
+// stored is the size of images as config.json has it.
+func (c *Config) stored() (rows, columns int) {
+	if g := c.grown; g != nil && !g.changed {
+		return g.rows, g.columns
+	}
+	return c.ImageSize, c.ImageWidth
+}
+
+// shrunk are the tensors to be written: those that came, where nothing has changed
+// in what they were resized to.
+func (c *Config) shrunk(tensors []safetensors.Tensor) []safetensors.Tensor {
+	g := c.grown
+	if g == nil {
+		return tensors
+	}
+	out := slices.Clone(tensors)
+	g.changed = false
+	for _, was := range g.tensors {
+		i := slices.IndexFunc(out, func(t safetensors.Tensor) bool { return t.Name == was.came.Name })
+		if i < 0 || !slices.Equal(out[i].Data, was.resized) {
+			g.changed = true
+			return tensors
+		}
+		out[i] = was.came
+	}
+	return out
+}
+
+// grow makes the model take images of the size that its preprocessor makes, where
+// its library does so by itself.
+func (m *Model) grow() error {
+	c := m.Config
+	rows, columns := m.Preprocessor.Rows(), m.Preprocessor.Side()
+	if !c.kind().resizes || rows == 0 || rows == c.ImageSize && columns == c.Columns() {
+		return nil
+	}
+	g := &grown{rows: c.ImageSize, columns: c.ImageWidth}
+	before := slices.Clone(m.Tensors)
+	if err := m.resize(rows, columns); err != nil {
+		return err
+	}
+	for i, t := range m.Tensors {
+		if len(t.Data) != len(before[i].Data) || len(t.Data) > 0 && &t.Data[0] != &before[i].Data[0] {
+			g.tensors = append(g.tensors, grownTensor{before[i], slices.Clone(t.Data)})
+		}
+	}
+	c.grown = g
+	return nil
+}
+
+// Resize makes the model take images of another size, which are square: positions
 // are interpolated, config and preprocessor follow.
 func (m *Model) Resize(imageSize int) error {
+	rows, columns := m.Config.ImageSize, m.Config.Columns()
+	if err := m.resize(imageSize, imageSize); err != nil {
+		return err
+	}
+	m.Config.grown = nil
+	if m.Preprocessor != nil {
+		m.Preprocessor = m.Preprocessor.scaled(rows, columns, imageSize)
+	}
+	return nil
+}
+
+func (m *Model) resize(rows, columns int) error {
 	c := *m.Config
-	from := c.ImageSize / c.PatchSize
-	c.ImageSize = imageSize
+	from := [2]int{c.ImageSize / c.PatchSize, c.Columns() / c.PatchSize}
+	if c.ImageSize, c.ImageWidth = rows, columns; rows == columns {
+		c.ImageWidth = 0
+	}
 	if err := c.Check(); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("image size %d: %v", imageSize, err),
+		return uierr.Wrap(err, fmt.Sprintf("image size %d: %v", rows, err),
 			fmt.Sprintf("choose a multiple of the patch size %d", c.PatchSize))
 	}
-	to := imageSize / c.PatchSize
+	if rows%c.PatchSize != 0 || columns%c.PatchSize != 0 {
+		return uierr.New(fmt.Sprintf("image size %d: not a multiple of patch_size %d", rows, c.PatchSize),
+			fmt.Sprintf("choose a multiple of the patch size %d", c.PatchSize))
+	}
+	to := [2]int{rows / c.PatchSize, columns / c.PatchSize}
+	e := c.Architecture(1, 0)
 	for i, t := range m.Tensors {
-		if t.Name != m.Config.kind().positions {
+		var data []float32
+		var err error
+		shape := slices.Clone(t.Shape)
+		switch {
+		case t.Name == e.Names.Positions:
+			k := Bicubic
+			if c.kind().antialias {
+				k = Antialias
+			}
+			data, err = InterpolatePositions(t.Data, e.PositionLead(), from, to, c.HiddenSize, k)
+			shape[len(shape)-2] = e.PositionLead() + to[0]*to[1]
+		case e.Relative != vit.RelativeNone && strings.HasSuffix(t.Name, "relative_position_bias_table"):
+			data, err = resizedTable(t.Data, from, to, c.NumHeads)
+			shape[0] = len(data) / c.NumHeads
+		default:
 			continue
 		}
-		data, err := InterpolatePositions(t.Data, from, to, c.HiddenSize)
 		if err != nil {
 			return err
 		}
-		shape := slices.Clone(t.Shape)
-		shape[len(shape)-2] = 1 + to*to
 		m.Tensors[i] = safetensors.Tensor{Name: t.Name, Shape: shape, Data: data}
-	}
-	if m.Preprocessor != nil {
-		m.Preprocessor = m.Preprocessor.scaled(m.Config.ImageSize, imageSize)
 	}
 	*m.Config = c
 	return nil
+}
+
+// resizedTable interpolates a table of relative position biases, of which the last
+// three rows are those of cls.
+func resizedTable(table []float32, from, to [2]int, heads int) ([]float32, error) {
+	grid := func(n [2]int) [2]int { return [2]int{2*n[0] - 1, 2*n[1] - 1} }
+	cut := len(table) - 3*heads
+	out, err := InterpolatePositions(table[:cut], 0, grid(from), grid(to), heads, Bilinear)
+	return append(out, table[cut:]...), err
 }

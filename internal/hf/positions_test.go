@@ -31,7 +31,7 @@ func torchPositions(t *testing.T) []struct {
 
 func TestInterpolatePositions(t *testing.T) {
 	for _, p := range torchPositions(t) {
-		got, err := InterpolatePositions(p.Pos, p.From, p.To, p.Dim)
+		got, err := InterpolatePositions(p.Pos, 1, [2]int{p.From, p.From}, [2]int{p.To, p.To}, p.Dim, Bicubic)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestInterpolatePositions(t *testing.T) {
 			}
 		}
 	}
-	if _, err := InterpolatePositions(make([]float32, 10), 3, 4, 2); err == nil {
+	if _, err := InterpolatePositions(make([]float32, 10), 1, [2]int{3, 3}, [2]int{4, 4}, 2, Bicubic); err == nil {
 		t.Error("a wrong length was accepted")
 	}
 }

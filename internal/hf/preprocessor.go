@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -32,6 +33,8 @@ type Preprocessor struct {
 
 	Crop     bool // cut CropSide×CropSide out of the middle, black where the image is smaller
 	CropSide int
+	CropWide int  // columns that are cut, where they are not as many as rows; 0: as many
+	Cover    bool // Width and Height are the least that an image is brought to, in its own shape
 	// CropEven cuts where torchvision's CenterCrop does: an odd rest is halved as
 	// Python rounds, to the even number. No file says it; timm's folders mean it.
 	CropEven bool
@@ -43,6 +46,8 @@ type Preprocessor struct {
 	Mean, Std []float32 // per channel
 
 	extra map[string]json.RawMessage
+	came  json.RawMessage // the text of the file, which is written back where nothing has changed
+	read  *Preprocessor   // what it meant
 }
 
 // DefaultPreprocessor is that of google/vit-base-patch16-224 at the given size:
@@ -53,14 +58,27 @@ func DefaultPreprocessor(size, channels int) *Preprocessor {
 	return p
 }
 
-// Side is the pixels of a side of what comes out, 0 where that depends on the
+// Side is the pixels of a row of what comes out, 0 where that depends on the
 // image.
 func (p *Preprocessor) Side() int {
 	switch {
+	case p.Crop && p.CropWide > 0:
+		return p.CropWide
 	case p.Crop:
 		return p.CropSide
 	case p.Resize:
 		return p.Width
+	}
+	return 0
+}
+
+// Rows is the rows of what comes out, 0 where that depends on the image.
+func (p *Preprocessor) Rows() int {
+	switch {
+	case p.Crop:
+		return p.CropSide
+	case p.Resize:
+		return p.Height
 	}
 	return 0
 }
@@ -74,7 +92,9 @@ func ReadPreprocessor(path string, c *Config) (*Preprocessor, error) {
 		if c.input != nil {
 			return c.input, nil
 		}
-		return DefaultPreprocessor(c.ImageSize, c.NumChannels), nil
+		p := DefaultPreprocessor(c.ImageSize, c.NumChannels)
+		p.Width = c.Columns()
+		return p, nil
 	}
 	if err != nil {
 		return nil, fsys.ReadError(err, path)
@@ -119,13 +139,31 @@ func ParsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 			return nil, err
 		}
 	}
+	if kind.cropPct {
+		if err := p.readCropPct(); err != nil {
+			return nil, err
+		}
+	}
 	if err := p.readSizes(kind.square); err != nil {
 		return nil, err
 	}
 	if err := unknownSteps(m); err != nil {
 		return nil, err
 	}
+	was := *p
+	was.Mean, was.Std = slices.Clone(p.Mean), slices.Clone(p.Std)
+	p.came, p.read = raw, &was
 	return p, p.check(c)
+}
+
+// unchanged says that the file which came still says what is meant.
+func (p *Preprocessor) unchanged() bool {
+	if p.read == nil {
+		return false
+	}
+	now, was := *p, *p.read
+	now.came, now.read, was.came, was.read = nil, nil, nil, nil
+	return reflect.DeepEqual(now, was)
 }
 
 // takeClass is the class that a file names. Without any it is that of a ViT.
@@ -193,9 +231,9 @@ func (p *Preprocessor) check(c *Config) error {
 			c.NumChannels)
 	case !(p.RescaleFactor > 0) || math.IsInf(p.RescaleFactor, 0):
 		return errors.New("rescale_factor is not above 0")
-	case p.Side() != 0 && p.Side() != c.ImageSize:
-		return fmt.Errorf("makes images of %d×%d pixels, image_size in %s is %d", p.Side(), p.Side(), ConfigName,
-			c.ImageSize)
+	case p.Side() != 0 && (p.Side() != c.Columns() || p.Rows() != c.ImageSize) && !c.kind().resizes:
+		return fmt.Errorf("makes images of %d×%d pixels, image_size in %s is %v", p.Side(), p.Rows(), ConfigName,
+			pair(c.ImageSize, c.ImageWidth))
 	}
 	for i := range p.Mean {
 		m, s := float64(p.Mean[i]), float64(p.Std[i])
@@ -219,16 +257,17 @@ func (p *Preprocessor) Levels() (factor float64, mean, std []float32) {
 	return factor, mean, std
 }
 
-// scaled is the preprocessor of a model whose images have another size.
-func (p *Preprocessor) scaled(from, to int) *Preprocessor {
+// scaled is the preprocessor of a model whose images of rows×columns become to×to.
+func (p *Preprocessor) scaled(rows, columns, to int) *Preprocessor {
 	q := *p
 	if !p.Crop {
 		q.Width, q.Height = to, to
 		return &q
 	}
-	q.CropSide = to
-	for _, n := range []*int{&q.Width, &q.Height, &q.Shortest, &q.Longest} {
-		*n = *n * to / from
+	q.CropSide, q.CropWide = to, 0
+	for _, n := range []*int{&q.Height, &q.Shortest, &q.Longest} {
+		*n = *n * to / rows
 	}
+	q.Width = q.Width * to / columns
 	return &q
 }

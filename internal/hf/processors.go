@@ -18,6 +18,7 @@ type processor struct {
 	crop      int // 0: the class itself cuts nothing
 	resample  int
 	mean, std []float32
+	cropPct   bool // below 384 pixels an image is brought to size/crop_pct and cut
 }
 
 // defaultProcessor is what transformers takes for a ViT without a class;
@@ -28,9 +29,11 @@ const (
 )
 
 var (
-	half     = []float32{0.5, 0.5, 0.5}
-	clipMean = []float32{0.48145466, 0.4578275, 0.40821073}
-	clipStd  = []float32{0.26862954, 0.26130258, 0.27577711}
+	half         = []float32{0.5, 0.5, 0.5}
+	imageNetMean = []float32{0.485, 0.456, 0.406}
+	imageNetStd  = []float32{0.229, 0.224, 0.225}
+	clipMean     = []float32{0.48145466, 0.4578275, 0.40821073}
+	clipStd      = []float32{0.26862954, 0.26130258, 0.27577711}
 )
 
 // processors are the classes that are known.
@@ -39,7 +42,12 @@ var processors = map[string]processor{
 	"DeiTImageProcessor":   {square: true, size: 256, crop: 224, resample: 3, mean: half, std: half},
 	"SiglipImageProcessor": {size: 224, resample: 3, mean: half, std: half},
 	anyProcessor:           {size: 224, crop: 224, resample: 3, mean: clipMean, std: clipStd},
-	"BitImageProcessor":    {size: 224, crop: 224, resample: 3, mean: clipMean, std: clipStd},
+	"BeitImageProcessor":   {square: true, size: 224, resample: 3, mean: half, std: half},
+	// Its own resizing is in floating point, from which ours in whole levels differs
+	// by less than one.
+	"DINOv3ViTImageProcessor": {square: true, size: 224, resample: 2, mean: imageNetMean, std: imageNetStd},
+	"ConvNextImageProcessor":  {size: 384, resample: 3, mean: half, std: half, cropPct: true},
+	"BitImageProcessor":       {size: 224, crop: 224, resample: 3, mean: clipMean, std: clipStd},
 }
 
 // sameProcessor are classes that do what another does.
@@ -75,19 +83,46 @@ func (p *Preprocessor) readSizes(square bool) error {
 		return err
 	}
 	if crop != nil {
-		p.CropSide = crop["width"]
+		if p.CropSide, p.CropWide = crop["height"], crop["width"]; p.CropSide == p.CropWide {
+			p.CropWide = 0
+		}
 	}
 	switch {
 	case p.Crop && crop == nil && p.CropSide == 0:
 		return errors.New("do_center_crop is there and crop_size is not")
-	case p.Crop && crop != nil && (crop["width"] == 0 || crop["width"] != crop["height"]):
-		return fmt.Errorf("crop_size: %d by %d is not square", crop["height"], crop["width"])
+	case p.Crop && crop != nil && crop["width"] == 0:
+		return errors.New("crop_size: no height and width")
 	case p.Crop || !p.Resize:
 		return nil
 	case p.Width == 0:
 		return errors.New("size: shortest_edge without do_center_crop makes images of different shapes")
-	case p.Width != p.Height:
-		return fmt.Errorf("size: %d by %d is not square", p.Height, p.Width)
+	}
+	return nil
+}
+
+// readCropPct reads what ConvNext's class makes of its size: below 384 the shorter
+// edge becomes size/crop_pct and the middle is cut, and from 384 on an image is
+// stretched.
+func (p *Preprocessor) readCropPct() error {
+	pct := 224.0 / 256
+	if err := take(p.extra, "crop_pct", &pct); err != nil {
+		return err
+	}
+	size, err := takeSize(p.extra, "size", false)
+	if err != nil {
+		return err
+	}
+	n := 384
+	if size != nil {
+		n = size["shortest_edge"]
+	}
+	if !(pct > 0.01 && pct <= 1) || n < 1 {
+		return fmt.Errorf("crop_pct is %v and size %v", pct, size)
+	}
+	p.Width, p.Height, p.Shortest = n, n, 0
+	if n < 384 {
+		p.Crop, p.CropSide = true, n
+		p.Width, p.Height, p.Shortest = 0, 0, int(float64(n)/pct)
 	}
 	return nil
 }
@@ -155,6 +190,9 @@ func takeSize(m map[string]json.RawMessage, key string, square bool) (map[string
 // its class has a default for. A class that in some version reads no crop or no
 // edge is written as one that does.
 func (p *Preprocessor) MarshalJSON() ([]byte, error) {
+	if p.unchanged() {
+		return p.came, nil
+	}
 	m := map[string]any{}
 	for k, v := range p.extra {
 		m[k] = v
@@ -177,7 +215,10 @@ func (p *Preprocessor) MarshalJSON() ([]byte, error) {
 		m["do_center_crop"] = p.Crop
 	}
 	if p.CropSide > 0 {
-		m["crop_size"] = map[string]int{"height": p.CropSide, "width": p.CropSide}
+		m["crop_size"] = map[string]int{"height": p.Rows(), "width": p.Side()}
+		if !p.Crop {
+			m["crop_size"] = map[string]int{"height": p.CropSide, "width": p.CropSide}
+		}
 	}
 	return json.Marshal(m)
 }

@@ -1,21 +1,35 @@
 package hf
 
 import (
+	_ "embed" // of timm_archs.json
 	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
+	"sync"
 
 	"github.com/flops-vit/flops/internal/jsonobj"
+	"github.com/flops-vit/flops/internal/safetensors"
+	"github.com/flops-vit/flops/internal/vit"
 )
 
 func init() {
-	f := *plainViT
-	f.name, f.is, f.read, f.names = "a plain ViT of timm", isTimm, (*Config).readTimm, timmNames
-	register(&f)
+	register(&family{
+		name: "a ViT of timm", is: isTimm, read: (*Config).readTimm, see: (*Config).seeTimm, names: naming{closed: true,
+			spelled: []spelling{
+				{from: regexp.MustCompile(`^(blocks\.\d+\.attn\.)(?P<part>query|key|value)\.(weight|bias)$`), to: "${1}qkv.$3",
+					parts: []string{"query", "key", "value"}},
+				{from: regexp.MustCompile(`^(blocks\.\d+\.mlp\.)(?P<part>gate|up)\.(weight|bias)$`), to: "${1}fc1.$3",
+					parts: []string{"gate", "up"}},
+				{from: regexp.MustCompile(`^(attn_pool\.)(?P<part>key|value)\.(weight|bias)$`), to: "${1}kv.$3",
+					parts: []string{"key", "value"}},
+			}},
+		marshal: marshalTimm,
+		ignored: regexp.MustCompile(`^$`),
+		own:     regexp.MustCompile(`.`), antialias: true,
+	})
 }
 
 // isTimm says whether a config.json is that of timm's folders on the hub.
@@ -23,44 +37,58 @@ func isTimm(m map[string]json.RawMessage) bool {
 	return m["architecture"] != nil && m["model_type"] == nil
 }
 
-// timmName is the name of a plain ViT in timm: class token, learned positions,
-// one classifier on the class token, GELU.
-var timmName = regexp.MustCompile(`^vit_(tiny|small|base|large|huge)_patch(\d+)_(\d+)$`)
-
-// timmSizes are width, blocks and heads of such a name.
-var timmSizes = map[string][3]int{"tiny": {192, 12, 3}, "small": {384, 12, 6}, "base": {768, 12, 12},
-	"large": {1024, 24, 16}, "huge": {1280, 32, 16}}
-
-// timmPlain are the arguments of a model that a plain ViT may have in these
-// values alone. Rates of what is dropped in training, and what timm does not
-// build a network from, are not looked at.
-var timmPlain = map[string][]string{
-	"global_pool": {`"token"`}, "class_token": {"true"}, "pos_embed": {`"learn"`}, "no_embed_class": {"false"},
-	"act_layer": {"null", `"gelu"`}, "norm_layer": {"null"}, "init_values": {"null"}, "qk_norm": {"false"},
-	"pre_norm": {"false"}, "final_norm": {"true"}, "fc_norm": {"null", "false"}, "proj_bias": {"true"},
-	"reg_tokens": {"0"}, "dynamic_img_size": {"false"}, "dynamic_img_pad": {"false"},
+// timmArch is what the name of an architecture says that stands nowhere else in a
+// folder.
+type timmArch struct {
+	Heads int     `json:"heads"`
+	Act   string  `json:"act"`
+	Eps   float64 `json:"eps"`
+	Image int     `json:"image"`
+	Pool  string  `json:"pool"`
 }
 
-var timmFree = regexp.MustCompile(`^(num_classes|.*drop.*|weight_init|pretrained.*)$`)
+//go:embed timm_archs.json
+var timmArchsFile []byte
 
-// readTimm reads the keys of timm. Which heads and which epsilon a network has
-// stands in the name of its architecture alone.
-func (c *Config) readTimm() error {
-	m := c.extra
-	c.extra = nil // keys of timm would make another program take the exported folder for timm's
+// timmArchs are the architectures of timm's VisionTransformer by their names, as
+// scripts/make-timm-archs.py found them.
+var timmArchs = sync.OnceValue(func() map[string]timmArch {
+	m := map[string]timmArch{}
+	if err := json.Unmarshal(timmArchsFile, &m); err != nil {
+		panic("hf: timm_archs.json: " + err.Error())
+	}
+	return m
+})
+
+// timmFree are arguments of a model that a forward does not depend on, or that
+// its tensors say as well; the others are known in plain values alone.
+var (
+	timmFree = regexp.MustCompile(`^(num_classes|.*drop.*|weight_init|pretrained.*|embed_dim|depth|mlp_ratio|in_chans|` +
+		`patch_size|qkv_bias|qk_norm|proj_bias|init_values|class_token|reg_tokens|no_embed_class|pre_norm|final_norm|fc_norm|` +
+		`global_pool|dynamic_img_size|dynamic_img_pad|fix_init)$`)
+	timmPlain = map[string][]string{"pos_embed": {`"learn"`}, "norm_layer": {"null"}, "act_layer": {"null"},
+		"mlp_layer": {"null"}, "block_fn": {"null"}, "embed_layer": {"null"}, "scale_attn_norm": {"false"},
+		"scale_mlp_norm": {"false"}}
+)
+
+// readTimm reads the keys of timm. Which heads, which activation function and
+// which epsilon a network has stands in the name of its architecture alone; the
+// rest is seen in its tensors.
+func (c *Config) readTimm(m map[string]json.RawMessage) error {
 	var name string
 	if err := take(m, "architecture", &name); err != nil {
 		return err
 	}
-	found := timmName.FindStringSubmatch(name)
-	if found == nil {
-		return fmt.Errorf("a timm folder of architecture %q; of timm, only plain vit_SIZE_patchN_N are known: convert it",
-			jsonobj.Clip(name))
+	arch, ok := timmArchs()[name]
+	if !ok {
+		return fmt.Errorf("a timm folder of architecture %q, which is none of timm's %d plain vision transformers",
+			jsonobj.Clip(name), len(timmArchs()))
 	}
-	c.HiddenSize, c.NumLayers, c.NumHeads = timmSizes[found[1]][0], timmSizes[found[1]][1], timmSizes[found[1]][2]
-	c.PatchSize, _ = strconv.Atoi(found[2]) // digits; too many of them give what Check refuses
-	c.ImageSize, _ = strconv.Atoi(found[3])
-	c.LayerNormEps = 1e-6
+	act, ok := vit.ActNamed(arch.Act)
+	if !ok {
+		return fmt.Errorf("a timm folder of architecture %q, whose activation function %s is not known", name, arch.Act)
+	}
+	c.NumHeads, c.Act, c.LayerNormEps, c.ImageSize, c.pool = arch.Heads, act, arch.Eps, arch.Image, arch.Pool
 	cfg, err := takeObject(m, "pretrained_cfg")
 	if err != nil {
 		return err
@@ -69,12 +97,10 @@ func (c *Config) readTimm() error {
 	if err != nil {
 		return err
 	}
-	var pool *string
-	if err := take(m, "global_pool", &pool); err != nil {
-		return err
-	}
-	if pool != nil && *pool != "token" {
-		return fmt.Errorf("global_pool is %q; only \"token\" is known", jsonobj.Clip(*pool))
+	for _, from := range []map[string]json.RawMessage{args, m} {
+		if err := take(from, "global_pool", &c.pool); err != nil {
+			return err
+		}
 	}
 	if err := c.timmInput(cfg); err != nil {
 		return err
@@ -82,11 +108,10 @@ func (c *Config) readTimm() error {
 	if err := c.timmArgs(args); err != nil {
 		return err
 	}
-	if err := take(m, "label_names", &c.Labels); err != nil {
-		return err
-	}
-	if err := c.Check(); err != nil {
-		return err
+	for _, from := range []map[string]json.RawMessage{cfg, m} {
+		if err := take(from, "label_names", &c.Labels); err != nil {
+			return err
+		}
 	}
 	c.input, err = c.timmPreprocessor(cfg)
 	return err
@@ -94,29 +119,136 @@ func (c *Config) readTimm() error {
 
 // timmArgs are what the folder's network has otherwise than its name says.
 func (c *Config) timmArgs(args map[string]json.RawMessage) error {
-	ratio := 4.0
-	for key, dst := range map[string]any{"embed_dim": &c.HiddenSize, "depth": &c.NumLayers, "num_heads": &c.NumHeads,
-		"in_chans": &c.NumChannels, "mlp_ratio": &ratio, "qkv_bias": &c.QKVBias} {
-		if err := take(args, key, dst); err != nil {
+	act := ""
+	if raw := string(args["act_layer"]); raw != "null" {
+		if err := take(args, "act_layer", &act); err != nil {
 			return err
 		}
 	}
-	for key, dst := range map[string]*int{"img_size": &c.ImageSize, "patch_size": &c.PatchSize} {
-		if err := takeSquare(args, key, dst); err != nil {
-			return err
+	if act != "" {
+		var ok bool
+		if c.Act, ok = vit.ActNamed(act); !ok {
+			return fmt.Errorf("model_args: act_layer is %q", jsonobj.Clip(act))
 		}
+	}
+	if err := take(args, "num_heads", &c.NumHeads); err != nil {
+		return err
+	}
+	if err := takePair(args, "img_size", &c.ImageSize, &c.ImageWidth); err != nil {
+		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(args)) {
 		if !timmFree.MatchString(key) && !slices.Contains(timmPlain[key], string(args[key])) {
-			return fmt.Errorf("model_args: %s is %s, which is no plain ViT: convert the timm folder", jsonobj.Clip(key),
-				jsonobj.Clip(string(args[key])))
+			return fmt.Errorf("model_args: %s is %s, which is no plain ViT", jsonobj.Clip(key), jsonobj.Clip(string(args[key])))
 		}
 	}
-	if !(ratio > 0 && ratio < maxSize) {
-		return fmt.Errorf("model_args: mlp_ratio is %v", ratio)
-	}
-	c.IntermediateSize = int(math.Floor(float64(c.HiddenSize) * ratio))
 	return nil
+}
+
+// seeTimm finds the network in its tensors.
+func (c *Config) seeTimm(info func(string) (safetensors.Info, bool)) error {
+	shape := func(name string, rank int) []int {
+		if i, ok := info(name); ok && len(i.Shape) == rank {
+			return i.Shape
+		}
+		return make([]int, rank)
+	}
+	has := func(name string) bool { _, ok := info(name); return ok }
+	patch := shape("patch_embed.proj.weight", 4)
+	c.HiddenSize, c.NumChannels, c.PatchSize = patch[0], patch[1], patch[2]
+	for c.NumLayers = 0; has(fmt.Sprintf("blocks.%d.norm1.weight", c.NumLayers)); {
+		c.NumLayers++
+	}
+	fc1, fc2 := shape("blocks.0.mlp.fc1.weight", 2), shape("blocks.0.mlp.fc2.weight", 2)
+	c.IntermediateSize = fc2[1]
+	gated := fc1[0] == 2*fc2[1] && fc1[0] > 0
+	if gated { // SwiGLUPacked
+		c.Act = vit.SiLU
+	}
+	n := vit.Timm(vit.Arch{}, gated)
+	n.NoCls, n.Dist, n.Registers = !has("cls_token"), has("dist_token"), shape("reg_token", 3)[1]
+	n.PreNorm, n.FinalNorm, n.PooledNorm = has("norm_pre.weight"), has("norm.weight"), has("fc_norm.weight")
+	n.NoPatchBias, n.QKNorm = !has("patch_embed.proj.bias"), has("blocks.0.attn.q_norm.weight")
+	n.Scaled = has("blocks.0.ls1.gamma")
+	n.NoOutBias, n.NoMLPBias = !has("blocks.0.attn.proj.bias"), !has("blocks.0.mlp.fc1.bias")
+	c.QKVBias = has("blocks.0.attn.qkv.bias")
+	switch pool := c.pool; {
+	case n.Dist && (pool == "token" || pool == "avg"): // timm's distilled class pools neither otherwise
+		n.Pool = vit.PoolHeads
+	case pool == "token" && !n.NoCls:
+	case pool == "avg":
+		n.Pool = vit.PoolMean
+	case pool == "map":
+		n.Pool = vit.PoolAttention
+	default:
+		return fmt.Errorf("global_pool is %q; token, avg and map are known", jsonobj.Clip(pool))
+	}
+	c.net = n
+	if err := c.Check(); err != nil {
+		return err
+	}
+	lead, rows := c.Architecture(1, 0).Lead(), shape("pos_embed", 3)[1]
+	switch rows - c.Patches() {
+	case lead:
+	case 0:
+		c.net.Positions = vit.PositionsPatches
+	default:
+		if rows == 0 {
+			c.net.Positions = vit.PositionsNone
+		}
+	}
+	return nil
+}
+
+// marshalTimm is the config as it came, with the classes and the size of images
+// that the network has now.
+func marshalTimm(c *Config, classes int) (map[string]any, error) {
+	m := map[string]any{}
+	for k, v := range c.raw {
+		m[k] = v
+	}
+	m["num_classes"] = classes
+	for _, key := range []string{"pretrained_cfg", "model_args"} {
+		if c.raw[key] == nil && key == "model_args" {
+			continue
+		}
+		came, err := takeObject(maps.Clone(c.raw), key)
+		if err != nil {
+			return nil, err
+		}
+		part := map[string]any{"num_classes": classes}
+		for k, v := range came {
+			if k != "num_classes" {
+				part[k] = v
+			}
+		}
+		if key == "pretrained_cfg" {
+			part["input_size"] = []int{c.NumChannels, c.ImageSize, c.Columns()}
+		} else if came["img_size"] != nil {
+			part["img_size"] = []int{c.ImageSize, c.Columns()}
+		}
+		delete(part, "label_names")
+		m[key] = part
+	}
+	if rows, columns := c.came(); rows != c.ImageSize || columns != c.Columns() { // of a name that has another size
+		args, _ := m["model_args"].(map[string]any)
+		if args == nil {
+			args = map[string]any{}
+		}
+		args["img_size"], m["model_args"] = []int{c.ImageSize, c.Columns()}, args
+	}
+	if delete(m, "label_names"); len(c.Labels) > 0 {
+		m["label_names"] = c.Labels
+	}
+	return m, nil
+}
+
+// came is the size of images that an architecture's name means.
+func (c *Config) came() (rows, columns int) {
+	name := ""
+	_ = json.Unmarshal(c.raw["architecture"], &name)
+	n := timmArchs()[name].Image
+	return n, n
 }
 
 // timmInput takes the image size that the weights were made for.
@@ -125,11 +257,18 @@ func (c *Config) timmInput(cfg map[string]json.RawMessage) error {
 	if err := take(cfg, "input_size", &size); err != nil || size == nil {
 		return err
 	}
-	if len(size) != 3 || size[1] != size[2] {
-		return fmt.Errorf("pretrained_cfg: input_size %v is not square", size)
+	if len(size) != 3 {
+		return fmt.Errorf("pretrained_cfg: input_size %v is no channels, rows and columns", size)
 	}
-	c.NumChannels, c.ImageSize = size[0], size[1]
+	if c.NumChannels, c.ImageSize, c.ImageWidth = size[0], size[1], size[2]; size[1] == size[2] {
+		c.ImageWidth = 0
+	}
 	return nil
+}
+
+// resampleNamed is Pillow's number of a filter, -1 where it has none.
+func resampleNamed(filter string) int {
+	return slices.Index([]string{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"}, filter)
 }
 
 // timmPreprocessor is timm's transform for evaluation.
@@ -143,20 +282,22 @@ func (c *Config) timmPreprocessor(cfg map[string]json.RawMessage) (*Preprocessor
 			return nil, fmt.Errorf("pretrained_cfg: %w", err)
 		}
 	}
-	resample := slices.Index([]string{"nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"}, filter)
-	if resample < 0 {
+	if p.Resample = resampleNamed(filter); p.Resample < 0 {
 		return nil, fmt.Errorf("pretrained_cfg: interpolation is %q", jsonobj.Clip(filter))
 	}
 	if !(pct > 0.01 && pct <= 1) {
 		return nil, fmt.Errorf("pretrained_cfg: crop_pct is %v", pct)
 	}
-	p.Resample, p.CropSide, p.CropEven = resample, c.ImageSize, true
-	edge := int(math.Floor(float64(c.ImageSize) / pct))
+	p.CropSide, p.CropWide, p.CropEven = c.ImageSize, c.ImageWidth, true
+	edge := func(n int) int { return int(math.Floor(float64(n) / pct)) }
 	switch mode {
 	case "center":
-		p.Shortest = edge
+		p.Shortest = edge(c.ImageSize)
+		if c.ImageWidth > 0 {
+			p.Shortest, p.Width, p.Height, p.Cover = 0, edge(c.ImageWidth), edge(c.ImageSize), true
+		}
 	case "squash":
-		p.Shortest, p.Width, p.Height = 0, edge, edge
+		p.Shortest, p.Width, p.Height = 0, edge(c.Columns()), edge(c.ImageSize)
 	default:
 		return nil, fmt.Errorf("pretrained_cfg: crop_mode is %q; center and squash are known", jsonobj.Clip(mode))
 	}

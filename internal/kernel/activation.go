@@ -80,3 +80,18 @@ func ReLUGrad(dst, x, dy []float32) {
 		dst[i] = g
 	}
 }
+
+// Tanh sets dst[i] = tanh(x[i]) ; a pooler's one row needs no fast one.
+func Tanh(dst, x []float32) {
+	for i, v := range x[:len(dst)] {
+		dst[i] = float32(math.Tanh(float64(v)))
+	}
+}
+
+// TanhGrad sets dst[i] = dy[i]·(1 − tanh²(x[i])).
+func TanhGrad(dst, x, dy []float32) {
+	for i, v := range x[:len(dst)] {
+		t := math.Tanh(float64(v))
+		dst[i] = dy[i] * float32(1-t*t)
+	}
+}

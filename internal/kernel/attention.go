@@ -22,18 +22,18 @@ func grow(s *[]float32, n int) []float32 {
 }
 
 // Attention is the multi-head attention of one image (Vaswani et al.,
-// arXiv 1706.03762): per head h, out_h = softmax(scale·q_h k_hᵀ) v_h, where
+// arXiv 1706.03762): per head h, out_h = softmax(scale·q_h k_hᵀ + bias_h) v_h, where
 // head h owns columns h·headDim..(h+1)·headDim.
 //
 // q is rows×(heads·headDim), row r beginning at q[r·ldq]; k and v are
 // tokens×(heads·headDim); out has the shape of q. scale is usually
-// 1/√headDim. probs, when not nil, receives the softmax as heads×rows×tokens,
+// 1/√headDim. bias is nil, or heads×rows×tokens. probs, when not nil, receives the softmax as heads×rows×tokens,
 // which AttentionGrad needs.
 //
 // A row's result depends on that row of q and on k and v alone: the same bits
 // for one row as for all, and with probs as without.
 func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, ldk int, v []float32, ldv, tokens,
-	heads, headDim int, scale float32, probs []float32, s *AttentionScratch) {
+	heads, headDim int, scale float32, bias, probs []float32, s *AttentionScratch) {
 	if rows == 0 || tokens == 0 {
 		return
 	}
@@ -44,6 +44,11 @@ func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, 
 		at := h * headDim
 		s.transpose(kt, lt, k[at:], ldk, tokens, headDim, scale)
 		tileGEMM(sc, lt, q[at:], ldq, 1, kt, lt, rows, lt, headDim)
+		if bias != nil {
+			for r := range rows {
+				AddTo(sc[r*lt:r*lt+tokens], bias[(h*rows+r)*tokens:])
+			}
+		}
 		softmaxPadded(sc, rows, tokens, lt)
 		s.product(out[at:], ldo, sc, lt, 1, v[at:], ldv, rows, headDim, tokens)
 		if probs != nil {
@@ -98,12 +103,13 @@ func (s *AttentionScratch) product(c []float32, ldc int, a []float32, ra, ca int
 
 // AttentionGrad backpropagates Attention. Given dout (shape and stride rules of
 // out) and the probs that Attention stored, it overwrites dq (rows×dim), dk and
-// dv (tokens×dim):
+// dv (tokens×dim),
+// and adds to dbias, where it is not empty, the gradient of the bias, ds/scale:
 //
 //	dv = pᵀ dout,  dp = dout vᵀ,  ds = scale·p∘(dp − Σ_t p∘dp),  dq = ds k,  dk = dsᵀ q.
 func AttentionGrad(dq []float32, lddq int, dk []float32, lddk int, dv []float32, lddv int, dout []float32, lddo int,
 	q []float32, ldq, rows int, k []float32, ldk int, v []float32, ldv, tokens, heads, headDim int, scale float32,
-	probs []float32, s *AttentionScratch) {
+	probs, dbias []float32, s *AttentionScratch) {
 	if rows == 0 || tokens == 0 {
 		return
 	}
@@ -117,6 +123,11 @@ func AttentionGrad(dq []float32, lddq int, dk []float32, lddk int, dv []float32,
 		s.transpose(vt, lt, v[at:], ldv, tokens, headDim, 1)
 		tileGEMM(ds, lt, dout[at:], lddo, 1, vt, lt, rows, lt, headDim)
 		softmaxGradRows(ds, lt, p, tokens, rows, tokens, scale)
+		if len(dbias) > 0 {
+			for r := range rows {
+				Axpy(dbias[(h*rows+r)*tokens:][:tokens], 1/scale, ds[r*lt:])
+			}
+		}
 		s.product(dq[at:], lddq, ds, lt, 1, k[at:], ldk, rows, headDim, tokens)
 		s.product(dk[at:], lddk, ds, 1, lt, q[at:], ldq, tokens, headDim, rows)
 	}

@@ -52,7 +52,7 @@ func TestAttentionAgainstFloat64(t *testing.T) {
 				scale := float32(1 / math.Sqrt(float64(c.hd)))
 				out, probs := make([]float32, c.rows*ldo), make([]float32, c.heads*c.rows*c.tokens)
 				var s AttentionScratch
-				Attention(out, ldo, q, ldq, c.rows, k, ldk, v, ldv, c.tokens, c.heads, c.hd, scale, probs, &s)
+				Attention(out, ldo, q, ldq, c.rows, k, ldk, v, ldv, c.tokens, c.heads, c.hd, scale, nil, probs, &s)
 				want, wantP := attention64(q, k, v, ldq, ldk, ldv, c.rows, c.tokens, c.heads, c.hd, float64(scale))
 				got := make([]float32, c.rows*dim)
 				for i := range c.rows {
@@ -67,7 +67,7 @@ func TestAttentionAgainstFloat64(t *testing.T) {
 				}
 				one := make([]float32, dim)
 				for i := range c.rows {
-					Attention(one, dim, q[i*ldq:], ldq, 1, k, ldk, v, ldv, c.tokens, c.heads, c.hd, scale, nil, &s)
+					Attention(one, dim, q[i*ldq:], ldq, 1, k, ldk, v, ldv, c.tokens, c.heads, c.hd, scale, nil, nil, &s)
 					for j := range one {
 						if math.Float32bits(one[j]) != math.Float32bits(got[i*dim+j]) {
 							t.Fatalf("row %d alone gives %g at %d, with the others %g", i, one[j], j, got[i*dim+j])
@@ -88,10 +88,10 @@ func TestAttentionGradAgainstDifferences(t *testing.T) {
 			scale := float32(1 / math.Sqrt(float64(c.hd)))
 			out, probs := make([]float32, c.rows*dim), make([]float32, c.heads*c.rows*c.tokens)
 			var s AttentionScratch
-			Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, scale, probs, &s)
+			Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, scale, nil, probs, &s)
 			dq, dk, dv := make([]float32, len(q)), make([]float32, len(k)), make([]float32, len(v))
 			AttentionGrad(dq, dim, dk, dim, dv, dim, dout, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, scale,
-				probs, &s)
+				probs, nil, &s)
 			loss := func() float64 {
 				o, _ := attention64(q, k, v, dim, dim, dim, c.rows, c.tokens, c.heads, c.hd, float64(scale))
 				var l float64
@@ -129,8 +129,8 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	probs := make([]float32, 4*65*65)
 	var s AttentionScratch
 	if n := testing.AllocsPerRun(5, func() {
-		Attention(out, 128, q, 128, 65, q, 128, q, 128, 65, 4, 32, 0.17, probs, &s)
-		AttentionGrad(dq, 128, dk, 128, dv, 128, out, 128, q, 128, 65, q, 128, q, 128, 65, 4, 32, 0.17, probs, &s)
+		Attention(out, 128, q, 128, 65, q, 128, q, 128, 65, 4, 32, 0.17, nil, probs, &s)
+		AttentionGrad(dq, 128, dk, 128, dv, 128, out, 128, q, 128, 65, q, 128, q, 128, 65, 4, 32, 0.17, probs, nil, &s)
 	}); n != 0 {
 		t.Errorf("%v allocations a call in the steady state", n)
 	}
@@ -146,7 +146,7 @@ func BenchmarkAttention(b *testing.B) {
 			var s AttentionScratch
 			b.ReportAllocs()
 			for b.Loop() {
-				Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2, nil, &s)
+				Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2, nil, nil, &s)
 			}
 			flops := 4 * float64(c.rows*c.tokens*dim) * float64(b.N)
 			b.ReportMetric(flops/b.Elapsed().Seconds()/1e9, "gflops")
@@ -164,11 +164,11 @@ func BenchmarkAttentionGrad(b *testing.B) {
 				randn(r, c.rows*dim)
 			probs := make([]float32, c.heads*c.rows*c.tokens)
 			var s AttentionScratch
-			Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2, probs, &s)
+			Attention(out, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2, nil, probs, &s)
 			b.ReportAllocs()
 			for b.Loop() {
 				AttentionGrad(dq, dim, dk, dim, dv, dim, dout, dim, q, dim, c.rows, k, dim, v, dim, c.tokens, c.heads, c.hd, 0.2,
-					probs, &s)
+					probs, nil, &s)
 			}
 			flops := 8 * float64(c.rows*c.tokens*dim) * float64(b.N)
 			b.ReportMetric(flops/b.Elapsed().Seconds()/1e9, "gflops")

@@ -55,3 +55,21 @@ func Dot(a, b []float32) float32 {
 	b = b[:len(a)]
 	return dotVec(a, b)
 }
+
+// MulRows sets dst = x∘gamma, gamma being repeated over the rows of its length.
+func MulRows(dst, x, gamma []float32) {
+	d := len(gamma)
+	for lo := 0; lo < len(dst); lo += d {
+		y, z := dst[lo:min(lo+d, len(dst))], x[lo:min(lo+d, len(dst))]
+		for i, v := range z {
+			y[i] = v * gamma[i]
+		}
+	}
+}
+
+// MulAdd adds x∘y to dst.
+func MulAdd(dst, x, y []float32) {
+	for i := range dst {
+		dst[i] += x[i] * y[i]
+	}
+}

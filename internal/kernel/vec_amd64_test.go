@@ -49,7 +49,7 @@ func TestInstructionSetsAgree(t *testing.T) {
 				func(d []float32) {
 					var s AttentionScratch
 					w := min(n, 40)
-					Attention(d, w, y, w, 3, x, w, y, w, 3*n/w, 1, w, 0.2, nil, &s)
+					Attention(d, w, y, w, 3, x, w, y, w, 3*n/w, 1, w, 0.2, nil, nil, &s)
 				},
 			} {
 				d := make([]float32, 3*n)

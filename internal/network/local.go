@@ -27,6 +27,9 @@ type Local struct {
 	Bare bool
 	Head string
 
+	kept  []safetensors.Kept   // tensors that came and are not read
+	extra []safetensors.Tensor // tensors that came and are no part of the network
+
 	LogScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty
 }
 
@@ -37,15 +40,44 @@ func LoadLocal(dir string, labels []string, prompts int, seed uint64) (*Local, e
 	if err != nil {
 		return nil, err
 	}
-	m, err := hf.Load(dir)
+	m, err := hf.LoadWhole(dir) // what is not read goes out with a checkpoint as it came
 	if err != nil {
 		return nil, err
 	}
 	return fromModel(m, labels, prompts, seed)
 }
 
+// LoadLayer reads a model folder as a network whose outputs are one of its layers
+// (vit.Encoder.View).
+func LoadLayer(dir, layer string) (*Local, error) {
+	dir, err := checkpoint.Pointed(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := hf.LoadLayer(dir, layer)
+	if err != nil {
+		return nil, err
+	}
+	l := &Local{Config: m.Config, Pre: m.Preprocessor, Bare: true}
+	e, err := m.Config.Architecture(len(m.Config.Labels), 0).View(layer)
+	if err != nil {
+		return nil, err
+	}
+	if l.Weights, err = vit.NewWeights(e); err != nil {
+		return nil, err
+	}
+	for _, p := range l.Weights.Params() {
+		t, ok := m.Tensor(p.Name)
+		if !ok || len(t.Data) != len(p.Data) {
+			return nil, fmt.Errorf("train: the model has no tensor %s of %d values", p.Name, len(p.Data))
+		}
+		copy(p.Data, t.Data)
+	}
+	return l, nil
+}
+
 func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, error) {
-	l := &Local{Config: m.Config, Pre: m.Preprocessor}
+	l := &Local{Config: m.Config, Pre: m.Preprocessor, kept: m.Kept, extra: m.Extra}
 	if t, ok := m.Tensor(objective.LogScale); ok {
 		l.LogScale = t.Data
 	}
@@ -69,9 +101,10 @@ func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, 
 		return nil, err
 	}
 	l.Weights = w
+	heads := m.Config.Heads()
 	for _, p := range w.Params() {
 		t, ok := m.Tensor(p.Name)
-		head := p.Name == "classifier.weight" || p.Name == "classifier.bias"
+		head := slices.Contains(heads, p.Name)
 		switch {
 		case head && l.NewHead, p.Role == "prompt" && !ok:
 			w.Init(draw(seed), p.Name)
@@ -115,10 +148,11 @@ func (l *Local) Transform(c config.Data) (*data.Transform, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.CutEven = l.Pre.CropEven
+	t.CutEven, t.Wide = l.Pre.CropEven, l.Config.ImageWidth
 	t.Cut, t.Rescale, t.Scale = l.Pre.Crop, factor, data.Scale{Filter: data.Filter(l.Pre.Resample)}
 	if l.Pre.Resize {
 		t.Scale.W, t.Scale.H, t.Scale.Shortest, t.Scale.Longest = l.Pre.Width, l.Pre.Height, l.Pre.Shortest, l.Pre.Longest
+		t.Scale.Cover = l.Pre.Cover
 	}
 	return t, t.Prepare()
 }
@@ -148,13 +182,20 @@ func draw(seed uint64) vit.Normal {
 // Model is the network as a checkpoint holds it; the tensors share the
 // network's memory.
 func (l *Local) Model() *hf.Model {
-	m := &hf.Model{Config: l.Config, Preprocessor: l.Pre, Metadata: map[string]string{"format": "pt"}}
+	m := &hf.Model{Config: l.Config, Preprocessor: l.Pre, Metadata: map[string]string{"format": "pt"}, Kept: l.kept}
+	own := map[string]bool{}
 	for _, p := range l.Weights.Params() {
+		own[p.Name] = true
 		t := safetensors.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data}
 		if p.Role == "prompt" || p.Role == "temperature" {
 			m.Extra = append(m.Extra, t)
 		} else {
 			m.Tensors = append(m.Tensors, t)
+		}
+	}
+	for _, t := range l.extra {
+		if !own[t.Name] {
+			m.Extra = append(m.Extra, t)
 		}
 	}
 	return m

@@ -32,11 +32,17 @@ type Folder struct {
 	holder map[string]*File // by tensor
 }
 
-// OpenFolder opens model.safetensors, or the shards that its index names. Where
-// there is neither, the error's cause is ErrNone.
-func OpenFolder(dir string) (*Folder, error) {
+// OpenFolder opens model.safetensors, or the shards that its index names, or the
+// first of other files that is there. Where there is none, the error's cause is
+// ErrNone.
+func OpenFolder(dir string, others ...string) (*Folder, error) {
 	w := &Folder{holder: map[string]*File{}}
 	err := w.open(dir)
+	for _, name := range others {
+		if path := filepath.Join(dir, name); errors.Is(err, ErrNone) && fsys.Exists(path) {
+			err = w.add(path)
+		}
+	}
 	if err != nil {
 		w.Close()
 		return nil, err

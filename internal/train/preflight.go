@@ -102,7 +102,7 @@ func (x *Experiment) cached(steps int) int64 {
 	}
 	images := min(int64(x.TrainData.Len()), int64(steps)*int64(x.Config.Train.BatchSize)) + x.evalCost(true)
 	side := int64(x.Local.Config.ImageSize)
-	return min(data.DefaultCacheBytes, images*3*side*side)
+	return min(data.DefaultCacheBytes, images*3*side*int64(x.Local.Config.Columns()))
 }
 
 func (x *Experiment) trainedBytes() int64 {

@@ -130,7 +130,7 @@ func (x *Experiment) attach(ctx context.Context, disk fsys.FS, dir string, lookO
 func (x *Experiment) mappingImages() (*forward.Batch, error) {
 	t, have := x.remote.transform, make([]int, len(x.TrainData.Classes()))
 	b := &forward.Batch{}
-	size := t.Channels * t.Size * t.Size
+	size := t.Channels * t.Size * t.Columns()
 	for i := range x.TrainData.Len() {
 		l := x.TrainData.Info(i).Label
 		if have[l] == x.Config.Prompt.Mapping.Images {

@@ -40,10 +40,14 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 	for i, s := range m.Sites() {
 		var in bool
 		switch {
-		case s.Kind == "classifier":
+		case s.Kind == "classifier", s.Kind == "classifier_dist":
 			in = c.Classifier
+		case strings.HasPrefix(s.Kind, "pool_"):
+			in = slices.Contains(c.Kinds, "pool")
 		case s.Kind == "patch_embed":
 			in = c.PatchEmbed
+		case s.Kind == "mlp_gate": // goes with the map that it gates
+			in = blocks[s.Block] && slices.Contains(c.Kinds, "mlp_in")
 		default:
 			in = (s.Block < 0 || blocks[s.Block]) && slices.Contains(c.Kinds, s.Kind)
 		}
@@ -55,11 +59,13 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 	for i, p := range m.Params() {
 		in := false
 		switch p.Role {
+		case "layer_scale":
+			in = slices.Contains(c.Params, p.Role) && blocks[p.Block]
 		case "norm":
 			// the norms outside the blocks go with any of them
 			in = slices.Contains(c.Params, "norm") && (p.Block < 0 || blocks[p.Block])
 		case "cls_token", "position":
-			in = slices.Contains(c.Params, p.Role)
+			in = slices.Contains(c.Params, p.Role) && (p.Block < 0 || blocks[p.Block])
 		case "prompt":
 			in = true
 		}

@@ -14,6 +14,7 @@ const (
 	QuickGELU Act = "quick_gelu" // its approximation x·σ(1.702x)
 	SiLU      Act = "silu"       // x·σ(x)
 	ReLU      Act = "relu"       // max(x, 0)
+	Tanh      Act = "tanh"       // of a pooler
 )
 
 // function is an activation function and its derivative times dy, elementwise
@@ -30,6 +31,7 @@ var functions = map[Act]function{
 	QuickGELU: {kernel.QuickGELU.Apply, kernel.QuickGELU.Grad},
 	SiLU:      {kernel.SiLU.Apply, kernel.SiLU.Grad},
 	ReLU:      {kernel.ReLU, kernel.ReLUGrad},
+	Tanh:      {kernel.Tanh, kernel.TanhGrad},
 }
 
 // actNames are the names of Hugging Face's configs.

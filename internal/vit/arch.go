@@ -4,11 +4,13 @@ import (
 	"fmt"
 )
 
-// Arch is the shape of a ViTForImageClassification (Dosovitskiy et al. 2021,
-// arXiv 2010.11929), and an Architecture: a cls token and patches with learned
-// positions, pre-norm blocks, a norm, and a classifier of the cls row.
+// Arch is the sizes of a transformer over patches. By itself it is a
+// ViTForImageClassification (Dosovitskiy et al. 2021, arXiv 2010.11929), and an
+// Architecture: a cls token and patches with learned positions, pre-norm blocks, a
+// norm, and a classifier of the cls row. Other families put an Encoder around it.
 type Arch struct {
-	Image   int     // pixels of a side
+	Image   int     // pixels of a side, or rows of pixels where Across is not 0
+	Across  int     // columns of pixels; 0: as many as rows
 	Patch   int     // pixels of a patch's side
 	Chans   int     // colour channels
 	Hidden  int     // width D of a token
@@ -16,7 +18,7 @@ type Arch struct {
 	Heads   int     // attention heads; Hidden is a multiple
 	MLP     int     // width of the feed-forward layer
 	Classes int     // outputs of the classifier
-	Prompts int     // learned prompt tokens after the cls token
+	Prompts int     // learned prompt tokens before the patches
 	Eps     float64 // of every layer norm
 
 	Act       Act  // between the maps of the feed-forward layer; GELU where it is empty
@@ -25,10 +27,22 @@ type Arch struct {
 
 var _ Architecture = Arch{}
 
-// Patches is the number of patches of one image.
-func (a Arch) Patches() int { n := a.Image / a.Patch; return n * n }
+// Columns is the width of an image in pixels.
+func (a Arch) Columns() int {
+	if a.Across > 0 {
+		return a.Across
+	}
+	return a.Image
+}
 
-// Tokens is the length T of the sequence: cls, prompts, patches.
+// Grid is the patches of an image, rows and columns of them. Pixels past the last
+// whole patch are not looked at.
+func (a Arch) Grid() (rows, columns int) { return a.Image / a.Patch, a.Columns() / a.Patch }
+
+// Patches is the number of patches of one image.
+func (a Arch) Patches() int { h, w := a.Grid(); return h * w }
+
+// Tokens is the length T of a ViT's sequence: cls, prompts, patches.
 func (a Arch) Tokens() int { return 1 + a.Prompts + a.Patches() }
 
 // HeadDim is the width of one attention head.
@@ -38,7 +52,7 @@ func (a Arch) HeadDim() int { return a.Hidden / a.Heads }
 func (a Arch) PatchLen() int { return a.Chans * a.Patch * a.Patch }
 
 // Input is the shape of an image.
-func (a Arch) Input() (channels, side int) { return a.Chans, a.Image }
+func (a Arch) Input() (channels, height, width int) { return a.Chans, a.Image, a.Columns() }
 
 // act is the activation function of the feed-forward layers.
 func (a Arch) act() Act {
@@ -56,14 +70,14 @@ func (a Arch) Check() error {
 	for _, v := range []struct {
 		name string
 		v    int
-	}{{"image size", a.Image}, {"patch size", a.Patch}, {"channels", a.Chans}, {"hidden size", a.Hidden},
-		{"layers", a.Layers}, {"heads", a.Heads}, {"mlp size", a.MLP}, {"classes", a.Classes}} {
+	}{{"image size", a.Image}, {"image width", a.Columns()}, {"patch size", a.Patch}, {"channels", a.Chans},
+		{"hidden size", a.Hidden}, {"layers", a.Layers}, {"heads", a.Heads}, {"mlp size", a.MLP}, {"classes", a.Classes}} {
 		if v.v < 1 || v.v > 1<<20 {
 			return fmt.Errorf("vit: %s is %d", v.name, v.v)
 		}
 	}
-	if a.Image%a.Patch != 0 {
-		return fmt.Errorf("vit: image size %d is not a multiple of patch size %d", a.Image, a.Patch)
+	if a.Image < a.Patch || a.Columns() < a.Patch {
+		return fmt.Errorf("vit: an image of %d by %d pixels holds no patch of %d", a.Image, a.Columns(), a.Patch)
 	}
 	if a.Hidden%a.Heads != 0 {
 		return fmt.Errorf("vit: hidden size %d is not a multiple of %d heads", a.Hidden, a.Heads)
@@ -74,54 +88,7 @@ func (a Arch) Check() error {
 	return nil
 }
 
-// Names of Hugging Face's files.
-const (
-	nameCls     = "vit.embeddings.cls_token"
-	namePos     = "vit.embeddings.position_embeddings"
-	namePatch   = "vit.embeddings.patch_embeddings.projection"
-	nameNorm    = "vit.layernorm"
-	namePrompts = "prompt.tokens"
-)
+// Params lists the parameters in the order of a forward.
+func (a Arch) Params() []ParamSpec { return ViT(a).Params() }
 
-func blockPrefix(l int) string { return fmt.Sprintf("vit.encoder.layer.%d.", l) }
-
-// block are a block's names.
-func (a Arch) block(l int) blockNames {
-	p := blockPrefix(l)
-	return blockNames{
-		norm1: p + "layernorm_before", norm2: p + "layernorm_after",
-		maps: [6]string{p + "attention.attention.query", p + "attention.attention.key", p + "attention.attention.value",
-			p + "attention.output.dense", p + "intermediate.dense", p + "output.dense"},
-	}
-}
-
-// Params lists the parameters in the order of a forward, the norms of a block
-// after its maps.
-func (a Arch) Params() []ParamSpec {
-	D := a.Hidden
-	p := paramList{block: -1}
-	p.add(nameCls, "cls_token", smallStd, 1, 1, D)
-	p.add(namePos, "position", positionStd, 1, 1+a.Patches(), D)
-	if a.Prompts > 0 {
-		p.add(namePrompts, "prompt", smallStd, 1, a.Prompts, D)
-	}
-	p.linear(namePatch, true, D, a.Chans, a.Patch, a.Patch)
-	p.blocks(a, a.block)
-	p.norm(nameNorm, D)
-	p.classifier(a.Classes, D)
-	return p.specs
-}
-
-func isQKV(kind string) bool { return kind == Query || kind == Key || kind == Value }
-
-// build is the forward: only the cls row goes past the last block's keys and
-// values, because nothing reads another.
-func (a Arch) build(g *graph) (logits, features act) {
-	h := g.embedded("h.0", a, tokenNames{cls: nameCls, positions: namePos, prompts: namePrompts, patch: namePatch})
-	e := encoder{Arch: a, act: a.act()}
-	for l := range a.Layers {
-		h = e.block(g, l, a.block(l), h, l == a.Layers-1)
-	}
-	f := g.normed("f", nameNorm, h, a.Eps)
-	return g.mapped(Classifier, -1, Classifier, "logits", f, NoAct), f
-}
+func (a Arch) build(g *graph) (logits, features act) { return ViT(a).build(g) }

@@ -9,8 +9,8 @@ package vit
 type Architecture interface {
 	// Check refuses shapes that no network of the family has.
 	Check() error
-	// Input is the shape of an image: channels × side × side.
-	Input() (channels, side int)
+	// Input is the shape of an image.
+	Input() (channels, height, width int)
 	// Outputs is the width of the logits.
 	Outputs() int
 	// Params lists the parameters in the order of a forward. The order is part
@@ -53,8 +53,27 @@ const (
 	Key        = "key"
 	Value      = "value"
 	AttnOut    = "attn_out"
+	MLPGate    = "mlp_gate" // of a gated feed-forward layer, before the function
 	MLPIn      = "mlp_in"
 	MLPOut     = "mlp_out"
-	Projection = "projection" // of the pooled embedding, where a classifier comes after it
-	Classifier = "classifier" // the map to the logits, of whatever they are
+
+	// Of pooling by attention.
+	PoolQuery  = "pool_query"
+	PoolKey    = "pool_key"
+	PoolValue  = "pool_value"
+	PoolOut    = "pool_out"
+	PoolMLPIn  = "pool_mlp_in"
+	PoolMLPOut = "pool_mlp_out"
+
+	Pooler     = "pooler"          // of the pooled row, with tanh after it
+	Projection = "projection"      // of the pooled embedding, where a classifier comes after it
+	Classifier = "classifier"      // the map to the logits, of whatever they are
+	Distilled  = "classifier_dist" // the second map to the logits, of the distillation row
+)
+
+// blockKinds are the sites of a block, poolKinds those of pooling by attention, in
+// their order.
+var (
+	blockKinds = []string{Query, Key, Value, AttnOut, MLPGate, MLPIn, MLPOut}
+	poolKinds  = []string{PoolQuery, PoolKey, PoolValue, PoolOut, PoolMLPIn, PoolMLPOut}
 )

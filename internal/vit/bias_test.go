@@ -30,7 +30,7 @@ func TestNoBias(t *testing.T) {
 	}
 	for i, s := range without.sites {
 		want := []int{s.Weight, s.Bias}
-		if isQKV(s.Kind) {
+		if s.Kind == Query || s.Kind == Key || s.Kind == Value {
 			want = []int{s.Weight}
 		}
 		if twin := with.sites[i]; !slices.Equal(s.Params(), want) || without.params[s.Weight].Name != with.params[twin.Weight].Name || twin.Bias < 0 {

@@ -36,11 +36,11 @@ func TestBackwardFLOPs(t *testing.T) {
 		{"nothing", nil, 0},
 		{"everything", []string{""}, 2*a.forwardFLOPs() - a.patchFLOPs()},
 		{"classifier", []string{"classifier"}, a.headFLOPs()},
-		{"final norm", []string{nameNorm}, a.headFLOPs()},
-		{"last block and classifier", []string{blockPrefix(2) + "attention", blockPrefix(2) + "intermediate",
-			blockPrefix(2) + "output", "classifier"},
+		{"final norm", []string{"vit.layernorm"}, a.headFLOPs()},
+		{"last block and classifier", []string{"vit.encoder.layer.2.attention", "vit.encoder.layer.2.intermediate",
+			"vit.encoder.layer.2.output", "classifier"},
 			2*maps - into + 2*a.attnFLOPs(2) + 2*a.headFLOPs()},
-		{"cls token", []string{nameCls}, 2*a.forwardFLOPs() - 2*a.patchFLOPs() - a.headFLOPs() - a.mapFLOPs()},
+		{"cls token", []string{"vit.embeddings.cls_token"}, 2*a.forwardFLOPs() - 2*a.patchFLOPs() - a.headFLOPs() - a.mapFLOPs()},
 	} {
 		if got := train(c.names...); got != c.want {
 			t.Errorf("%s: %d FLOPs, want %d", c.what, got, c.want)

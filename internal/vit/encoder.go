@@ -6,83 +6,219 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// blockKinds are the six sites of a block in their order.
-var blockKinds = []string{Query, Key, Value, AttnOut, MLPIn, MLPOut}
-
-// blockNames are the parameters of a block: its norms, and its maps in the order
-// of blockKinds.
-type blockNames struct {
-	norm1, norm2 string
-	maps         [6]string
-}
-
-// encoder builds the pre-norm blocks that the families share (Xiong et al. 2020,
-// arXiv 2002.04745): h += attention(norm(h)), h += mlp(norm(h)).
-type encoder struct {
+// Encoder is the network that the families share: tokens and their positions,
+// pre-norm blocks (Xiong et al. 2020, arXiv 2002.04745), a norm, pooling, and a
+// classifier or a projection. A family is an Encoder with its switches set and its
+// names; the zero values are those of a plain ViT.
+type Encoder struct {
 	Arch
-	act Act // between the two maps of the mlp
+	Names Names
+
+	NoCls     bool      // no cls token
+	Dist      bool      // a distillation token after it
+	Registers int       // tokens that nothing reads, after these
+	Positions Positions // what has a learned position
+	Rope      float64   // base of the angles that queries and keys of patches are turned by, 0: they are not
+	Relative  Relative  // whose table of biases attention adds to its scores
+
+	NoPatchBias, NoQueryBias, NoKeyBias, NoValueBias, NoOutBias, NoMLPBias bool // maps without a bias
+
+	PreNorm    bool // a norm of the tokens before the blocks
+	QKNorm     bool // a norm of each head's queries and keys
+	Gated      bool // the feed-forward layer is act(gate(x))·map(x)
+	Scaled     bool // each branch is multiplied by a vector before it is added
+	FinalNorm  bool // a norm of all rows after the blocks
+	PooledNorm bool // a norm of the pooled row
+	Pool       Pool
+	Tanh       bool // a map of the pooled row and tanh after it (BERT's pooler)
+	Projected  int  // width of a projection after that, 0 without one
+	Bare       bool // without classes the outputs are the embedding itself; else there is always a classifier
 }
 
-// at names an activation of a block.
-func at(name string, block int) string { return fmt.Sprintf("%s.%d", name, block) }
+// Positions says which tokens have a learned position.
+type Positions int
 
-// block builds one block. Where first, only the first row of its output is ever
-// read, and so nothing else is computed after its keys and values.
-func (e encoder) block(g *graph, l int, n blockNames, h act, first bool) act {
+// Which tokens have a learned position.
+const (
+	PositionsAll     Positions = iota // all but learned prompts
+	PositionsLead                     // all but prompts and registers
+	PositionsPatches                  // patches alone
+	PositionsNone
+)
+
+// Relative says where the tables of relative position biases stand.
+type Relative int
+
+// Where a table of relative position biases stands.
+const (
+	RelativeNone  Relative = iota
+	RelativeBlock          // one in every block
+	RelativeOne            // one for all
+)
+
+var _ Architecture = Encoder{}
+
+// Lead is the number of tokens before prompts and patches.
+func (e Encoder) Lead() int {
+	n := e.Registers
+	if !e.NoCls {
+		n++
+	}
+	if e.Dist {
+		n++
+	}
+	return n
+}
+
+// Tokens is the length T of the sequence: lead, prompts, patches.
+func (e Encoder) Tokens() int { return e.Lead() + e.Prompts + e.Patches() }
+
+// table is the rows of the positions and how many of them are those of lead tokens.
+func (e Encoder) table() (rows, lead int) {
+	switch e.Positions {
+	case PositionsAll:
+		lead = e.Lead()
+	case PositionsLead:
+		lead = e.Lead() - e.Registers
+	case PositionsNone:
+		return 0, 0
+	}
+	return lead + e.Patches(), lead
+}
+
+// PositionLead is how many rows of the position table belong to tokens before the
+// patches.
+func (e Encoder) PositionLead() int { _, lead := e.table(); return lead }
+
+// Outputs is the number of classes, or the width of the embedding.
+func (e Encoder) Outputs() int {
+	switch {
+	case e.Classes > 0:
+		return e.Classes
+	case e.Projected > 0:
+		return e.Projected
+	}
+	rows, width := e.pooledShape()
+	return rows * width
+}
+
+// Check refuses shapes that no such network has.
+func (e Encoder) Check() error {
+	if e.Projected < 0 || e.Projected > 1<<20 {
+		return fmt.Errorf("vit: the projection is %d wide", e.Projected)
+	}
+	a := e.Arch
+	if e.Bare {
+		a.Classes = max(1, a.Classes)
+	}
+	if err := a.Check(); err != nil {
+		return err
+	}
+	switch {
+	case e.Registers < 0 || e.Registers > 1<<12:
+		return fmt.Errorf("vit: %d registers", e.Registers)
+	case e.NoCls && (e.Pool == PoolCls || e.Pool == PoolBoth || e.Pool == PoolHeads):
+		return fmt.Errorf("vit: without a cls token there is no row of it to read")
+	case e.Pool == PoolHeads && !e.Dist:
+		return fmt.Errorf("vit: two heads need a distillation token")
+	case e.Rope > 0 && e.HeadDim()%4 != 0:
+		return fmt.Errorf("vit: heads of %d values: turning them in two dimensions needs a multiple of 4", e.HeadDim())
+	case e.Relative != RelativeNone && e.Lead() != 1:
+		return fmt.Errorf("vit: relative position biases with %d tokens before the patches; they are made for 1", e.Lead())
+	}
+	return nil
+}
+
+// build is the forward: of the last block only those rows go past the keys and
+// values that pooling reads.
+func (e Encoder) build(g *graph) (logits, features act) {
+	h := e.embedded(g)
+	if e.PreNorm {
+		h = g.normed("h.0", e.Names.Pre, h, e.Eps)
+	}
 	T := e.Tokens()
-	nm := func(s string) string { return at(s, l) }
-	project := func(kind int, name string, x act, act Act, res ...act) act {
-		return g.mapped(blockKinds[kind], l, n.maps[kind], nm(name), x, act, res...)
-	}
-	row := func(name string, x act) act {
-		if !first || T == 1 {
-			return x
+	for l := range e.Layers {
+		lo, n := 0, T
+		if l == e.Layers-1 {
+			lo, n = e.live()
 		}
-		return g.first(nm(name), x)
+		h = e.block(g, l, h, lo, n)
 	}
-	x1 := g.normed(nm("x1"), n.norm1, h, e.Eps)
-	q := project(0, "q", row("xq", x1), NoAct)
-	k, v := project(1, "k", x1, NoAct), project(2, "v", x1, NoAct)
-	att := g.attended(nm("a"), nm("attention"), q, k, v, e.Heads)
-	h1 := project(3, "h1", att, NoAct, row("hr", h))
-	x2 := g.normed(nm("x2"), n.norm2, h1, e.Eps)
-	mlp := project(4, "g", x2, e.act)
-	out := g.mapped(MLPOut, l, n.maps[5], at("h", l+1), mlp, NoAct, h1)
-	if first && T > 1 {
-		e.deadRows(g, l, n, x1, h, k, v)
+	if e.FinalNorm {
+		h = g.normed("f", e.Names.Final, h, e.Eps)
 	}
-	return g.boundary(out)
+	if e.Pool == PoolHeads {
+		return e.twoHeads(g, h)
+	}
+	f := e.pooled(g, h)
+	if e.PooledNorm {
+		f = g.normed("pooled.normed", e.Names.Pooled, f, e.Eps)
+	}
+	if e.Tanh {
+		f = g.mapped(Pooler, -1, e.Names.Pooler, "pooler", f, Tanh)
+	}
+	switch {
+	case e.Classes == 0 && e.Projected == 0:
+		return f, f
+	case e.Classes == 0:
+		return g.mapped(Classifier, -1, e.Names.Projection, "logits", f, NoAct), f
+	case e.Projected > 0:
+		f = g.mapped(Projection, -1, e.Names.Projection, "embedding", f, NoAct)
+	}
+	return g.mapped(Classifier, -1, e.Names.Classifier, "logits", f, NoAct), f
 }
 
-// deadRows computes the rows of a block that never reach the loss. They are the
-// inputs x that the noise of unmasked sites is paired with (the released code's
-// behaviour, structural_mask: false).
-func (e encoder) deadRows(g *graph, l int, n blockNames, x1, h, k, v act) {
-	if !g.beginDead() {
-		return
+// embedded is the sequence of tokens, each with its position.
+func (e Encoder) embedded(g *graph) act {
+	name := "h.0"
+	if e.PreNorm {
+		name = "tokens"
 	}
-	defer g.endDead()
-	full := func(name string) string { return at(name+".full", l) }
-	project := func(kind int, name string, x act, act Act, res ...act) act {
-		return g.mapped(blockKinds[kind], l, n.maps[kind], full(name), x, act, res...)
-	}
-	q := project(0, "q", x1, NoAct)
-	att := g.attended(full("a"), at("attention.full", l), q, k, v, e.Heads)
-	h1 := project(3, "h1", att, NoAct, h)
-	x2 := g.normed(full("x2"), n.norm2, h1, e.Eps)
-	g.deadInput(MLPOut, l, project(4, "g", x2, e.act))
+	P := e.Patches()
+	cut := g.step("patches", P, e.PatchLen(), []act{g.pixels()}, func(in []act) *gorgonia.Node { return g.patches(in[0].node, e.Arch) })
+	z, site := g.unperturbed(PatchEmbed, -1, e.Names.Patch, "patch_embed", cut, NoAct)
+	h := g.step(name, e.Tokens(), e.Hidden, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0], e.segments(), e.Tokens()) })
+	return g.noisy(site, h, e.Tokens()-P, P, NoAct)
 }
 
-// tokenNames are the parameters of what goes into the first block.
-type tokenNames struct{ cls, positions, prompts, patch string }
-
-// embedded is the sequence of cls token, prompts and patches, each with its
-// position, as an activation of that name.
-func (g *graph) embedded(name string, a Arch, n tokenNames) act {
-	P := a.Patches()
-	cut := g.step("patches", P, a.PatchLen(), []act{g.pixels()},
-		func(in []act) *gorgonia.Node { return g.patches(in[0].node, a) })
-	z, site := g.unperturbed(PatchEmbed, -1, n.patch, "patch_embed", cut, NoAct)
-	h := g.step(name, a.Tokens(), a.Hidden, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0], a, n) })
-	return g.noisy(site, h, a.Tokens()-P, P, NoAct)
+// segments are the runs of rows of the sequence in their order; the last is that
+// of the patches.
+func (e Encoder) segments() []segment {
+	table := e.Names.Positions
+	rows, lead := e.table()
+	if rows == 0 {
+		table = ""
+	}
+	var s []segment
+	at := 0
+	add := func(token string, rows int) {
+		x := segment{token: token, rows: rows, position: -1}
+		if at += rows; at <= lead {
+			x.position = at - rows
+		}
+		s = append(s, x)
+	}
+	if !e.NoCls {
+		add(e.Names.Cls, 1)
+	}
+	if e.Dist {
+		add(e.Names.Dist, 1)
+	}
+	if e.Registers > 0 {
+		add(e.Names.Registers, e.Registers)
+	}
+	if e.Prompts > 0 {
+		s = append(s, segment{token: namePrompts, rows: e.Prompts, position: -1})
+	}
+	p := segment{rows: e.Patches(), position: lead}
+	if table == "" {
+		p.position = -1
+	}
+	s = append(s, p)
+	for i := range s {
+		if s[i].position >= 0 {
+			s[i].table = table
+		}
+	}
+	return s
 }

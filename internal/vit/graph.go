@@ -127,8 +127,7 @@ func (g *graph) pixels() act {
 	if g.suffix || g.below {
 		return x
 	}
-	chans, side := g.net.Arch.Input()
-	n := chans * side * side
+	n := g.net.Pixels()
 	g.images = g.input("images", make([]float32, g.slots*n), g.slots, n)
 	x.node = g.images
 	return x

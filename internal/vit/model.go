@@ -121,14 +121,14 @@ func (m *Model) Close() error { return m.b.Close() }
 // bind is the model's objective of a batch that fits the network, nil where the
 // batch has no labels.
 func (m *Model) bind(b *forward.Batch) (*objective.Bound, error) {
-	chans, side := m.net.Arch.Input()
+	chans, height, width := m.net.Arch.Input()
 	have := len(b.Inputs)
 	if b.Levels != nil && m.TakesLevels() {
 		have = len(b.Levels.Data)
 	}
 	if want := b.Size * m.net.Pixels(); b.Size < 1 || have < want || b.Labels != nil && len(b.Labels) < b.Size {
 		return nil, fmt.Errorf("vit: batch of %d images has %d values and %d labels, "+
-			"the network wants %d values of %d×%d×%d", b.Size, have, len(b.Labels), want, chans, side, side)
+			"the network wants %d values of %d×%d×%d", b.Size, have, len(b.Labels), want, chans, height, width)
 	}
 	if b.Labels == nil {
 		return nil, nil

@@ -68,8 +68,8 @@ func (n *Net) SiteInput(site int, masked bool) Activation {
 
 // Pixels is the number of values of an image.
 func (n *Net) Pixels() int {
-	chans, side := n.Arch.Input()
-	return chans * side * side
+	chans, height, width := n.Arch.Input()
+	return chans * height * width
 }
 
 // Boundary is the activation that a forward from the i-th boundary (Forward.From)
@@ -90,7 +90,7 @@ func (n *Net) MostHeads() int { return n.out.most }
 // the value before an activation function; full, rows that nothing reads.
 func (n *Net) Needs(sites []int, masked bool) (split, full bool) {
 	for _, s := range sites {
-		split = split || n.sites[s].Kind == MLPIn
+		split = split || n.out.functions[s]
 		full = full || !masked && n.out.masked[s] != n.out.unmasked[s]
 	}
 	return split, full

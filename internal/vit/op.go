@@ -25,13 +25,19 @@ type Spec struct {
 	Bias    bool    // linear: the third input is a bias
 	Act     Act     // linear, perturb, activation: the function at the end
 	Site    int     // perturb: index into Sites
-	Offset  int     // perturb: rows of a slot before the first noisy one
+	Offset  int     // perturb: rows of a slot before the first noisy one; rows, pool, turn: before the first that counts; bias: first row
 	Indexed []bool  // per input: rows are found at the slot's image in the clean batch, not at the slot
 	Part    int     // gradients of several inputs: which one
 	Chans   int     // patches: channels
-	Side    int     // patches: pixels of an image's side
+	High    int     // patches: pixels of an image's height; turn, bias: patches
+	Wide    int     // patches: pixels of an image's width; turn, bias: patches
 	Patch   int     // patches: pixels of a patch's side
-	Prompts int     // embed: learned rows between the first and the patches
+	Theta   float64 // turn: base of the angles
+	Back    bool    // turn: the other way round
+
+	Segments []Segment // embed: what the rows are made of
+	First    bool      // pool: the first row stands before the mean
+	Biased   bool      // attention: the input after q, k and v is added to the scores
 }
 
 // The kinds of ops. What each computes is said at its builder.
@@ -42,7 +48,14 @@ const (
 	OpNorm      = "norm"
 	OpAct       = "activation"
 	OpAttention = "attention"
-	OpCls       = "cls"
+	OpRows      = "rows"
+	OpScale     = "scale"
+	OpProduct   = "product"
+	OpMean      = "mean"
+	OpPool      = "pool"
+	OpRepeat    = "repeat"
+	OpTurn      = "turn"
+	OpBias      = "bias"
 	OpPerturb   = "perturb"
 	OpLoss      = "loss"
 
@@ -55,7 +68,13 @@ const (
 	OpActGrad       = "activation_grad"
 	OpAttentionGrad = "attention_grad"
 	OpPart          = "part"
-	OpClsGrad       = "cls_grad"
+	OpRowsGrad      = "rows_grad"
+	OpScaleDX       = "scale_dx"
+	OpScaleDG       = "scale_dg"
+	OpProductGrad   = "product_grad"
+	OpMeanGrad      = "mean_grad"
+	OpPoolGrad      = "pool_grad"
+	OpBiasGrad      = "bias_grad"
 	OpLossGrad      = "loss_grad"
 
 	// Of text towers, which the processor alone has.

@@ -1,19 +1,32 @@
 package vit
 
 import (
+	"slices"
+
 	"github.com/flops-vit/flops/internal/kernel"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
-// attention is softmax(scale·q kᵀ) v for every one of H heads, the rows of q of a
-// slot against all its keys. Clean operands are read at the slot's
+// attention is softmax(scale·q kᵀ + bias) v for every one of H heads, the rows of q of
+// a slot against all its keys. Clean operands are read at the slot's
 // image.
-func (g *graph) attention(name string, q, k, v act, H int, scale float32) *gorgonia.Node {
+func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel relative) *gorgonia.Node {
 	f, rows, T, D := g.feed, q.rows, k.rows, q.width
 	head := D / H
 	o := g.op(Spec{Kind: OpAttention, Name: name, Rows: rows, Width: D, Heads: H, Keys: T,
-		Indexed: []bool{q.clean, k.clean, v.clean}})
+		Indexed: []bool{q.clean, k.clean, v.clean}, Biased: rel.table != ""})
+	ins := gorgonia.Nodes{q.node, k.node, v.node}
+	if rel.table != "" {
+		ins = append(ins, g.relativeBias(name, rel, rows, T, H))
+		o.spec.Indexed = append(o.spec.Indexed, false)
+	}
+	bias := func(in [][]float32) []float32 {
+		if rel.table == "" {
+			return nil
+		}
+		return in[3]
+	}
 	at := func(x act, s int) int {
 		if x.clean {
 			return int(f.Image[s])
@@ -23,34 +36,50 @@ func (g *graph) attention(name string, q, k, v act, H int, scale float32) *gorgo
 	o.run = func(out []float32, in [][]float32) {
 		for s := 0; s < f.N; s++ {
 			kernel.Attention(out[s*rows*D:], D, in[0][at(q, s)*rows*D:], D, rows, in[1][at(k, s)*T*D:], D,
-				in[2][at(v, s)*T*D:], D, T, H, head, scale, nil, &f.attn)
+				in[2][at(v, s)*T*D:], D, T, H, head, scale, bias(in), nil, &f.attn)
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		d := g.op(Spec{Kind: OpAttentionGrad, Name: name + ".grad", Rows: rows, Width: D, Heads: H, Keys: T})
-		nq, nk := g.slots*rows*D, g.slots*T*D
-		d.shape = tensor.Shape{nq + 2*nk}
+		d := g.op(Spec{Kind: OpAttentionGrad, Name: name + ".grad", Rows: rows, Width: D, Heads: H, Keys: T, Biased: len(in) > 3})
+		nq, nk, nb := g.slots*rows*D, g.slots*T*D, 0
+		if len(in) > 3 {
+			nb = H * rows * T
+		}
+		d.shape = tensor.Shape{nq + 2*nk + nb}
 		d.run = func(out []float32, v [][]float32) {
 			probs, y := f.buf(0, H*rows*T), f.buf(1, rows*D)
-			dq, dk, dv := out[:nq], out[nq:nq+nk], out[nq+nk:]
+			dq, dk, dv, db := out[:nq], out[nq:nq+nk], out[nq+nk:nq+2*nk], out[nq+2*nk:]
+			clear(db)
+			dy := v[len(v)-1]
 			for s := 0; s < f.N; s++ {
-				q, k, v, dy := v[0][s*rows*D:], v[1][s*T*D:], v[2][s*T*D:], v[3][s*rows*D:]
-				kernel.Attention(y, D, q, D, rows, k, D, v, D, T, H, head, scale, probs, &f.attn)
-				kernel.AttentionGrad(dq[s*rows*D:], D, dk[s*T*D:], D, dv[s*T*D:], D, dy, D, q, D, rows, k, D, v, D, T, H, head,
-					scale, probs, &f.attn)
+				q, k, w, dy := v[0][s*rows*D:], v[1][s*T*D:], v[2][s*T*D:], dy[s*rows*D:]
+				kernel.Attention(y, D, q, D, rows, k, D, w, D, T, H, head, scale, bias(v), probs, &f.attn)
+				kernel.AttentionGrad(dq[s*rows*D:], D, dk[s*T*D:], D, dv[s*T*D:], D, dy, D, q, D, rows, k, D, w, D, T, H, head,
+					scale, probs, db, &f.attn)
 			}
 		}
-		all := g.apply(d, in[0], in[1], in[2], dy)
-		return gorgonia.Nodes{g.part(name+".dq", all, 0, rows, D), g.part(name+".dk", all, nq, T, D),
-			g.part(name+".dv", all, nq+nk, T, D)}, g.err
+		all := g.apply(d, append(slices.Clone(in), dy)...)
+		out := gorgonia.Nodes{g.part(name+".dq", all, 0, rows, D), g.part(name+".dk", all, nq, T, D),
+			g.part(name+".dv", all, nq+nk, T, D)}
+		if nb > 0 {
+			out = append(out, g.partOf(Spec{Kind: OpPart, Name: name + ".db", Offset: nq + 2*nk}, all, tensor.Shape{H * rows, T}))
+		}
+		return out, g.err
 	}
-	return g.apply(o, q.node, k.node, v.node)
+	return g.apply(o, ins...)
 }
 
 // part is a piece of a vector as a matrix of rows·slots rows.
 func (g *graph) part(name string, all *gorgonia.Node, offset, rows, d int) *gorgonia.Node {
-	o := g.op(Spec{Kind: OpPart, Name: name, Rows: rows, Width: d, Offset: offset})
-	o.run = func(out []float32, v [][]float32) { copy(out, v[0][offset:]) }
+	return g.partOf(Spec{Kind: OpPart, Name: name, Rows: rows, Width: d, Offset: offset}, all,
+		tensor.Shape{g.slots * rows, d})
+}
+
+// partOf is a piece of a vector in a shape of its own.
+func (g *graph) partOf(s Spec, all *gorgonia.Node, shape tensor.Shape) *gorgonia.Node {
+	o := g.op(s)
+	o.shape = shape
+	o.run = func(out []float32, v [][]float32) { copy(out, v[0][s.Offset:]) }
 	return g.apply(o, all)
 }
 

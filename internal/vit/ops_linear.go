@@ -105,16 +105,20 @@ func (g *graph) activation(name string, x act, f Act) *gorgonia.Node {
 	return g.apply(o, x.node)
 }
 
-// norm is the layer norm of every row.
+// norm is the layer norm of rows of d values, of which one row of x may hold
+// several.
 func (g *graph) norm(name, base string, x act, rows, d int, eps float32) *gorgonia.Node {
 	f := g.feed
+	shape := tensor.Shape{g.slots * x.rows, x.width}
 	gamma, beta := g.net.param(base+".weight"), g.net.param(base+".bias")
 	o := g.op(Spec{Kind: OpNorm, Name: name, Rows: rows, Width: d, Eps: eps})
+	o.shape = shape
 	o.run = func(out []float32, v [][]float32) {
 		kernel.LayerNormRows(out, d, v[0], d, f.N*rows, d, v[1], v[2], eps, nil, nil)
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		dx := g.op(Spec{Kind: OpNormDX, Name: name + ".dx", Rows: rows, Width: d, Eps: eps})
+		dx.shape = shape
 		dx.run = func(out []float32, v [][]float32) { g.normGrad(out, nil, v, f.N*rows, d, eps) }
 		dg := g.op(Spec{Kind: OpNormDG, Name: name + ".dg", Rows: rows, Width: d, Eps: eps})
 		dg.shape = tensor.Shape{d}

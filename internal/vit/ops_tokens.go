@@ -10,24 +10,25 @@ import (
 // Hugging Face's patch convolution: channel, then row, then column.
 func (g *graph) patches(x *gorgonia.Node, a Arch) *gorgonia.Node {
 	f := g.feed
-	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Chans: a.Chans, Side: a.Image,
-		Patch: a.Patch})
+	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Chans: a.Chans, High: a.Image,
+		Wide: a.Columns(), Patch: a.Patch})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
-			cutPatches(out[s*a.Patches()*a.PatchLen():], v[0][s*a.Chans*a.Image*a.Image:], a)
+			cutPatches(out[s*a.Patches()*a.PatchLen():], v[0][s*a.Chans*a.Image*a.Columns():], a)
 		}
 	}
 	return g.apply(o, x)
 }
 
 func cutPatches(out, img []float32, a Arch) {
-	side, p := a.Image/a.Patch, a.Patch
+	rows, columns := a.Grid()
+	p, wide := a.Patch, a.Columns()
 	o := 0
-	for py := 0; py < side; py++ {
-		for px := 0; px < side; px++ {
+	for py := 0; py < rows; py++ {
+		for px := 0; px < columns; px++ {
 			for c := 0; c < a.Chans; c++ {
 				for y := 0; y < p; y++ {
-					row := img[(c*a.Image+py*p+y)*a.Image+px*p:]
+					row := img[(c*a.Image+py*p+y)*wide+px*p:]
 					o += copy(out[o:o+p], row[:p])
 				}
 			}
@@ -35,35 +36,71 @@ func cutPatches(out, img []float32, a Arch) {
 	}
 }
 
-// embed assembles the sequence: cls token and position 0, the prompt tokens,
-// and each patch with its position.
-func (g *graph) embed(z act, a Arch, n tokenNames) *gorgonia.Node {
-	f := g.feed
-	T, P, D := a.Tokens(), a.Patches(), a.Hidden
-	in := []*gorgonia.Node{z.node, g.param(g.net.param(n.cls)), g.param(g.net.param(n.positions))}
-	if a.Prompts > 0 {
-		in = append(in, g.param(g.net.param(n.prompts)))
+// segment is a run of rows of the sequence: a learned token, or, without one, the
+// patches; position is the first row of table that is added, −1 where none is.
+type segment struct {
+	token    string
+	rows     int
+	table    string
+	position int
+}
+
+// Segment is such a run in the graph: Token and Table are the inputs that they
+// are, Token 0 being the patches and Table −1 none; Row is where it begins.
+type Segment struct{ Token, Rows, Table, Position, Row int }
+
+// embed assembles the sequence of T rows: tokens, and patches z, each with its
+// position.
+func (g *graph) embed(z act, segments []segment, T int) *gorgonia.Node {
+	f, D := g.feed, z.width
+	in := gorgonia.Nodes{z.node}
+	spec := Spec{Kind: OpEmbed, Name: "embed", Rows: T, InRows: z.rows, Width: D}
+	number := map[string]int{}
+	param := func(name string) int {
+		i, ok := number[name]
+		if !ok {
+			i = len(in)
+			number[name], in = i, append(in, g.param(g.net.param(name)))
+		}
+		return i
 	}
-	o := g.op(Spec{Kind: OpEmbed, Name: "embed", Rows: T, InRows: P, Width: D, Prompts: a.Prompts})
+	row := 0
+	for _, x := range segments {
+		s := Segment{Rows: x.rows, Row: row, Table: -1, Position: x.position}
+		if x.token != "" {
+			s.Token = param(x.token)
+		}
+		if x.table != "" {
+			s.Table = param(x.table)
+		}
+		spec.Segments, row = append(spec.Segments, s), row+x.rows
+	}
+	o := g.op(spec)
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
-			h := out[s*T*D : (s+1)*T*D]
-			kernel.Add(h[:D], v[1], v[2][:D])
-			if a.Prompts > 0 {
-				copy(h[D:], v[3])
+			for _, x := range spec.Segments {
+				n := x.Rows * D
+				dst, src := out[(s*T+x.Row)*D:][:n], v[x.Token]
+				if x.Token == 0 {
+					src = src[s*n:]
+				}
+				if x.Table < 0 {
+					copy(dst, src[:n])
+				} else {
+					kernel.Add(dst, src[:n], v[x.Table][x.Position*D:][:n])
+				}
 			}
-			kernel.Add(h[(T-P)*D:], v[0][s*P*D:(s+1)*P*D], v[2][D:])
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		var out gorgonia.Nodes
 		for i, n := range in {
-			d := g.op(Spec{Kind: OpEmbedGrad, Name: "embed.d" + n.Name(), Rows: P, InRows: T, Width: D, Part: i,
-				Prompts: a.Prompts})
+			d := g.op(Spec{Kind: OpEmbedGrad, Name: "embed.d" + n.Name(), Rows: z.rows, InRows: T, Width: D, Part: i,
+				Segments: spec.Segments})
 			if i > 0 {
 				d.shape = n.Shape()
 			}
-			d.run = func(out []float32, v [][]float32) { g.embedGrad(out, v[0], i, a) }
+			d.run = func(out []float32, v [][]float32) { g.embedGrad(out, v[0], d.spec) }
 			out = append(out, g.apply(d, dy))
 		}
 		return out, g.err
@@ -71,42 +108,45 @@ func (g *graph) embed(z act, a Arch, n tokenNames) *gorgonia.Node {
 	return g.apply(o, in...)
 }
 
-func (g *graph) embedGrad(out, dy []float32, part int, a Arch) {
-	T, P, D := a.Tokens(), a.Patches(), a.Hidden
-	if part > 0 {
+// embedGrad is the gradient of input Part: of each run that reads it, the rows of
+// dy, summed over the slots unless they are the patches'.
+func (g *graph) embedGrad(out, dy []float32, s Spec) {
+	D := s.Width
+	if s.Part > 0 {
 		clear(out)
 	}
-	for s := 0; s < g.feed.N; s++ {
-		d := dy[s*T*D : (s+1)*T*D]
-		switch part {
-		case 0:
-			copy(out[s*P*D:(s+1)*P*D], d[(T-P)*D:])
-		case 1:
-			kernel.AddTo(out, d[:D])
-		case 2:
-			kernel.AddTo(out[:D], d[:D])
-			kernel.AddTo(out[D:], d[(T-P)*D:])
-		case 3:
-			kernel.AddTo(out, d[D:(T-P)*D])
+	for slot := 0; slot < g.feed.N; slot++ {
+		for _, x := range s.Segments {
+			d := dy[(slot*s.InRows+x.Row)*D:][:x.Rows*D]
+			switch s.Part {
+			case 0:
+				if x.Token == 0 {
+					copy(out[slot*len(d):], d)
+				}
+			case x.Token:
+				kernel.AddTo(out[:len(d)], d)
+			case x.Table:
+				kernel.AddTo(out[x.Position*D:][:len(d)], d)
+			}
 		}
 	}
 }
 
-// cls takes the first of each slot's rows.
-func (g *graph) cls(name string, x act, rows, width int) *gorgonia.Node {
-	f := g.feed
-	o := g.op(Spec{Kind: OpCls, Name: name, Rows: 1, InRows: rows, Width: width})
+// take is n of each slot's rows, from lo on.
+func (g *graph) take(name string, x act, lo, n int) *gorgonia.Node {
+	f, rows, width := g.feed, x.rows, x.width
+	o := g.op(Spec{Kind: OpRows, Name: name, Rows: n, InRows: rows, Width: width, Offset: lo})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.N; s++ {
-			copy(out[s*width:(s+1)*width], v[0][s*rows*width:])
+			copy(out[s*n*width:(s+1)*n*width], v[0][(s*rows+lo)*width:])
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		d := g.op(Spec{Kind: OpClsGrad, Name: name + ".dx", Rows: rows, InRows: 1, Width: width})
+		d := g.op(Spec{Kind: OpRowsGrad, Name: name + ".dx", Rows: rows, InRows: n, Width: width, Offset: lo})
 		d.run = func(out []float32, v [][]float32) {
 			clear(out[:f.N*rows*width])
 			for s := 0; s < f.N; s++ {
-				copy(out[s*rows*width:], v[0][s*width:(s+1)*width])
+				copy(out[(s*rows+lo)*width:], v[0][s*n*width:(s+1)*n*width])
 			}
 		}
 		return gorgonia.Nodes{g.apply(d, dy)}, g.err

@@ -18,8 +18,9 @@ type outline struct {
 	unmasked   []Activation // per site: the same of all rows, where that is more
 	links      []link       // per site: what lies between its outputs and its anchor
 	features   Activation
-	widest     int // width of the widest activation
-	most       int // attention heads
+	widest     int          // width of the widest activation
+	most       int          // attention heads
+	functions  map[int]bool // sites with an activation function after them
 }
 
 // outlined is one activation of the outline.
@@ -118,6 +119,17 @@ func (o *outline) cost(flops int64) {
 	if o != nil {
 		o.last().flops, o.last().twice = flops, true
 	}
+}
+
+// function notes what comes after a site's map.
+func (o *outline) function(site int, f Act) {
+	if o == nil || f == NoAct {
+		return
+	}
+	if o.functions == nil {
+		o.functions = map[int]bool{}
+	}
+	o.functions[site] = true
 }
 
 func (o *outline) heads(n int) {

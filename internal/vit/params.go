@@ -40,33 +40,10 @@ func (p *paramList) norm(name string, width int) {
 	p.put(ParamSpec{Name: name + ".bias", Shape: []int{width}, Role: "norm"})
 }
 
-// blocks are the parameters of an encoder's blocks, the norms of each after its
-// maps.
-func (p *paramList) blocks(a Arch, names func(l int) blockNames) {
-	D := a.Hidden
-	for l := range a.Layers {
-		p.block = l
-		b := names(l)
-		for i, name := range b.maps {
-			out, in := D, D
-			switch blockKinds[i] {
-			case MLPIn:
-				out = a.MLP
-			case MLPOut:
-				in = a.MLP
-			}
-			p.linear(name, !(a.NoQKVBias && isQKV(blockKinds[i])), out, in)
-		}
-		p.norm(b.norm1, D)
-		p.norm(b.norm2, D)
-	}
-	p.block = -1
-}
-
 // classifier is the map to the logits; its weights begin small, so that a new
 // one says nothing yet.
-func (p *paramList) classifier(classes, width int) {
-	p.put(ParamSpec{Name: Classifier + ".weight", Shape: []int{classes, width}, Role: "linear", Decay: true,
+func (p *paramList) classifier(name string, classes, width int) {
+	p.put(ParamSpec{Name: name + ".weight", Shape: []int{classes, width}, Role: "linear", Decay: true,
 		Init: Init{Std: smallStd}})
-	p.put(ParamSpec{Name: Classifier + ".bias", Shape: []int{classes}, Role: "linear"})
+	p.put(ParamSpec{Name: name + ".bias", Shape: []int{classes}, Role: "linear"})
 }

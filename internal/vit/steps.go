@@ -38,6 +38,7 @@ func (g *graph) site(kind string, block int, base string) (int, *linear) {
 // it, res added where it is given, and the site's noise where it is noisy.
 func (g *graph) mapped(kind string, block int, base, name string, x act, f Act, res ...act) act {
 	i, _ := g.site(kind, block, base)
+	g.out.function(i, f)
 	noisy := g.noise[i] && !g.dead
 	if f == NoAct || !noisy && (!g.split || g.dead) {
 		y, i := g.unperturbed(kind, block, base, name, x, f, res...)
@@ -103,17 +104,62 @@ func (g *graph) normed(name, base string, x act, eps float64) act {
 	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.norm(op, base, in[0], x.rows, x.width, float32(eps)) })
 }
 
-// first is the first row of an activation.
-func (g *graph) first(name string, x act) act {
-	return g.step(name, 1, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.cls(name, in[0], x.rows, x.width) })
+// taken is n rows of an activation from row lo on.
+func (g *graph) taken(name string, x act, lo, n int) act {
+	return g.step(name, n, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.take(name, in[0], lo, n) })
 }
 
-// attended is softmax(q kᵀ/√d) v of every head, for the rows of q.
-func (g *graph) attended(name, op string, q, k, v act, heads int) act {
+// headNormed is the layer norm of each head's share of every row.
+func (g *graph) headNormed(name, op, base string, x act, heads int, eps float64) act {
+	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node {
+		return g.norm(op, base, in[0], x.rows*heads, x.width/heads, float32(eps))
+	})
+}
+
+// attended is softmax(q kᵀ/√d + bias) v of every head, for the rows of q.
+func (g *graph) attended(name, op string, q, k, v act, heads int, bias relative) act {
 	return g.step(name, q.rows, q.width, []act{q, k, v}, func(in []act) *gorgonia.Node {
 		g.out.cost(2 * mm(q.rows, k.rows, q.width))
 		g.out.heads(heads)
-		g.out.attends(name, q, k, v, heads, g.dead)
-		return g.attention(op, in[0], in[1], in[2], heads, float32(1/math.Sqrt(float64(q.width/heads))))
+		if bias.table == "" { // whose derivative knows no bias
+			g.out.attends(name, q, k, v, heads, g.dead)
+		}
+		return g.attention(op, in[0], in[1], in[2], heads, float32(1/math.Sqrt(float64(q.width/heads))), bias)
 	})
+}
+
+// scaled is res + s∘x, s a vector.
+func (g *graph) scaled(name, scale string, x, res act) act {
+	return g.step(name, x.rows, x.width, []act{x, res}, func(in []act) *gorgonia.Node {
+		return g.scaleRows(name, g.net.param(scale), in[0], in[1])
+	})
+}
+
+// product is the product of two activations, value by value.
+func (g *graph) product(name string, x, y act) act {
+	return g.step(name, x.rows, x.width, []act{x, y}, func(in []act) *gorgonia.Node { return g.multiply(name, in[0], in[1]) })
+}
+
+// mean is the mean of two activations.
+func (g *graph) mean(name string, x, y act) act {
+	return g.step(name, x.rows, x.width, []act{x, y}, func(in []act) *gorgonia.Node { return g.halfSum(name, in[0], in[1]) })
+}
+
+// pooled is one row of all.
+func (g *graph) pooled(name string, x act, p pool) act {
+	width := x.width
+	if p.first {
+		width *= 2
+	}
+	return g.step(name, 1, width, []act{x}, func(in []act) *gorgonia.Node { return g.poolRows(name, in[0], p) })
+}
+
+// repeated is a learned row, the same for every image.
+func (g *graph) repeated(name, param string, width int) act {
+	return g.step(name, 1, width, nil, func([]act) *gorgonia.Node { return g.repeat(name, g.net.param(param), width) })
+}
+
+// turned is the rows of patches turned by their places.
+func (g *graph) turned(name string, x act, r rope) act {
+	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.turn(name, in[0], r) })
 }

@@ -28,11 +28,11 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 		flops int64
 	}{
 		{"", 0, a.forwardFLOPs()},
-		{nameCls, 0, a.forwardFLOPs()},
-		{blockPrefix(0), 0, a.forwardFLOPs()},
-		{blockPrefix(1) + "output", 1, a.headFLOPs() + a.blockFLOPs(1) + a.blockFLOPs(2)},
-		{blockPrefix(2), 2, a.headFLOPs() + a.blockFLOPs(2)},
-		{nameNorm, 3, a.headFLOPs()},
+		{"vit.embeddings.cls_token", 0, a.forwardFLOPs()},
+		{"vit.encoder.layer.0.", 0, a.forwardFLOPs()},
+		{"vit.encoder.layer.1.output", 1, a.headFLOPs() + a.blockFLOPs(1) + a.blockFLOPs(2)},
+		{"vit.encoder.layer.2.", 2, a.headFLOPs() + a.blockFLOPs(2)},
+		{"vit.layernorm", 3, a.headFLOPs()},
 		{Classifier, 3, a.headFLOPs()},
 	} {
 		w, err := NewWeights(a)

@@ -120,15 +120,15 @@ KERNEL_OF(256, activation_bf16, u16 *out, const u16 *x, i64 n, int function) {
 
 // patches_bf16: rows of one patch each, as patches makes them of floats. p is a
 // multiple of 8, n the number of values.
-KERNEL_OF(256, patches_bf16, u16 *out, const float *img, i64 n, int chans, int side, int p) {
+KERNEL_OF(256, patches_bf16, u16 *out, const float *img, i64 n, int chans, int high, int wide, int p) {
 	i64 i = 8 * thread_at();
 	if (i >= n)
 		return;
-	int grid = side / p, len = chans * p * p, at = (int)(i % len);
-	i64 row = i / len, slot = row / (grid * grid);
-	int patch = (int)(row % (grid * grid)), c = at / (p * p), y = at / p % p, x = at % p;
+	int columns = wide / p, patches = high / p * columns, len = chans * p * p, at = (int)(i % len);
+	i64 row = i / len, slot = row / patches;
+	int patch = (int)(row % patches), c = at / (p * p), y = at / p % p, x = at % p;
 	float v[8];
-	const float *from = img + ((slot * chans + c) * side + patch / grid * p + y) * side + patch % grid * p + x;
+	const float *from = img + ((slot * chans + c) * high + patch / columns * p + y) * wide + patch % columns * p + x;
 	if (((u64)from & 15) == 0)
 		load8(v, from);
 	else
@@ -137,25 +137,19 @@ KERNEL_OF(256, patches_bf16, u16 *out, const float *img, i64 n, int chans, int s
 	store8(out + i, v);
 }
 
-// embed_bf16: the sequence of embed, of patches in bf16. width is a multiple of 8.
-KERNEL_OF(256, embed_bf16, float *out, const u16 *z, const float *cls, const float *pos, const float *prompts, i64 n, int tokens, int patches,
-          int width) {
+// embed_bf16: the rows of patches in bf16, from row on, with their positions where
+// there are any. width is a multiple of 8, n the number of values of all slots.
+KERNEL_OF(256, embed_bf16, float *out, const u16 *z, const float *pos, i64 n, int patches, int row, int tokens, int width) {
 	i64 i = 8 * thread_at();
 	if (i >= n)
 		return;
-	int c = (int)(i % width), t = (int)(i / width % tokens), first = tokens - patches;
-	i64 slot = i / width / tokens;
+	i64 size = (i64)patches * width, slot = i / size, at = i % size;
 	float v[8], p[8] = {};
-	if (t == 0)
-		load8(v, cls + c);
-	else if (t < first)
-		load8(v, prompts + (i64)(t - 1) * width + c);
-	else
-		load8(v, z + (slot * patches + t - first) * width + c);
-	if (t == 0 || t >= first)
-		load8(p, pos + (i64)(t == 0 ? 0 : t - first + 1) * width + c);
+	load8(v, z + i);
+	if (pos)
+		load8(p, pos + at);
 	UNROLL
 	for (int j = 0; j < 8; j++)
 		v[j] += p[j];
-	store8(out + i, v);
+	store8(out + (slot * tokens + row) * width + at, v);
 }
