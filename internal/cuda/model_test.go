@@ -3,7 +3,9 @@ package cuda
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
@@ -27,6 +29,22 @@ var (
 	clip        = vit.CLIPVision{Arch: func() vit.Arch { a := tiny; a.Classes = 0; return a }(), Projected: 12}
 	clipClasses = vit.CLIPVision{Arch: tiny, Projected: 12}
 )
+
+// families are networks that have between them every switch of an encoder.
+var families = func() map[string]vit.Architecture {
+	a := vit.Arch{Image: 12, Across: 9, Patch: 4, Chans: 1, Hidden: 16, Layers: 2, Heads: 2, MLP: 12, Classes: 4, Eps: 1e-6}
+	mixed := vit.Timm(a, false)
+	mixed.QKNorm, mixed.Scaled, mixed.PreNorm, mixed.NoPatchBias = true, true, true, true
+	mixed.Pool, mixed.FinalNorm, mixed.PooledNorm, mixed.Positions = vit.PoolMean, false, true, vit.PositionsPatches
+	relative, shared := vit.BEiT(a, true), vit.BEiT(a, false)
+	relative.Scaled, relative.Relative, shared.Relative = true, vit.RelativeBlock, vit.RelativeOne
+	gated := a
+	gated.Act = vit.SiLU
+	turned := vit.DINOv3(a, 2, false)
+	turned.NoKeyBias, turned.Prompts = true, 1
+	return map[string]vit.Architecture{"mixed": mixed, "relative": relative, "shared": shared, "heads": vit.DeiT(a, true),
+		"both": vit.DINOv2(gated, 2, true), "turned": turned, "attention": vit.SigLIP(a, vit.PoolAttention)}
+}()
 
 const seed = 17
 
@@ -175,17 +193,22 @@ func all(n int) []int {
 // gradient on both, for two networks and both masks. Tolerances: float32 sums
 // in another order over at most 65 tokens and two blocks.
 func TestModelIsTheCPUs(t *testing.T) {
-	for _, c := range []struct {
+	type twin struct {
 		name         string
 		arch         vit.Architecture
 		images, pair int
 		mask         bool
 		slots        int
-	}{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0}, {"65 tokens", tokens65, 2, 2, true, 0},
+	}
+	var cases []twin
+	for _, name := range slices.Sorted(maps.Keys(families)) {
+		cases = append(cases, twin{name, families[name], 2, 2, true, 0}, twin{name + " unmasked", families[name], 2, 1, false, 0})
+	}
+	for _, c := range append(cases, []twin{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0}, {"65 tokens", tokens65, 2, 2, true, 0},
 		{"without q, k and v biases", noBias, 3, 2, true, 2},
-		{"CLIP's tower", clip, 3, 2, true, 2}, {"CLIP's tower unmasked, with a classifier", clipClasses, 3, 2, false, 0}} {
+		{"CLIP's tower", clip, 3, 2, true, 2}, {"CLIP's tower unmasked, with a classifier", clipClasses, 3, 2, false, 0}}...) {
 		t.Run(c.name, func(t *testing.T) {
-			if testing.Short() && c.arch == tokens65 {
+			if testing.Short() && c.name == "65 tokens" {
 				t.Skip("long")
 			}
 			w := newTwins(t, c.arch, c.images, c.mask, Options{Slots: c.slots})
@@ -228,7 +251,8 @@ func (w *twins) losses(p *forward.Perturbation, q []forward.Query, what string) 
 // TestJoint has every site noisy in one forward, whose inputs then depend on
 // the noise.
 func TestJoint(t *testing.T) {
-	each(t, func(t *testing.T, a vit.Architecture) { jointCase(newTwins(t, a, 3, true, Options{})) }, tiny, noBias, clipClasses)
+	each(t, func(t *testing.T, a vit.Architecture) { jointCase(newTwins(t, a, 3, true, Options{})) }, tiny, noBias, clipClasses,
+		families["mixed"], families["turned"])
 }
 
 // each runs a case for one network after another: the host's stand-in for cuBLAS
@@ -288,6 +312,8 @@ func weightsCase(w *twins) {
 
 func TestBackward(t *testing.T) {
 	each(t, func(t *testing.T, a vit.Architecture) { backwardCase(newTwins(t, a, 5, true, Options{Slots: 2})) }, tiny, noBias, clip)
+	each(t, func(t *testing.T, a vit.Architecture) { backwardCase(newTwins(t, a, 2, true, Options{Slots: 2})) },
+		slices.Collect(maps.Values(families))...)
 }
 
 func backwardCase(w *twins) {

@@ -9,11 +9,12 @@ import (
 
 // Scale says to what size an image is brought: W×H; or, with W 0, so that its
 // shorter side has Shortest pixels; or, with Cover, so that it keeps its shape and
-// is nowhere smaller than W×H; or, with that 0 too, to none: the image keeps
+// is nowhere smaller than W×H, or with Contain nowhere larger; or, with that 0 too, to none: the image keeps
 // the size that it has.
 type Scale struct {
 	W, H     int
 	Cover    bool
+	Contain  bool
 	Shortest int
 	Longest  int // at most so many pixels on the longer side, 0: no limit
 	Filter   Filter
@@ -37,8 +38,11 @@ func (s Scale) check() error {
 // (get_resize_output_image_size, get_size_with_aspect_ratio).
 func (s Scale) of(w, h int) (int, int) {
 	switch {
-	case s.W > 0 && s.Cover:
+	case s.W > 0 && (s.Cover || s.Contain):
 		r := min(float64(w)/float64(s.W), float64(h)/float64(s.H))
+		if s.Contain {
+			r = max(float64(w)/float64(s.W), float64(h)/float64(s.H))
+		}
 		return int(math.RoundToEven(float64(w) / r)), int(math.RoundToEven(float64(h) / r))
 	case s.W > 0:
 		return s.W, s.H
@@ -71,7 +75,7 @@ func (t *Transform) Fit(im *Image, name string) (*Image, error) {
 	}
 	w, h := t.Scale.of(im.W, im.H)
 	if t.Cut {
-		return cutMiddle(im, w, h, t.Scale.Filter, t.Columns(), t.Size, t.CutEven), nil
+		return cutMiddle(im, w, h, t.Scale.Filter, t.Columns(), t.Size, t.CutEven, t.Around), nil
 	}
 	if w != t.Columns() || h != t.Size {
 		return nil, uierr.New(fmt.Sprintf("%s: %d×%d pixels; the model takes %d×%d, and its preprocessor does not resize",
@@ -92,9 +96,9 @@ func grey(im *Image) *Image {
 }
 
 // cutMiddle cuts wide×high pixels out of the middle of Resize(im, w, h, f), with
-// black around what is smaller. What is cut away is never made. An odd rest is
+// a colour around what is smaller. What is cut away is never made. An odd rest is
 // halved downwards, or to the even number.
-func cutMiddle(im *Image, w, h int, f Filter, wide, high int, even bool) *Image {
+func cutMiddle(im *Image, w, h int, f Filter, wide, high int, even bool, around [3]uint8) *Image {
 	half := floorHalf
 	if even {
 		half = evenHalf
@@ -106,6 +110,9 @@ func cutMiddle(im *Image, w, h int, f Filter, wide, high int, even bool) *Image 
 		return part
 	}
 	out := &Image{wide, high, make([]uint8, 3*wide*high)}
+	for i := range out.Pix {
+		out.Pix[i] = around[i%3]
+	}
 	for row := range part.H {
 		copy(out.Pix[3*((r.y0-y+row)*wide+r.x0-x):], part.Pix[3*row*part.W:][:3*part.W])
 	}
@@ -115,5 +122,11 @@ func cutMiddle(im *Image, w, h int, f Filter, wide, high int, even bool) *Image 
 // floorHalf is n/2, rounded down below 0 too.
 func floorHalf(n int) int { return (n - n&1) / 2 }
 
-// evenHalf is n/2, rounded to the even number where it lies between two.
-func evenHalf(n int) int { return int(math.RoundToEven(float64(n) / 2)) }
+// evenHalf is n/2, rounded to the even number where it lies between two; below 0,
+// where torchvision pads, to 0.
+func evenHalf(n int) int {
+	if n < 0 {
+		return n / 2
+	}
+	return int(math.RoundToEven(float64(n) / 2))
+}

@@ -14,10 +14,11 @@ import (
 // channel into planes C×Size×Size.
 type Transform struct {
 	Size      int
-	Wide      int     // columns, where there are not as many as rows (Size); 0: as many
-	Channels  int     // 3, or 1: luminance (ITU-R 601-2, as Pillow's "L")
-	Scale     Scale   // NewTransform sets Size×Size, Bilinear
-	Cut       bool    // cut Size×Size out of the middle, with black around what is smaller
+	Wide      int   // columns, where there are not as many as rows (Size); 0: as many
+	Channels  int   // 3, or 1: luminance (ITU-R 601-2, as Pillow's "L")
+	Scale     Scale // NewTransform sets Size×Size, Bilinear
+	Cut       bool  // cut Size×Size out of the middle, with Around around what is smaller
+	Around    [3]uint8
 	CutEven   bool    // an odd rest is cut as torchvision does: halved to the even number, not downwards
 	Rescale   float64 // of a level of 0 to 255; 0: 1/255
 	Mean, Std []float32

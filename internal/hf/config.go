@@ -56,9 +56,9 @@ type Config struct {
 	actName   string      // of the activation function in the file, "" where it does not say
 	class     string      // of transformers, that the folder came with
 	modelType string
-	pool      string                     // of timm
-	tower     string                     // key that the sizes stand below, "" where they stand at the top
-	bare      bool                       // the tensors came without the prefix of the network
+	pool      string // of timm
+	tower     string // key that the sizes stand below, "" where they stand at the top
+	bare      bool   // the tensors came without the prefix of the network
 	hasPooler bool
 	view      string // layer that the outputs are, "" where they are those of the network
 

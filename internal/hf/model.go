@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -260,6 +261,9 @@ func (m *Model) configs(c *Config, dtype safetensors.DType) ([]fsys.Content, err
 	}
 	files := []fsys.Content{fsys.Bytes(name, config)}
 	pre := m.Preprocessor
+	if c.kind().marshal != nil && reflect.DeepEqual(pre, c.input) { // which the config says
+		return files, nil
+	}
 	if pre == nil {
 		pre = DefaultPreprocessor(c.ImageSize, c.NumChannels)
 	}
@@ -318,11 +322,11 @@ func (m *Model) ordered() ([]safetensors.Tensor, error) {
 	if len(m.Tensors) != len(specs) {
 		return nil, fmt.Errorf("hf: %d tensors, the config asks for %d", len(m.Tensors), len(specs))
 	}
-	return append(m.Config.spelled(out), m.Extra...), nil
+	return append(m.Config.Spelled(out), m.Extra...), nil
 }
 
-// spelled are the tensors as the folder's files have them.
-func (c *Config) spelled(tensors []safetensors.Tensor) []safetensors.Tensor {
+// Spelled are tensors of the network as the files of the folder have them.
+func (c *Config) Spelled(tensors []safetensors.Tensor) []safetensors.Tensor {
 	out := c.kind().names.joined(c.shrunk(tensors))
 	for i := range out {
 		out[i].Name = c.stripped(out[i].Name)
@@ -357,3 +361,7 @@ func noWeights(dir string) error {
 	return uierr.New(fmt.Sprintf("%s: no %s and no %s", dir, safetensors.ModelName, safetensors.IndexName),
 		"give a folder in Hugging Face layout, with config.json and model.safetensors")
 }
+
+// Written is the name that a tensor of a file is known under, whichever version of
+// its library wrote it.
+func (c *Config) Written(name string) string { return c.kind().names.written(name) }

@@ -33,8 +33,10 @@ type Preprocessor struct {
 
 	Crop     bool // cut CropSide×CropSide out of the middle, black where the image is smaller
 	CropSide int
-	CropWide int  // columns that are cut, where they are not as many as rows; 0: as many
-	Cover    bool // Width and Height are the least that an image is brought to, in its own shape
+	CropWide int // columns that are cut, where they are not as many as rows; 0: as many
+	// Cover: Width and Height are the least that an image is brought to, in its own
+	// shape; Contain: the most, with the mean's colour around it.
+	Cover, Contain bool
 	// CropEven cuts where torchvision's CenterCrop does: an odd rest is halved as
 	// Python rounds, to the even number. No file says it; timm's folders mean it.
 	CropEven bool
@@ -113,6 +115,7 @@ func ParsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 	if err != nil {
 		return nil, err
 	}
+	modern := m["image_processor_type"] != nil
 	class, err := takeClass(m)
 	if err != nil {
 		return nil, err
@@ -149,6 +152,9 @@ func ParsePreprocessor(raw []byte, c *Config) (*Preprocessor, error) {
 	}
 	if err := unknownSteps(m); err != nil {
 		return nil, err
+	}
+	if !modern { // is brought to the present layout
+		return p, p.check(c)
 	}
 	was := *p
 	was.Mean, was.Std = slices.Clone(p.Mean), slices.Clone(p.Std)

@@ -139,9 +139,7 @@ func openText(dir string) (*safetensors.Folder, error) {
 func (t *Text) readTensors(dir string, f *textFamily, w *safetensors.Folder) error {
 	byName := map[string]safetensors.Info{}
 	for _, i := range w.Infos() {
-		for name, part := range f.names.pieces(i) {
-			byName[name] = part
-		}
+		byName[f.names.written(i.Name)] = i
 	}
 	if _, ok := byName[t.Arch.Names.Projection+".weight"]; !ok {
 		t.Arch.Projected = 0
@@ -171,7 +169,7 @@ func (t *Text) readTensors(dir string, f *textFamily, w *safetensors.Folder) err
 			err = finite(dir, from.Name, x.Data)
 		}
 		if x.Name = name; slices.Contains(f.turned, name) && err == nil {
-			x = transposed(x)
+			x.Data, x.Shape = transposed(x.Data, x.Shape[0]), []int{x.Shape[1], x.Shape[0]}
 		}
 		return x, err
 	})
@@ -198,18 +196,6 @@ func (t *Text) readTensors(dir string, f *textFamily, w *safetensors.Folder) err
 		}
 	}
 	return nil
-}
-
-// transposed is a matrix the other way round.
-func transposed(x safetensors.Tensor) safetensors.Tensor {
-	r, c := x.Shape[0], x.Shape[1]
-	out := safetensors.Tensor{Name: x.Name, Shape: []int{c, r}, Data: make([]float32, len(x.Data))}
-	for i := range r {
-		for j := range c {
-			out.Data[j*r+i] = x.Data[i*c+j]
-		}
-	}
-	return out
 }
 
 // readText reads the sizes of a tower that transformers' configs have alike over

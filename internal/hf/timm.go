@@ -97,7 +97,7 @@ func (c *Config) readTimm(m map[string]json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	for _, from := range []map[string]json.RawMessage{args, m} {
+	for _, from := range []map[string]json.RawMessage{m, args} { // what the network was made with counts
 		if err := take(from, "global_pool", &c.pool); err != nil {
 			return err
 		}
@@ -298,8 +298,10 @@ func (c *Config) timmPreprocessor(cfg map[string]json.RawMessage) (*Preprocessor
 		}
 	case "squash":
 		p.Shortest, p.Width, p.Height = 0, edge(c.Columns()), edge(c.ImageSize)
+	case "border":
+		p.Shortest, p.Width, p.Height, p.Contain = 0, edge(c.Columns()), edge(c.ImageSize), true
 	default:
-		return nil, fmt.Errorf("pretrained_cfg: crop_mode is %q; center and squash are known", jsonobj.Clip(mode))
+		return nil, fmt.Errorf("pretrained_cfg: crop_mode is %q; center, squash and border are known", jsonobj.Clip(mode))
 	}
 	return p, p.check(c)
 }

@@ -22,6 +22,9 @@ func tiny(t testing.TB, mask bool) (*vit.Model, *forward.Batch, noise.Source) {
 
 var tinyArch = vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
 
+// gatedArch is tinyArch with the function of a gated feed-forward layer.
+var gatedArch = func() vit.Arch { a := tinyArch; a.Act = vit.SiLU; return a }()
+
 // network is a network of any family over such images.
 func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *forward.Batch, noise.Source) {
 	t.Helper()
@@ -227,7 +230,9 @@ func TestActivationUnbiased(t *testing.T) {
 	for _, c := range []struct {
 		arch vit.Architecture
 		mask bool
-	}{{tinyArch, true}, {tinyArch, false}, {vit.CLIPVision{Arch: tinyArch, Projected: 10}, true}} {
+	}{{tinyArch, true}, {tinyArch, false}, {vit.CLIPVision{Arch: tinyArch, Projected: 10}, true},
+		{vit.DINOv2(gatedArch, 2, true), true}, {vit.SigLIP(tinyArch, vit.PoolAttention), true},
+		{vit.DeiT(tinyArch, true), true}} {
 		mask := c.mask
 		m, b, src := network(t, c.arch, mask)
 		for i, site := range m.Sites() {

@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
@@ -152,7 +153,12 @@ func (l *Local) Transform(c config.Data) (*data.Transform, error) {
 	t.Cut, t.Rescale, t.Scale = l.Pre.Crop, factor, data.Scale{Filter: data.Filter(l.Pre.Resample)}
 	if l.Pre.Resize {
 		t.Scale.W, t.Scale.H, t.Scale.Shortest, t.Scale.Longest = l.Pre.Width, l.Pre.Height, l.Pre.Shortest, l.Pre.Longest
-		t.Scale.Cover = l.Pre.Cover
+		t.Scale.Cover, t.Scale.Contain = l.Pre.Cover, l.Pre.Contain
+		if l.Pre.Contain {
+			for i := range t.Around {
+				t.Around[i] = uint8(math.RoundToEven(float64(255 * l.Pre.Mean[i%len(l.Pre.Mean)])))
+			}
+		}
 	}
 	return t, t.Prepare()
 }

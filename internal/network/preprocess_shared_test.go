@@ -36,8 +36,7 @@ func TestPreprocessOfFiles(t *testing.T) {
 	if err := json.Unmarshal(raw, &all); err != nil {
 		t.Fatal(err)
 	}
-	unknown := map[string]bool{"beit": true, "convnext-crop-pct": true, "dinov3": true, "no-resize": true,
-		"timm-border": true}
+	unknown := map[string]bool{"no-resize": true}
 	compared := 0
 	for _, r := range all {
 		if unknown[r.Case] || r.Pil == nil {
@@ -62,7 +61,11 @@ func TestPreprocessOfFiles(t *testing.T) {
 		}
 		compared++
 		for i, want := range r.Pil.Values {
-			if math.Abs(float64(got[i])-want) > 1e-4*(1+math.Abs(want)) { // five digits are given
+			tolerance := 1e-4 * (1 + math.Abs(want)) // five digits are given
+			if r.Case == "dinov3" {                  // which resizes without rounding to whole levels
+				tolerance += 0.5 / 255 / 0.224
+			}
+			if math.Abs(float64(got[i])-want) > tolerance {
 				t.Errorf("%s of %s: value %d is %v, not %v", r.Case, r.Image, i, got[i], want)
 				break
 			}
@@ -76,7 +79,7 @@ func timmOf(t *testing.T, cfg []byte) *Local {
 	t.Helper()
 	dir := t.TempDir()
 	raw := fmt.Appendf(nil,
-		`{"architecture":"vit_tiny_patch8_16","model_args":{"embed_dim":16,"num_heads":2},"pretrained_cfg":%s}`, cfg)
+		`{"architecture":"vit_tiny_patch16_224","model_args":{"img_size":[16,16],"patch_size":8},"pretrained_cfg":%s}`, cfg)
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), raw, 0o644); err != nil {
 		t.Fatal(err)
 	}

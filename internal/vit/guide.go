@@ -140,7 +140,7 @@ func (c *carrier) pull(w *guide, i int, u []float32) {
 		W, T := c.Width, c.link.k.Rows
 		w.dq, w.dk, w.dv = sized(w.dq, W), sized(w.dk, T*W), sized(w.dv, T*W)
 		kernel.AttentionGrad(w.dq, W, w.dk, W, w.dv, W, u, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T,
-			c.heads, W/c.heads, c.scale(), w.probs, &w.attn)
+			c.heads, W/c.heads, c.scale(), w.probs, nil, &w.attn)
 		copy(w.hat, [][]float32{w.dq, w.dk, w.dv}[c.part])
 	default:
 		copy(w.hat, u)
@@ -163,7 +163,8 @@ func (c *carrier) push(w *guide, i int, out, spread []float32) {
 		}
 	case atAttention: // linear in the values
 		W, T := c.Width, c.link.k.Rows
-		kernel.Attention(out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, w.raw, W, T, c.heads, W/c.heads, c.scale(), nil, &w.attn)
+		kernel.Attention(out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, w.raw, W, T, c.heads, W/c.heads, c.scale(), nil,
+			nil, &w.attn)
 		for h := range c.heads {
 			p := w.probs[h*T : (h+1)*T]
 			sq := kernel.Dot(p, p)
@@ -183,7 +184,7 @@ func (c *carrier) push(w *guide, i int, out, spread []float32) {
 func (c *carrier) attend(w *guide, i int) {
 	W, T := c.Width, c.link.k.Rows
 	w.probs, w.out = sized(w.probs, c.heads*T), sized(w.out, W)
-	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.heads, W/c.heads, c.scale(), w.probs,
+	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.heads, W/c.heads, c.scale(), nil, w.probs,
 		&w.attn)
 }
 

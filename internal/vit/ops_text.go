@@ -175,7 +175,7 @@ func (g *graph) causalAttention(name string, x []act, H int) *gorgonia.Node {
 		for s := range f.N {
 			q, k, w := v[0][g.slotOf(x[0], s)*rows*D:], v[1][g.slotOf(x[1], s)*T*D:], v[2][g.slotOf(x[2], s)*T*D:]
 			for r := range rows {
-				kernel.Attention(out[(s*rows+r)*D:], D, q[r*D:], D, 1, k, D, w, D, seen(v, s, r), H, head, scale, nil, &f.attn)
+				kernel.Attention(out[(s*rows+r)*D:], D, q[r*D:], D, 1, k, D, w, D, seen(v, s, r), H, head, scale, nil, nil, &f.attn)
 			}
 		}
 	}
@@ -191,9 +191,9 @@ func (g *graph) causalAttention(name string, x []act, H int) *gorgonia.Node {
 				k, w := v[1][s*T*D:], v[2][s*T*D:]
 				for r := range rows {
 					n, q, at := seen(v, s, r), v[0][(s*rows+r)*D:], (s*rows+r)*D
-					kernel.Attention(y, D, q, D, 1, k, D, w, D, n, H, head, scale, probs, &f.attn)
+					kernel.Attention(y, D, q, D, 1, k, D, w, D, n, H, head, scale, nil, probs, &f.attn)
 					kernel.AttentionGrad(out[at:], D, dk, D, dv, D, dy[at:], D, q, D, 1, k, D, w, D, n, H, head, scale, probs,
-						&f.attn)
+						nil, &f.attn)
 					kernel.AddTo(out[nq+s*T*D:][:n*D], dk[:n*D])
 					kernel.AddTo(out[nq+nk+s*T*D:][:n*D], dv[:n*D])
 				}

@@ -93,7 +93,7 @@ func (t Text) Check() error {
 }
 
 // Input is the shape of a text: its ids.
-func (t Text) Input() (channels, side int) { return t.Context, 1 }
+func (t Text) Input() (channels, height, width int) { return t.Context, 1, 1 }
 
 // Outputs is the width of the embedding.
 func (t Text) Outputs() int {
@@ -172,7 +172,7 @@ func (t Text) block(g *graph, l int, h, end act, last bool) act {
 	var a act
 	switch {
 	case !t.Causal:
-		a = g.attended(nm("a"), nm("attention"), q, k, v, t.Heads)
+		a = g.attended(nm("a"), nm("attention"), q, k, v, t.Heads, relative{})
 	case last:
 		a = g.causal(nm("a"), q, k, v, t.Heads, end)
 	default:
