@@ -50,7 +50,8 @@ func (d *Device) Bias(out, table Ptr, rows, keys, heads int, p Places) error {
 
 // BiasGrad writes its gradient by the table of so many entries.
 func (d *Device) BiasGrad(dtable, dy Ptr, rows, keys, heads int, entries int64, p Places) error {
-	return d.over("bias_grad", entries, heads, P(dtable), P(dy), L(int64(rows)*int64(keys)), L(entries), I(heads), I(p.First),
+	return d.over("bias_grad", entries, heads, P(dtable), P(dy), L(int64(rows)*int64(keys)), L(entries), I(heads),
+		I(p.First),
 		I(keys), I(p.High), I(p.Wide))
 }
 

@@ -10,7 +10,8 @@ func (d *Device) Patches(out, images Ptr, slots, chans, high, wide, patch int) e
 // a parameter, or each slot's own, plus positions (0: none).
 func (d *Device) Embed(out, z, positions Ptr, slots int, own bool, row, rows, tokens, width int) error {
 	n := int64(rows) * int64(width)
-	return d.over("embed", n, slots, P(out), P(z), P(positions), L(n), flag(own), L(int64(row)), L(int64(tokens)), I(width))
+	return d.over("embed", n, slots, P(out), P(z), P(positions), L(n), flag(own), L(int64(row)), L(int64(tokens)),
+		I(width))
 }
 
 // Gather copies n values of each slot, which in x are ld apart and stand at

@@ -32,7 +32,8 @@ var (
 
 // families are networks that have between them every switch of an encoder.
 var families = func() map[string]vit.Architecture {
-	a := vit.Arch{Image: 12, Across: 9, Patch: 4, Chans: 1, Hidden: 16, Layers: 2, Heads: 2, MLP: 12, Classes: 4, Eps: 1e-6}
+	a := vit.Arch{Image: 12, Across: 9, Patch: 4, Chans: 1, Hidden: 16, Layers: 2, Heads: 2, MLP: 12, Classes: 4,
+		Eps: 1e-6}
 	mixed := vit.Timm(a, false)
 	mixed.QKNorm, mixed.Scaled, mixed.PreNorm, mixed.NoPatchBias = true, true, true, true
 	mixed.Pool, mixed.FinalNorm, mixed.PooledNorm, mixed.Positions = vit.PoolMean, false, true, vit.PositionsPatches
@@ -202,11 +203,14 @@ func TestModelIsTheCPUs(t *testing.T) {
 	}
 	var cases []twin
 	for _, name := range slices.Sorted(maps.Keys(families)) {
-		cases = append(cases, twin{name, families[name], 2, 2, true, 0}, twin{name + " unmasked", families[name], 2, 1, false, 0})
+		cases = append(cases, twin{name, families[name], 2, 2, true, 0}, twin{name + " unmasked", families[name], 2, 1,
+			false, 0})
 	}
-	for _, c := range append(cases, []twin{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0}, {"65 tokens", tokens65, 2, 2, true, 0},
+	for _, c := range append(cases, []twin{{"tiny", tiny, 5, 3, true, 2}, {"tiny unmasked", tiny, 3, 2, false, 0},
+		{"65 tokens", tokens65, 2, 2, true, 0},
 		{"without q, k and v biases", noBias, 3, 2, true, 2},
-		{"CLIP's tower", clip, 3, 2, true, 2}, {"CLIP's tower unmasked, with a classifier", clipClasses, 3, 2, false, 0}}...) {
+		{"CLIP's tower", clip, 3, 2, true, 2}, {"CLIP's tower unmasked, with a classifier", clipClasses, 3, 2, false,
+			0}}...) {
 		t.Run(c.name, func(t *testing.T) {
 			if testing.Short() && c.name == "65 tokens" {
 				t.Skip("long")
@@ -251,7 +255,8 @@ func (w *twins) losses(p *forward.Perturbation, q []forward.Query, what string) 
 // TestJoint has every site noisy in one forward, whose inputs then depend on
 // the noise.
 func TestJoint(t *testing.T) {
-	each(t, func(t *testing.T, a vit.Architecture) { jointCase(newTwins(t, a, 3, true, Options{})) }, tiny, noBias, clipClasses,
+	each(t, func(t *testing.T, a vit.Architecture) { jointCase(newTwins(t, a, 3, true, Options{})) }, tiny, noBias,
+		clipClasses,
 		families["mixed"], families["turned"])
 }
 

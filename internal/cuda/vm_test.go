@@ -27,7 +27,8 @@ func TestUnknownOp(t *testing.T) {
 
 // TestEveryKindHasAKernel lists internal/vit's ops: a new one must be known here.
 func TestEveryKindHasAKernel(t *testing.T) {
-	for _, kind := range []string{vit.OpPatches, vit.OpEmbed, vit.OpLinear, vit.OpNorm, vit.OpAct, vit.OpAttention, vit.OpRows, vit.OpPerturb,
+	for _, kind := range []string{vit.OpPatches, vit.OpEmbed, vit.OpLinear, vit.OpNorm, vit.OpAct, vit.OpAttention,
+		vit.OpRows, vit.OpPerturb,
 		vit.OpLoss, vit.OpEmbedGrad, vit.OpLinearDX, vit.OpLinearDW, vit.OpColSum, vit.OpNormDX, vit.OpNormDG, vit.OpActGrad,
 		vit.OpAttentionGrad, vit.OpPart, vit.OpRowsGrad, vit.OpLossGrad, vit.OpScale, vit.OpProduct, vit.OpMean, vit.OpPool,
 		vit.OpRepeat, vit.OpTurn, vit.OpBias, vit.OpScaleDX, vit.OpScaleDG, vit.OpProductGrad, vit.OpMeanGrad, vit.OpPoolGrad,

@@ -71,7 +71,8 @@ type Config struct {
 // config.json leaves out (the ViT-B/16 of arXiv 2010.11929 at 224 pixels).
 func DefaultConfig() *Config {
 	return &Config{HiddenSize: 768, NumLayers: 12, NumHeads: 12, IntermediateSize: 3072,
-		ImageSize: 224, PatchSize: 16, NumChannels: 3, LayerNormEps: 1e-12, QKVBias: true, Act: vit.GELU, net: vit.ViT(vit.Arch{})}
+		ImageSize: 224, PatchSize: 16, NumChannels: 3, LayerNormEps: 1e-12, QKVBias: true, Act: vit.GELU,
+		net: vit.ViT(vit.Arch{})}
 }
 
 // Patches is the number of patches of an image.

@@ -21,7 +21,8 @@ type family struct {
 	types []string                                            // of model_type
 	is    func(keys map[string]json.RawMessage) bool          // where no model_type says it
 	read  func(c *Config, m map[string]json.RawMessage) error // what the keys say into c
-	names naming                                              // of the tensors of a folder, turned into those of the encoder
+	// of the tensors of a folder, turned into those of the encoder
+	names naming
 	// see looks at which tensors there are, where the config does not say all of
 	// the network; nil: it does.
 	see func(c *Config, info func(name string) (safetensors.Info, bool)) error
@@ -72,7 +73,8 @@ func familyOf(keys map[string]json.RawMessage) *family {
 // that has no outputs of its own (Headless) has one class at least.
 func (c *Config) Architecture(classes, prompts int) vit.Encoder {
 	e := c.net
-	e.Arch = vit.Arch{Image: c.ImageSize, Across: c.ImageWidth, Patch: c.PatchSize, Chans: c.NumChannels, Hidden: c.HiddenSize,
+	e.Arch = vit.Arch{Image: c.ImageSize, Across: c.ImageWidth, Patch: c.PatchSize, Chans: c.NumChannels,
+		Hidden: c.HiddenSize,
 		Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize, Classes: classes, Prompts: prompts,
 		Eps: c.LayerNormEps, Act: c.Act, NoQKVBias: !c.QKVBias}
 	e.Projected = c.Projected

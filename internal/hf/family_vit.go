@@ -29,7 +29,8 @@ var plainViT = &family{
 
 func init() {
 	msn := *plainViT
-	msn.name, msn.types, msn.with, msn.without = "ViT-MSN", []string{"vit_msn"}, "ViTMSNForImageClassification", "ViTMSNModel"
+	msn.name, msn.types, msn.with, msn.without = "ViT-MSN", []string{"vit_msn"}, "ViTMSNForImageClassification",
+		"ViTMSNModel"
 	msn.write = func(c *Config) map[string]any { return map[string]any{"model_type": "vit_msn", "qkv_bias": c.QKVBias} }
 	msn.read = func(c *Config, m map[string]json.RawMessage) error {
 		c.LayerNormEps = 1e-6

@@ -48,7 +48,8 @@ func Inspect(dir string) (*Summary, error) {
 	s := &Summary{Path: f.dir, Family: c.Family(), Activation: string(c.Act), Projected: c.Projected,
 		Files: w.Names(), Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize,
 		Channels: c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
-		Tokens: c.Architecture(p.classes, 0).Tokens(), Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra, Ignored: p.ignored,
+		Tokens: c.Architecture(p.classes, 0).Tokens(), Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra,
+		Ignored: p.ignored,
 		Problem: c.ProblemType, Tensors: infos}
 	s.Labels = p.labels(c)
 	for _, from := range p.source {

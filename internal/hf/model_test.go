@@ -153,12 +153,14 @@ func TestMismatch(t *testing.T) {
 		return nil
 	}
 	_, err := Load(alter(func(m *Model) {
-		*at(m, "vit.embeddings.position_embeddings") = safetensors.Tensor{Name: "vit.embeddings.position_embeddings", Shape: []int{1, 10, 4},
-			Data: testkit.Fill(40, 0)}
+		*at(m, "vit.embeddings.position_embeddings") = safetensors.Tensor{Name: "vit.embeddings.position_embeddings",
+			Shape: []int{1, 10, 4},
+			Data:  testkit.Fill(40, 0)}
 	}))
 	testkit.Mistake(t, err, "vit.embeddings.position_embeddings", "[1 5 4]", "[1 10 4]")
 	_, err = Load(alter(func(m *Model) {
-		*at(m, "classifier.weight") = safetensors.Tensor{Name: "classifier.weight", Shape: []int{7, 4}, Data: testkit.Fill(28, 0)}
+		*at(m, "classifier.weight") = safetensors.Tensor{Name: "classifier.weight", Shape: []int{7, 4},
+			Data: testkit.Fill(28, 0)}
 	}))
 	testkit.Mistake(t, err, "classifier.weight", "[3 4]", "[7 4]")
 	_, err = Load(alter(func(m *Model) { at(m, "vit.layernorm.bias").Name = "other" }))

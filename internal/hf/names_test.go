@@ -65,7 +65,8 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 	to := strings.NewReplacer("vit.encoder.layer.", "blocks.", "attention.output.dense", "attn.proj", "intermediate.dense",
 		"mlp.fc1", "output.dense", "mlp.fc2",
 		"layernorm_before", "norm1", "layernorm_after", "norm2", "vit.layernorm", "norm", "classifier", "head", "vit.embeddings.cls_token", "cls_token",
-		"vit.embeddings.position_embeddings", "pos_embed", "vit.embeddings.patch_embeddings.projection", "patch_embed.proj").Replace
+		"vit.embeddings.position_embeddings", "pos_embed", "vit.embeddings.patch_embeddings.projection",
+		"patch_embed.proj").Replace
 	dir := t.TempDir()
 	var tensors []safetensors.Tensor
 	for _, x := range m.Tensors {

@@ -82,7 +82,8 @@ func (c *Config) readOpenCLIP(m map[string]json.RawMessage) error {
 		}
 	}
 	if raw := v["layers"]; len(raw) > 0 && raw[0] != '1' && (raw[0] < '0' || raw[0] > '9') {
-		return fmt.Errorf("model_cfg: vision_cfg: layers is %s, which is no transformer's (a ResNet?)", jsonobj.Clip(string(raw)))
+		return fmt.Errorf("model_cfg: vision_cfg: layers is %s, which is no transformer's (a ResNet?)",
+			jsonobj.Clip(string(raw)))
 	}
 	for key, plain := range map[string]string{"attentional_pool": "false", "pool_type": `"tok"`, "no_ln_pre": "false",
 		"final_ln_after_pool": "false", "input_patchnorm": "false", "pos_embed_type": `"learnable"`, "norm_kwargs": "{}",

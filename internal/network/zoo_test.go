@@ -110,8 +110,9 @@ func flat(t *testing.T, raw json.RawMessage) (out []float64) {
 }
 
 // zooLayers are the outputs of the references by the layer that they are.
-var zooLayers = map[string]string{"image_embeds": "projection", "image_features": "projection", "pooler_output": "pooled",
-	"features": "pooled", "last_hidden_state": "last"}
+var zooLayers = map[string]string{"image_embeds": "projection", "image_features": "projection",
+	"pooler_output": "pooled",
+	"features":      "pooled", "last_hidden_state": "last"}
 
 // Every model of the zoo answers as PyTorch does, to 1e-4 of the largest output,
 // shows its layers, and backpropagates to 1e-3 of each tensor's norm.

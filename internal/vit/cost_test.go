@@ -40,7 +40,8 @@ func TestBackwardFLOPs(t *testing.T) {
 		{"last block and classifier", []string{"vit.encoder.layer.2.attention", "vit.encoder.layer.2.intermediate",
 			"vit.encoder.layer.2.output", "classifier"},
 			2*maps - into + 2*a.attnFLOPs(2) + 2*a.headFLOPs()},
-		{"cls token", []string{"vit.embeddings.cls_token"}, 2*a.forwardFLOPs() - 2*a.patchFLOPs() - a.headFLOPs() - a.mapFLOPs()},
+		{"cls token", []string{"vit.embeddings.cls_token"},
+			2*a.forwardFLOPs() - 2*a.patchFLOPs() - a.headFLOPs() - a.mapFLOPs()},
 	} {
 		if got := train(c.names...); got != c.want {
 			t.Errorf("%s: %d FLOPs, want %d", c.what, got, c.want)

@@ -175,9 +175,13 @@ func (e Encoder) embedded(g *graph) act {
 		name = "tokens"
 	}
 	P := e.Patches()
-	cut := g.step("patches", P, e.PatchLen(), []act{g.pixels()}, func(in []act) *gorgonia.Node { return g.patches(in[0].node, e.Arch) })
+	cut := g.step("patches", P, e.PatchLen(), []act{g.pixels()}, func(in []act) *gorgonia.Node {
+		return g.patches(in[0].node, e.Arch)
+	})
 	z, site := g.unperturbed(PatchEmbed, -1, e.Names.Patch, "patch_embed", cut, NoAct)
-	h := g.step(name, e.Tokens(), e.Hidden, []act{z}, func(in []act) *gorgonia.Node { return g.embed(in[0], e.segments(), e.Tokens()) })
+	h := g.step(name, e.Tokens(), e.Hidden, []act{z}, func(in []act) *gorgonia.Node {
+		return g.embed(in[0], e.segments(), e.Tokens())
+	})
 	return g.noisy(site, h, e.Tokens()-P, P, NoAct)
 }
 

@@ -55,6 +55,7 @@ func DINOv3(a Arch, registers int, gated bool) Encoder {
 			}
 			return b
 		}}
-	return Encoder{Arch: a, Names: n, Registers: registers, Positions: PositionsNone, Rope: 100, Scaled: true, Gated: gated,
+	return Encoder{Arch: a, Names: n, Registers: registers, Positions: PositionsNone, Rope: 100, Scaled: true,
+		Gated:     gated,
 		FinalNorm: true}
 }

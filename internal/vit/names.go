@@ -66,8 +66,9 @@ func bertNames(prefix string) Names {
 // before the blocks is theirs.
 func clipNames() Names {
 	const p, e, h = "vision_model.", "vision_model.embeddings.", "vision_model.head."
-	return Names{Flat: true, Cls: e + "class_embedding", Positions: e + "position_embedding.weight", Patch: e + "patch_embedding",
-		Pre: p + "pre_layrnorm", Final: p + "post_layernorm", Pooled: p + "post_layernorm", Projection: "visual_projection",
+	return Names{Flat: true, Cls: e + "class_embedding", Positions: e + "position_embedding.weight",
+		Patch: e + "patch_embedding",
+		Pre:   p + "pre_layrnorm", Final: p + "post_layernorm", Pooled: p + "post_layernorm", Projection: "visual_projection",
 		Classifier: Classifier,
 		Block: func(l int) BlockNames {
 			p := fmt.Sprintf("%sencoder.layers.%d.", p, l)

@@ -16,16 +16,17 @@ type Spec struct {
 	Kind string // one of the Op constants
 	Name string // unique in its graph
 
-	Rows    int     // rows that one slot contributes to the output
-	InRows  int     // rows that one slot contributes to the first input, where it differs
-	Width   int     // width of a row of the output
-	Heads   int     // attention
-	Keys    int     // attention: rows of the keys and values of one slot
-	Eps     float32 // norm
-	Bias    bool    // linear: the third input is a bias
-	Act     Act     // linear, perturb, activation: the function at the end
-	Site    int     // perturb: index into Sites
-	Offset  int     // perturb: rows of a slot before the first noisy one; rows, pool, turn: before the first that counts; bias: first row
+	Rows   int     // rows that one slot contributes to the output
+	InRows int     // rows that one slot contributes to the first input, where it differs
+	Width  int     // width of a row of the output
+	Heads  int     // attention
+	Keys   int     // attention: rows of the keys and values of one slot
+	Eps    float32 // norm
+	Bias   bool    // linear: the third input is a bias
+	Act    Act     // linear, perturb, activation: the function at the end
+	Site   int     // perturb: index into Sites
+	// perturb: rows of a slot before the first noisy one; rows, pool, turn: before the first that counts; bias: first row
+	Offset  int
 	Indexed []bool  // per input: rows are found at the slot's image in the clean batch, not at the slot
 	Part    int     // gradients of several inputs: which one
 	Chans   int     // patches: channels

@@ -40,7 +40,8 @@ func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel re
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		d := g.op(Spec{Kind: OpAttentionGrad, Name: name + ".grad", Rows: rows, Width: D, Heads: H, Keys: T, Biased: len(in) > 3})
+		d := g.op(Spec{Kind: OpAttentionGrad, Name: name + ".grad", Rows: rows, Width: D, Heads: H, Keys: T,
+			Biased: len(in) > 3})
 		nq, nk, nb := g.slots*rows*D, g.slots*T*D, 0
 		if len(in) > 3 {
 			nb = H * rows * T
@@ -62,7 +63,8 @@ func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel re
 		out := gorgonia.Nodes{g.part(name+".dq", all, 0, rows, D), g.part(name+".dk", all, nq, T, D),
 			g.part(name+".dv", all, nq+nk, T, D)}
 		if nb > 0 {
-			out = append(out, g.partOf(Spec{Kind: OpPart, Name: name + ".db", Offset: nq + 2*nk}, all, tensor.Shape{H * rows, T}))
+			out = append(out, g.partOf(Spec{Kind: OpPart, Name: name + ".db", Offset: nq + 2*nk}, all,
+				tensor.Shape{H * rows, T}))
 		}
 		return out, g.err
 	}

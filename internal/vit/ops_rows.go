@@ -118,7 +118,8 @@ func (g *graph) poolRows(name string, x act, p pool) *gorgonia.Node {
 		}
 	}
 	o.grad = func(_ gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		dx := g.op(Spec{Kind: OpPoolGrad, Name: name + ".dx", Rows: rows, InRows: 1, Width: d, Offset: p.from, First: p.first})
+		dx := g.op(Spec{Kind: OpPoolGrad, Name: name + ".dx", Rows: rows, InRows: 1, Width: d, Offset: p.from,
+			First: p.first})
 		dx.run = func(out []float32, v [][]float32) {
 			clear(out[:f.N*rows*d])
 			for s := 0; s < f.N; s++ {

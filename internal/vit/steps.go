@@ -137,12 +137,16 @@ func (g *graph) scaled(name, scale string, x, res act) act {
 
 // product is the product of two activations, value by value.
 func (g *graph) product(name string, x, y act) act {
-	return g.step(name, x.rows, x.width, []act{x, y}, func(in []act) *gorgonia.Node { return g.multiply(name, in[0], in[1]) })
+	return g.step(name, x.rows, x.width, []act{x, y}, func(in []act) *gorgonia.Node {
+		return g.multiply(name, in[0], in[1])
+	})
 }
 
 // mean is the mean of two activations.
 func (g *graph) mean(name string, x, y act) act {
-	return g.step(name, x.rows, x.width, []act{x, y}, func(in []act) *gorgonia.Node { return g.halfSum(name, in[0], in[1]) })
+	return g.step(name, x.rows, x.width, []act{x, y}, func(in []act) *gorgonia.Node {
+		return g.halfSum(name, in[0], in[1])
+	})
 }
 
 // pooled is one row of all.
