@@ -9,7 +9,7 @@ type Attention struct {
 	Scale                               float32
 	Q, K, V                             Operand
 	Exact                               bool // floats are not rounded, whatever the precision
-	Bias                                Ptr // Heads×Rows×Tokens, added to the scores; 0: none
+	Bias                                Ptr  // Heads×Rows×Tokens, added to the scores; 0: none
 }
 
 // oneRow says that attention runs in one kernel without workspace.

@@ -77,7 +77,7 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 		l.library = take("library", ltWorkspace/4)
 	}
 	l.images = take("images", n*int64(d.net.Pixels()))
-	chans, _ := d.net.Arch.Input()
+	chans, _, _ := d.net.Arch.Input()
 	l.levels, l.table = take("images", (n*int64(d.net.Pixels())+3)/4), take("images", 256*int64(chans))
 	for _, t := range asked.Keep {
 		l.store[vit.CleanPrefix+t.Name] = stored{t, take("activations", n*int64(t.Rows)*int64(t.Width))}

@@ -175,7 +175,7 @@ func (d *backend) start(r Run, f *vit.Forward, at int) error {
 	if d.batch.Levels == nil {
 		return d.dev.Gather(r.Images, d.l.images, r.Slots.Image, r.N, n, n)
 	}
-	chans, _ := d.net.Arch.Input()
+	chans, _, _ := d.net.Arch.Input()
 	return d.dev.Levels(r.Images, d.l.levels, d.l.table, r.Slots.Image, r.N, n, n/int64(chans))
 }
 

@@ -12,7 +12,7 @@ const uploadPieces = 8
 // TakesLevels says that batches may carry their images as bytes, which need planes of
 // whole words.
 func (d *backend) TakesLevels() bool {
-	chans, _ := d.net.Arch.Input()
+	chans, _, _ := d.net.Arch.Input()
 	return d.net.Pixels()/chans%4 == 0
 }
 

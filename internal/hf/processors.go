@@ -44,7 +44,7 @@ var processors = map[string]processor{
 	anyProcessor:           {size: 224, crop: 224, resample: 3, mean: clipMean, std: clipStd},
 	"BeitImageProcessor":   {square: true, size: 224, resample: 3, mean: half, std: half},
 	// Its own resizing is in floating point, from which ours in whole levels differs
-	// by less than one.
+	// by one at most.
 	"DINOv3ViTImageProcessor": {square: true, size: 224, resample: 2, mean: imageNetMean, std: imageNetStd},
 	"ConvNextImageProcessor":  {size: 384, resample: 3, mean: half, std: half, cropPct: true},
 	"BitImageProcessor":       {size: 224, crop: 224, resample: 3, mean: clipMean, std: clipStd},
