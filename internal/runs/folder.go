@@ -22,6 +22,7 @@ type Folder struct {
 	Metrics []StepMetrics // the logged steps
 	Ledger  *Ledger       // nil where ledger.json is not there
 	Shares  []Shares      // of every step of the journal
+	Clock   []Tick        // of the logged steps; none of runs that kept no clock
 	// Last is the evaluation that the last checkpoint knows, after LastStep
 	// updates: where a budget ended the run, no line of Metrics has it. It is nil
 	// where there is none, and where the journal's last step has its own.
@@ -61,6 +62,9 @@ func Read(dir string) (*Folder, error) {
 		return nil, err
 	}
 	if err := r.readJournal(filepath.Join(dir, "journal.bin")); err != nil {
+		return nil, err
+	}
+	if err := r.readClock(filepath.Join(dir, "clock.csv")); err != nil {
 		return nil, err
 	}
 	r.readLast(dir)

@@ -24,6 +24,8 @@ type State struct {
 	Journal   int64     `json:"journal_bytes"`
 	Lost      int64     `json:"lost_answers,omitempty"` // of a called model, that the ledger holds
 	EvalStep  int       `json:"eval_step"`
+	Clock     int64     `json:"clock_bytes,omitempty"`
+	Seconds   float64   `json:"clock_seconds,omitempty"` // of training
 
 	// Only where there is a validation split.
 	LastValidation *Eval     `json:"last_validation,omitempty"`

@@ -40,6 +40,7 @@ func (r *run) diverged(d *Diverged, step int) error {
 		}
 		return uierr.Failed(d, fmt.Sprintf("step %d: %s", step+1, d.why), hint)
 	}
+	seconds := r.clock.Seconds() // what was in vain was time too
 	rollbacks, ledger, factor := r.state.Rollbacks+1, r.t.Ledger, r.t.Factor*c.RollbackFactor
 	if step == r.saved && step > 0 {
 		if err := r.discard(step); err != nil {
@@ -57,7 +58,7 @@ func (r *run) diverged(d *Diverged, step int) error {
 		return err
 	}
 	r.saved, r.bestNow = from.Step, false
-	r.state.Rollbacks, r.t.Ledger, r.t.Factor = rollbacks, ledger, factor
+	r.state.Rollbacks, r.t.Ledger, r.t.Factor, r.state.Seconds = rollbacks, ledger, factor, seconds
 	r.o.Watch.Warned(fmt.Sprintf("step %d: %s; back to step %d with the learning rate times %.3g", step+1, d.why, from.Step, factor))
 	r.o.Watch.Begins(from.Step)
 	if err := r.closeFiles(); err != nil { // the answers go on: they were paid for

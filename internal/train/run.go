@@ -49,6 +49,7 @@ type run struct {
 	store   *checkpoint.Store
 	metrics *journal.Lines
 	summary *runs.Summary
+	clock   *runs.Clock
 	state   runs.State
 	sight   sight
 	saved   int  // step of the last checkpoint, -1: none
@@ -118,8 +119,20 @@ func (r *run) files(tail bool) error {
 		r.t.X.Validation != nil, r.t.X.Config.Train.Metrics); err != nil {
 		return err
 	}
+	if r.clock, err = runs.OpenClock(r.o.Disk, path("clock.csv"), r.state.Clock, r.seconds()); err != nil {
+		return err
+	}
 	r.t.ahead, err = openAhead(r, hash, tail)
 	return err
+}
+
+// seconds are those that the steps took so far; of a checkpoint without a clock,
+// what its ledger says.
+func (r *run) seconds() float64 {
+	if r.state.Clock == 0 && r.t.Step > 0 {
+		return r.t.Ledger.Total().Seconds - r.t.Ledger.Of(runs.Evaluation).Seconds
+	}
+	return r.state.Seconds
 }
 
 // resume restores the last sound checkpoint; a run that was stopped before its
@@ -158,7 +171,10 @@ func (r *run) closeFiles() error {
 	if r.summary != nil {
 		errs = append(errs, r.summary.Close())
 	}
-	r.metrics, r.t.ahead, r.summary = nil, nil, nil
+	if r.clock != nil {
+		errs = append(errs, r.clock.Close())
+	}
+	r.metrics, r.t.ahead, r.summary, r.clock = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -226,6 +242,7 @@ func (r *run) step(ctx context.Context, budget int) error {
 	before := r.t.Ledger.Total().Queries
 	m, err := r.t.TakeStep(ctx, budget)
 	if err != nil {
+		r.clock.Add(time.Since(began))
 		return err
 	}
 	if err := r.exploded(m); err != nil {
@@ -234,7 +251,9 @@ func (r *run) step(ctx context.Context, budget int) error {
 	if line := r.sight.look(r.t.X, r.t.last, r.t.asked); line != "" {
 		r.o.Watch.Warned(line)
 	}
-	rate := float64(m.Queries-before) / time.Since(began).Seconds()
+	took := time.Since(began)
+	r.clock.Add(took)
+	rate := float64(m.Queries-before) / took.Seconds()
 	r.state.Epoch.Add(m)
 	if end := m.Step == r.t.X.Config.Train.Steps; end || r.evalDue(m.Step) {
 		if err := r.evaluate(ctx, m, end); err != nil {
@@ -245,7 +264,7 @@ func (r *run) step(ctx context.Context, budget int) error {
 		return err
 	}
 	if n := max(1, r.t.X.Config.Train.LogEvery); m.Step%n == 0 || m.Evaluated() {
-		if err := r.metrics.Append(m); err != nil {
+		if err := errors.Join(r.metrics.Append(m), r.clock.Log(m.Step)); err != nil {
 			return err
 		}
 	}

@@ -37,6 +37,10 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	if s.Summary, err = r.summary.Sync(); err != nil {
 		return nil, err
 	}
+	if s.Clock, err = r.clock.Sync(); err != nil {
+		return nil, err
+	}
+	s.Seconds = r.clock.Seconds()
 	c := &checkpoint.Checkpoint{Step: t.Step, Model: t.X.Saved(), State: s}
 	kept := t.X.Optimizer.State()
 	if a := t.X.average; a != nil {

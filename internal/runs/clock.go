@@ -1,0 +1,125 @@
+package runs
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// clockHead names the columns of clock.csv.
+const clockHead = "step,seconds"
+
+// Clock is clock.csv: how long the steps of a run took in all, evaluations and
+// checkpoints left out. It is no part of what a run gives again byte for byte.
+type Clock struct {
+	path    string
+	f       fsys.File
+	offset  int64
+	seconds float64
+}
+
+// OpenClock opens the file and keeps its first bytes, after which a run has taken
+// so many seconds. A file that lost some of them begins anew.
+func OpenClock(disk fsys.FS, path string, keep int64, seconds float64) (*Clock, error) {
+	if st, err := os.Stat(path); err != nil || st.Size() < keep {
+		keep = 0
+	}
+	f, err := disk.OpenAt(path, keep)
+	if err != nil {
+		return nil, fsys.WriteError(err, path)
+	}
+	c := &Clock{path: path, f: f, offset: keep, seconds: seconds}
+	if keep == 0 {
+		err = c.write(clockHead + "\n")
+	}
+	return c, err
+}
+
+func (c *Clock) write(line string) error {
+	n, err := c.f.Write([]byte(line))
+	c.offset += int64(n)
+	return fsys.WriteError(err, c.path)
+}
+
+// Add adds what a step took.
+func (c *Clock) Add(d time.Duration) { c.seconds += d.Seconds() }
+
+// Seconds is what all steps took.
+func (c *Clock) Seconds() float64 { return c.seconds }
+
+// Log writes the line of a step.
+func (c *Clock) Log(step int) error { return c.write(fmt.Sprintf("%d,%.6f\n", step, c.seconds)) }
+
+// Sync returns, when all is on the disk, the bytes that the file has.
+func (c *Clock) Sync() (int64, error) { return c.offset, c.f.Sync() }
+
+// Close closes the file.
+func (c *Clock) Close() error { return c.f.Close() }
+
+// Tick is a line of clock.csv.
+type Tick struct {
+	Step    int
+	Seconds float64
+}
+
+// readClock reads clock.csv, which older runs do not have. A last line that is not
+// whole is left out.
+func (r *Folder) readClock(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		if n == 1 && lines.Text() == clockHead {
+			continue
+		}
+		t, err := parseTick(lines.Text())
+		if err != nil {
+			if lines.Scan() {
+				return uierr.Wrap(err, fmt.Sprintf("%s:%d: %v", path, n, err),
+					"the line was altered; remove the file to do without it")
+			}
+			r.note("%s: the last line is not whole", path)
+			return nil
+		}
+		r.Clock = append(r.Clock, t)
+	}
+	if err := lines.Err(); err != nil {
+		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "this is no clock.csv of a run")
+	}
+	return nil
+}
+
+func parseTick(line string) (t Tick, err error) {
+	step, seconds, ok := strings.Cut(line, ",")
+	if t.Step, err = strconv.Atoi(step); err == nil && ok {
+		t.Seconds, err = strconv.ParseFloat(seconds, 64)
+	}
+	if err != nil || !ok || t.Step < 0 || !(t.Seconds >= 0) || math.IsInf(t.Seconds, 0) {
+		return t, fmt.Errorf("%q is not a step and its seconds", line)
+	}
+	return t, nil
+}
+
+// SecondsAt is what the steps up to one took, false where the clock has no line of it.
+func (r *Folder) SecondsAt(step int) (float64, bool) {
+	for i := len(r.Clock) - 1; i >= 0; i-- {
+		if r.Clock[i].Step == step {
+			return r.Clock[i].Seconds, true
+		}
+	}
+	return 0, false
+}
