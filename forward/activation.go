@@ -86,12 +86,13 @@ func (a *activation) Plan(step uint32) []Perturbation {
 
 func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	r := &Result{}
-	for k, p := range a.Plan(s.Number) {
-		share := s.share(k)
-		q, losses := a.w.plan(share.Counts, a.o.Antithetic)
-		if err := s.Pass.Losses(ctx, &p, q, losses); err != nil {
-			return nil, err
-		}
+	plan := a.Plan(s.Number)
+	asked, err := a.w.ask(ctx, s, plan, a.o.Antithetic)
+	if err != nil {
+		return nil, err
+	}
+	for k, p := range plan {
+		share, q, losses := s.share(k), asked[k].Queries, asked[k].Losses
 		r.Queries += int64(len(q))
 		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
 		rec := Record{Perturbation: p}
@@ -193,7 +194,7 @@ func (a *activation) Surrogate() Surrogate { return a.o.Surrogate }
 // multiplies noise that is independent of the input it meets.
 func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) error {
 	share := s.shareOf(r)
-	q, _ := a.w.plan(share.Counts, a.o.Antithetic)
+	q := Planned(nil, 0, share.Counts, a.o.Antithetic)
 	var terms []Term
 	for j, x := range q {
 		if r.Coefs[j] != 0 {

@@ -65,6 +65,11 @@ func (a *answered) Clean(ctx context.Context, b *Batch, sites []int) (Pass, erro
 	return answeredPass{p, a.by(b, p)}, nil
 }
 
+// AskTogether implements Together.
+func (p answeredPass) AskTogether(ctx context.Context, all []Questions) error {
+	return askAll(ctx, p.by, all)
+}
+
 // Losses implements Evaluator.
 func (p answeredPass) Losses(ctx context.Context, per *Perturbation, q []Query, out []float32) error {
 	return p.by.Losses(ctx, per, q, out)

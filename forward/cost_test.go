@@ -45,7 +45,7 @@ func TestCosts(t *testing.T) {
 
 // TestPlan lists the queries image by image, pair by pair, + before −.
 func TestPlan(t *testing.T) {
-	got := plan(nil, []int{4, 0, 2}, true)
+	got := Planned(nil, 0, []int{4, 0, 2}, true)
 	want := []Query{{Image: 0, Pair: 0, Sign: 1}, {Image: 0, Pair: 0, Sign: -1}, {Image: 0, Pair: 1, Sign: 1},
 		{Image: 0, Pair: 1, Sign: -1},
 		{Image: 2, Pair: 0, Sign: 1}, {Image: 2, Pair: 0, Sign: -1}}
@@ -57,7 +57,7 @@ func TestPlan(t *testing.T) {
 			t.Errorf("query %d is %+v, want %+v", i, got[i], want[i])
 		}
 	}
-	if one := plan(got, []int{1, 2}, false); len(one) != 3 || one[2] != (Query{Image: 1, Pair: 1, Sign: 1}) {
+	if one := Planned(got, 0, []int{1, 2}, false); len(one) != 3 || one[2] != (Query{Image: 1, Pair: 1, Sign: 1}) {
 		t.Errorf("one-sided: %+v", one)
 	}
 }
@@ -72,7 +72,7 @@ func TestJointBaseline(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, r := m.step(e, m, 3, []int{2, 3})
-		q := plan(nil, s.Counts, false)
+		q := Planned(nil, 0, s.Counts, false)
 		losses := make([]float32, len(q))
 		if err := m.Losses(t.Context(), &r.Records[0].Perturbation, q, losses); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/flops-vit/flops/alloc"
@@ -199,5 +200,50 @@ func TestAs(t *testing.T) {
 	}
 	if _, ok := As[Costed](newBowl(t, nil)); ok {
 		t.Error("a function knows what it costs")
+	}
+}
+
+// together is a pass that is asked everything in one call.
+type together struct {
+	Pass
+	calls *int
+}
+
+func (p together) AskTogether(ctx context.Context, all []Questions) error {
+	*p.calls++
+	for _, q := range all {
+		if err := p.Losses(ctx, q.Perturbation, q.Queries, q.Losses); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestAskedTogether: whoever takes the questions of a step at once is asked once, and
+// the gradient is that of one perturbation after another.
+func TestAskedTogether(t *testing.T) {
+	gradient := func(calls *int) (out []float32) {
+		own := newBowl(t, nil)
+		m := AnsweredBy(own, func(_ *Batch, p Pass) Evaluator {
+			if calls == nil {
+				return p
+			}
+			return together{p, calls}
+		})
+		e, err := Weight(m, Options{Schedule: "tensor", Antithetic: true, Sigma: 0.01})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Step(t.Context(), &Batch{Size: 3, Index: []int32{4, 1, 7}}, &uneven{}, 12); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range own.Params() {
+			out = append(out, p.Grad...)
+		}
+		return out
+	}
+	calls := 0
+	if got, want := gradient(&calls), gradient(nil); !slices.Equal(got, want) || calls != 1 {
+		t.Errorf("%d calls, gradient %v, want %v", calls, got, want)
 	}
 }

@@ -1,21 +1,30 @@
 package forward
 
+import "context"
+
 // workspace is the memory that an estimator uses again at every step, so that
 // memory does not grow with the queries of a run.
 type workspace struct {
-	q      []Query
-	losses []float32
-	terms  []Term
+	asked []Questions
+	terms []Term
 }
 
-// plan lists the queries of one perturbation, with room for their losses; both
-// last until the next call.
-func (w *workspace) plan(counts []int, antithetic bool) ([]Query, []float32) {
-	w.q = plan(w.q, counts, antithetic)
-	if cap(w.losses) < len(w.q) {
-		w.losses = make([]float32, len(w.q))
+// ask asks the queries of a step's perturbations; what they say lasts until the next
+// call.
+func (w *workspace) ask(ctx context.Context, s *Step, plan []Perturbation, antithetic bool) ([]Questions, error) {
+	for len(w.asked) < len(plan) {
+		w.asked = append(w.asked, Questions{})
 	}
-	return w.q, w.losses[:len(w.q)]
+	all := w.asked[:len(plan)]
+	for k := range plan {
+		a := &all[k]
+		a.Perturbation, a.Queries = &plan[k], Planned(a.Queries, 0, s.share(k).Counts, antithetic)
+		if cap(a.Losses) < len(a.Queries) {
+			a.Losses = make([]float32, len(a.Queries))
+		}
+		a.Losses = a.Losses[:len(a.Queries)]
+	}
+	return all, askAll(ctx, s.Pass, all)
 }
 
 // weigh lists the terms of the gradient, which last until the next call.
@@ -30,21 +39,6 @@ func pairs(n int, antithetic bool) int {
 		return n / 2
 	}
 	return n
-}
-
-// plan lists the queries of one perturbation into q: image by image, pair by
-// pair, + before −.
-func plan(q []Query, counts []int, antithetic bool) []Query {
-	q = q[:0]
-	for i, n := range counts {
-		for p := 0; p < pairs(n, antithetic); p++ {
-			q = append(q, Query{Image: int32(i), Pair: int32(p), Sign: 1})
-			if antithetic {
-				q = append(q, Query{Image: int32(i), Pair: int32(p), Sign: -1})
-			}
-		}
-	}
-	return q
 }
 
 // coefficients turns losses into c_ip: (ℓ₊−ℓ₋)/2σ for a pair, (ℓ−b_i)/σ with

@@ -115,7 +115,7 @@ func TestSigmaGradientByHand(t *testing.T) {
 
 // TestMeans are the losses of a direction's queries less the clean loss, by hand.
 func TestMeans(t *testing.T) {
-	q := plan(nil, []int{4, 2}, true)
+	q := Planned(nil, 0, []int{4, 2}, true)
 	losses, clean := []float32{3, 1, 2, 6, 5, 9}, []float32{1, 4}
 	for perPair, want := range map[int][]float32{2: {1, 3, 3}, 1: {2, 0, 1, 5, 1, 5}} {
 		for j, v := range means(q, losses, clean, perPair) {

@@ -48,12 +48,13 @@ func (w *weight) Plan(step uint32) []Perturbation {
 
 func (w *weight) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	r := &Result{}
-	for k, p := range w.Plan(s.Number) {
-		share := s.share(k)
-		q, losses := w.w.plan(share.Counts, w.o.Antithetic)
-		if err := s.Pass.Losses(ctx, &p, q, losses); err != nil {
-			return nil, err
-		}
+	plan := w.Plan(s.Number)
+	asked, err := w.w.ask(ctx, s, plan, w.o.Antithetic)
+	if err != nil {
+		return nil, err
+	}
+	for k, p := range plan {
+		share, q, losses := s.share(k), asked[k].Queries, asked[k].Losses
 		rec := Record{Perturbation: p, Coefs: coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)}
 		if s.Shares != nil {
 			rec.Share = &share
