@@ -28,6 +28,7 @@ type Tower struct {
 	*hf.Text
 	Weights *vit.Weights
 	model   *vit.Model
+	slopes  slopes // the objective of a Backward
 	warn    func(string)
 }
 
@@ -48,11 +49,16 @@ func New(x *hf.Text, threads int, warn func(string)) (*Tower, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range w.Params() {
-		p.Data = x.Tensors[i].Data
+	t := &Tower{Text: x, Weights: w, warn: warn}
+	for _, p := range w.Params() {
+		for _, from := range x.Tensors {
+			if from.Name == p.Name {
+				p.Data = from.Data
+			}
+		}
 	}
-	m := vit.NewModel(vit.NewNet(w), vit.Options{Threads: threads, Loss: objective.CE{}})
-	return &Tower{Text: x, Weights: w, model: m, warn: warn}, nil
+	t.model = vit.NewModel(vit.NewNet(w), vit.Options{Threads: threads, Loss: &t.slopes})
+	return t, nil
 }
 
 // Width is the number of values of an embedding.
