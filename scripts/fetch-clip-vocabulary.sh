@@ -4,7 +4,7 @@
 # and with them checks internal/tokenizer:
 #
 #   scripts/fetch-clip-vocabulary.sh .build/clip-vocabulary
-#   FLOPS_CLIP_VOCABULARY=$PWD/.build/clip-vocabulary go test ./internal/tokenizer
+#   FLOPS_TEST_CLIP_VOCABULARY=$PWD/.build/clip-vocabulary go test ./internal/tokenizer
 set -euo pipefail
 out=${1:?usage: scripts/fetch-clip-vocabulary.sh FOLDER}
 tmp=$(mktemp -d)

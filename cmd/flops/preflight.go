@@ -15,7 +15,7 @@ import (
 // preflight prints what the run is going to take. A model that can only be
 // called is not asked for it: its queries cost money.
 func preflight(ctx context.Context, w io.Writer, x *train.Experiment, dir string, resume bool) error {
-	if x.Local == nil || w == io.Discard {
+	if x.Local == nil || x.Words() != nil || w == io.Discard {
 		return nil
 	}
 	from := 0

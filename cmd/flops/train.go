@@ -213,8 +213,13 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	}
 	fmt.Fprintf(w, "sites      %s\n", siteNames(x))
 	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
-	fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)),
-		c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
+	if x.Words() != nil {
+		fmt.Fprintf(w, "queries    %s texts per step, for whatever number of images; each of %d images once\n",
+			ui.Count(x.StepCost(0).Queries), x.TrainData.Len())
+	} else {
+		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)),
+			c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
+	}
 	fmt.Fprintf(w, "data       %d training", x.TrainData.Len())
 	for _, s := range x.Splits() {
 		fmt.Fprintf(w, ", %d %s", s.Data.Len(), s.Name)

@@ -55,6 +55,8 @@ var bounds = map[string]settings.Bound{
 
 	"prompt.width":          from(1, 512),
 	"prompt.count":          from(1, 1024),
+	"prompt.rank":           from(1, 1024),
+	"prompt.dim":            from(1, 1<<20),
 	"prompt.mapping.images": from(1, 1e6),
 	"prompt.mapping.given":  from(0, 1<<20),
 

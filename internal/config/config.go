@@ -157,10 +157,17 @@ type Objective struct {
 
 // Prompt says what is learned in front of a frozen model.
 type Prompt struct {
-	Kind    string  `yaml:"kind"`  // none | frame | tokens
-	Width   int     `yaml:"width"` // frame: pixels
-	Mode    string  `yaml:"mode"`  // frame: over | around
-	Count   int     `yaml:"count"` // tokens
+	Kind  string `yaml:"kind"`  // none | frame | tokens | context | text-subspace
+	Width int    `yaml:"width"` // frame: pixels
+	Mode  string `yaml:"mode"`  // frame: over | around
+	Count int    `yaml:"count"` // tokens, or vectors of a context
+	// context, text-subspace: words that it begins with, of count pieces; empty: random numbers
+	Words    string `yaml:"words"`
+	PerClass bool   `yaml:"per_class"` // context, text-subspace: every class has a context of its own
+	// context, text-subspace: queries are answered by the exact slope of the loss at the logits, where it has one
+	Exact   bool    `yaml:"exact"`
+	Rank    int     `yaml:"rank"` // text-subspace: of the matrix that is added to the context
+	Dim     int     `yaml:"dim"`  // text-subspace: numbers that are trained
 	Mapping Mapping `yaml:"mapping"`
 }
 
@@ -224,7 +231,8 @@ func Default() Config {
 		Optimizer: Optimizer{Name: "adamw", LR: 1e-3, Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0,
 			Own: owned("optimizer")},
 		Objective: Objective{Kind: "cross_entropy", Own: owned("objective")},
-		Prompt:    Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Mapping: Mapping{Kind: "identity", Images: 16}},
+		Prompt:    Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Exact: true, Rank: 5, Dim: 500,
+			Mapping: Mapping{Kind: "identity", Images: 16}},
 		Train: Train{Steps: 100, BatchSize: 64, LogEvery: 1, TensorBoard: true, Device: "auto", Precision: "fp32",
 			Cache:        "auto",
 			OnDivergence: "stop", RollbackFactor: 0.5, MaxRollbacks: 3},

@@ -82,7 +82,7 @@ var ordered = map[string][]string{
 	"optimizer.name":      {"sgd", "adamw"},
 	"optimizer.schedule":  {"constant", "cosine", "step"},
 	"objective.kind":      {"cross_entropy", "accuracy", "contrastive"},
-	"prompt.kind":         {"none", "frame", "tokens"},
+	"prompt.kind":         {"none", "frame", "tokens", "context", "text-subspace"},
 	"prompt.mode":         {"over", "around"},
 	"prompt.mapping.kind": {"identity", "given", "learned", "linear"},
 	"checkpoint.best":     {"auto", "validation", "test", "none"},

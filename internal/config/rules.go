@@ -119,6 +119,7 @@ func rules() []rule {
 			"prompt.kind: tokens cannot be trained by the joint schedule", "", "use estimator.name: weight"},
 	}
 	out = append(out, splitRules()...)
+	out = append(out, wordRules()...)
 	for _, n := range metric.Names() {
 		if metric.Named(n).Standard == 0 {
 			out = append(out, rule{[]cond{{"checkpoint.best_metric", is(n)}}, cond{"train.metrics", test{has: n}},
@@ -133,6 +134,25 @@ func rules() []rule {
 			"has no gradient", "use estimator.name: activation or weight"})
 	}
 	return out
+}
+
+// wordRules are those of a context that is learned before the names of classes.
+func wordRules() []rule {
+	words := cond{"prompt.kind", is("context", "text-subspace")}
+	return []rule{
+		{[]cond{words}, cond{"model.kind", is("local")}, "", "shows its answers alone, and no text tower",
+			"use model.kind: local, or prompt.kind: frame"},
+		{[]cond{words}, cond{"model.path", test{filled: true}}, "prompt.kind: a new network has no text tower", "",
+			"set model.path to a folder of a CLIP or SigLIP"},
+		{[]cond{words}, cond{"estimator.name", is("weight", "bp")}, "", "needs sites, and a learned context has none",
+			"use estimator.name: weight or bp"},
+		{[]cond{words, {"estimator.name", isNot("bp")}}, cond{"allocator.name", is("uniform")}, "",
+			"has nothing to share out: the texts of a query answer for every image", "set allocator.name: uniform"},
+		{[]cond{words}, cond{"data.augment", test{empty: true}}, "",
+			"would make every image another each time, and its embedding is made once", "leave data.augment out"},
+		{[]cond{words}, cond{"objective.kind", isNot("contrastive")}, "", "has texts of its own",
+			"use cross_entropy or accuracy"},
+	}
 }
 
 // splitRules are those of the validation split.

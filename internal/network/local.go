@@ -31,6 +31,11 @@ type Local struct {
 	kept  []safetensors.Kept   // tensors that came and are not read
 	extra []safetensors.Tensor // tensors that came and are no part of the network
 
+	// Words is a context that was learned before the names of classes, as the folder
+	// has it; without a name where there is none. Metadata is the folder's.
+	Words    safetensors.Tensor
+	Metadata map[string]string
+
 	LogScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty
 }
 
@@ -78,7 +83,8 @@ func LoadLayer(dir, layer string) (*Local, error) {
 }
 
 func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, error) {
-	l := &Local{Config: m.Config, Pre: m.Preprocessor, kept: m.Kept, extra: m.Extra}
+	l := &Local{Config: m.Config, Pre: m.Preprocessor, kept: m.Kept, extra: m.Extra, Words: wordsOf(m),
+		Metadata: m.Metadata}
 	if t, ok := m.Tensor(objective.LogScale); ok {
 		l.LogScale = t.Data
 	}

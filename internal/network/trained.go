@@ -29,6 +29,7 @@ type Trained struct {
 	Chans  int
 	Local  *Local // nil where the model is called
 
+	words     bool // texts with a learned context
 	sigmoid   bool // each class is judged by itself, as SigLIP does
 	transform func(config.Data) (*data.Transform, error)
 }
@@ -48,6 +49,13 @@ func Open(ctx context.Context, path string, c config.Config, warn func(string)) 
 	}
 	if err != nil {
 		return nil, err
+	}
+	if t.Local.Words.Name != "" && t.Local.Bare {
+		if err := t.behindWords(path, c, warn); err != nil {
+			_ = t.Close()
+			return nil, err
+		}
+		return t, nil
 	}
 	if err := t.Local.needHead(path); err != nil {
 		_ = t.Close()

@@ -114,4 +114,7 @@ func (z *zeroShot) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Cle
 }
 
 // ZeroShot says whether a model chooses among names that it was given.
-func (t *Trained) ZeroShot() bool { _, ok := t.Model.(*zeroShot); return ok }
+func (t *Trained) ZeroShot() bool {
+	_, ok := t.Model.(*zeroShot)
+	return ok || t.words
+}

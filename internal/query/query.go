@@ -30,6 +30,18 @@ type Metered interface {
 	Spent() int64
 }
 
+// TwoSided is a Metered model whose queries are of images and of texts, which do not
+// cost alike.
+type TwoSided interface {
+	Metered
+	// Apart is Spent by what was asked.
+	Apart() (images, texts int64)
+	// SpentFLOPs is what it has cost.
+	SpentFLOPs() int64
+	// StepQueries is what a step costs in which every image has so many queries.
+	StepQueries(queries int64) int64
+}
+
 // Differentiable is a Model that can also backpropagate.
 type Differentiable interface {
 	Model

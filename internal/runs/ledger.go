@@ -33,11 +33,22 @@ func (e *Entry) add(o Entry) {
 	e.Seconds += o.Seconds
 }
 
-// Ledger counts every query of a run, by purpose. Its JSON is
-// {"total":{"queries","flops","seconds"},"by_purpose":{...}}.
-type Ledger struct {
-	by map[Purpose]*Entry
+// Apart is the queries of a model of images and texts by what was asked.
+type Apart struct {
+	Images int64 `json:"images"`
+	Texts  int64 `json:"texts"`
 }
+
+// Ledger counts every query of a run, by purpose. Its JSON is
+// {"total":{"queries","flops","seconds"},"by_purpose":{...}}, and for a model of
+// images and texts "apart":{"images","texts"}.
+type Ledger struct {
+	by    map[Purpose]*Entry
+	apart *Apart
+}
+
+// Apart is the total by what was asked, nil where there are no texts.
+func (l *Ledger) Apart() *Apart { return l.apart }
 
 // NewLedger is an empty ledger with every purpose at zero.
 func NewLedger() *Ledger {
@@ -63,6 +74,11 @@ func (l *Ledger) Charge(m query.Model, p Purpose, asked, flops int64, began time
 	if metered, ok := forward.As[query.Metered](m); ok {
 		asked = max(0, metered.Spent()-l.Total().Queries)
 	}
+	if two, ok := m.(query.TwoSided); ok {
+		flops = max(0, two.SpentFLOPs()-l.Total().FLOPs)
+		l.apart = &Apart{}
+		l.apart.Images, l.apart.Texts = two.Apart()
+	}
 	l.Spend(p, asked, flops, began)
 }
 
@@ -84,11 +100,12 @@ func (l *Ledger) Total() Entry {
 type ledgerJSON struct {
 	Total     Entry             `json:"total"`
 	ByPurpose map[Purpose]Entry `json:"by_purpose"`
+	Apart     *Apart            `json:"apart,omitempty"`
 }
 
 // MarshalJSON writes the total and every purpose.
 func (l *Ledger) MarshalJSON() ([]byte, error) {
-	j := ledgerJSON{Total: l.Total(), ByPurpose: map[Purpose]Entry{}}
+	j := ledgerJSON{Total: l.Total(), ByPurpose: map[Purpose]Entry{}, Apart: l.apart}
 	for p, e := range l.by {
 		j.ByPurpose[p] = *e
 	}
@@ -102,6 +119,7 @@ func (l *Ledger) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*l = *NewLedger()
+	l.apart = j.Apart
 	for p, e := range j.ByPurpose {
 		if l.by[p] == nil {
 			return fmt.Errorf("ledger: unknown purpose %q", p)

@@ -65,7 +65,7 @@ type Shape interface {
 }
 
 var (
-	_ query.Metered        = (*Model)(nil)
+	_ query.TwoSided       = (*Model)(nil)
 	_ query.Differentiable = (*Model)(nil)
 )
 
@@ -174,7 +174,7 @@ func (m *Model) Close() error {
 func (m *Model) Spent() int64 { return m.counts.Images + m.counts.Texts }
 
 // Apart is Spent by tower.
-func (m *Model) Apart() Counts { return m.counts }
+func (m *Model) Apart() (images, texts int64) { return m.counts.Images, m.counts.Texts }
 
 // SpentFLOPs is what they cost.
 func (m *Model) SpentFLOPs() int64 {
@@ -239,7 +239,7 @@ func (m *Model) embed(ctx context.Context, b *forward.Batch, keep bool) ([]float
 func (m *Model) ask(ctx context.Context, thetas [][]float32) ([]float32, error) {
 	var out []float32
 	t := m.tower
-	context := t.Weights.Params()[t.Weights.Index(contextName)].Data
+	context := t.Weights.Params()[t.Weights.Index(ContextName)].Data
 	for lo := 0; lo < len(thetas); lo += m.groups {
 		n := min(m.groups, len(thetas)-lo)
 		per := m.rows * t.Arch.Hidden
@@ -338,6 +338,7 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	if p.images, err = m.embed(ctx, b, true); err != nil {
 		return nil, err
 	}
+	m.texts = nil // a run that goes on from here does not know them either, and pays the same
 	t, err := m.now(ctx)
 	if err != nil {
 		return nil, err
@@ -347,7 +348,8 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	}
 	if m.exact {
 		p.slope = make([]float32, b.Size*m.classes)
-		if err := m.loss.(objective.Differentiable).Grad(p.slope, p.clean.Logits, b.Size, m.classes, b.Labels, 1); err != nil {
+		d := m.loss.(objective.Differentiable)
+		if err := d.Grad(p.slope, p.clean.Logits, b.Size, m.classes, b.Labels, 1); err != nil {
 			return nil, err
 		}
 	}
@@ -444,6 +446,7 @@ func (m *Model) Backward(ctx context.Context, b *forward.Batch) (*forward.Clean,
 	if err != nil {
 		return nil, err
 	}
+	m.texts = nil
 	t, err := m.now(ctx)
 	if err != nil {
 		return nil, err
@@ -488,7 +491,7 @@ func (m *Model) textSlopes(dz, images, texts []float32, n int) []float32 {
 // throughTexts adds to theta's gradient what slopes at the embeddings are there.
 func (m *Model) throughTexts(ctx context.Context, w []float32) error {
 	t := m.tower
-	p := t.Weights.Params()[t.Weights.Index(contextName)]
+	p := t.Weights.Params()[t.Weights.Index(ContextName)]
 	per := m.rows * t.Arch.Hidden
 	m.shape.Make(p.Data[:per], m.param.Data)
 	p.Grad = make([]float32, len(p.Data))

@@ -158,7 +158,7 @@ func TestLearnedCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Apart(); got != (Counts{Images: 5, Texts: 3}) {
+	if got := m.counts; got != (Counts{Images: 5, Texts: 3}) {
 		t.Errorf("a clean pass: %+v", got)
 	}
 	var q []forward.Query
@@ -172,7 +172,7 @@ func TestLearnedCounts(t *testing.T) {
 	if err := p.Losses(ctx, per, q, make([]float32, len(q))); err != nil {
 		t.Fatal(err)
 	}
-	if got := m.Apart(); got != (Counts{Images: 5, Texts: 3 + 4*3}) {
+	if got := m.counts; got != (Counts{Images: 5, Texts: 3 + 4*3}) {
 		t.Errorf("four directions: %+v", got)
 	}
 	m.Touch()
@@ -222,7 +222,8 @@ func TestStart(t *testing.T) {
 		t.Error("words of another number were taken")
 	}
 	o.Count = 31
-	if _, err := Learn(&still{}, "../../testdata/texts/clip", []string{"cat"}, Plain(Start{Count: 31}), o, nil); err == nil {
+	_, err := Learn(&still{}, "../../testdata/texts/clip", []string{"cat"}, Plain(Start{Count: 31}), o, nil)
+	if err == nil {
 		t.Error("a context longer than a text was taken")
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-const contextName = vit.ContextName
+// ContextName is the parameter of a context that is trained as it is.
+const ContextName = vit.ContextName
 
 func loadLearned(dir string) (*hf.Text, error) { return hf.LoadText(dir) }
 
@@ -60,7 +61,7 @@ const (
 func Plain(s Start) func(rows, width int, words func(string) ([]float32, error)) (Shape, error) {
 	return func(rows, width int, words func(string) ([]float32, error)) (Shape, error) {
 		v, err := s.rows(rows, width, words)
-		return plain{&forward.Param{Name: contextName, Block: -1, Shape: []int{rows, width}, Role: "prompt", Data: v}}, err
+		return plain{&forward.Param{Name: ContextName, Block: -1, Shape: []int{rows, width}, Role: "prompt", Data: v}}, err
 	}
 }
 

@@ -259,9 +259,9 @@ func TestSharedFolders(t *testing.T) {
 // CLIP's own vocabulary, which scripts/fetch-clip-vocabulary.sh fetches, on 48
 // awkward texts.
 func TestPublishedVocabulary(t *testing.T) {
-	dir := os.Getenv("FLOPS_CLIP_VOCABULARY")
+	dir := os.Getenv("FLOPS_TEST_CLIP_VOCABULARY")
 	if dir == "" {
-		t.Skip("FLOPS_CLIP_VOCABULARY names no folder")
+		t.Skip("FLOPS_TEST_CLIP_VOCABULARY names no folder")
 	}
 	raw, err := os.ReadFile(testkit.Shared(t, filepath.Join("models", "tokenizers", "clip.json")))
 	if err != nil {

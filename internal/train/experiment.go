@@ -17,6 +17,7 @@ import (
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/texts"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
@@ -33,6 +34,7 @@ type Experiment struct {
 	Local      *network.Local // nil where the model can only be called
 	remote     *callable      // nil where it is a network of ours
 	align      *Alignment     // nil where the objective is not contrastive
+	words      *texts.Model   // nil where no context is learned before the names of classes
 	loss       objective.Objective
 	Selection  Selection
 	Trained    []*forward.Param
@@ -141,6 +143,9 @@ func (x *Experiment) openModel() (err error) {
 	c := x.Config
 	if c.Model.Kind != "local" {
 		return x.openRemote()
+	}
+	if network.Words(c.Prompt) {
+		return x.openWords()
 	}
 	labels := x.TrainData.Classes()
 	if c.Objective.Kind == "contrastive" {

@@ -99,6 +99,9 @@ func (x *Experiment) mapping() (prompt.Mapping, error) {
 // so that a resumed run asks nothing again, and learns the mapping. The answers
 // count as spent, unless one only looks on: then no others are kept.
 func (x *Experiment) attach(ctx context.Context, disk fsys.FS, dir string, lookOn bool) (err error) {
+	if x.words != nil {
+		return x.look(ctx)
+	}
 	if x.remote == nil {
 		return nil
 	}
@@ -186,5 +189,8 @@ func (x *Experiment) chargeLost(l *runs.Ledger, charged int64) int64 {
 func (x *Experiment) owe(l *runs.Ledger) {
 	if x.remote != nil {
 		x.remote.model.Pool().Meter().Owe(l.Total().Queries)
+	}
+	if x.words != nil {
+		x.oweWords(l)
 	}
 }

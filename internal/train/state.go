@@ -57,6 +57,9 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 // Saved is what a checkpoint holds of the model: all of a network of ours, what
 // was learned in front of and behind one that can only be called.
 func (x *Experiment) Saved() *hf.Model {
+	if x.words != nil {
+		return x.averagedModel(network.SavedWords(x.Local, x.words, x.TrainData.Classes()))
+	}
 	if x.Local != nil {
 		return x.averagedModel(x.Local.Model())
 	}

@@ -44,6 +44,12 @@ func (t *Trainer) shrink(left int64) int {
 	c := t.X.Config
 	e, ok := t.X.Estimator.(lr.Asker)
 	b := int64(c.Train.BatchSize)
+	if _, ok := t.X.twoSided(); ok { // its queries do not grow with the images
+		if left < t.stepCost() {
+			return 0
+		}
+		return int(b) * c.Budget.QueriesPerImage
+	}
 	switch {
 	case left < b:
 		return 0
