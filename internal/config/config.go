@@ -231,7 +231,7 @@ func Default() Config {
 		Optimizer: Optimizer{Name: "adamw", LR: 1e-3, Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0,
 			Own: owned("optimizer")},
 		Objective: Objective{Kind: "cross_entropy", Own: owned("objective")},
-		Prompt:    Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Exact: true, Rank: 5, Dim: 500,
+		Prompt: Prompt{Kind: "none", Width: 4, Mode: "over", Count: 8, Exact: true, Rank: 5, Dim: 500,
 			Mapping: Mapping{Kind: "identity", Images: 16}},
 		Train: Train{Steps: 100, BatchSize: 64, LogEvery: 1, TensorBoard: true, Device: "auto", Precision: "fp32",
 			Cache:        "auto",

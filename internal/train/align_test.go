@@ -17,9 +17,9 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// texts writes the embeddings that a contrastive experiment on shapes needs,
+// textRows writes the embeddings that a contrastive experiment on shapes needs,
 // less the first without ids, and names the file in its config.
-func texts(t *testing.T, c *config.Config, pairing string, without int) {
+func textRows(t *testing.T, c *config.Config, pairing string, without int) {
 	t.Helper()
 	train, err := data.Open(c.Data, data.Train)
 	if err != nil {
@@ -62,7 +62,7 @@ func aligned(t *testing.T) map[string]config.Config {
 			}
 			c.Allocator.Name = []string{"uniform", "gaussian", "gaussian_released", "bernoulli", "neyman"}[(3*i+j)%5]
 			c.Objective.Own = objective.LearnTemperature.With(c.Objective.Own, (i+j)%2 == 0)
-			texts(t, &c, pairing, 0)
+			textRows(t, &c, pairing, 0)
 			out[estimator+"/"+pairing+"/"+c.Allocator.Name] = c
 		}
 	}
@@ -112,7 +112,7 @@ func TestAlignedLearns(t *testing.T) {
 	c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, false)
 	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", Count: 512, TestCount: 60, Size: 8, Classes: []string{"disc", "cross"}, Workers: 1}
 	c.Train.Steps, c.Train.BatchSize, c.Train.EvalEvery, c.Checkpoint.Every, c.Optimizer.LR = 150, 16, 0, 0, 1e-2
-	texts(t, &c, "image", 0)
+	textRows(t, &c, "image", 0)
 	x := open(t, c)
 	out, err := Run(context.Background(), x, RunOptions{Dir: t.TempDir(), Watch: &quiet{}})
 	if err != nil {
@@ -151,11 +151,11 @@ func TestAlignedMistakes(t *testing.T) {
 		}
 	}
 	c := short()
-	texts(t, &c, "image", 7)
+	textRows(t, &c, "image", 7)
 	refuse(c, "objective.embeddings: ", `7 of 16 ids have no embedding: "train/000000", "train/000001"`, "and 2 more")
-	texts(t, &c, "class", 2)
+	textRows(t, &c, "class", 2)
 	refuse(c, "objective.embeddings: ", `2 of 4 ids have no embedding`)
-	texts(t, &c, "image", 0)
+	textRows(t, &c, "image", 0)
 	test := filepath.Join(t.TempDir(), "e.npy")
 	c.Objective.Own = objective.TestEmbeddings.With(c.Objective.Own, test)
 	refuse(c, "objective.test_embeddings: ", "no such file")
@@ -170,7 +170,7 @@ func TestAlignedMistakes(t *testing.T) {
 // TestAlignedOtherTexts: a run is not resumed with other embeddings.
 func TestAlignedOtherTexts(t *testing.T) {
 	c := short()
-	texts(t, &c, "class", 0)
+	textRows(t, &c, "class", 0)
 	dir := whole(t, c)
 	s, err := embed.OfClasses([]string{"disc", "cross", "rows", "columns"}, 8, 4)
 	if err != nil {
@@ -190,7 +190,7 @@ func TestAlignedOtherTexts(t *testing.T) {
 func TestAlignedEval(t *testing.T) {
 	for _, pairing := range []string{"class", "image"} {
 		c := short()
-		texts(t, &c, pairing, 0)
+		textRows(t, &c, pairing, 0)
 		x := open(t, c)
 		e, err := NewTrainer(x).Evaluate(context.Background(), x.Test)
 		if err != nil {
@@ -240,7 +240,7 @@ func TestAlignedHardest(t *testing.T) {
 	for _, pairing := range []string{"class", "image"} {
 		c := short()
 		c.Data.TestCount = c.Data.Count + 5
-		texts(t, &c, pairing, 0)
+		textRows(t, &c, pairing, 0)
 		dir := whole(t, c)
 		x := open(t, c)
 		hard, err := Hardest(context.Background(), x, dir, 1000, 1000)
