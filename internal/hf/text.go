@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
-	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/fsys"
@@ -35,15 +34,12 @@ type Text struct {
 // textFamily is a kind of text tower as model folders describe it. Each stands in a
 // file of its own and registers itself.
 type textFamily struct {
-	name  string
-	is    func(keys map[string]json.RawMessage) bool
-	read  func(keys map[string]json.RawMessage) (vit.Text, error)
-	names naming // of the tensors of a folder, turned into those of vit.HFText
-	// turned are tensors that such files have the other way round.
-	turned    []string
+	name      string
+	is        func(keys map[string]json.RawMessage) bool
+	read      func(keys map[string]json.RawMessage) (vit.Text, error)
+	names     naming // of the tensors of a folder, turned into those of vit.HFText
 	tokenizer func(dir string) (tokenizer.Tokenizer, error)
 	sigmoid   bool
-	file      string // of the config; "": config.json
 }
 
 var textFamilies = map[string]*textFamily{}
@@ -57,30 +53,17 @@ const getAgain = "get the files again from where the model came from"
 
 // textFamilyOf is the family of a folder and what its config says.
 func textFamilyOf(dir string) (*textFamily, map[string]json.RawMessage, error) {
-	var names []string
-	for n := range textFamilies {
-		names = append(names, n)
+	path := configPath(dir)
+	raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
+	if err != nil {
+		return nil, nil, fsys.ReadError(err, path)
 	}
-	sort.Strings(names)
-	for _, n := range names {
-		f := textFamilies[n]
-		file := f.file
-		if file == "" {
-			file = ConfigName
-		}
-		path := filepath.Join(dir, file)
-		raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
-		if err != nil && f.file != "" {
-			continue
-		}
-		if err != nil {
-			return nil, nil, fsys.ReadError(err, path)
-		}
-		keys, err := jsonobj.Raw(raw)
-		if err != nil {
-			return nil, nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), getAgain)
-		}
-		if f.is(keys) {
+	keys, err := jsonobj.Raw(raw)
+	if err != nil {
+		return nil, nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), getAgain)
+	}
+	for _, n := range slices.Sorted(maps.Keys(textFamilies)) {
+		if f := textFamilies[n]; f.is(keys) {
 			return f, keys, nil
 		}
 	}
@@ -127,7 +110,7 @@ func LoadText(dir string) (*Text, error) {
 }
 
 func openText(dir string) (*safetensors.Folder, error) {
-	w, err := safetensors.OpenFolder(dir)
+	w, err := safetensors.OpenFolder(dir, openCLIPWeights)
 	if errors.Is(err, safetensors.ErrNone) {
 		err = noWeights(dir)
 	}
@@ -141,34 +124,38 @@ func (t *Text) readTensors(dir string, f *textFamily, w *safetensors.Folder) err
 	for _, i := range w.Infos() {
 		byName[f.names.written(i.Name)] = i
 	}
-	if _, ok := byName[t.Arch.Names.Projection+".weight"]; !ok {
+	at := func(name string) (safetensors.Info, place, bool) {
+		p := f.names.place(name)
+		i, ok := byName[p.file]
+		return p.piece(i), p, ok
+	}
+	if _, _, ok := at(t.Arch.Names.Projection + ".weight"); !ok {
 		t.Arch.Projected = 0
 	}
 	var names []string
 	for _, p := range t.Arch.Params() {
-		i, ok := byName[p.Name]
+		i, _, ok := at(p.Name)
 		if !ok {
 			return uierr.Wrap(ErrNoText, fmt.Sprintf("%s: text tower: no tensor %s", dir, p.Name),
 				"config.json and weights belong to different models, or the folder has the images' tower alone")
 		}
-		want := p.Shape
-		if slices.Contains(f.turned, p.Name) {
-			want = []int{p.Shape[1], p.Shape[0]}
-		}
-		if !slices.Equal(i.Shape, want) {
-			return uierr.New(fmt.Sprintf("%s: tensor %s: config.json asks for shape %v, the file has %v", dir, i.Name, want,
-				i.Shape), "config.json and weights belong to different models")
+		if !slices.Equal(i.Shape, p.Shape) {
+			return uierr.New(fmt.Sprintf("%s: tensor %s: config.json asks for shape %v, the file has %v", dir, i.Name,
+				p.Shape, i.Shape), "config.json and weights belong to different models")
 		}
 		names = append(names, p.Name)
 	}
 	var err error
 	t.Tensors, err = safetensors.ReadMany(names, func(name string) (safetensors.Tensor, error) {
-		from := byName[name]
+		from, p, _ := at(name)
+		if p.transposed { // as the file has it
+			from.Shape = []int{from.Shape[1], from.Shape[0]}
+		}
 		x, err := w.Holder(from.Name).ReadInfo(from)
 		if err == nil {
 			err = finite(dir, from.Name, x.Data)
 		}
-		if x.Name = name; slices.Contains(f.turned, name) && err == nil {
+		if x.Name = name; err == nil && p.transposed {
 			x.Data, x.Shape = transposed(x.Data, x.Shape[0]), []int{x.Shape[1], x.Shape[0]}
 		}
 		return x, err

@@ -43,7 +43,7 @@ func textFolders(t *testing.T) map[string]*textReference {
 	if root == "" {
 		root = "../../../shared"
 	}
-	for _, name := range []string{"clip", "clip-laion", "clip-eos2", "siglip", "siglip2-fixed"} {
+	for _, name := range []string{"clip", "clip-laion", "clip-eos2", "siglip", "siglip2-fixed", "open-clip", "open-clip-quickgelu"} {
 		if dir := filepath.Join(root, "models", "zoo", name); exists(dir) {
 			dirs = append(dirs, dir)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/hf"
@@ -41,6 +42,7 @@ func LearnWords(c config.Config, l *Local, images query.Model, classes []string,
 func SavedWords(l *Local, m *texts.Model, classes []string) *hf.Model {
 	out := l.Model()
 	for _, p := range m.Params() {
+		out.Extra = slices.DeleteFunc(out.Extra, func(t safetensors.Tensor) bool { return t.Name == p.Name })
 		out.Extra = append(out.Extra, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
 	}
 	list, _ := json.Marshal(classes) // of names it cannot fail

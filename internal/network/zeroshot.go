@@ -2,14 +2,12 @@ package network
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/texts"
@@ -70,8 +68,8 @@ func OpenTexts(path string, c config.Config, warn func(string)) (*texts.Tower, e
 		return nil, err
 	}
 	t, err := texts.Open(dir, c.Train.Threads, warn)
-	if !errors.Is(err, hf.ErrNoText) {
-		return t, err
+	if err == nil {
+		return t, nil
 	}
 	around := ConfigAround(dir)
 	if _, no := os.Stat(around); no != nil {

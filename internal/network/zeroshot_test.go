@@ -19,15 +19,16 @@ import (
 // scripts/make-text-zoo.py, and those of the shared folder where it is.
 func wholes(t *testing.T) []string {
 	t.Helper()
-	dirs, err := filepath.Glob("../../testdata/texts/clip*")
-	if err != nil || len(dirs) < 2 {
+	dirs, err := filepath.Glob("../../testdata/texts/*")
+	if err != nil || len(dirs) < 3 {
 		t.Fatalf("%v %v", dirs, err)
 	}
 	shared := os.Getenv("FLOPS_SHARED")
 	if shared == "" {
 		shared = "../../../shared"
 	}
-	for _, name := range []string{"clip", "clip-laion", "clip-eos2"} {
+	for _, name := range []string{"clip", "clip-laion", "clip-eos2", "siglip", "siglip2-fixed", "open-clip",
+		"open-clip-quickgelu"} {
 		dir := filepath.Join(shared, "models", "zoo", name)
 		if _, err := os.Stat(dir); err == nil {
 			dirs = append(dirs, dir)
