@@ -7,28 +7,38 @@
 #                                 table. Needs the repository with that folder
 #                                 and an NVIDIA driver; no Go and no toolkit.
 #
-# It runs, in order: the parity tests of internal/cuda on the GPU (kernels
-# against references; logits, losses, differences of pairs, gradients and twenty
-# steps of training against the CPU), the steps forward, lr and spsa of ViT-B/16
-# at batch 256 and 20 queries in every precision, PyTorch's where python3 has
-# it, and compute-sanitizer where it is installed, each tool for LIMIT seconds
-# (default 40) at most. Everything is kept under
-# OUT (default .build/gpu-check/results). The exit status is 1 when a test or
-# the sanitizer fails; a missing tool is a line in the table.
+# In order, the most important first, each with its own limit and all together
+# within TOTAL seconds (default 290; what has no time left says so):
 #
-#   DEVICE=cuda:1           another GPU        BATCH=64  another batch
-#   PEER=path/flops_torch.py                   OUT=folder
-#   SIZE=tiny               steps of a tiny network, to try the script itself
-set -eu
+#   steps        forward, lr and spsa of ViT-B/16 at batch 256 and 20 queries, in
+#                bf16, tf32 and fp32
+#   precision    logits and coefficients of queries against fp32 on the same GPU
+#   PyTorch      the same steps (scripts/gpu-peer.py), where python3 has it
+#   runs         whole steps of training with loader, allocator and optimizer, the
+#                share of them that is kernels, and a small run beside the processor's
+#   parity       the tests of internal/cuda on the GPU
+#   sanitizers   compute-sanitizer where it is installed, LIMIT seconds (default 15)
+#                each
+#
+# Rows are printed as they come, and the tables of docs/gpu.md at the end; everything
+# is kept under OUT (default .build/gpu-check/results). The exit status is 1 when
+# something fails; a missing tool is a line.
+#
+#   DEVICE=cuda:1   another GPU        BATCH=64   another batch
+#   SIZE=tiny       a tiny network, to try the script itself
+set -u
 cd "$(dirname "$0")/.."
 pack=.build/gpu-check
 
 if [ "${1:-}" = --pack ]; then
+	set -e
 	CGO_ENABLED=0 go run ./internal/cuda/gen -out .build/gpu
 	. scripts/gpu-env.sh
+	rm -rf "$pack"
 	mkdir -p "$pack"
 	go test -c -tags gpu -trimpath -ldflags '-s -w' -o "$pack/cuda.test" ./internal/cuda
 	go build -tags gpu -trimpath -ldflags '-s -w' -o "$pack/probe" ./internal/cuda/probe
+	du -sh "$pack"
 	echo "packed $pack: carry the repository with it, and run scripts/gpu-check.sh there"
 	exit
 fi
@@ -41,27 +51,60 @@ for f in cuda.test probe; do
 done
 device=${DEVICE:-cuda}
 batch=${BATCH:-256}
-limit=${LIMIT:-40}
+limit=${LIMIT:-15}
 size=${SIZE:-vit-b16}
-peer=${PEER:-../shared/peer/flops_torch.py}
 out=${OUT:-$pack/results}
 mkdir -p "$out"
 root=$PWD
 case $out in /*) ;; *) out=$root/$out ;; esac
-table=$out/table.txt
-: >"$table"
+began=$(date +%s)
+total=${TOTAL:-290}
 failed=0
-row() { printf '%-34s %s\n' "$1" "$2" >>"$table"; }
+: >"$out/lines.json"
 
-# value of a key in a line of JSON
-json() { sed -n "s/.*\"$2\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" "$1" | tail -n 1; }
+# left SECONDS is what a part that may take so long has.
+left() {
+	rest=$((total - $(date +%s) + began))
+	if [ "$rest" -lt "$1" ]; then echo "$rest"; else echo "$1"; fi
+}
+row() { printf '%4d s  %-26s %s\n' "$(($(date +%s) - began))" "$1" "$2"; }
+
+# part NAME SECONDS COMMAND... keeps what a command says in NAME.txt, and its lines of
+# JSON in lines.json.
+part() {
+	name=$1
+	seconds=$(left "$2")
+	shift 2
+	if [ "$seconds" -lt 5 ]; then
+		row "$name" "no time left"
+		return 0
+	fi
+	timeout "$seconds" "$@" >"$out/$name.txt" 2>&1
+	status=$?
+	grep '^{' "$out/$name.txt" >>"$out/lines.json"
+	case $status in
+	0) row "$name" "passed" ;;
+	124) row "$name" "not finished in $seconds s" ;;
+	*)
+		row "$name" "FAILED, see $name.txt"
+		grep -h -- '--- FAIL\|_test.go:\|Error\|panic' "$out/$name.txt" | head -n 12
+		failed=1
+		;;
+	esac
+	return "$status"
+}
+# tests ARGUMENTS... runs the tests on the GPU; SANITIZER is put before them.
+cat >"$out/tests.sh" <<END
+cd "$root/internal/cuda" && exec \${SANITIZER:-} "$root/$pack/cuda.test" "\$@"
+END
+tests() { name=$1 seconds=$2 && shift 2 && part "$name" "$seconds" sh "$out/tests.sh" "$@"; }
+export FLOPS_TEST_DEVICE="$device" FLOPS_BENCH_BATCH="$batch"
 
 if ! "$pack/probe" "$device" >"$out/probe.txt" 2>&1; then
 	cat "$out/probe.txt"
 	exit 1
 fi
-row device "$(cat "$out/probe.txt")"
-row driver "$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
+row device "$(cat "$out/probe.txt"), driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
 
 # PyTorch brings a cuBLAS of its own; compare with the same one where the system
 # has none.
@@ -77,58 +120,70 @@ for p in site.getsitepackages() + [site.getusersitepackages()] + sys.path:
 	fi
 fi
 
-run() { (cd internal/cuda && FLOPS_TEST_DEVICE=$device "$root/$pack/cuda.test" "$@"); }
-
-if run -test.v >"$out/parity.txt" 2>&1; then
-	row parity "passed: $(grep -c '^--- PASS' "$out/parity.txt") tests"
-else
-	row parity "FAILED: $(grep -c '^ *--- FAIL' "$out/parity.txt") tests, see parity.txt"
-	failed=1
-fi
-
-for precision in fp32 tf32 bf16; do
-	if FLOPS_BENCH=$size FLOPS_BENCH_BATCH=$batch FLOPS_BENCH_PRECISION=$precision run -test.v -test.run '^TestSteps$' >"$out/steps-$precision.txt" 2>&1; then
-		for mode in forward lr spsa; do
-			grep "\"mode\":\"$mode\"" "$out/steps-$precision.txt" >"$out/$mode-$precision.json" || continue
-			row "$mode $precision" "$(json "$out/$mode-$precision.json" queries_per_s) queries/s, step $(json "$out/$mode-$precision.json" seconds) s, kernels $(json "$out/$mode-$precision.json" kernel_seconds) s"
-		done
-		row "engine $precision" "$(json "$out/forward-$precision.json" device)"
-	else
-		row "steps $precision" "FAILED, see steps-$precision.txt"
-		failed=1
-	fi
+export FLOPS_BENCH="$size"
+for precision in bf16 tf32 fp32; do
+	export FLOPS_BENCH_PRECISION=$precision
+	tests "steps-$precision" 60 -test.v -test.run '^TestSteps$'
 done
-
-if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null && [ -f "$peer" ]; then
-	for mode in forward lr spsa; do
-		if (cd "$(dirname "$peer")" && python3 "$(basename "$peer")" "$mode" --device cuda --tf32 --dim 768 --depth 12 --heads 12 --mlp 3072 \
-			--image 224 --patch 16 --classes 1000 --batch "$batch" --queries 20 --steps 5) >"$out/torch-$mode.json" 2>"$out/torch-$mode.err"; then
-			theirs=$(json "$out/torch-$mode.json" queries_per_s)
-			ours=$(json "$out/$mode-tf32.json" queries_per_s)
-			row "PyTorch $mode tf32" "$theirs queries/s; ours is $(awk -v a="${ours:-0}" -v b="$theirs" 'BEGIN {printf "%.2f", a / b}') of it"
-		else
-			row "PyTorch $mode tf32" "did not run, see torch-$mode.err"
-		fi
-	done
+unset FLOPS_BENCH_PRECISION
+tests precision 30 -test.v -test.run '^TestPrecision$'
+if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
+	part torch 80 python3 scripts/gpu-peer.py --batch "$batch" --size "$size"
 else
 	row PyTorch "not here, or it has no GPU"
 fi
-
+tests runs 70 -test.v -test.run '^TestRuns$'
+unset FLOPS_BENCH
+tests parity 60 -test.v && row parity "$(grep -c '^--- PASS' "$out/parity.txt") tests"
 if command -v compute-sanitizer >/dev/null 2>&1; then
 	for tool in memcheck racecheck initcheck synccheck; do
-		if (cd internal/cuda && FLOPS_TEST_DEVICE=$device timeout "$limit" compute-sanitizer --tool "$tool" --error-exitcode 1 \
-			"$root/$pack/cuda.test" -test.short -test.run 'Gemm|Attention|Softmax|LayerNorm|Sums|Perturb|NoiseSum|Joint|Backward') >"$out/$tool.txt" 2>&1; then
-			row "compute-sanitizer $tool" clean
-		elif [ $? -eq 124 ]; then
-			row "compute-sanitizer $tool" "nothing found in $limit s, not finished"
-		else
-			row "compute-sanitizer $tool" "FAILED, see $tool.txt"
-			failed=1
-		fi
+		SANITIZER="compute-sanitizer --tool $tool --error-exitcode 1"
+		export SANITIZER
+		tests "$tool" "$limit" -test.short -test.run 'Half|Noisy|Levels|Gemm|Attention|Softmax|LayerNorm|Sums|Perturb'
 	done
 else
 	row compute-sanitizer "not installed"
 fi
 
-cat "$table"
+# value KEY of a line of JSON on standard input
+value() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -n 1; }
+ours() { grep "\"mode\":\"$1\",\"precision\":\"$2\"" "$out/lines.json" | value "$3"; }
+theirs() { sed 's/": /":/g; s/, "/,"/g' "$out/lines.json" | grep "\"mode\":\"$1\",\"way\":\"$2\"" | value queries_per_s; }
+whole() { awk -v v="$1" 'BEGIN { if (v == "") print "–"; else printf "%.0f", v }'; }
+small() { awk -v v="$1" -v by="${2:-1}" 'BEGIN { if (v == "") print "–"; else printf "%.3g", v * by }'; }
+{
+	echo
+	echo "| queries/s (kernels alone) | ours fp32 | tf32 | bf16 | PyTorch tf32 | bf16 | bf16 compiled |"
+	echo "|---|---|---|---|---|---|---|"
+	for mode in forward lr spsa; do
+		line="| $mode |"
+		for precision in fp32 tf32 bf16; do
+			n=$(ours $mode $precision queries) k=$(ours $mode $precision kernel_seconds)
+			alone=$(awk -v n="${n:-0}" -v k="${k:-0}" 'BEGIN { if (k > 0) printf "%.0f", n / k; else print "–" }')
+			line="$line $(whole "$(ours $mode $precision queries_per_s)") ($alone) |"
+		done
+		for way in 'tf32 eager' 'bf16 eager' 'bf16 compiled'; do
+			line="$line $(whole "$(theirs $mode "$way")") |"
+		done
+		echo "$line"
+	done
+	echo
+	echo "| against fp32 on this GPU | tf32 | bf16 |"
+	echo "|---|---|---|"
+	echo "| logits off by | $(small "$(ours precision tf32 logits_off)") | $(small "$(ours precision bf16 logits_off)") |"
+	echo "| c of pairs off by | $(small "$(ours precision tf32 c_off)") | $(small "$(ours precision bf16 c_off)") |"
+	echo
+	echo "| a run, batch 64, 8 queries | queries/s | a step, ms | its kernels, ms | start, s |"
+	echo "|---|---|---|---|---|"
+	for mode in 'last block' 'all blocks' weight; do
+		for precision in bf16 fp32; do
+			[ -n "$(ours "$mode" $precision seconds)" ] || continue
+			echo "| $mode, $precision | $(whole "$(ours "$mode" $precision queries_per_s)") | $(small "$(ours "$mode" $precision seconds)" 1000) |" \
+				"$(small "$(ours "$mode" $precision kernel_seconds)" 1000) | $(small "$(ours "$mode" $precision start_seconds)") |"
+		done
+	done
+	echo "| loss after 10 steps, fp32 | $(ours "the processor's" fp32 loss), the processor's $(ours "the processor's" fp32 cpu_loss) | | | |"
+	echo
+	sed -n 's/.*"device":"\([^"]*\)".*/\1/p' "$out/lines.json" | sort -u
+} | tee "$out/table.md"
 exit $failed

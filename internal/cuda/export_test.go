@@ -1,6 +1,9 @@
 package cuda
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // counted counts the kernels that a driver is asked to run.
 type counted struct {
@@ -22,4 +25,11 @@ func OpenHost(t testing.TB) (launches *int) {
 	openDriver = func(string) (Driver, error) { return counted{newHostDriver(t), launches}, nil }
 	t.Cleanup(func() { openDriver = was })
 	return launches
+}
+
+// Clock times the kernels and library calls of a model from now on; sum is what they
+// took since.
+func Clock(m *Model) (sum func() time.Duration) {
+	c := clock(m)
+	return func() time.Duration { return c.sum }
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"sort"
 	"strconv"
@@ -90,7 +91,8 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 		name = "activation"
 		last := m.Sites()[len(m.Sites())-2].Block // the classifier comes after it
 		for i, s := range m.Sites() {
-			if s.Kind == vit.Classifier || s.Block == last && slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {
+			if s.Kind == vit.Classifier || s.Block == last && slices.Contains([]string{vit.Query, vit.Key, vit.Value,
+				vit.AttnOut}, s.Kind) {
 				o.Sites = append(o.Sites, i)
 				trained[s.Weight], trained[s.Bias] = true, true
 			}
@@ -111,7 +113,7 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 	any, err := lr.New(name, m, o)
 	ok(err)
 	e := any.(lr.Asker)
-	opt, err := optim.New("adamw", optim.Options{})
+	opt, err := optim.New("adamw", optim.Options{Workers: runtime.GOMAXPROCS(0)})
 	ok(err)
 	counts := make([]int, b.Size)
 	for i := range counts {
@@ -136,63 +138,185 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 // line is a measured step as one line of JSON, with the keys of flops_torch.py.
 type line struct {
 	Mode      string  `json:"mode"`
+	Precision string  `json:"precision"`
 	Queries   int64   `json:"queries"`
 	Seconds   float64 `json:"seconds"` // median step
 	PerSecond float64 `json:"queries_per_s"`
 	Kernels   float64 `json:"kernel_seconds"` // sum over the kernels of one step
 	Device    string  `json:"device"`
+	Logits    float64 `json:"logits_off,omitempty"` // error relative to fp32's
+	C         float64 `json:"c_off,omitempty"`      // that of (ℓ₊ − ℓ₋)/2σ
 }
 
-// TestSteps runs the steps that scripts/gpu-check.sh measures. By default they
-// are tiny and run once, so that the script's numbers come from code that is
-// known to work; FLOPS_BENCH=vit-b16 gives the sizes of the comparison, batch
-// 256 and 20 queries, and prints one line of JSON per mode.
+// bench are the sizes of a measurement: by default tiny and taken once, so that the
+// numbers of scripts/gpu-check.sh come from code that is known to work.
+// FLOPS_BENCH=vit-b16 gives those of the comparison, ViT-B/16 at batch 256 and 20
+// queries.
+func bench() (arch vit.Arch, images, queries, steps int) {
+	if os.Getenv("FLOPS_BENCH") != "vit-b16" {
+		return eights, 3, 4, 1
+	}
+	images = 256
+	if n, err := strconv.Atoi(os.Getenv("FLOPS_BENCH_BATCH")); err == nil {
+		images = n
+	}
+	return vit.Arch{Image: 224, Patch: 16, Chans: 3, Hidden: 768, Layers: 12, Heads: 12, MLP: 3072, Classes: 1000,
+		Eps: 1e-12}, images, 20, 8
+}
+
+// benchNetwork is a network of usual weights and a batch of bytes.
+func benchNetwork(t testing.TB, a vit.Arch, images int) (*vit.Net, *forward.Batch) {
+	t.Helper()
+	w, err := vit.NewWeights(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := random(1<<20, 11)
+	w.Init(func(dst []float32, tensor int) {
+		for n, at := 0, tensor*7919; n < len(dst); at = 0 {
+			n += copy(dst[n:], pool[at%len(pool):])
+		}
+	})
+	n := vit.NewNet(w)
+	b := &forward.Batch{Size: images, Labels: make([]int32, images), Index: make([]int32, images),
+		Levels: &forward.Levels{Data: make([]uint8, images*n.Pixels()), Table: make([]float32, 256*a.Chans)}}
+	for i := range b.Levels.Data {
+		b.Levels.Data[i] = uint8(uint32(i) * 2654435761 >> 24)
+	}
+	for i := range b.Levels.Table {
+		b.Levels.Table[i] = (float32(i%256) - 127.5) / 73.9
+	}
+	for i := range b.Labels {
+		b.Labels[i], b.Index[i] = int32(i*3%a.Classes), int32(i)
+	}
+	return n, b
+}
+
+// precisions are those that a measurement is of: FLOPS_BENCH_PRECISION, or all.
+func precisions() []Precision {
+	if p := os.Getenv("FLOPS_BENCH_PRECISION"); p != "" {
+		return []Precision{Precision(p)}
+	}
+	if os.Getenv("FLOPS_BENCH") == "" {
+		return []Precision{FP32}
+	}
+	return []Precision{BF16, TF32, FP32}
+}
+
+// TestSteps runs the steps that scripts/gpu-check.sh measures, and with FLOPS_BENCH
+// prints one line of JSON per mode and precision.
 func TestSteps(t *testing.T) {
-	arch, images, per, steps := tiny, 3, 4, 1
-	if os.Getenv("FLOPS_BENCH") == "vit-b16" {
-		arch = vit.Arch{Image: 224, Patch: 16, Chans: 3, Hidden: 768, Layers: 12, Heads: 12, MLP: 3072, Classes: 1000, Eps: 1e-12}
-		images, per, steps = 256, 20, 5
-		if n, err := strconv.Atoi(os.Getenv("FLOPS_BENCH_BATCH")); err == nil {
-			images = n
+	arch, images, per, steps := bench()
+	net, b := benchNetwork(t, arch, images)
+	for _, precision := range precisions() {
+		for _, mode := range []string{"forward", "lr", "spsa"} {
+			n := steps
+			if mode == "spsa" {
+				n = min(n, 2)
+			}
+			stepCase(t, net, b, precision, mode, per, n)
 		}
 	}
-	precision := Precision(os.Getenv("FLOPS_BENCH_PRECISION"))
-	for _, mode := range []string{"forward", "lr", "spsa"} {
-		net, b := network(t, arch, images, false)
-		m, err := NewModel(testDriverOpen(t), net, Options{Noise: Noise{Seed: seed}, Loss: objective.CE{}, Mask: true, Precision: precision})
+}
+
+func stepCase(t *testing.T, net *vit.Net, b *forward.Batch, precision Precision, mode string, per, steps int) {
+	m, err := NewModel(testDriverOpen(t), net, Options{Noise: Noise{Seed: seed}, Loss: objective.CE{}, Mask: true,
+		Precision: precision})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := stepper(t, m, b, mode, per)
+	step(0) // compiles, and translates what the driver had not
+	var times []float64
+	var n int64
+	for i := 0; i < steps; i++ {
+		began := time.Now()
+		n = step(uint32(i + 1))
+		times = append(times, time.Since(began).Seconds())
+	}
+	sort.Float64s(times)
+	l := line{Mode: mode, Precision: string(precision), Queries: n, Seconds: times[len(times)/2], Device: m.Device()}
+	l.PerSecond = float64(n) / l.Seconds
+	c := clock(m)
+	step(uint32(steps + 1))
+	l.Kernels = c.sum.Seconds()
+	if n == 0 || c.sum == 0 {
+		t.Errorf("%s: %d queries, %v of kernels", mode, n, c.sum)
+	}
+	l.print(t)
+	if os.Getenv("FLOPS_BENCH") != "" {
+		c.print(t)
+	}
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// print writes the line where a measurement was asked for.
+func (l *line) print(t *testing.T) {
+	if os.Getenv("FLOPS_BENCH") == "" {
+		return
+	}
+	text, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("%s\n", text)
+}
+
+// TestPrecision compares logits, and the coefficients c of queries at the maps of the
+// last block's attention, with those in fp32 on the same device.
+func TestPrecision(t *testing.T) {
+	arch, images, _, _ := bench()
+	net, b := benchNetwork(t, arch, min(images, 64))
+	var logits, c [3][]float64
+	for i, precision := range []Precision{FP32, TF32, BF16} {
+		m, err := NewModel(testDriverOpen(t), net, Options{Noise: Noise{Seed: seed}, Loss: objective.CE{}, Mask: true,
+			Precision: precision})
 		if err != nil {
 			t.Fatal(err)
 		}
-		step := stepper(t, m, b, mode, per)
-		step(0) // compiles, and translates what the driver had not
-		var times []float64
-		var n int64
-		for i := 0; i < steps; i++ {
-			began := time.Now()
-			n = step(uint32(i + 1))
-			times = append(times, time.Since(began).Seconds())
-		}
-		sort.Float64s(times)
-		l := line{Mode: mode, Queries: n, Seconds: times[len(times)/2], Device: m.Device()}
-		l.PerSecond = float64(n) / l.Seconds
-		c := clock(m)
-		step(uint32(steps + 1))
-		l.Kernels = c.sum.Seconds()
-		if n == 0 || c.sum == 0 {
-			t.Errorf("%s: %d queries, %v of kernels", mode, n, c.sum)
-		}
-		if os.Getenv("FLOPS_BENCH") != "" {
-			text, err := json.Marshal(l)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Printf("%s\n", text)
-			c.print(t)
-		}
+		logits[i], c[i] = differences(t, m, b)
 		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
+		if i > 0 {
+			l := line{Mode: "precision", Precision: string(precision), Device: m.Device(), Logits: relative(logits[i],
+				logits[0]),
+				C: relative(c[i], c[0])}
+			if l.print(t); l.Logits > 0.03 || l.C > 0.02 {
+				t.Errorf("%s: logits are off by %.4f of fp32's, c by %.4f", precision, l.Logits, l.C)
+			}
+		}
 	}
+}
+
+// differences are a batch's logits and the c of a pair at each of four sites.
+func differences(t *testing.T, m *Model, b *forward.Batch) (logits, c []float64) {
+	ctx := context.Background()
+	last := m.Sites()[len(m.Sites())-2].Block
+	var sites []int
+	for i, s := range m.Sites() {
+		if s.Block == last && slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {
+			sites = append(sites, i)
+		}
+	}
+	pass, err := m.Clean(ctx, b, sites)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, _ := queries(b.Size, 2)
+	for _, s := range sites {
+		loss := make([]float32, len(q))
+		err := pass.Losses(ctx, &forward.Perturbation{Step: 1, Sites: []int{s}, Sigma: []float32{1e-2}}, q, loss)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(q); i += 2 {
+			c = append(c, float64(loss[i]-loss[i+1])/2e-2)
+		}
+	}
+	return wide(pass.Clean().Logits), c
 }
 
 // print logs the kernels of a step, the longest first.

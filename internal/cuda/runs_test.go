@@ -1,0 +1,146 @@
+package cuda_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/cuda"
+	"github.com/flops-vit/flops/internal/train"
+)
+
+// measuredRun is a run as one line of JSON.
+type measuredRun struct {
+	Mode      string  `json:"mode"`
+	Precision string  `json:"precision"`
+	Start     float64 `json:"start_seconds"` // until the first step is done
+	Seconds   float64 `json:"seconds"`       // a step after that
+	PerSecond float64 `json:"queries_per_s"`
+	Kernels   float64 `json:"kernel_seconds"` // of a step
+	Loss      float64 `json:"loss"`           // of the last step
+	CPU       float64 `json:"cpu_loss,omitempty"`
+}
+
+// runConfig is a run on images that it draws itself.
+func runConfig(device, precision, kind string) (config.Config, int) {
+	c := config.Default()
+	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", Count: 256, TestCount: 8, Size: 16,
+		Workers: 8}
+	c.Model.Arch = config.Arch{Image: 16, Patch: 8, Chans: 3, Hidden: 64, Layers: 2, Heads: 2, MLP: 128}
+	c.Train.Device, c.Train.Precision, c.Train.BatchSize = device, precision, 8
+	c.Budget.QueriesPerImage, c.Estimator.Sigma = 8, 0.01
+	c.Sites.Blocks, c.Sites.Kinds = "last-1", []string{"query", "key", "value", "attn_out"}
+	switch kind {
+	case "all blocks":
+		c.Sites.Blocks = "all"
+	case "weight":
+		c.Sites.Blocks, c.Estimator.Name = "all", "weight"
+	}
+	return c, 8
+}
+
+// TestRuns takes whole steps of training, with the loader, the allocator and the
+// optimizer: of the last block, of all blocks and of all weights; and compares a
+// small run with the processor's. FLOPS_BENCH=vit-b16 takes them at ViT-B/16.
+func TestRuns(t *testing.T) {
+	device := os.Getenv("FLOPS_TEST_DEVICE")
+	if device == "" {
+		host(t)
+		device = "cuda"
+	}
+	same(t, device)
+	for _, kind := range []string{"last block", "weight", "all blocks"} {
+		for _, precision := range []string{"bf16", "fp32"} {
+			if precision == "fp32" && kind == "all blocks" {
+				continue
+			}
+			runCase(t, device, precision, kind)
+		}
+	}
+}
+
+// same trains a small network for some steps on the device and on the processor.
+func same(t *testing.T, device string) {
+	var loss [2]float64
+	for i, d := range []string{"cpu", device} {
+		c, _ := runConfig(d, "fp32", "last block")
+		loss[i] = steps(t, c, 10, nil).Loss
+	}
+	show(t, measuredRun{Mode: "the processor's", Precision: "fp32", Loss: loss[1], CPU: loss[0]})
+	if d := math.Abs(loss[0] - loss[1]); !(d <= 1e-3*loss[0]) {
+		t.Errorf("after 10 steps the loss is %v on the device, %v on the processor", loss[1], loss[0])
+	}
+}
+
+func runCase(t *testing.T, device, precision, kind string) {
+	c, n := runConfig(device, precision, kind)
+	if os.Getenv("FLOPS_BENCH") == "vit-b16" {
+		c.Data.Size, c.Data.Count, c.Train.BatchSize = 224, 256, 64
+		c.Model.Arch = config.Arch{Image: 224, Patch: 16, Chans: 3, Hidden: 768, Layers: 12, Heads: 12, MLP: 3072}
+		n = 12
+	} else {
+		n = 1
+	}
+	r := measuredRun{Mode: kind, Precision: precision}
+	out := steps(t, c, n, &r)
+	r.Loss = out.Loss
+	show(t, r)
+}
+
+// steps trains for n steps after the first; r takes the times, and of one step more
+// those of its kernels.
+func steps(t *testing.T, c config.Config, n int, r *measuredRun) measuredRun {
+	t.Helper()
+	ctx := context.Background()
+	began := time.Now()
+	x, err := train.Open(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	trainer := train.NewTrainer(x)
+	var out measuredRun
+	step := func() int64 {
+		before := trainer.Ledger.Total().Queries
+		m, err := trainer.TakeStep(ctx, c.Train.BatchSize*c.Budget.QueriesPerImage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Loss = m.Loss
+		return trainer.Ledger.Total().Queries - before - int64(c.Train.BatchSize) // less the clean pass
+	}
+	step()
+	start := time.Since(began)
+	began = time.Now()
+	var asked int64
+	for range n {
+		asked += step()
+	}
+	if r == nil {
+		return out
+	}
+	r.Start, r.Seconds = start.Seconds(), time.Since(began).Seconds()/float64(n)
+	r.PerSecond = float64(asked) / float64(n) / r.Seconds
+	kernels := cuda.Clock(x.Model.(*cuda.Model))
+	step()
+	if r.Kernels = kernels().Seconds(); r.Kernels == 0 {
+		t.Error("a step ran no kernel")
+	}
+	return out
+}
+
+func show(t *testing.T, r measuredRun) {
+	if os.Getenv("FLOPS_BENCH") == "" {
+		return
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("%s\n", text)
+}
