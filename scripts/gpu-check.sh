@@ -37,18 +37,16 @@ if [ "${1:-}" = --pack ]; then
 	rm -rf "$pack"
 	mkdir -p "$pack"
 	go test -c -tags gpu -trimpath -ldflags '-s -w' -o "$pack/cuda.test" ./internal/cuda
-	go build -tags gpu -trimpath -ldflags '-s -w' -o "$pack/probe" ./internal/cuda/probe
+	gzip -9 -f "$pack/cuda.test"
 	du -sh "$pack"
 	echo "packed $pack: carry the repository with it, and run scripts/gpu-check.sh there"
 	exit
 fi
 
-for f in cuda.test probe; do
-	if [ ! -x "$pack/$f" ]; then
-		echo "gpu-check: $pack/$f is missing: run scripts/gpu-check.sh --pack where Go is" >&2
-		exit 2
-	fi
-done
+if [ ! -f "$pack/cuda.test.gz" ]; then
+	echo "gpu-check: $pack/cuda.test.gz is missing: run scripts/gpu-check.sh --pack where Go is" >&2
+	exit 2
+fi
 device=${DEVICE:-cuda}
 batch=${BATCH:-256}
 limit=${LIMIT:-15}
@@ -57,6 +55,7 @@ out=${OUT:-$pack/results}
 mkdir -p "$out"
 root=$PWD
 case $out in /*) ;; *) out=$root/$out ;; esac
+gzip -dc "$pack/cuda.test.gz" >"$out/cuda.test" && chmod +x "$out/cuda.test" || exit 2
 began=$(date +%s)
 total=${TOTAL:-290}
 failed=0
@@ -95,16 +94,16 @@ part() {
 }
 # tests ARGUMENTS... runs the tests on the GPU; SANITIZER is put before them.
 cat >"$out/tests.sh" <<END
-cd "$root/internal/cuda" && exec \${SANITIZER:-} "$root/$pack/cuda.test" "\$@"
+cd "$root/internal/cuda" && exec \${SANITIZER:-} "$out/cuda.test" "\$@"
 END
 tests() { name=$1 seconds=$2 && shift 2 && part "$name" "$seconds" sh "$out/tests.sh" "$@"; }
 export FLOPS_TEST_DEVICE="$device" FLOPS_BENCH_BATCH="$batch"
 
-if ! "$pack/probe" "$device" >"$out/probe.txt" 2>&1; then
+if ! sh "$out/tests.sh" -test.v -test.run '^TestProbe$' >"$out/probe.txt" 2>&1; then
 	cat "$out/probe.txt"
 	exit 1
 fi
-row device "$(cat "$out/probe.txt"), driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
+row device "$(sed -n 's/^device: //p' "$out/probe.txt"), driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
 
 # PyTorch brings a cuBLAS of its own; compare with the same one where the system
 # has none.
@@ -186,4 +185,5 @@ small() { awk -v v="$1" -v by="${2:-1}" 'BEGIN { if (v == "") print "–"; else 
 	echo
 	sed -n 's/.*"device":"\([^"]*\)".*/\1/p' "$out/lines.json" | sort -u
 } | tee "$out/table.md"
+rm -f "$out/cuda.test"
 exit $failed

@@ -8,6 +8,8 @@ import (
 // blas is an open cuBLAS: the entry points, as addresses, and how to call them.
 type blas struct {
 	name      string
+	device    string
+	sync      func() error
 	precision Precision
 	lt        *blasLt // nil: not found, or refused a product
 	handle    uintptr

@@ -17,6 +17,8 @@ type blasLt struct {
 	room           uint64 // bytes of workspace
 	work           Ptr    // 0: none
 
+	tuner *tuner
+
 	// What a query for algorithms is answered with.
 	results [ltAlgorithms][ltResult / 8]uint64
 	found   int32
@@ -52,6 +54,7 @@ type ltShape struct {
 type ltPlan struct {
 	desc, a, b, c uintptr
 	algorithm     *[ltAlgorithm / 8]uint64
+	found         [][ltAlgorithm / 8]uint64 // to choose from when it runs first
 }
 
 // openLt opens the library that stands beside cuBLAS; without it the bias is
@@ -83,9 +86,14 @@ func (b *blas) useLt(lib, stream uintptr) error {
 			return err
 		}
 	}
+	version, err := shared.symbol(lib, "cublasLtGetVersion")
+	if err != nil {
+		return err
+	}
 	if r := b.call(l.create, uintptr(unsafe.Pointer(&l.handle))); r != 0 {
 		return fmt.Errorf("cuda: cublasLtCreate: status %d", r)
 	}
+	l.tuner = openTuner(b.device, b.call(version))
 	b.lt = l
 	return nil
 }
@@ -109,9 +117,13 @@ func (s *ltShape) types() (in, out uintptr) {
 	return in, out
 }
 
+func (g *Gemm) shape(b *blas) ltShape {
+	return ltShape{g.M, g.N, g.K, g.A.Ld, g.B.Ld, g.Half, g.HalfC, g.Bias != 0, b.compute(g)}
+}
+
 // plan describes a product once; a shape comes back in every step.
 func (l *blasLt) plan(g *Gemm) (*ltPlan, error) {
-	s := ltShape{g.M, g.N, g.K, g.A.Ld, g.B.Ld, g.Half, g.HalfC, g.Bias != 0, l.compute(g)}
+	s := g.shape(l.blas)
 	if p, ok := l.plans[s]; ok {
 		return p, nil
 	}
@@ -155,26 +167,6 @@ func (l *blasLt) plan(g *Gemm) (*ltPlan, error) {
 	return p, nil
 }
 
-// choose asks the library for the algorithms that it expects to be the fastest
-// within the workspace, and takes the first.
-func (l *blasLt) choose(p *ltPlan) uintptr {
-	var preference uintptr
-	status := l.call(l.prefer, uintptr(unsafe.Pointer(&preference)))
-	if status != 0 {
-		return status
-	}
-	defer func() { l.call(l.preferDestroy, preference) }()
-	status = l.call(l.preferSet, preference, ltPreferWorkspace, uintptr(unsafe.Pointer(&l.room)), 8)
-	if status == 0 {
-		status = l.call(l.heuristic, l.handle, p.desc, p.a, p.b, p.c, p.c, preference, ltAlgorithms,
-			uintptr(unsafe.Pointer(&l.results[0])), uintptr(unsafe.Pointer(&l.found)))
-	}
-	if status == 0 && l.found > 0 {
-		p.algorithm = (*[ltAlgorithm / 8]uint64)(append([]uint64{}, l.results[0][:ltAlgorithm/8]...))
-	}
-	return status
-}
-
 // gemm computes C = A Bᵀ + bias, + the residual where it is not 0, + C where g
 // accumulates.
 func (l *blasLt) gemm(g *Gemm, residual Ptr) error {
@@ -194,14 +186,23 @@ func (l *blasLt) gemm(g *Gemm, residual Ptr) error {
 	if g.Bias != 0 {
 		status = l.call(l.descSet, p.desc, ltBias, uintptr(unsafe.Pointer(&l.bias)), 8)
 	}
-	if status == 0 {
+	run := func() uintptr {
 		var work, room uintptr
 		if p.algorithm != nil {
 			work, room = uintptr(l.work), uintptr(l.room)
 		}
-		status = l.call(l.matmul, l.handle, p.desc, uintptr(unsafe.Pointer(&l.scalars[0])), uintptr(g.B.Ptr), p.a,
+		return l.call(l.matmul, l.handle, p.desc, uintptr(unsafe.Pointer(&l.scalars[0])), uintptr(g.B.Ptr), p.a,
 			uintptr(g.A.Ptr), p.b, uintptr(unsafe.Pointer(&l.scalars[1])), uintptr(add), p.c, uintptr(g.C.Ptr), p.c,
 			uintptr(unsafe.Pointer(p.algorithm)), work, room, l.stream)
+	}
+	if status == 0 && !g.Accumulate {
+		err = l.tune(g.shape(l.blas), p, run)
+	}
+	if err != nil {
+		return err
+	}
+	if status == 0 {
+		status = run()
 	}
 	if status != 0 {
 		return fmt.Errorf("cuda: cublasLtMatmul of %d×%d×%d: status %d", g.M, g.N, g.K, status)

@@ -71,7 +71,7 @@ func (d *Device) openBLAS(p Precision) error {
 // newBLAS finds the entry points. They are called with the device current, which
 // the library takes for its own.
 func newBLAS(d Driver, lib uintptr, path string, p Precision) (*blas, error) {
-	b := &blas{name: filepath.Base(path), precision: p, call: func(fn uintptr, args ...uintptr) uintptr {
+	b := &blas{name: filepath.Base(path), device: d.Name(), sync: d.Sync, precision: p, call: func(fn uintptr, args ...uintptr) uintptr {
 		var status uintptr
 		if err := d.Bind(func() { status = shared.call(fn, args...) & 0xffffffff }); err != nil {
 			return 1 // CUBLAS_STATUS_NOT_INITIALIZED

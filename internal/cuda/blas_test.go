@@ -134,3 +134,38 @@ func TestPrecisionNeedsBLAS(t *testing.T) {
 		t.Errorf("device %q, note %q: a precision that is not had must be said", w.gpu.Device(), w.gpu.Note())
 	}
 }
+
+// TestProductsAreTuned: of the algorithms that the library proposes the fastest is
+// taken, written down, and taken by the next run without a trial.
+func TestProductsAreTuned(t *testing.T) {
+	t.Setenv("FLOPS_CACHE", t.TempDir())
+	defer func(n int64) { tuneFrom = n }(tuneFrom)
+	tuneFrom = 1
+	slow, trials := 0, [2]int32{}
+	for run := range 2 {
+		r := &rig{NewDevice(newHostDriver(t), Noise{}), t}
+		calls := withBLAS(t, r.Device, BF16)
+		p, err := shared.symbol(fakeBLAS.lib, "flops_fake_slow")
+		r.ok(err)
+		fake := *(**int32)(unsafe.Pointer(&p))
+		*fake = int32(slow)
+		defer func() { *fake = -1 }()
+		const m, n, k = 3, 16, 8
+		a, b := put(r, make([]uint16, m*k)), put(r, make([]uint16, n*k))
+		g := Gemm{Form: NT, M: m, N: n, K: k, Alpha: 1, Half: true, A: Operand{Ptr: a, Ld: k}, B: Operand{Ptr: b, Ld: k},
+			C: Operand{Ptr: r.room(4 * m * n), Ld: n}}
+		before := calls[3]
+		r.ok(r.Gemm(g))
+		trials[run] = calls[3] - before - 1
+		for _, plan := range r.blas.lt.plans {
+			if plan.algorithm[1] != 1 {
+				t.Errorf("run %d: algorithm %d, and the other is the fast one", run, plan.algorithm[1])
+			}
+		}
+		slow = 1 // what would be chosen by a trial now is the other
+		r.ok(r.closeBLAS())
+	}
+	if trials != [2]int32{2 * (tuneRuns + 1), 0} {
+		t.Errorf("trials of the first run and the second: %v", trials)
+	}
+}

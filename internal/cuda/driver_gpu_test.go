@@ -3,6 +3,7 @@
 package cuda
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,16 @@ func TestThroughTheDriver(t *testing.T) {
 			t.Errorf("the products were not computed by %s:\n%s", engine, out)
 		}
 	}
+}
+
+// TestProbe says which device the others run on.
+func TestProbe(t *testing.T) {
+	d := testDriver(t)
+	free, total, err := d.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("device: %s, %.1f of %.1f GiB free\n", d.Name(), float64(free)/(1<<30), float64(total)/(1<<30))
 }
 
 // TestOldDevice asks for devices that the kernels do not run on and that do not
