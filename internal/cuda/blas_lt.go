@@ -195,7 +195,13 @@ func (l *blasLt) gemm(g *Gemm, residual Ptr) error {
 			uintptr(g.A.Ptr), p.b, uintptr(unsafe.Pointer(&l.scalars[1])), uintptr(add), p.c, uintptr(g.C.Ptr), p.c,
 			uintptr(unsafe.Pointer(p.algorithm)), work, room, l.stream)
 	}
-	if status == 0 && !g.Accumulate {
+	switch {
+	case status != 0:
+	case g.Accumulate: // which another run would add to
+		if len(p.found) > 0 {
+			p.algorithm = &p.found[0]
+		}
+	default:
 		err = l.tune(g.shape(l.blas), p, run)
 	}
 	if err != nil {

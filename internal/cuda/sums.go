@@ -3,6 +3,7 @@ package cuda
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/flops-vit/flops/forward"
@@ -82,9 +83,18 @@ func (d *backend) Collect(params []int) error {
 		if err := d.dev.Download(raw(sum), d.l.grads[i], Compute); err != nil {
 			return err
 		}
-		kernel.AddTo(p.Grad, sum)
+		addWide(p.Grad, sum)
 	}
 	return nil
+}
+
+// addWide is kernel.AddTo with every core, where there is much to add.
+func addWide(dst, src []float32) {
+	const piece = 1 << 16
+	kernel.Parallel(runtime.GOMAXPROCS(0), (len(src)+piece-1)/piece, func(_, i int) {
+		lo, hi := i*piece, min(len(src), (i+1)*piece)
+		kernel.AddTo(dst[lo:hi], src[lo:hi])
+	})
 }
 
 // SumSite makes E of as many images at a time as the region has room for.

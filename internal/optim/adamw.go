@@ -46,11 +46,14 @@ func (a *adamw) Step(params []*forward.Param, lr float64) {
 		rate := float32(lr / (1 - math.Pow(a.beta1, t)))
 		fix := float32(1 / math.Sqrt(1-math.Pow(a.beta2, t)))
 		keep := decay(p, a.o, lr)
-		for i, g := range p.Grad {
-			m[i] = b1*m[i] + (1-b1)*g
-			v[i] = b2*v[i] + (1-b2)*g*g
-			p.Data[i] = keep*p.Data[i] - rate*m[i]/(float32(math.Sqrt(float64(v[i])))*fix+eps)
-		}
+		pieces(a.o.Workers, len(p.Grad), func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				g := p.Grad[i]
+				m[i] = b1*m[i] + (1-b1)*g
+				v[i] = b2*v[i] + (1-b2)*g*g
+				p.Data[i] = keep*p.Data[i] - rate*m[i]/(float32(math.Sqrt(float64(v[i])))*fix+eps)
+			}
+		})
 	}
 }
 
