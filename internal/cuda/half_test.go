@@ -119,29 +119,25 @@ func TestHalfRows(t *testing.T) {
 // TestHalfTokens: patches and the sequence equal those of floats, rounded.
 func TestHalfTokens(t *testing.T) {
 	r := halfRig(t)
-	const slots, chans, side, patch, width, prompts = 3, 3, 24, 8, 24, 2
-	img := random(slots*chans*side*side, 1)
+	const slots, chans, high, across, patch, width = 3, 3, 24, 16, 8, 24
+	img := random(slots*chans*high*across, 1)
 	in := put(r, img)
 	n := len(img)
 	want, got := r.room(4*n), r.room(2*n)
-	r.ok(r.Patches(want, in, slots, chans, side, patch))
-	r.ok(r.HalfPatches(got, in, slots, chans, side, patch))
+	r.ok(r.Patches(want, in, slots, chans, high, across, patch))
+	r.ok(r.HalfPatches(got, in, slots, chans, high, across, patch))
 	_, rounded := asHalf(r.floats(want, n))
 	equal(t, "patches", r.halves(got, n), rounded)
 
-	const patches, tokens = 9, 1 + prompts + 9
+	const row, patches, tokens = 3, 6, 10
 	bits, z := asHalf(random(slots*patches*width, 2))
-	cls, pos, pr := put(r, random(width, 3)), put(r, random((1+patches)*width, 4)), put(r, random(prompts*width, 5))
-	for _, p := range []Ptr{pr, 0} {
-		t1 := tokens
-		if p == 0 {
-			t1 = 1 + patches
-		}
-		size := slots * t1 * width
-		a, b := r.room(4*size), r.room(4*size)
-		r.ok(r.Embed(a, put(r, z), cls, pos, p, slots, t1, patches, width))
-		r.ok(r.HalfEmbed(b, put(r, bits), cls, pos, p, slots, t1, patches, width))
-		equal(t, "sequence", r.floats(b, size), r.floats(a, size))
+	pos := put(r, random(patches*width, 3))
+	for _, p := range []Ptr{pos, 0} {
+		zero := make([]float32, slots*tokens*width)
+		a, b := put(r, zero), put(r, zero)
+		r.ok(r.Embed(a, put(r, z), p, slots, true, row, patches, tokens, width))
+		r.ok(r.HalfEmbed(b, put(r, bits), p, slots, row, patches, tokens, width))
+		equal(t, "sequence", r.floats(b, len(zero)), r.floats(a, len(zero)))
 	}
 }
 
