@@ -62,8 +62,8 @@ type Arch struct {
 
 // Data says where the images come from and what is done to them.
 type Data struct {
-	Kind    string   `yaml:"kind"`    // folder | shapes | cifar10 | cifar100 | idx | parquet | tar
-	Path    string   `yaml:"path"`    // all but shapes
+	Kind    string   `yaml:"kind"`    // folder | shapes | scenes | cifar10 | cifar100 | idx | parquet | tar
+	Path    string   `yaml:"path"`    // all but shapes and scenes
 	Train   string   `yaml:"train"`   // name of the training split
 	Test    string   `yaml:"test"`    // name of the test split
 	Augment []string `yaml:"augment"` // of flip, crop, crop_reflect: what is done to training images
@@ -79,9 +79,9 @@ type Data struct {
 	// name of a validation split in the data, such as val, instead of data.validation
 	ValidationSplit string    `yaml:"validation_split"`
 	SplitSeed       int64     `yaml:"split_seed"` // decides which images are held out and which few_shot keeps
-	Count           int       `yaml:"count"`      // shapes: training images
-	TestCount       int       `yaml:"test_count"` // shapes: test images
-	Size            int       `yaml:"size"`       // shapes: pixels
+	Count           int       `yaml:"count"`      // shapes, scenes: training images
+	TestCount       int       `yaml:"test_count"` // shapes, scenes: test images
+	Size            int       `yaml:"size"`       // shapes, scenes: pixels
 	Mean            []float32 `yaml:"mean"`       // per channel; empty: the model's preprocessor, else 0.5
 	Std             []float32 `yaml:"std"`        // per channel; empty: the model's preprocessor, else 0.5
 	Workers         int       `yaml:"workers"`    // decoding goroutines, 0: every core

@@ -68,7 +68,7 @@ func (f field) choices() []string {
 var ordered = map[string][]string{
 	"model.kind":          {"local", "remote", "command"},
 	"model.binary":        {"auto", "always", "never"},
-	"data.kind":           {"folder", "shapes", "cifar10", "cifar100", "idx", "parquet", "tar"},
+	"data.kind":           {"folder", "shapes", "scenes", "cifar10", "cifar100", "idx", "parquet", "tar"},
 	"data.on_bad":         {"refuse", "skip"},
 	"data.exif":           {"turn", "ignore"},
 	"data.augment":        {"flip", "crop", "crop_reflect"},

@@ -73,9 +73,9 @@ func rules() []rule {
 	rademacher := cond{"estimator.noise", is("rademacher")}
 	joint := cond{"estimator.schedule", is("joint")}
 	out := []rule{
-		{[]cond{{"data.kind", isNot("shapes")}}, cond{"data.path", test{filled: true}},
-			"data.path is empty and data.kind is not shapes", "",
-			"set data.path to where the images are, or data.kind: shapes for drawn ones"},
+		{[]cond{{"data.kind", isNot("shapes", "scenes")}}, cond{"data.path", test{filled: true}},
+			"data.path is empty and data.kind is neither shapes nor scenes", "",
+			"set data.path to where the images are, or data.kind: shapes or scenes for drawn ones"},
 		{[]cond{{"model.kind", is("remote")}}, cond{"model.url", test{filled: true}},
 			"model.kind: remote needs model.url and model.name", "",
 			"for example --set model.url=http://localhost:8000 --set model.name=vit"},

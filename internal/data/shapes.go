@@ -50,24 +50,33 @@ const (
 )
 
 func openShapes(cfg config.Data, part string) (source, error) {
-	n, key, p := cfg.Count, "count", uint32(0)
-	if part == Test {
-		n, key, p = cfg.TestCount, "test_count", 1
+	items, p, err := drawn(cfg, part)
+	if err != nil {
+		return nil, err
 	}
-	if n < 1 || n > maxShapes {
-		return nil, uierr.New(fmt.Sprintf("data.%s: %d images", key, n), fmt.Sprintf("give a number from 1 to %d", maxShapes))
-	}
-	if cfg.Size < minShape || cfg.Size > maxShape {
-		return nil, uierr.New(fmt.Sprintf("data.size: %d pixels", cfg.Size), fmt.Sprintf("give a number from %d to %d",
-			minShape, maxShape))
-	}
-	s := &shapes{table: table{classes: shapeWords[0]}, seed: uint64(cfg.SplitSeed), part: p, size: cfg.Size}
-	s.items = make([]Info, n)
+	s := &shapes{table: table{classes: shapeWords[0], items: items}, seed: uint64(cfg.SplitSeed), part: p, size: cfg.Size}
 	for i := range s.items {
 		id := fmt.Sprintf("%s/%06d", part, i)
 		s.items[i] = Info{Path: "shapes:" + id, Label: i % len(s.classes), ID: id}
 	}
 	return s, nil
+}
+
+// drawn makes room for the images of a split that is drawn, and numbers the split.
+func drawn(cfg config.Data, part string) (items []Info, number uint32, err error) {
+	n, key := cfg.Count, "count"
+	if part == Test {
+		n, key, number = cfg.TestCount, "test_count", 1
+	}
+	if n < 1 || n > maxShapes {
+		return nil, 0, uierr.New(fmt.Sprintf("data.%s: %d images", key, n),
+			fmt.Sprintf("give a number from 1 to %d", maxShapes))
+	}
+	if cfg.Size < minShape || cfg.Size > maxShape {
+		return nil, 0, uierr.New(fmt.Sprintf("data.size: %d pixels", cfg.Size), fmt.Sprintf("give a number from %d to %d",
+			minShape, maxShape))
+	}
+	return make([]Info, n), number, nil
 }
 
 // figure is what there is to say of an image: an index into each group of
@@ -124,7 +133,7 @@ func (s *shapes) Image(i int) (*Image, error) {
 	at := 0
 	for y := range s.size {
 		for x := range s.size {
-			share := s.coverage(f[0], x, y, cx, cy, radius)
+			share := coverage(figures[f[0]], x, y, s.size, cx, cy, radius)
 			for _, p := range paint {
 				v := ground + share*(p-ground) + shapeNoise*g.Normal()
 				im.Pix[at] = uint8(math.Round(min(max(v, 0), 255)))
@@ -135,9 +144,10 @@ func (s *shapes) Image(i int) (*Image, error) {
 	return im, nil
 }
 
-// coverage is the share of pixel (x, y) that the figure covers.
-func (s *shapes) coverage(shape, x, y int, cx, cy, radius float64) float64 {
-	n := float64(s.size)
+// coverage is the share of pixel (x, y) of an image of size pixels a side that a
+// figure of some radius about (cx, cy) covers; inside is of radius 1 at the origin.
+func coverage(inside func(u, v float64) bool, x, y, size int, cx, cy, radius float64) float64 {
+	n := float64(size)
 	if math.Abs((float64(x)+0.5)/n-cx) > radius+1/n || math.Abs((float64(y)+0.5)/n-cy) > radius+1/n {
 		return 0
 	}
@@ -146,7 +156,7 @@ func (s *shapes) coverage(shape, x, y int, cx, cy, radius float64) float64 {
 		v := ((float64(y)+(float64(j)+0.5)/supersample)/n - cy) / radius
 		for i := range supersample {
 			u := ((float64(x)+(float64(i)+0.5)/supersample)/n - cx) / radius
-			if inside(shape, u, v) {
+			if inside(u, v) {
 				hits++
 			}
 		}
@@ -154,18 +164,20 @@ func (s *shapes) coverage(shape, x, y int, cx, cy, radius float64) float64 {
 	return float64(hits) / (supersample * supersample)
 }
 
-// inside says whether a point belongs to a figure of radius 1 at the origin.
-func inside(shape int, u, v float64) bool {
-	switch shape {
-	case 0: // disc
-		return u*u+v*v <= 1
-	case 1: // cross
+// figures say whether a point belongs to a figure of radius 1 at the origin, in the
+// order of the classes.
+var figures = [...]func(u, v float64) bool{
+	func(u, v float64) bool { return u*u+v*v <= 1 },
+	func(u, v float64) bool {
 		return max(math.Abs(u), math.Abs(v)) <= 1 && min(math.Abs(u), math.Abs(v)) <= 0.3
-	case 2: // rows: three bars, one above the other
-		return max(math.Abs(u), math.Abs(v)) <= 0.9 && math.Mod(v+0.9, 0.72) <= 0.36
-	default: // columns: the same, side by side
-		return inside(2, v, u)
-	}
+	},
+	threeBars,
+	func(u, v float64) bool { return threeBars(v, u) }, // side by side
+}
+
+// threeBars are one above the other.
+func threeBars(u, v float64) bool {
+	return max(math.Abs(u), math.Abs(v)) <= 0.9 && math.Mod(v+0.9, 0.72) <= 0.36
 }
 
 func (s *shapes) check(int) error                     { return nil }
