@@ -18,6 +18,7 @@ type Feedback struct {
 	Step     int       // that of the Signals
 	IDs      []int32   // those of the Signals
 	Counts   []int     // what this allocator gave
+	Chance   []float32 // with which each item was drawn to have them; nil: every item has some
 	Asked    []int     // the queries that Variance rests on; nil: Counts
 	Variance []float64 // V̂_i of one direction of each item, up to one common factor; see Variance
 }
@@ -51,6 +52,15 @@ type Allocator interface {
 	// State and Restore carry what was learned through a checkpoint, exactly.
 	State() ([]byte, error)
 	Restore([]byte) error
+}
+
+// Shared is an Allocator that says how it would share before counts are made of it:
+// what Draw takes where there is less than one direction an item.
+type Shared interface {
+	Allocator
+	// Shares are numbers in proportion to the queries of each item. Like Allocate it
+	// begins the step that Observe is told of.
+	Shares(s Signals) ([]float64, error)
 }
 
 // Need names signals that an allocator cannot do without, besides the losses.

@@ -24,6 +24,11 @@ func (b *Bernoulli) Name() string { return "bernoulli" }
 
 // Allocate implements Allocator.
 func (b *Bernoulli) Allocate(s Signals, budget int) ([]int, error) {
+	return rounded(b, s, budget, b.limits)
+}
+
+// Shares implements Shared.
+func (b *Bernoulli) Shares(s Signals) ([]float64, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -45,5 +50,5 @@ func (b *Bernoulli) Allocate(s Signals, budget int) ([]int, error) {
 			shares[i] = 0.5
 		}
 	}
-	return Round(shares, budget, b.limits)
+	return shares, nil
 }

@@ -112,6 +112,11 @@ func (g *Gaussian) Params() []float64 { return slices.Clone(g.st.W[:]) }
 
 // Allocate implements Allocator.
 func (g *Gaussian) Allocate(s Signals, budget int) ([]int, error) {
+	return rounded(g, s, budget, g.o.Limits)
+}
+
+// Shares implements Shared.
+func (g *Gaussian) Shares(s Signals) ([]float64, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -129,7 +134,7 @@ func (g *Gaussian) Allocate(s Signals, budget int) ([]int, error) {
 	l, _ := spd.Cholesky(covariance(g.st.W, d.d), B, jitter(g.st.W))
 	a := draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step)))
 	g.last = d
-	return Round(a, budget, g.o.Limits)
+	return a, nil
 }
 
 // Observe follows the gradient of the expected reward under the variances that
@@ -187,9 +192,24 @@ func proxy(a []float64, f Feedback, least int) float64 {
 		total += float64(n)
 	}
 	if total < float64(max(1, least)*len(a)) {
-		return 1
+		return drawnProxy(a, f)
 	}
 	return ratio(f.Variance, fill(clean(a), total, float64(max(1, least))))
+}
+
+// drawnProxy is the same of the chances that scores stand for, where items are drawn.
+func drawnProxy(a []float64, f Feedback) float64 {
+	if f.Chance == nil {
+		return 1
+	}
+	drawn, v := 0.0, make([]float64, len(a))
+	for i, n := range f.Counts {
+		if n > 0 {
+			drawn++
+			v[i] = f.Variance[i] / float64(f.Chance[i]) // stands for the others
+		}
+	}
+	return ratio(v, chances(clean(a), drawn, leastChance*drawn/float64(len(a))))
 }
 
 // State implements Allocator. It is JSON.

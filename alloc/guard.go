@@ -66,6 +66,14 @@ func (g *Guard) Allocate(s Signals, budget int) ([]int, error) {
 	return g.Allocator.Allocate(s, budget)
 }
 
+// Shares implements Shared; an allocator without shares has equal ones.
+func (g *Guard) Shares(s Signals) ([]float64, error) {
+	if a, ok := g.Allocator.(Shared); ok && !g.st.Equal {
+		return a.Shares(s)
+	}
+	return ones(len(s.Losses)), nil
+}
+
 // Observe passes the step on and adds its gain to the window.
 func (g *Guard) Observe(f Feedback) {
 	if g.st.Equal {
@@ -75,7 +83,7 @@ func (g *Guard) Observe(f Feedback) {
 	if g.st.Warned || g.o.Window < 1 {
 		return
 	}
-	gain := 1 - Ratio(f.Variance, f.Counts)
+	gain := 1 - ShareRatio(f.Variance, Share{Counts: f.Counts, Chance: f.Chance})
 	if len(g.st.Gains) < g.o.Window {
 		g.st.Gains = append(g.st.Gains, gain)
 	} else {

@@ -96,6 +96,11 @@ func (n *Neyman) guess(x [terms]float64) float64 {
 
 // Allocate implements Allocator.
 func (n *Neyman) Allocate(s Signals, budget int) ([]int, error) {
+	return rounded(n, s, budget, n.o.Limits)
+}
+
+// Shares implements Shared.
+func (n *Neyman) Shares(s Signals) ([]float64, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -117,7 +122,7 @@ func (n *Neyman) Allocate(s Signals, budget int) ([]int, error) {
 			shares[i] *= w*h.Ratio + 1 - w
 		}
 	}
-	return Round(shares, budget, n.o.Limits)
+	return shares, nil
 }
 
 // Observe adds the step to the histories and then to the regression.

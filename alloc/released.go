@@ -25,13 +25,18 @@ func (r *Released) Name() string { return "gaussian_released" }
 
 // Allocate implements Allocator.
 func (r *Released) Allocate(s Signals, budget int) ([]int, error) {
+	return rounded(r, s, budget, r.limits)
+}
+
+// Shares implements Shared.
+func (r *Released) Shares(s Signals) ([]float64, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
 	B := len(s.Losses)
 	mu, k := scoresOf(finite(s.Losses), s.Seed)
 	l, _ := spd.Cholesky(k, B, 1e-6)
-	return Round(draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), budget, r.limits)
+	return draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), nil
 }
 
 // scoresOf are the mean M·loss (B) and the covariance K (B×B) of the scores.

@@ -24,6 +24,15 @@ func Round(shares []float64, budget int, l Limits) ([]int, error) {
 	return remainders(ideal, budget, least, unit), nil
 }
 
+// rounded are the counts of an allocator's shares.
+func rounded(a Shared, s Signals, budget int, l Limits) ([]int, error) {
+	shares, err := a.Shares(s)
+	if err != nil {
+		return nil, err
+	}
+	return Round(shares, budget, l)
+}
+
 // clean turns shares into a distribution, as Round says.
 func clean(shares []float64) []float64 {
 	w := make([]float64, len(shares))

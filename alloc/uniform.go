@@ -18,6 +18,18 @@ func (u *Uniform) Allocate(s Signals, budget int) ([]int, error) {
 	return equal(len(s.Losses), s.Step, budget, u.limits)
 }
 
+// Shares implements Shared.
+func (u *Uniform) Shares(s Signals) ([]float64, error) { return ones(len(s.Losses)), nil }
+
+// ones are equal shares.
+func ones(n int) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = 1
+	}
+	return out
+}
+
 // equal are equal shares whose remainder begins at item step mod B.
 func equal(B, step, budget int, l Limits) ([]int, error) {
 	n, err := Round(make([]float64, B), budget, l)

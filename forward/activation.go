@@ -175,7 +175,7 @@ func (a *activation) guided(ctx context.Context, s *Step, r *Record, share Share
 		}
 		w := float32(0)
 		if P > 0 {
-			w = 1 / share.over(i, a.o.Antithetic)
+			w = 1 / over(share, i, a.o.Antithetic)
 		}
 		g.Weights = append(g.Weights, w)
 	}
@@ -198,7 +198,7 @@ func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) er
 	var terms []Term
 	for j, x := range q {
 		if r.Coefs[j] != 0 {
-			n := float32(len(share.Counts)*share.Counts[x.Image]) * share.chance(int(x.Image))
+			n := float32(len(share.Counts)*share.Counts[x.Image]) * chance(share, int(x.Image))
 			terms = append(terms, Term{Image: x.Image, Pair: x.Pair, Sign: x.Sign, Coef: r.Coefs[j] / n})
 		}
 	}

@@ -64,7 +64,7 @@ func weigh(t []Term, share Share, c []float32, antithetic bool) []Term {
 	t = t[:0]
 	j := 0
 	for i, n := range share.Counts {
-		P, over := pairs(n, antithetic), share.over(i, antithetic)
+		P, over := pairs(n, antithetic), over(share, i, antithetic)
 		for p := 0; p < P; p++ {
 			if c[j] != 0 { // a direction that changed nothing adds nothing
 				t = append(t, Term{Image: int32(i), Pair: int32(p), Coef: c[j] / over})

@@ -1,15 +1,12 @@
 package forward
 
+import "github.com/flops-vit/flops/alloc"
+
 // Share is what each item of a batch gets of a perturbation's queries.
-type Share struct {
-	Counts []int // queries of each item; 0 of one that was not drawn
-	// Chance is that with which each item was drawn to have its queries; nil where
-	// every item has some.
-	Chance []float32
-}
+type Share = alloc.Share
 
 // chance is π_i.
-func (s Share) chance(i int) float32 {
+func chance(s Share, i int) float32 {
 	if s.Chance == nil {
 		return 1
 	}
@@ -17,17 +14,8 @@ func (s Share) chance(i int) float32 {
 }
 
 // over is what divides item i's sum over its directions: B·π_i·P_i.
-func (s Share) over(i int, antithetic bool) float32 {
-	return float32(len(s.Counts)) * s.chance(i) * float32(pairs(s.Counts[i], antithetic))
-}
-
-// queries is how many there are in all.
-func (s Share) queries() int {
-	n := 0
-	for _, c := range s.Counts {
-		n += c
-	}
-	return n
+func over(s Share, i int, antithetic bool) float32 {
+	return float32(len(s.Counts)) * chance(s, i) * float32(pairs(s.Counts[i], antithetic))
 }
 
 // share is that of the k-th perturbation of the step's plan.
@@ -35,7 +23,7 @@ func (s *Step) share(k int) Share {
 	if s.Shares != nil {
 		return s.Shares[k]
 	}
-	return Share{s.Counts, s.Chance}
+	return Share{Counts: s.Counts, Chance: s.Chance}
 }
 
 // shareOf is that of a record, whose own stands there where the step's
@@ -44,5 +32,5 @@ func (s *Step) shareOf(r *Record) Share {
 	if r.Share != nil {
 		return *r.Share
 	}
-	return Share{s.Counts, s.Chance}
+	return Share{Counts: s.Counts, Chance: s.Chance}
 }

@@ -48,7 +48,7 @@ func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 			for _, e := range buf {
 				sq += float64(e) * float64(e)
 			}
-			g += float64(r.Mean[j]) * (sq - float64(d)) / float64(share.over(i, a.o.Antithetic))
+			g += float64(r.Mean[j]) * (sq - float64(d)) / float64(over(share, i, a.o.Antithetic))
 			j++
 		}
 	}

@@ -108,6 +108,17 @@ func (k keyed) Allocate(s alloc.Signals, budget int) ([]int, error) {
 	return n, k.o.told(err)
 }
 
+// Shares implements alloc.Shared.
+func (k keyed) Shares(s alloc.Signals) ([]float64, error) {
+	a, ok := k.Allocator.(alloc.Shared)
+	if !ok {
+		return nil, uierr.New(k.o.named("name")+": "+k.Name()+" does not say how it would draw images",
+			"give every image a query, or use one of "+strings.Join(Names(), ", "))
+	}
+	shares, err := a.Shares(s)
+	return shares, k.o.told(err)
+}
+
 // Params implements settings.Parameters.
 func (k keyed) Params() []float64 {
 	return settings.ParamsOf(k.Allocator)

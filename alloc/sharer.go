@@ -1,0 +1,334 @@
+package alloc
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"github.com/flops-vit/flops/noise"
+)
+
+// Part is one of the perturbations of a step, such as that of a site, whose queries
+// are shared out by themselves.
+type Part struct {
+	Key  string  // its name, alike in every step
+	Cost float64 // of one query, in any unit; used by SharerOptions.ByCost alone
+}
+
+// Seen is what the queries of a part showed.
+type Seen struct {
+	Key      string
+	Share    Share
+	Variance []float64 // V̂_i of one direction of each item; NaN of one that was not asked
+	Square   float64   // squared norm of the gradient that came of them: what an optimizer divides by
+}
+
+// The scopes of a Sharer.
+const (
+	ByImage = "image" // items differ in their counts, which every part has alike
+	BySite  = "site"  // parts differ, and every item has the same of one
+	ByBoth  = "both"  // both, with an allocator for every part
+)
+
+// SharerOptions of a Sharer.
+type SharerOptions struct {
+	Limits
+	Scope string
+	// Least is the least chance of an item to be drawn, as a share of that at equal
+	// shares; see Draw.
+	Least float64
+	// Standardise divides the variances of each part by the running mean of its
+	// gradient's square, so that a part whose numbers are large does not decide alone:
+	// an optimizer that divides by the same moves it no further.
+	Standardise bool
+	// ByCost has the parts share the cost of the budget and not its number.
+	ByCost bool
+	New    func() (Allocator, error) // makes the allocator of a part, or of all of them
+}
+
+// Sharer shares a step's budget among its parts, and of each among the items. Within a
+// part it is the allocator that it was made with. Among parts it is Neyman's rule for
+// totals: with V_is the variances of part s, which its items share optimally, D_s the
+// running mean of its gradient's square and cost_s that of a query,
+//
+//	n_s ∝ mean_i √V_is / √(D_s·cost_s),
+//
+// of running means over the steps before, at least a tenth of the equal share. Where
+// that leaves less than one direction an item, items are drawn.
+type Sharer struct {
+	o     SharerOptions
+	inner map[string]Allocator
+	parts map[string]*partState
+}
+
+// partState is what is known of a part.
+type partState struct {
+	Root, Square, Weight float64 // running means, and their weight
+}
+
+const (
+	partKeep  = 0.9 // of running means, per step
+	partLeast = 0.1 // of a part's equal share
+)
+
+// NewSharer makes one that has seen nothing. An unknown scope, and what the allocator's
+// own options are wrong in, are errors.
+func NewSharer(o SharerOptions) (*Sharer, error) {
+	if o.Scope == "" {
+		o.Scope = ByImage
+	}
+	if o.Scope != ByImage && o.Scope != BySite && o.Scope != ByBoth {
+		return nil, &OptionError{"Scope", fmt.Sprintf("%q", o.Scope), "use image, site or both"}
+	}
+	s := &Sharer{o: o, inner: map[string]Allocator{}, parts: map[string]*partState{}}
+	_, err := s.of("")
+	return s, err
+}
+
+// of is the allocator of a part.
+func (s *Sharer) of(key string) (Allocator, error) {
+	if s.o.Scope != ByBoth {
+		key = ""
+	}
+	if s.inner[key] == nil {
+		a, err := s.o.New()
+		if err != nil {
+			return nil, err
+		}
+		s.inner[key] = a
+	}
+	return s.inner[key], nil
+}
+
+// Allocator is that of all parts, or one like those of each.
+func (s *Sharer) Allocator() Allocator { return s.inner[""] }
+
+// Share shares out budget queries a part. Where the parts have them alike it returns
+// one share; else one for each of parts.
+func (s *Sharer) Share(sig Signals, parts []Part, budget int) ([]Share, error) {
+	if s.o.Scope == ByImage {
+		one, err := s.within("", sig, budget, 0)
+		return []Share{one}, err
+	}
+	totals, err := s.totals(parts, budget)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Share, len(parts))
+	for k, p := range parts {
+		if out[k], err = s.within(p.Key, sig, totals[k], k); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// within shares a part's total among the items.
+func (s *Sharer) within(key string, sig Signals, total, part int) (Share, error) {
+	unit, least := s.o.unit()
+	B := len(sig.Losses)
+	a, err := s.of(key)
+	if err != nil {
+		return Share{}, err
+	}
+	if total >= B*unit && s.o.Scope != ByImage && total < B*least {
+		total = B * least
+	}
+	if total >= B*unit {
+		if s.o.Scope == BySite {
+			n, err := equal(B, sig.Step, total, s.o.Limits)
+			return Share{Counts: n}, err
+		}
+		n, err := a.Allocate(sig, total)
+		return Share{Counts: n}, err
+	}
+	shares := ones(B)
+	if shared, ok := a.(Shared); ok && s.o.Scope != BySite {
+		if shares, err = shared.Shares(sig); err != nil {
+			return Share{}, err
+		}
+	}
+	u := noise.Rand(sig.Seed, noise.Alloc, uint32(sig.Step), uint32(2+part)).Float64()
+	return Draw(shares, total, s.o.Limits, s.o.Least, u)
+}
+
+// totals are the queries of each part.
+func (s *Sharer) totals(parts []Part, budget int) ([]int, error) {
+	unit, _ := s.o.unit()
+	want := make([]float64, len(parts))
+	var known, sum float64
+	for k, p := range parts {
+		want[k] = math.NaN()
+		if st := s.parts[p.Key]; st != nil && st.Square > 0 && st.Root > 0 {
+			want[k] = st.Root / math.Sqrt(st.Square*st.Weight)
+			known, sum = known+1, sum+want[k]
+		}
+	}
+	for k, p := range parts {
+		if !(want[k] >= 0) {
+			want[k] = 1
+			if known > 0 {
+				want[k] = sum / known
+			}
+		}
+		if s.o.ByCost && p.Cost > 0 {
+			want[k] /= math.Sqrt(p.Cost)
+		}
+	}
+	least := max(unit, int(partLeast*float64(budget))/unit*unit)
+	if !s.o.ByCost {
+		return Round(want, budget*len(parts), Limits{Least: least, Even: s.o.Even})
+	}
+	return costed(want, parts, budget, least, unit), nil
+}
+
+// costed solves Σ max(least, λ·want)·cost = the cost of equal shares, and rounds down.
+func costed(want []float64, parts []Part, budget, least, unit int) []int {
+	var total float64
+	for _, p := range parts {
+		total += float64(budget) * p.Cost
+	}
+	at := func(lambda float64) (n []int, cost float64) {
+		for k, p := range parts {
+			c := max(least, int(min(lambda*want[k], 1e9))/unit*unit)
+			n, cost = append(n, c), cost+float64(c)*p.Cost
+		}
+		return n, cost
+	}
+	lo, hi := 0.0, 1.0
+	for range 100 {
+		if _, cost := at(hi); cost > total {
+			break
+		}
+		lo, hi = hi, 2*hi
+	}
+	for range 60 {
+		if _, cost := at((lo + hi) / 2); cost > total {
+			hi = (lo + hi) / 2
+		} else {
+			lo = (lo + hi) / 2
+		}
+	}
+	n, _ := at(lo)
+	return n
+}
+
+// Observe learns from a step that is over.
+func (s *Sharer) Observe(step int, ids []int32, seen []Seen) {
+	total := make([]float64, len(ids))
+	for _, p := range seen {
+		s.follow(p)
+		scale := s.scale(p.Key)
+		if s.o.Scope != ByImage {
+			if a, err := s.of(p.Key); err == nil {
+				a.Observe(Feedback{Step: step, IDs: ids, Counts: p.Share.Counts, Chance: p.Share.Chance, Variance: p.Variance})
+			}
+			continue
+		}
+		for i, v := range p.Variance {
+			total[i] += v / scale // NaN stays
+		}
+	}
+	if s.o.Scope == ByImage && len(seen) > 0 {
+		sh := seen[0].Share
+		s.inner[""].Observe(Feedback{Step: step, IDs: ids, Counts: sh.Counts, Chance: sh.Chance, Variance: total})
+	}
+}
+
+// Combined is V̂_i over the parts, each divided by what Standardise divides by; it
+// learns nothing.
+func (s *Sharer) Combined(seen []Seen, items int) []float64 {
+	out := make([]float64, items)
+	for _, p := range seen {
+		scale := s.scale(p.Key)
+		for i, v := range p.Variance {
+			out[i] += v / scale
+		}
+	}
+	return out
+}
+
+// scale is what a part's variances are divided by.
+func (s *Sharer) scale(key string) float64 {
+	st := s.parts[key]
+	if !s.o.Standardise || st == nil || !(st.Square > 0) {
+		return 1
+	}
+	return st.Square / st.Weight
+}
+
+// follow keeps the running means of a part.
+func (s *Sharer) follow(p Seen) {
+	var root, n float64
+	for i, v := range p.Variance {
+		if v >= 0 && !math.IsInf(v, 1) {
+			w := 1.0
+			if p.Share.Chance != nil {
+				w /= float64(p.Share.Chance[i])
+			}
+			root, n = root+w*math.Sqrt(v), n+w
+		}
+	}
+	if n == 0 || !(p.Square >= 0) || math.IsInf(p.Square, 1) {
+		return
+	}
+	st := s.parts[p.Key]
+	if st == nil {
+		st = &partState{}
+		s.parts[p.Key] = st
+	}
+	st.Root = partKeep*st.Root + (1-partKeep)*root/n
+	st.Square = partKeep*st.Square + (1-partKeep)*p.Square
+	st.Weight = partKeep*st.Weight + (1 - partKeep)
+}
+
+// sharerState is what State writes.
+type sharerState struct {
+	Sharer int // 1
+	Parts  map[string]*partState
+	Inner  map[string][]byte
+}
+
+// State is that of the one allocator where nothing else was learned, and else JSON.
+func (s *Sharer) State() ([]byte, error) {
+	if s.o.Scope == ByImage && !s.o.Standardise {
+		return s.inner[""].State()
+	}
+	st := sharerState{Sharer: 1, Parts: s.parts, Inner: map[string][]byte{}}
+	for key, a := range s.inner {
+		b, err := a.State()
+		if err != nil {
+			return nil, err
+		}
+		st.Inner[key] = b
+	}
+	return json.Marshal(st)
+}
+
+// Restore takes back what State gave.
+func (s *Sharer) Restore(b []byte) error {
+	if s.o.Scope == ByImage && !s.o.Standardise {
+		return s.inner[""].Restore(b)
+	}
+	var st sharerState
+	if err := json.Unmarshal(b, &st); err != nil || st.Sharer != 1 {
+		return fmt.Errorf("alloc: sharer: state of another allocator: %w", err)
+	}
+	for key, inner := range st.Inner {
+		a, err := s.of(key)
+		if err != nil {
+			return err
+		}
+		if err := a.Restore(inner); err != nil {
+			return err
+		}
+	}
+	s.parts = map[string]*partState{}
+	for key, p := range st.Parts {
+		if p == nil {
+			return fmt.Errorf("alloc: sharer: state of part %s is empty", key)
+		}
+		s.parts[key] = p
+	}
+	return nil
+}
