@@ -13,6 +13,14 @@ type Share struct {
 	Chance []float32
 }
 
+// chance is π_i.
+func (s Share) chance(i int) float64 {
+	if s.Chance == nil {
+		return 1
+	}
+	return float64(s.Chance[i])
+}
+
 // Draw shares out a budget below one unit (a query, or a pair where counts are even)
 // for every item: some are drawn and have one unit each, whose contribution is then
 // weighed with 1/Chance. The chances follow the shares,

@@ -248,6 +248,34 @@ func (s *Sharer) Combined(seen []Seen, items int) []float64 {
 	return out
 }
 
+// Ratio is ShareRatio of all that the parts showed, each divided as in Combined: the
+// variance that the shares had over that of equal ones.
+func (s *Sharer) Ratio(seen []Seen) float64 {
+	if s.o.Scope == ByImage && len(seen) > 0 {
+		return ShareRatio(s.Combined(seen, len(seen[0].Variance)), seen[0].Share)
+	}
+	var got, equal, total float64
+	for _, p := range seen {
+		for _, n := range p.Share.Counts {
+			total += float64(n) / float64(len(seen))
+		}
+	}
+	for _, p := range seen {
+		scale, mean := s.scale(p.Key), total/float64(max(1, len(p.Variance)))
+		for i, v := range p.Variance {
+			if n := float64(p.Share.Counts[i]); n > 0 && v > 0 && !math.IsInf(v, 1) {
+				pi := p.Share.chance(i)
+				got += v / scale / (pi * pi * n)
+				equal += v / scale / (pi * mean)
+			}
+		}
+	}
+	if equal == 0 {
+		return 1
+	}
+	return got / equal
+}
+
 // scale is what a part's variances are divided by.
 func (s *Sharer) scale(key string) float64 {
 	st := s.parts[key]

@@ -85,7 +85,7 @@ func (a *activation) Plan(step uint32) []Perturbation {
 }
 
 func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
-	r := &Result{}
+	var records []Record
 	plan := a.Plan(s.Number)
 	asked, err := a.w.ask(ctx, s, plan, a.o.Antithetic)
 	if err != nil {
@@ -93,8 +93,6 @@ func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error)
 	}
 	for k, p := range plan {
 		share, q, losses := s.share(k), asked[k].Queries, asked[k].Losses
-		r.Queries += int64(len(q))
-		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
 		rec := Record{Perturbation: p}
 		if s.Shares != nil {
 			rec.Share = &share
@@ -107,12 +105,12 @@ func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error)
 		if len(p.Sites) > 0 && a.o.LearnSigma {
 			rec.Mean = means(q, losses, s.Clean.Losses, a.perPair())
 		}
-		r.Records = append(r.Records, rec)
+		records = append(records, rec)
 	}
 	for _, site := range a.exact {
-		r.Records = append(r.Records, Record{Perturbation: Perturbation{Kind: Outputs, Step: s.Number, Sites: []int{site}}})
+		records = append(records, Record{Perturbation: Perturbation{Kind: Outputs, Step: s.Number, Sites: []int{site}}})
 	}
-	return r, nil
+	return a.Answered(m, s, records), nil
 }
 
 func (a *activation) perPair() int { return a.o.perPair() }
@@ -139,7 +137,7 @@ func (a *activation) Accumulate(ctx context.Context, s *Step, records []Record) 
 
 // accumulate adds the gradient of one record.
 func (a *activation) accumulate(ctx context.Context, s *Step, r *Record) error {
-	switch share := s.shareOf(r); {
+	switch share := s.ShareOf(r); {
 	case r.Perturbation.Kind == Outputs:
 		return accumulateOutputs(ctx, s.Pass, r)
 	case r.Perturbation.Kind == Weights:
@@ -193,7 +191,7 @@ func (a *activation) Surrogate() Surrogate { return a.o.Surrogate }
 // saw, docs/method.md (8): (1/P_i) Σ_p ½[(ℓ₊−b)/σ·εᵀx₊ − (ℓ₋−b)/σ·εᵀx₋]. The baseline is free: it
 // multiplies noise that is independent of the input it meets.
 func (a *activation) accumulateJoint(ctx context.Context, s *Step, r *Record) error {
-	share := s.shareOf(r)
+	share := s.ShareOf(r)
 	q := Planned(nil, 0, share.Counts, a.o.Antithetic)
 	var terms []Term
 	for j, x := range q {

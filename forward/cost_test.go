@@ -7,7 +7,9 @@ import (
 
 // TestCosts: what a step is charged, from costs that are written here: queries of
 // a site at the site's suffix, joint ones at the first site's, those of weights at
-// a forward or, where the model starts them later, at what it says.
+// a forward or, where the model starts them later, at what it says. A gradient's
+// products, two operations for each of rows·in·out of an item, are charged as
+// backpropagation's are, and joint queries twice, because they run again with them.
 func TestCosts(t *testing.T) {
 	m := newToy(t, 2, mixed(1), 100, 1000, 10000)
 	late := resumable{m, 300}
@@ -18,22 +20,22 @@ func TestCosts(t *testing.T) {
 		o              Options
 		queries, flops int64
 	}{
-		{"a site", m, "activation", Options{Antithetic: true, Sites: []int{1}}, 6, 6 * 1000},
-		{"every site", m, "activation", Options{Antithetic: true, Sites: []int{0, 1, 2}}, 18, 6 * 11100},
-		{"one-sided", m, "activation", Options{Sites: []int{0}}, 6, 6 * 100},
-		{"joint", m, "activation", Options{Schedule: "joint", Sites: []int{1, 2}}, 6, 6 * 1000},
-		{"a site and weights", m, "activation", Options{Sites: []int{0}, Params: []int{2}}, 12, 6*100 + 6*7777},
+		{"a site", m, "activation", Options{Antithetic: true, Sites: []int{1}}, 6, 6*1000 + 2*24},
+		{"every site", m, "activation", Options{Antithetic: true, Sites: []int{0, 1, 2}}, 18, 6*11100 + 2*(12+24+24)},
+		{"one-sided", m, "activation", Options{Sites: []int{0}}, 6, 6*100 + 2*12},
+		{"joint", m, "activation", Options{Schedule: "joint", Sites: []int{1, 2}}, 6, 2*6*1000 + 6*(24+24)},
+		{"a site and weights", m, "activation", Options{Sites: []int{0}, Params: []int{2}}, 12, 6*100 + 2*12 + 6*7777},
 		{"weights", m, "weight", Options{Params: []int{0, 1}}, 6, 6 * 7777},
 		{"tensor by tensor", m, "weight", Options{Schedule: "tensor", Params: []int{0, 1}}, 12, 12 * 7777},
 		{"weights of the last layers", late, "weight", Options{Antithetic: true, Params: []int{3}}, 6, 6 * 300},
-		{"a site of the same", late, "activation", Options{Sites: []int{2}}, 6, 6 * 10000},
+		{"a site of the same", late, "activation", Options{Sites: []int{2}}, 6, 6*10000 + 2*24},
 	} {
 		c.o.Sigma, c.o.Noise = 0.1, m.noise
 		e, err := asker(c.name, c.model, c.o)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if queries, flops := PlanCost(c.model, e.Plan(0), 2, 3); queries != c.queries || flops != c.flops {
+		if queries, flops := e.StepCost(c.model, 0, 2, 6); queries != c.queries || flops != c.flops {
 			t.Errorf("%s: told to cost %d queries and %d operations, want %d and %d", c.what, queries, flops,
 				c.queries, c.flops)
 		}

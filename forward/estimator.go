@@ -164,42 +164,23 @@ type Asker interface {
 	Plan(step uint32) []Perturbation
 	// Ask evaluates the queries of a step.
 	Ask(ctx context.Context, m Model, s *Step) (*Result, error)
+	// Answered is the result of a step whose records are known already, with what they
+	// took when they were asked.
+	Answered(m Model, s *Step, records []Record) *Result
 	// Accumulate adds the gradient that the records describe to Param.Grad.
 	// Calling it on recorded coefficients rebuilds a step bit for bit.
 	Accumulate(ctx context.Context, s *Step, records []Record) error
-	// Variance is V̂_i, the variance of one direction's contribution of each item, up
-	// to one common constant, from records that Accumulate has seen; NaN where an item
-	// was not asked.
-	Variance(m Model, s *Step, records []Record) []float64
+	// Variances are V̂_i, the variance of one direction's contribution of each item, up
+	// to one common constant, of every record, from records that Accumulate has seen;
+	// nil of one that asked nothing, NaN where an item was not asked.
+	Variances(m Model, s *Step, records []Record) [][]float64
+	// StepCost is the queries and the floating-point operations of a step, beside its clean
+	// pass, that asks so many queries a perturbation of so many items in all.
+	StepCost(m Model, step uint32, items, queries int64) (asked, flops int64)
 	// Learn updates what the estimator itself learns, after Accumulate of the same
 	// records.
 	Learn(s *Step, records []Record) error
 	// State and Restore carry what it learned through a checkpoint.
 	State() []float64
 	Restore([]float64) error
-}
-
-// PlanCost is what a step's perturbations take where each asks queries of every
-// one of a number of items.
-func PlanCost(m Model, plan []Perturbation, items, queries int64) (asked, flops int64) {
-	for _, p := range plan {
-		asked += items * queries
-		flops += items * queries * QueryFLOPs(m, p)
-	}
-	return asked, flops
-}
-
-// QueryFLOPs is the cost of one query of a perturbation: what follows the first
-// noisy site or, where weights are perturbed, what the model computes again.
-func QueryFLOPs(m Model, p Perturbation) int64 {
-	if p.Kind == Weights {
-		if r, ok := As[Resumable](m); ok {
-			return r.WeightFLOPs()
-		}
-		if c, ok := As[Costed](m); ok {
-			return c.ForwardFLOPs()
-		}
-		return 0
-	}
-	return m.Sites()[p.Sites[0]].FLOPs
 }

@@ -95,6 +95,9 @@ func NewLinear(m Model, sites []int, gain float64) *Linear {
 // Name implements Surrogate.
 func (l *Linear) Name() string { return "linear" }
 
+// Predicts implements Surrogate.
+func (l *Linear) Predicts(site int) bool { return l.sites[site] != nil }
+
 // regressors are e_i of a clean pass.
 func (l *Linear) regressors(s *Step) ([]float32, error) {
 	if l.of == s.Clean {

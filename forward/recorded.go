@@ -1,19 +1,38 @@
 package forward
 
-// Answered is the result of a step whose records are known already, with what they
-// took when they were asked; antithetic says how.
-func Answered(m Model, records []Record, antithetic bool) *Result {
+// Answered implements Asker.
+func (a *activation) Answered(m Model, s *Step, records []Record) *Result {
 	r := &Result{Records: records}
-	for _, rec := range records {
-		n := int64(len(rec.Coefs))
-		if n == 0 { // nothing was asked
+	items := int64(s.Batch.Size)
+	for k := range records {
+		rec := &records[k]
+		if rec.Perturbation.Kind == Outputs {
+			r.FLOPs += items * SumFLOPs(m, rec.Perturbation.Sites[0])
 			continue
 		}
-		if antithetic && rec.PerDirection(antithetic) == 1 {
-			n *= 2
-		}
+		n := rec.queries(a.o.Antithetic)
 		r.Queries += n
-		r.FLOPs += n * QueryFLOPs(m, rec.Perturbation)
+		r.FLOPs += passFLOPs(m, rec.Perturbation, n, a.summed(rec.Perturbation, items, askedItems(s.ShareOf(rec))))
 	}
 	return r
+}
+
+// Answered implements Asker.
+func (w *weight) Answered(m Model, _ *Step, records []Record) *Result {
+	r := &Result{Records: records}
+	for k := range records {
+		n := records[k].queries(w.o.Antithetic)
+		r.Queries += n
+		r.FLOPs += passFLOPs(m, records[k].Perturbation, n, 0)
+	}
+	return r
+}
+
+// queries is how many a record's coefficients were made of.
+func (r *Record) queries(antithetic bool) int64 {
+	n := int64(len(r.Coefs))
+	if antithetic && r.PerDirection(antithetic) == 1 {
+		n *= 2
+	}
+	return n
 }

@@ -18,6 +18,16 @@ func over(s Share, i int, antithetic bool) float32 {
 	return float32(len(s.Counts)) * chance(s, i) * float32(pairs(s.Counts[i], antithetic))
 }
 
+// askedItems are those that have queries.
+func askedItems(s Share) (n int64) {
+	for _, c := range s.Counts {
+		if c > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // share is that of the k-th perturbation of the step's plan.
 func (s *Step) share(k int) Share {
 	if s.Shares != nil {
@@ -26,9 +36,9 @@ func (s *Step) share(k int) Share {
 	return Share{Counts: s.Counts, Chance: s.Chance}
 }
 
-// shareOf is that of a record, whose own stands there where the step's
+// ShareOf is that of a record, whose own stands there where the step's
 // perturbations differ.
-func (s *Step) shareOf(r *Record) Share {
+func (s *Step) ShareOf(r *Record) Share {
 	if r.Share != nil {
 		return *r.Share
 	}

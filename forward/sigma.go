@@ -38,7 +38,7 @@ func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 	buf := make([]float32, d)
 	var g float64
 	j := 0
-	share := s.shareOf(&r)
+	share := s.ShareOf(&r)
 	for i, n := range share.Counts {
 		P := pairs(n, a.o.Antithetic)
 		for p := 0; p < P; p++ {

@@ -60,7 +60,7 @@ func (e *Estimator) Step(ctx context.Context, b *Batch, a alloc.Allocator, budge
 	if err := e.Accumulate(ctx, s, r.Records); err != nil {
 		return nil, err
 	}
-	r.Variance = e.Variance(e.model, s, r.Records)
+	r.Variance = Total(e.Variances(e.model, s, r.Records), b.Size)
 	if err := e.Learn(s, r.Records); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ import "context"
 type Surrogate interface {
 	// Name is its name in a config.
 	Name() string
+	// Predicts says whether a site is one of those that are predicted at.
+	Predicts(site int) bool
 	// Guess is what is predicted at a site of a step; nil where nothing ever is.
 	Guess(s *Step, site int) (*Guess, error)
 	// Learn is told the guesses of a step, with what its queries left of them.

@@ -2,16 +2,23 @@ package forward
 
 import "math"
 
-// Variance implements Asker: V̂_i, the variance of one direction's contribution of
+// Variances implements Asker: V̂_i, the variance of one direction's contribution of
 // each image to the gradient, up to one common constant: at a site
 // mean_p r_ip² · m·(‖x_i‖²_F + rows), for weights mean_p c_ip² times their number;
-// r is what is left of c beside what was predicted of it. It is NaN of an image that
-// was not asked.
-func (a *activation) Variance(m Model, s *Step, records []Record) []float64 {
-	sum := make([]float64, s.Batch.Size)
-	seen := make([]bool, len(sum))
+// r is what is left of c beside what was predicted of it.
+func (a *activation) Variances(m Model, s *Step, records []Record) [][]float64 {
+	var out [][]float64
 	for k := range records {
-		for i, v := range a.variance(m, s, &records[k]) {
+		out = append(out, a.variance(m, s, &records[k]))
+	}
+	return out
+}
+
+// Total is V̂_i over records, NaN of an image that none of them asked.
+func Total(variances [][]float64, items int) []float64 {
+	sum, seen := make([]float64, items), make([]bool, items)
+	for _, of := range variances {
+		for i, v := range of {
 			if v == v {
 				sum[i], seen[i] = sum[i]+v, true
 			}
@@ -27,7 +34,7 @@ func (a *activation) Variance(m Model, s *Step, records []Record) []float64 {
 
 // variance is that of one record; nil where no query was asked.
 func (a *activation) variance(m Model, s *Step, r *Record) []float64 {
-	counts, perPair := s.shareOf(r).Counts, a.perPair()
+	counts, perPair := s.ShareOf(r).Counts, a.perPair()
 	switch r.Perturbation.Kind {
 	case Outputs:
 		return nil

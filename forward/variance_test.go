@@ -42,7 +42,8 @@ func TestVarianceByHand(t *testing.T) {
 		{"joint, one-sided", false, []Record{{Perturbation: joint, Coefs: []float32{1, 0, 0, 1, 1, 2}}},
 			[]float64{2*3*2 + 8*5*10, 10*3*7 + 40*5*0.5}},
 	} {
-		got := (&activation{o: Options{Antithetic: c.antithetic}, noisy: sites}).Variance(m, s, c.records)
+		of := (&activation{o: Options{Antithetic: c.antithetic}, noisy: sites}).Variances(m, s, c.records)
+		got := Total(of, 2)
 		for i := range c.want {
 			if math.Abs(got[i]-c.want[i]) > 1e-6*c.want[i] {
 				t.Errorf("%s, image %d: %v, by hand %v", c.what, i, got[i], c.want[i])
@@ -72,7 +73,7 @@ func TestVarianceIsTheSpread(t *testing.T) {
 			const draws = 4000
 			for k := range draws {
 				s, r := m.step(e, m, k, []int{2, 2, 2})
-				predicted += e.Variance(m, s, r.Records)[image] / draws
+				predicted += e.Variances(m, s, r.Records)[0][image] / draws
 				// the contribution of one image alone
 				only := []Term{{Image: int32(image), Coef: r.Records[0].Coefs[image]}}
 				clearGrads(m)

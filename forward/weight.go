@@ -1,6 +1,9 @@
 package forward
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // weight perturbs parameters with directions that the images share, docs/method.md
 // (11): SPSA, Spall 1992; MeZO, Malladi et al. 2023. Image i takes part in the first
@@ -47,7 +50,7 @@ func (w *weight) Plan(step uint32) []Perturbation {
 }
 
 func (w *weight) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
-	r := &Result{}
+	var records []Record
 	plan := w.Plan(s.Number)
 	asked, err := w.w.ask(ctx, s, plan, w.o.Antithetic)
 	if err != nil {
@@ -59,17 +62,15 @@ func (w *weight) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 		if s.Shares != nil {
 			rec.Share = &share
 		}
-		r.Queries += int64(len(q))
-		r.FLOPs += int64(len(q)) * QueryFLOPs(m, p)
-		r.Records = append(r.Records, rec)
+		records = append(records, rec)
 	}
-	return r, nil
+	return w.Answered(m, s, records), nil
 }
 
 func (w *weight) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
 		r := &records[i]
-		if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&w.w, s.shareOf(r), r.Coefs,
+		if err := s.Pass.Accumulate(ctx, &r.Perturbation, shareDirections(&w.w, s.ShareOf(r), r.Coefs,
 			w.o.Antithetic)); err != nil {
 			return err
 		}
@@ -94,27 +95,29 @@ func shareDirections(w *workspace, share Share, c []float32, antithetic bool) []
 	return out
 }
 
-// Variance implements Asker. The images share directions, so that their contributions
+// Variances implements Asker. The images share directions, so that their contributions
 // are not independent: with K_ij = E c_i c_j the variance of the estimate is
 // (1/B²) Σ_ij K_ij/max(P_i, P_j) times the number of values, and not Σ K_ii/P_i.
 // V̂_i is row i of K̂ summed, which is what the image adds at equal shares, and at
 // least 0; K̂ is the mean over the directions that two images have in common.
-func (w *weight) Variance(m Model, s *Step, records []Record) []float64 {
-	v := make([]float64, s.Batch.Size)
+func (w *weight) Variances(m Model, s *Step, records []Record) [][]float64 {
+	var out [][]float64
 	for k := range records {
 		r := &records[k]
 		d := 0
 		for _, i := range r.Perturbation.Params {
 			d += len(m.Params()[i].Data)
 		}
-		for i, row := range crossed(s.shareOf(r).Counts, r.Coefs, w.perPair()) {
-			v[i] += float64(d) * row
+		counts := s.ShareOf(r).Counts
+		v := crossed(counts, r.Coefs, w.perPair())
+		for i, n := range counts {
+			if v[i] = max(0, v[i]) * float64(d); n == 0 {
+				v[i] = math.NaN()
+			}
 		}
+		out = append(out, v)
 	}
-	for i := range v {
-		v[i] = max(0, v[i])
-	}
-	return v
+	return out
 }
 
 // crossed is Σ_j K̂_ij of each image, with K̂_ij the mean of c_ip·c_jp over the

@@ -97,7 +97,7 @@ func (f *allocFlags) run(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	f.o.Budget = cfg.Train.BatchSize * cfg.Budget.QueriesPerImage
+	f.o.Budget = cfg.PassQueries()
 	r.Step = t.Step
 	var studies []*measure.Batch
 	for k := range f.batches {

@@ -206,19 +206,25 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 			c.Estimator.Sigma)
 	}
 	plan := lr.Plan(x.Estimator, 0)
-	q := c.Train.BatchSize * (1 + c.Budget.QueriesPerImage*len(plan))
+	q := c.Train.BatchSize + c.PassQueries()*len(plan)
 	fmt.Fprintf(w, "estimator  %s\n", how)
 	if len(plan) > 0 {
 		fmt.Fprintf(w, "allocator  %s\n", x.Allocator.Name())
 	}
 	fmt.Fprintf(w, "sites      %s\n", siteNames(x))
 	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
+	each := fmt.Sprintf("%g queries each", c.Budget.QueriesPerImage)
+	if c.Draws() {
+		each = fmt.Sprintf("%d queries", c.PassQueries())
+	}
 	if x.Words() != nil {
-		fmt.Fprintf(w, "queries    %s texts per step, for whatever number of images; each of %d images once\n",
+		fmt.Fprintf(w, "queries    %s texts per step, for whatever number of images; each of %d images once
+",
 			ui.Count(x.StepCost(0).Queries), x.TrainData.Len())
 	} else {
-		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %d queries each)\n", ui.Count(int64(q)),
-			c.Train.BatchSize, len(plan), c.Budget.QueriesPerImage)
+		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %s)
+", ui.Count(int64(q)),
+			c.Train.BatchSize, len(plan), each)
 	}
 	fmt.Fprintf(w, "data       %d training", x.TrainData.Len())
 	for _, s := range x.Splits() {

@@ -125,7 +125,7 @@ func (k keyed) Params() []float64 {
 }
 
 // keys are the keys of alloc's options.
-var keys = map[string]string{"Start": "w", "Rate": "lr", "Decay": "decay", "Window": "window"}
+var keys = map[string]string{"Start": "w", "Rate": "lr", "Decay": "decay", "Window": "window", "Scope": "scope"}
 
 // told turns the errors of package alloc into a user's mistakes.
 func (o Options) told(err error) error {

@@ -41,7 +41,8 @@ var bounds = map[string]settings.Bound{
 	"allocator.min_queries": from(1, 1<<20),
 	"allocator.window":      from(1, 1e6),
 
-	"budget.queries_per_image": from(1, 1<<20),
+	"allocator.least_chance":   from(0, 1),
+	"budget.queries_per_image": above(0, 1<<20),
 	"budget.max_queries":       from(0, 1e18),
 
 	"optimizer.lr":           above(0, 1e3),

@@ -121,14 +121,24 @@ type Allocator struct {
 	MinQueries int    `yaml:"min_queries"` // every image gets at least so many
 	Fallback   bool   `yaml:"fallback"`    // return to equal shares when the measured gain over a window is not positive
 	Window     int    `yaml:"window"`      // steps of the gain that fallback looks at
+	// image | site | both: images differ in their counts, which every pass has alike; passes differ, by what their
+	// gradients vary and cost; or both, with an allocator for every pass
+	Scope string `yaml:"scope"`
+	// least chance of an image to be drawn, where there is less than one query an image, as a share of that at equal chances
+	LeastChance float64 `yaml:"least_chance"`
+	// divide the variances of each pass by the square of its gradient, as an optimizer does with its updates
+	Standardise bool `yaml:"standardise"`
 
 	Own settings.Values `yaml:",inline"` // settings of single allocators
 }
 
 // Budget bounds the queries.
 type Budget struct {
-	QueriesPerImage int   `yaml:"queries_per_image"` // mean per image and perturbed site
-	MaxQueries      int64 `yaml:"max_queries"`       // total of the run, every purpose counted; 0: none
+	// mean per image and perturbed site; below 1 (or 2, of pairs) images are drawn that have one
+	QueriesPerImage float64 `yaml:"queries_per_image"`
+	MaxQueries      int64   `yaml:"max_queries"` // total of the run, every purpose counted; 0: none
+	// queries | operations: what the passes share out of a step's budget, where allocator.scope is site or both
+	Unit string `yaml:"unit"`
 }
 
 // Optimizer says how a gradient becomes an update.
@@ -226,8 +236,8 @@ func Default() Config {
 			Kinds: []string{"query", "key", "value", "attn_out", "mlp_in", "mlp_out"}},
 		Estimator: Estimator{Name: "activation", Antithetic: true, Sigma: 0.01,
 			StructuralMask: true, Noise: "gaussian", QMC: "none", Own: owned("estimator")},
-		Allocator: Allocator{Name: "gaussian", MinQueries: 2, Window: 50, Own: owned("allocator")},
-		Budget:    Budget{QueriesPerImage: 8},
+		Allocator: Allocator{Name: "gaussian", MinQueries: 2, Window: 50, Scope: "image", LeastChance: 0.25, Own: owned("allocator")},
+		Budget:    Budget{QueriesPerImage: 8, Unit: "queries"},
 		Optimizer: Optimizer{Name: "adamw", LR: 1e-3, Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0,
 			Own: owned("optimizer")},
 		Objective: Objective{Kind: "cross_entropy", Own: owned("objective")},

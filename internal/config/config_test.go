@@ -73,7 +73,7 @@ func TestMistakes(t *testing.T) {
 		{"data: {kind: shapes}\noptimizer: {betas: [0.9]}", "optimizer.betas"},
 		{"data: {kind: shapes}\nallocator: {w: [1, 2]}", "allocator.w"},
 		{"data: {kind: shapes}\nallocator: {min_queries: 3}", "allocator.min_queries"},
-		{"data: {kind: shapes}\nbudget: {queries_per_image: 1}", "budget.queries_per_image"},
+		{"data: {kind: shapes}\nbudget: {queries_per_image: 2}\nallocator: {min_queries: 4}", "budget.queries_per_image"},
 		{"data: {kind: shapes}\nbudget: {max_queries: 5}", "budget.max_queries"},
 		{"data: {kind: shapes}\ntrain: {device: gpu}", "train.device"},
 		{"data: {kind: shapes, path: '${FLOPS_NOT_SET_ANYWHERE}'}", "FLOPS_NOT_SET_ANYWHERE"},

@@ -79,6 +79,8 @@ var ordered = map[string][]string{
 	"estimator.noise":     {"gaussian", "rademacher"},
 	"estimator.qmc":       {"none", "sobol", "halton"},
 	"allocator.name":      {"uniform", "gaussian", "gaussian_released", "bernoulli", "neyman"},
+	"allocator.scope":     {"image", "site", "both"},
+	"budget.unit":         {"queries", "operations"},
 	"optimizer.name":      {"sgd", "adamw"},
 	"optimizer.schedule":  {"constant", "cosine", "step"},
 	"objective.kind":      {"cross_entropy", "accuracy", "contrastive"},

@@ -7,7 +7,9 @@ func Smoke(c *Config) {
 	least := func(v *int, most int) { *v = min(*v, most) }
 	least(&c.Train.Steps, 3)
 	least(&c.Train.BatchSize, 8)
-	c.Budget.QueriesPerImage = max(c.Allocator.MinQueries, min(c.Budget.QueriesPerImage, 4))
+	if !c.Draws() {
+		c.Budget.QueriesPerImage = max(float64(c.Allocator.MinQueries), min(c.Budget.QueriesPerImage, 4))
+	}
 	if c.Budget.MaxQueries > 0 {
 		c.Budget.MaxQueries = min(c.Budget.MaxQueries, 2000)
 	}

@@ -49,19 +49,22 @@ func budgets(c *Config) error {
 	if c.Estimator.Name == "bp" {
 		return nil
 	}
-	if b.QueriesPerImage < a.MinQueries {
+	if !c.Draws() && b.QueriesPerImage < float64(a.MinQueries) {
 		return bad("budget.queries_per_image", b.QueriesPerImage,
 			fmt.Sprintf("is less than the %d queries that every image gets", a.MinQueries),
 			fmt.Sprintf("raise it to at least %d, or lower allocator.min_queries", a.MinQueries))
 	}
-	if c.Estimator.Antithetic && b.QueriesPerImage*c.Train.BatchSize%2 != 0 {
+	if n := c.PassQueries(); !c.Draws() && float64(n) != b.QueriesPerImage*float64(c.Train.BatchSize) {
+		return bad("budget.queries_per_image", b.QueriesPerImage,
+			fmt.Sprintf("gives no whole number of queries to %d images", c.Train.BatchSize), "give a whole number")
+	} else if c.Estimator.Antithetic && n%2 != 0 {
 		return bad("budget.queries_per_image", b.QueriesPerImage,
 			"gives an odd number of queries, and antithetic pairs are two each", "make it even")
 	}
-	if least := c.Train.BatchSize * (1 + a.MinQueries); b.MaxQueries > 0 && b.MaxQueries < int64(least) {
+	if least := c.Train.BatchSize + c.LeastPass(); b.MaxQueries > 0 && b.MaxQueries < int64(least) {
 		return bad("budget.max_queries", b.MaxQueries, "does not pay for one step",
-			fmt.Sprintf("a step costs at least %d: a clean pass and %d queries for each of %d images",
-				least, a.MinQueries, c.Train.BatchSize))
+			fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries", least,
+				c.Train.BatchSize, c.LeastPass()))
 	}
 	return nil
 }

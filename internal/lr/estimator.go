@@ -37,8 +37,8 @@ type Cost struct {
 type Estimator interface {
 	// Name is the estimator's name in a config.
 	Name() string
-	// Cost is what a step takes beside its forward where every image gets so many
-	// queries per perturbation.
+	// Cost is what a step of so many images takes beside its forward where every
+	// perturbation has so many queries.
 	Cost(m query.Model, step uint32, images, queries int64) Cost
 	// State and Restore carry what it learned through a checkpoint.
 	State() []float64

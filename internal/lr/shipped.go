@@ -26,7 +26,7 @@ type asker struct{ *forward.Estimator }
 
 // Cost is that of every perturbation's queries.
 func (a asker) Cost(m query.Model, step uint32, images, queries int64) (e Cost) {
-	e.Queries, e.FLOPs = forward.PlanCost(m, a.Plan(step), images, queries)
+	e.Queries, e.FLOPs = a.StepCost(m, step, images, queries)
 	return e
 }
 

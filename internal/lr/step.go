@@ -57,11 +57,11 @@ func Ask(ctx context.Context, m query.Model, e Estimator, s *Step) (*forward.Res
 	return &forward.Result{FLOPs: s.made}, nil
 }
 
-// Variance is V̂_i of a step that Apply has made the gradient of, nil where no query
-// was asked.
-func Variance(m query.Model, e Estimator, s *Step, records []forward.Record) []float64 {
+// Variances are V̂_i of every record of a step that Apply has made the gradient of, nil
+// where no query was asked.
+func Variances(m query.Model, e Estimator, s *Step, records []forward.Record) [][]float64 {
 	if a, ok := e.(Asker); ok {
-		return a.Variance(m, &s.Step, records)
+		return a.Variances(m, &s.Step, records)
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ type wrong struct {
 	m *vit.Model
 }
 
+func (w wrong) Predicts(int) bool { return true }
+
 func (w wrong) Guess(s *forward.Step, site int) (*forward.Guess, error) {
 	at, ok := w.m.Anchor(site)
 	if !ok {

@@ -64,7 +64,7 @@ func Run(ctx context.Context, dir string, images int, warn func(string)) (*repor
 func lead(c config.Config) string {
 	how := "backpropagation"
 	if c.Estimator.Name != "bp" {
-		how = fmt.Sprintf("the %s estimator, %d queries per image and perturbation shared out by %s", c.Estimator.Name,
+		how = fmt.Sprintf("the %s estimator, %g queries per image and perturbation shared out by %s", c.Estimator.Name,
 			c.Budget.QueriesPerImage, c.Allocator.Name)
 	}
 	return fmt.Sprintf("%s of %d images by %s.", ui.Plural(c.Train.Steps, "step", "steps"), c.Train.BatchSize, how)

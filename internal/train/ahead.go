@@ -142,7 +142,7 @@ func (t *Trainer) answer(ctx context.Context, s *lr.Step) (*forward.Result, erro
 	case err != nil:
 		return nil, err
 	case known != nil && s.Asks(x.Estimator):
-		return forward.Answered(x.Model, recordsOf(known), x.Config.Estimator.Antithetic), nil
+		return x.Estimator.(lr.Asker).Answered(x.Model, &s.Step, recordsOf(known)), nil
 	}
 	r, err := lr.Ask(ctx, x.Model, x.Estimator, s)
 	if err == nil && known == nil {

@@ -12,7 +12,7 @@ import (
 func TestTooManyDirections(t *testing.T) {
 	for queries, want := range map[int]bool{1 << 20: false, 1 << 10: true} {
 		c := tiny()
-		c.Train.BatchSize, c.Budget.QueriesPerImage = 8, queries
+		c.Train.BatchSize, c.Budget.QueriesPerImage = 8, float64(queries)
 		x, err := Open(c, func(string) {})
 		if err == nil {
 			x.Close()

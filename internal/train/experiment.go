@@ -39,7 +39,8 @@ type Experiment struct {
 	Selection  Selection
 	Trained    []*forward.Param
 	Estimator  lr.Estimator
-	Allocator  alloc.Allocator
+	Allocator  alloc.Allocator // of the Sharer
+	Sharer     *alloc.Sharer
 	Optimizer  optim.Optimizer
 	Schedule   optim.Schedule
 	average    *optim.Average // of the trained weights; nil where none is wanted
@@ -241,9 +242,10 @@ func (x *Experiment) openMethod() (err error) {
 	if x.Estimator, err = lr.New(c.Estimator.Name, x.Model, o); err != nil {
 		return err
 	}
-	if x.Allocator, err = NewAllocator(c, c.Allocator.Name, x.Warn); err != nil {
+	if x.Sharer, err = newSharer(c, x.Warn); err != nil {
 		return err
 	}
+	x.Allocator = x.Sharer.Allocator()
 	if _, asks := x.Estimator.(lr.Asker); asks && x.Allocator.Needs().Features && x.Local == nil {
 		return uierr.New(fmt.Sprintf("allocator.features: %s is not to be had of a %s model, which shows its answers alone", allocator.Features.Of(c.Allocator.Own), c.Model.Kind),
 			"set allocator.features: loss")
@@ -275,7 +277,7 @@ func (x *Experiment) checkDirections(src noise.Source) error {
 	if !ok {
 		return nil
 	}
-	if err := directions.CheckCounts(mostDirections(x.Config), len(x.Model.Sites())); err != nil {
+	if err := directions.CheckCounts(mostDirections(x.Config, len(e.Plan(0))), len(x.Model.Sites())); err != nil {
 		return err
 	}
 	for _, p := range e.Plan(0) {
@@ -299,18 +301,31 @@ func (x *Experiment) checkDirections(src noise.Source) error {
 }
 
 // mostDirections is the most that one image may get of a perturbation: all that
-// its batch has but the others' least.
-func mostDirections(c config.Config) int {
-	n := c.Train.BatchSize*c.Budget.QueriesPerImage - (c.Train.BatchSize-1)*c.Allocator.MinQueries
+// its batch has but the others' least; where perturbations differ, of all of them.
+func mostDirections(c config.Config, passes int) int {
+	n := c.PassQueries()
+	switch {
+	case c.Allocator.Scope != alloc.ByImage:
+		n *= passes
+	case !c.Draws():
+		n -= (c.Train.BatchSize - 1) * c.Allocator.MinQueries
+	default:
+		n = 1
+	}
 	if c.Estimator.Antithetic {
-		n /= 2
+		n = (n + 1) / 2
 	}
 	return n
 }
 
 // NewAllocator makes the allocator of a name with a config's settings.
 func NewAllocator(c config.Config, name string, warn func(string)) (alloc.Allocator, error) {
+	return allocator.New(name, allocatorOptions(c, warn))
+}
+
+// allocatorOptions are a config's settings of every allocator.
+func allocatorOptions(c config.Config, warn func(string)) allocator.Options {
 	a := c.Allocator
-	return allocator.New(name, allocator.Options{MinQueries: a.MinQueries, Even: c.Estimator.Antithetic, Fallback: a.Fallback, Window: a.Window,
-		Warn: warn, Own: a.Own})
+	return allocator.Options{MinQueries: a.MinQueries, Even: c.Estimator.Antithetic, Fallback: a.Fallback,
+		Window: a.Window, Warn: warn, Own: a.Own}
 }

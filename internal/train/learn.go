@@ -42,7 +42,7 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 
 // Variance is V̂_i of a step's images from its recorded coefficients.
 func (x *Experiment) Variance(s *lr.Step, records []forward.Record) []float64 {
-	return lr.Variance(x.Model, x.Estimator, s, records)
+	return x.Sharer.Combined(x.seen(s, records), s.Batch.Size)
 }
 
 // Signals are what an allocator would see on the batch of a clean pass.

@@ -199,7 +199,7 @@ func (x *Experiment) probeGradient(ctx context.Context, b *forward.Batch) (time.
 		}
 		return err
 	}
-	want := x.Config.Budget.QueriesPerImage
+	want := max(1, x.Config.PassQueries()/b.Size)
 	n := min(want, probeFirst)
 	d, err := fastest(func() error { return ask(n) })
 	if err != nil {

@@ -60,7 +60,7 @@ func TestPreflight(t *testing.T) {
 			tr := NewTrainer(x)
 			began := time.Now()
 			for range 10 {
-				if _, err := tr.TakeStep(context.Background(), c.Train.BatchSize*c.Budget.QueriesPerImage); err != nil {
+				if _, err := tr.TakeStep(context.Background(), c.PassQueries()); err != nil {
 					t.Fatal(err)
 				}
 			}

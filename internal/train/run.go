@@ -219,7 +219,7 @@ func (r *run) loop(ctx context.Context) (*Outcome, error) {
 // where max_queries would be passed, keeping what the last evaluation needs.
 func (r *run) budget() (int, string) {
 	c := r.t.X.Config
-	full := c.Train.BatchSize * c.Budget.QueriesPerImage
+	full := c.PassQueries()
 	if c.Budget.MaxQueries == 0 {
 		return full, ""
 	}

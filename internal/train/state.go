@@ -22,7 +22,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	if err := t.X.syncAnswers(); err != nil {
 		return nil, err
 	}
-	alloc, err := t.X.Allocator.State()
+	alloc, err := t.X.Sharer.State()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (r *run) restore(c *checkpoint.Checkpoint) error {
 	if err := t.X.Estimator.Restore(s.Estimator); err != nil {
 		return err
 	}
-	if err := t.X.Allocator.Restore(s.Allocator); err != nil {
+	if err := t.X.Sharer.Restore(s.Allocator); err != nil {
 		return err
 	}
 	t.Ledger, t.Factor = s.Ledger, s.Factor

@@ -64,6 +64,8 @@ func methods() map[string]config.Config {
 	c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, false)
 	c.Estimator.Own = lr.Surrogate.With(lr.ExactOutput.With(c.Estimator.Own, true), "linear")
 	out["surrogate"] = c
+	c.Allocator.Name, c.Allocator.Scope, c.Allocator.Standardise, c.Budget.QueriesPerImage = "neyman", "both", true, 0.5
+	out["drawn"] = c
 	return out
 }
 

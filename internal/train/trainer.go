@@ -6,7 +6,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/optim"
@@ -60,10 +59,10 @@ func (t *Trainer) shrink(left int64) int {
 	if c.Estimator.Antithetic {
 		per -= per % 2
 	}
-	if per < b*int64(c.Allocator.MinQueries) {
+	if per < int64(c.LeastPass()) {
 		return 0
 	}
-	return int(per)
+	return min(int(per), c.PassQueries())
 }
 
 // Diverged is the cause of the error of a run whose numbers are no longer those of a
@@ -84,15 +83,16 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*runs.StepMetrics, 
 	if err != nil {
 		return nil, err
 	}
+	seen := x.seen(s, r.Records)
 	m, err := t.update(s, r.Records, params)
 	if err != nil {
 		return nil, err
 	}
 	if len(s.Counts) > 0 {
-		m.Ratio = alloc.Ratio(r.Variance, s.Counts)
-		x.Allocator.Observe(alloc.Feedback{Step: t.Step - 1, IDs: b.Index, Counts: s.Counts, Variance: r.Variance})
+		m.Ratio = x.Sharer.Ratio(seen)
+		x.Sharer.Observe(t.Step-1, b.Index, seen)
 		m.MinShare, m.MaxShare = extremes(s.Counts)
-		m.Alloc = settings.ParamsOf(x.Allocator)
+		m.Alloc = settings.ParamsOf(x.Sharer.Allocator())
 	}
 	x.learned(m)
 	if m.Accuracy, err = x.batchAccuracy(s.Clean, b.Labels); err != nil {
@@ -129,7 +129,6 @@ func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.St
 		return nil, nil, nil, err
 	}
 	t.Ledger.Charge(x.Model, runs.Perturbed, r.Queries, r.FLOPs, began)
-	r.Variance = lr.Variance(x.Model, x.Estimator, s, r.Records)
 	return s, r, params, nil
 }
 
@@ -148,7 +147,7 @@ func (t *Trainer) clean(n int, began time.Time) {
 
 func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
 	began := time.Now()
-	s.Counts, err = t.X.Allocator.Allocate(t.X.Signals(t.Step, s), budget)
+	err = t.X.share(s, t.X.Signals(t.Step, s), budget)
 	t.Ledger.Spend(runs.Allocator, 0, 0, began)
 	return err
 }

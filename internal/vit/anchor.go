@@ -73,6 +73,12 @@ func (o *outline) anchored(sites []forward.Site) {
 	}
 }
 
+// SumFLOPs implements forward.Summed: the rows that the gradient pairs noise with.
+func (m *Model) SumFLOPs(site int) int64 {
+	s := m.net.sites[site]
+	return mm(m.net.SiteInput(site, m.mask).Rows, s.Out, s.In)
+}
+
 // Anchor implements forward.Anchored. A site whose gradient pairs noise with rows
 // that reach no loss has none.
 func (m *Model) Anchor(site int) (forward.Anchor, bool) {

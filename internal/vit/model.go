@@ -65,6 +65,7 @@ var (
 	_ forward.Resumable    = (*Model)(nil)
 	_ forward.Known        = (*Model)(nil)
 	_ forward.Anchored     = (*Model)(nil)
+	_ forward.Summed       = (*Model)(nil)
 )
 
 // Params lists the parameters.

@@ -1,0 +1,33 @@
+package config
+
+import "math"
+
+// unit is the queries of one direction.
+func (c *Config) unit() int {
+	if c.Estimator.Antithetic {
+		return 2
+	}
+	return 1
+}
+
+// Draws says that there is less than one direction an image, so that images are drawn
+// that have one.
+func (c *Config) Draws() bool { return c.Budget.QueriesPerImage < float64(c.unit()) }
+
+// PassQueries are the queries of a step that each of its perturbations has, or, where
+// they differ, has in the mean.
+func (c *Config) PassQueries() int {
+	n := int(math.Round(c.Budget.QueriesPerImage * float64(c.Train.BatchSize)))
+	if !c.Draws() {
+		return n
+	}
+	return max(c.unit(), n/c.unit()*c.unit())
+}
+
+// LeastPass are the fewest that a perturbation can do with.
+func (c *Config) LeastPass() int {
+	if c.Draws() {
+		return c.unit()
+	}
+	return c.Train.BatchSize * c.Allocator.MinQueries
+}

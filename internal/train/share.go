@@ -1,0 +1,72 @@
+package train
+
+import (
+	"github.com/flops-vit/flops/alloc"
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/allocator"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
+)
+
+// newSharer makes what shares out a step's queries by a config's settings.
+func newSharer(c config.Config, warn func(string)) (*alloc.Sharer, error) {
+	a := c.Allocator
+	return allocator.NewSharer(a.Name, allocatorOptions(c, warn), allocator.Sharing{Scope: a.Scope,
+		LeastChance: a.LeastChance, Standardise: a.Standardise, ByCost: c.Budget.Unit == "operations"})
+}
+
+// share gives a step its counts: one share of all its perturbations, or one of each,
+// of which Counts are then the sums.
+func (x *Experiment) share(s *lr.Step, sig alloc.Signals, budget int) error {
+	var parts []alloc.Part
+	for _, p := range lr.Plan(x.Estimator, s.Number) {
+		parts = append(parts, alloc.Part{Key: x.partOf(p), Cost: float64(forward.QueryFLOPs(x.Model, p))})
+	}
+	shares, err := x.Sharer.Share(sig, parts, budget)
+	if err != nil {
+		return err
+	}
+	if s.Counts, s.Chance = shares[0].Counts, shares[0].Chance; x.Config.Allocator.Scope == alloc.ByImage {
+		return nil
+	}
+	s.Shares, s.Counts, s.Chance = shares, make([]int, s.Batch.Size), nil
+	for _, one := range shares {
+		for i, n := range one.Counts {
+			s.Counts[i] += n
+		}
+	}
+	return nil
+}
+
+// partOf names a perturbation, alike in every step.
+func (x *Experiment) partOf(p forward.Perturbation) string {
+	switch {
+	case p.Kind == forward.Weights && len(p.Params) == 1:
+		return x.Model.Params()[p.Params[0]].Name
+	case p.Kind == forward.Weights:
+		return "weights"
+	case len(p.Sites) > 1:
+		return "joint"
+	}
+	return x.Model.Sites()[p.Sites[0]].Name
+}
+
+// seen is what the queries of a step showed, once its gradient is made and before an
+// update has changed it.
+func (x *Experiment) seen(s *lr.Step, records []forward.Record) []alloc.Seen {
+	var out []alloc.Seen
+	for k, v := range lr.Variances(x.Model, x.Estimator, s, records) {
+		r := &records[k]
+		if v == nil {
+			continue
+		}
+		one := alloc.Seen{Key: x.partOf(r.Perturbation), Share: s.ShareOf(r), Variance: v}
+		for _, i := range forward.Touched(x.Model, records[k:k+1]) {
+			for _, g := range x.Model.Params()[i].Grad {
+				one.Square += float64(g) * float64(g)
+			}
+		}
+		out = append(out, one)
+	}
+	return out
+}
