@@ -33,7 +33,8 @@ func TestDraw(t *testing.T) {
 		times := make([]float64, B)
 		var chance []float32
 		for k := range draws {
-			s, err := Draw(c.shares, c.budget, Limits{Even: c.even}, c.least, noise.Rand(3, noise.Test, uint32(k)).Float64())
+			u := noise.Rand(3, noise.Test, uint32(k)).Float64()
+			s, err := Draw(c.shares, c.budget, Limits{Even: c.even}, c.least, u)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +135,7 @@ func TestSharer(t *testing.T) {
 						for k := range x {
 							for i := range x[k].Counts {
 								if x[k].Counts[i] != y[k].Counts[i] {
-									t.Fatalf("%s: restored, part %d has %v instead of %v", scope, k, y[k].Counts, x[k].Counts)
+									t.Fatalf("%s: restored, part %d has %v, not %v", scope, k, y[k].Counts, x[k].Counts)
 								}
 							}
 						}

@@ -221,7 +221,8 @@ func (s *Sharer) Observe(step int, ids []int32, seen []Seen) {
 		scale := s.scale(p.Key)
 		if s.o.Scope != ByImage {
 			if a, err := s.of(p.Key); err == nil {
-				a.Observe(Feedback{Step: step, IDs: ids, Counts: p.Share.Counts, Chance: p.Share.Chance, Variance: p.Variance})
+				a.Observe(Feedback{Step: step, IDs: ids, Counts: p.Share.Counts, Chance: p.Share.Chance,
+					Variance: p.Variance})
 			}
 			continue
 		}

@@ -124,7 +124,8 @@ type Allocator struct {
 	// image | site | both: images differ in their counts, which every pass has alike; passes differ, by what their
 	// gradients vary and cost; or both, with an allocator for every pass
 	Scope string `yaml:"scope"`
-	// least chance of an image to be drawn, where there is less than one query an image, as a share of that at equal chances
+	// least chance of an image to be drawn, where there is less than one query an image, as a share of that at equal
+	// chances
 	LeastChance float64 `yaml:"least_chance"`
 	// divide the variances of each pass by the square of its gradient, as an optimizer does with its updates
 	Standardise bool `yaml:"standardise"`
@@ -236,7 +237,8 @@ func Default() Config {
 			Kinds: []string{"query", "key", "value", "attn_out", "mlp_in", "mlp_out"}},
 		Estimator: Estimator{Name: "activation", Antithetic: true, Sigma: 0.01,
 			StructuralMask: true, Noise: "gaussian", QMC: "none", Own: owned("estimator")},
-		Allocator: Allocator{Name: "gaussian", MinQueries: 2, Window: 50, Scope: "image", LeastChance: 0.25, Own: owned("allocator")},
+		Allocator: Allocator{Name: "gaussian", MinQueries: 2, Window: 50, Scope: "image", LeastChance: 0.25,
+			Own: owned("allocator")},
 		Budget:    Budget{QueriesPerImage: 8, Unit: "queries"},
 		Optimizer: Optimizer{Name: "adamw", LR: 1e-3, Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0,
 			Own: owned("optimizer")},
