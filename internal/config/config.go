@@ -239,7 +239,7 @@ func Default() Config {
 			StructuralMask: true, Noise: "gaussian", QMC: "none", Own: owned("estimator")},
 		Allocator: Allocator{Name: "gaussian", MinQueries: 2, Window: 50, Scope: "image", LeastChance: 0.25,
 			Own: owned("allocator")},
-		Budget:    Budget{QueriesPerImage: 8, Unit: "queries"},
+		Budget: Budget{QueriesPerImage: 8, Unit: "queries"},
 		Optimizer: Optimizer{Name: "adamw", LR: 1e-3, Schedule: "constant", StepSize: 100, Gamma: 0.1, Clip: 0,
 			Own: owned("optimizer")},
 		Objective: Objective{Kind: "cross_entropy", Own: owned("objective")},
