@@ -218,12 +218,10 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 		each = fmt.Sprintf("%d queries", c.PassQueries())
 	}
 	if x.Words() != nil {
-		fmt.Fprintf(w, "queries    %s texts per step, for whatever number of images; each of %d images once
-",
+		fmt.Fprintf(w, "queries    %s texts per step, for whatever number of images; each of %d images once\n",
 			ui.Count(x.StepCost(0).Queries), x.TrainData.Len())
 	} else {
-		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %s)
-", ui.Count(int64(q)),
+		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %s)\n", ui.Count(int64(q)),
 			c.Train.BatchSize, len(plan), each)
 	}
 	fmt.Fprintf(w, "data       %d training", x.TrainData.Len())

@@ -47,7 +47,7 @@ func (t *Trainer) shrink(left int64) int {
 		if left < t.stepCost() {
 			return 0
 		}
-		return int(b) * c.Budget.QueriesPerImage
+		return c.PassQueries()
 	}
 	switch {
 	case left < b:
