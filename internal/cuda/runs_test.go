@@ -107,7 +107,7 @@ func steps(t *testing.T, c config.Config, n int, r *measuredRun) measuredRun {
 	var out measuredRun
 	step := func() int64 {
 		before := trainer.Ledger.Total().Queries
-		m, err := trainer.TakeStep(ctx, c.Train.BatchSize*c.Budget.QueriesPerImage)
+		m, err := trainer.TakeStep(ctx, c.PassQueries())
 		if err != nil {
 			t.Fatal(err)
 		}
