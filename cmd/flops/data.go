@@ -143,7 +143,7 @@ func printSplit(w io.Writer, s data.SplitReport) {
 			fmt.Fprintf(w, "  and %d more sizes\n", len(s.Sizes)-i)
 			break
 		}
-		fmt.Fprintf(w, "  %dx%d pixels: %d images\n", z.W, z.H, z.Images)
+		fmt.Fprintf(w, "  %dx%d pixels: %d images\n", z.Width, z.Height, z.Images)
 	}
 	for i, b := range s.Broken {
 		if i == brokenShown {

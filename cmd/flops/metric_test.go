@@ -22,7 +22,7 @@ type spread struct {
 }
 
 func (s *spread) Add(b *metric.Batch) error {
-	for i := range b.N {
+	for i := range b.Size {
 		lo, hi := math.Inf(1), math.Inf(-1)
 		for _, v := range b.Outputs[i*s.width : (i+1)*s.width] {
 			lo, hi = min(lo, float64(v)), max(hi, float64(v))

@@ -32,9 +32,9 @@ func TestRefused(t *testing.T) {
 		o    Options
 	}{
 		"name":         {"gausian", usual()},
-		"w: [1 2] are": {"gaussian", set(func(o *Options) { o.Own = W.With(o.Own, []float64{1, 2}) })},
-		"w: [1 NaN":    {"gaussian", set(func(o *Options) { o.Own = W.With(o.Own, []float64{1, math.NaN(), 1, 1}) })},
-		"w: w2":        {"gaussian", set(func(o *Options) { o.Own = W.With(o.Own, []float64{1, 1, 0, 1}) })},
+		"w: [1 2] are": {"gaussian", set(func(o *Options) { o.Own = Start.With(o.Own, []float64{1, 2}) })},
+		"w: [1 NaN":    {"gaussian", set(func(o *Options) { o.Own = Start.With(o.Own, []float64{1, math.NaN(), 1, 1}) })},
+		"w: w2":        {"gaussian", set(func(o *Options) { o.Own = Start.With(o.Own, []float64{1, 1, 0, 1}) })},
 		"freeze":       {"gaussian", set(func(o *Options) { o.Own = Freeze.With(o.Own, []string{"w9"}) })},
 		"features":     {"gaussian", set(func(o *Options) { o.Own = Features.With(o.Own, "clz") })},
 		"min_queries":  {"uniform", set(func(o *Options) { o.MinQueries = -1 })},
@@ -90,7 +90,7 @@ func TestOptionsReach(t *testing.T) {
 		return !slices.Equal(a.(alloc.Parameters).Params(), []float64{2, 0.3, 0.1, 1})
 	}
 	o := usual()
-	o.Own = W.With(o.Own, []float64{2, 0.3, 0.1, 1})
+	o.Own = Start.With(o.Own, []float64{2, 0.3, 0.1, 1})
 	if !moved(o) {
 		t.Error("learns nothing")
 	}

@@ -32,7 +32,7 @@ var (
 	Learn    = settings.New("learn", true, "learn the four parameters")
 	Features = settings.New("features", "cls", "what tells images apart: the clean loss, or the cls embedding",
 		settings.Among("loss", "cls"))
-	W = settings.New("w", []float64(nil), "the four starting parameters w0..w3, none for 1, 0.3, 0.1 and 1",
+	Start = settings.New("w", []float64(nil), "the four starting parameters w0..w3, none for 1, 0.3, 0.1 and 1",
 		settings.From(-1e9, 1e9), settings.Long("are not the four parameters w0 to w3",
 			"give four numbers, or leave it out for the defaults", 0, 4), settings.That(start))
 	Freeze = settings.New("freeze", []string(nil), "of w0 w1 w2 w3, those that are not learned",
@@ -41,12 +41,12 @@ var (
 )
 
 func init() {
-	Register("gaussian", gaussian).Takes(Learn, Features, W, Freeze, LR).Learns(parameters...)
+	Register("gaussian", gaussian).Takes(Learn, Features, Start, Freeze, LR).Learns(parameters...)
 }
 
 func gaussian(o Options) (alloc.Allocator, error) {
 	freeze, rate := Freeze.Of(o.Own), LR.Of(o.Own)
-	g := alloc.GaussianOptions{Limits: o.Limits(), ByFeatures: Features.Of(o.Own) == "cls", Start: W.Of(o.Own),
+	g := alloc.GaussianOptions{Limits: o.Limits(), ByFeatures: Features.Of(o.Own) == "cls", Start: Start.Of(o.Own),
 		Fixed: !Learn.Of(o.Own) || rate == 0, Rate: rate}
 	for k, name := range names() {
 		g.Freeze[k] = slices.Contains(freeze, name)

@@ -11,8 +11,8 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-// Shape is one matrix product C(m×n) = A(m×k)·B(k×n).
-type Shape struct{ M, N, K int }
+// Shape is one matrix product C = A·B, of Rows×Inner and Inner×Cols numbers.
+type Shape struct{ Rows, Cols, Inner int }
 
 // shapes are the products of ViTs from one tiny image to a batch of ViT-B, and
 // the large square one that serves as the machine's limit.
@@ -48,7 +48,7 @@ type product struct {
 }
 
 func newProduct(s Shape, threads int) *product {
-	p := &product{s: s, a: make([]float32, s.M*s.K), b: make([]float32, s.N*s.K), c: make([]float32, s.M*s.N),
+	p := &product{s: s, a: make([]float32, s.Rows*s.Inner), b: make([]float32, s.Cols*s.Inner), c: make([]float32, s.Rows*s.Cols),
 		scratch: make([]kernel.Scratch, threads)}
 	g := noise.Rand(1, noise.Test)
 	for i := range p.a {
@@ -57,23 +57,23 @@ func newProduct(s Shape, threads int) *product {
 	for i := range p.b {
 		p.b[i] = g.Float32() - 0.5
 	}
-	p.packed.PackNN(p.b, s.K, s.N, s.N)
+	p.packed.PackNN(p.b, s.Inner, s.Cols, s.Cols)
 	return p
 }
 
 func (p *product) run() {
 	threads := len(p.scratch)
-	share := (p.s.M + threads - 1) / threads
+	share := (p.s.Rows + threads - 1) / threads
 	var wg sync.WaitGroup
 	for t := range threads {
-		lo, hi := min(p.s.M, t*share), min(p.s.M, (t+1)*share)
+		lo, hi := min(p.s.Rows, t*share), min(p.s.Rows, (t+1)*share)
 		if lo == hi {
 			continue
 		}
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			kernel.Gemm(p.c[lo*p.s.N:], p.s.N, p.a[lo*p.s.K:], p.s.K, hi-lo, &p.packed, &kernel.Epilogue{}, &p.scratch[t])
+			kernel.Gemm(p.c[lo*p.s.Cols:], p.s.Cols, p.a[lo*p.s.Inner:], p.s.Inner, hi-lo, &p.packed, &kernel.Epilogue{}, &p.scratch[t])
 		}()
 	}
 	wg.Wait()
@@ -81,7 +81,7 @@ func (p *product) run() {
 
 // rate is the best of several timings of f, in GFLOP/s.
 func rate(s Shape, tries int, f func()) float64 {
-	flop := 2 * float64(s.M) * float64(s.N) * float64(s.K)
+	flop := 2 * float64(s.Rows) * float64(s.Cols) * float64(s.Inner)
 	f()
 	best := 0.0
 	for range tries {
@@ -107,7 +107,7 @@ func Gemm(threads, tries int) (*GemmTable, error) {
 		p := newProduct(s, threads)
 		r := GemmRow{Shape: s, Ours: rate(s, tries, p.run)}
 		if rival != nil && err == nil {
-			r.Rival = rate(s, tries, func() { rival.Sgemm(s.M, s.N, s.K, p.a, p.b, p.c, threads) })
+			r.Rival = rate(s, tries, func() { rival.Sgemm(s.Rows, s.Cols, s.Inner, p.a, p.b, p.c, threads) })
 		}
 		t.Rows = append(t.Rows, r)
 		if s == large {
@@ -153,7 +153,7 @@ func (t *GemmTable) Print(w io.Writer) error {
 	}
 	fmt.Fprintln(tw)
 	for _, r := range t.Rows {
-		fmt.Fprintf(tw, "%d\t%d\t%d\t%.1f\t", r.M, r.N, r.K, r.Ours)
+		fmt.Fprintf(tw, "%d\t%d\t%d\t%.1f\t", r.Rows, r.Cols, r.Inner, r.Ours)
 		if r.Rival > 0 {
 			fmt.Fprintf(tw, "%.1f\t%.2f\t", r.Rival, r.Ours/r.Rival)
 		}

@@ -14,7 +14,7 @@ func MeasuresOf(arms []ArmResult) (out []metric.One) {
 		for _, r := range a.Runs {
 			for _, o := range append(r.Metrics.Ones(), r.ValidationMetrics.Ones()...) {
 				if !seen[o.Tag] {
-					seen[o.Tag], o.V = true, math.NaN()
+					seen[o.Tag], o.Value = true, math.NaN()
 					out = append(out, o)
 				}
 			}
@@ -36,7 +36,7 @@ func (a ArmResult) Measured(tag string) Mean {
 func NumberOf(v metric.Values, tag string) float64 {
 	for _, o := range v.Ones() {
 		if o.Tag == tag {
-			return o.V
+			return o.Value
 		}
 	}
 	return math.NaN()

@@ -100,10 +100,10 @@ func TestPlanReusesMemory(t *testing.T) {
 	places, top := vit.Place(order, last, alignment/4)
 	var sum int64
 	for i, n := range order {
-		sum += places[n].N
+		sum += places[n].Len
 		for _, o := range order[:i] {
 			a, b := places[n], places[o]
-			if last[o] >= i && a.At < b.At+b.N && b.At < a.At+a.N {
+			if last[o] >= i && a.At < b.At+b.Len && b.At < a.At+a.Len {
 				t.Fatalf("%s lies over %s, which is read later", n, o)
 			}
 		}

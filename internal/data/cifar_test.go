@@ -127,8 +127,8 @@ func readAll(t *testing.T, cfg config.Data) {
 		im, err := ds.Image(i)
 		if err != nil {
 			refused(t, err)
-		} else if len(im.Pix) != 3*im.W*im.H || im.W < 1 || im.H < 1 {
-			t.Fatalf("%d×%d with %d bytes", im.W, im.H, len(im.Pix))
+		} else if len(im.Pix) != 3*im.Width*im.Height || im.Width < 1 || im.Height < 1 {
+			t.Fatalf("%d×%d with %d bytes", im.Width, im.Height, len(im.Pix))
 		}
 	}
 }

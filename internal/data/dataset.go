@@ -29,8 +29,8 @@ type Info struct {
 
 // Image is 8-bit RGB, row by row, three bytes a pixel.
 type Image struct {
-	W, H int
-	Pix  []uint8 // 3·W·H
+	Width, Height int
+	Pix           []uint8 // 3·Width·Height
 }
 
 // Dataset is an ordered collection of labelled images. Methods but Close may

@@ -7,21 +7,21 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Scale says to what size an image is brought: W×H; or, with W 0, so that its
-// shorter side has Shortest pixels; or, with Cover, so that it keeps its shape and
-// is nowhere smaller than W×H, or with Contain nowhere larger; or, with that 0 too, to none: the image keeps
-// the size that it has.
+// Scale says to what size an image is brought: Width×Height; or, with Width 0, so
+// that its shorter side has Shortest pixels; or, with Cover, so that it keeps its
+// shape and is nowhere smaller than Width×Height, or with Contain nowhere larger; or,
+// with Width and Shortest 0, to none: the image keeps the size that it has.
 type Scale struct {
-	W, H     int
-	Cover    bool
-	Contain  bool
-	Shortest int
-	Longest  int // at most so many pixels on the longer side, 0: no limit
-	Filter   Filter
+	Width, Height int
+	Cover         bool
+	Contain       bool
+	Shortest      int
+	Longest       int // at most so many pixels on the longer side, 0: no limit
+	Filter        Filter
 }
 
 func (s Scale) check() error {
-	for _, n := range []int{s.W, s.H, s.Shortest, s.Longest} {
+	for _, n := range []int{s.Width, s.Height, s.Shortest, s.Longest} {
 		if n < 0 || n > 1<<16 {
 			return uierr.New(fmt.Sprintf("images resized to %d pixels", n),
 				"correct size in preprocessor_config.json: from 1 to 65536 pixels")
@@ -38,14 +38,14 @@ func (s Scale) check() error {
 // (get_resize_output_image_size, get_size_with_aspect_ratio).
 func (s Scale) of(w, h int) (int, int) {
 	switch {
-	case s.W > 0 && (s.Cover || s.Contain):
-		r := min(float64(w)/float64(s.W), float64(h)/float64(s.H))
+	case s.Width > 0 && (s.Cover || s.Contain):
+		r := min(float64(w)/float64(s.Width), float64(h)/float64(s.Height))
 		if s.Contain {
-			r = max(float64(w)/float64(s.W), float64(h)/float64(s.H))
+			r = max(float64(w)/float64(s.Width), float64(h)/float64(s.Height))
 		}
 		return int(math.RoundToEven(float64(w) / r)), int(math.RoundToEven(float64(h) / r))
-	case s.W > 0:
-		return s.W, s.H
+	case s.Width > 0:
+		return s.Width, s.Height
 	case s.Shortest == 0:
 		return w, h
 	}
@@ -73,13 +73,13 @@ func (t *Transform) Fit(im *Image, name string) (*Image, error) {
 	if t.Channels == 1 { // before it is resized, as pictures of PIL's mode "L" are
 		im = grey(im)
 	}
-	w, h := t.Scale.of(im.W, im.H)
+	w, h := t.Scale.of(im.Width, im.Height)
 	if t.Cut {
 		return cutMiddle(im, w, h, t.Scale.Filter, t.Columns(), t.Size, t.CutEven, t.Around), nil
 	}
 	if w != t.Columns() || h != t.Size {
 		return nil, uierr.New(fmt.Sprintf("%s: %d×%d pixels; the model takes %d×%d, and its preprocessor does not resize",
-			name, im.W, im.H, t.Columns(), t.Size),
+			name, im.Width, im.Height, t.Columns(), t.Size),
 			"give images of that size, or set do_resize in preprocessor_config.json")
 	}
 	return Resize(im, w, h, t.Scale.Filter), nil
@@ -87,7 +87,7 @@ func (t *Transform) Fit(im *Image, name string) (*Image, error) {
 
 // grey is an image whose three channels are its luminance.
 func grey(im *Image) *Image {
-	out := &Image{im.W, im.H, make([]uint8, len(im.Pix))}
+	out := &Image{im.Width, im.Height, make([]uint8, len(im.Pix))}
 	for i := 0; i < len(im.Pix); i += 3 {
 		l := luminance(im.Pix[i], im.Pix[i+1], im.Pix[i+2])
 		out.Pix[i], out.Pix[i+1], out.Pix[i+2] = l, l, l
@@ -106,15 +106,15 @@ func cutMiddle(im *Image, w, h int, f Filter, wide, high int, even bool, around 
 	x, y := half(w-wide), half(h-high)
 	r := rect{max(x, 0), max(y, 0), min(x+wide, w), min(y+high, h)}
 	part := resizePart(im, w, h, f, r)
-	if part.W == wide && part.H == high {
+	if part.Width == wide && part.Height == high {
 		return part
 	}
 	out := &Image{wide, high, make([]uint8, 3*wide*high)}
 	for i := range out.Pix {
 		out.Pix[i] = around[i%3]
 	}
-	for row := range part.H {
-		copy(out.Pix[3*((r.y0-y+row)*wide+r.x0-x):], part.Pix[3*row*part.W:][:3*part.W])
+	for row := range part.Height {
+		copy(out.Pix[3*((r.y0-y+row)*wide+r.x0-x):], part.Pix[3*row*part.Width:][:3*part.Width])
 	}
 	return out
 }

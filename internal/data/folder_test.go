@@ -205,7 +205,7 @@ func TestRealImages(t *testing.T) {
 			t.Errorf("%s: %d images of %v, skipped %v", split, ds.Len(), ds.Classes(), Skipped(ds))
 		}
 		im, err := ds.Image(n - 1)
-		if err != nil || im.W != 32 || im.H != 32 {
+		if err != nil || im.Width != 32 || im.Height != 32 {
 			t.Errorf("%v", err)
 		}
 	}

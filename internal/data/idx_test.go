@@ -47,7 +47,7 @@ func TestIDX(t *testing.T) {
 			t.Fatalf("%s: %d images, %v", ext, ds.Len(), ds.Classes())
 		}
 		im, err := ds.Image(1)
-		if err != nil || im.W != 3 || im.H != 2 || !bytes.Equal(im.Pix[:6], []byte{7, 7, 7, 8, 8, 8}) {
+		if err != nil || im.Width != 3 || im.Height != 2 || !bytes.Equal(im.Pix[:6], []byte{7, 7, 7, 8, 8, 8}) {
 			t.Errorf("%s: %v %v", ext, im, err)
 		}
 		if n := len(open(t, cfg, Test).Classes()); n != 5 {

@@ -90,8 +90,8 @@ func alone(err error) error {
 
 // RGBA returns a copy for the packages of the standard library.
 func (m *Image) RGBA() *image.RGBA {
-	out := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
-	for i := range m.W * m.H {
+	out := image.NewRGBA(image.Rect(0, 0, m.Width, m.Height))
+	for i := range m.Width * m.Height {
 		copy(out.Pix[4*i:4*i+3], m.Pix[3*i:])
 		out.Pix[4*i+3] = 255
 	}

@@ -41,8 +41,8 @@ type ClassCount struct {
 
 // SizeCount is the number of images of a size.
 type SizeCount struct {
-	W      int `json:"width"`
-	H      int `json:"height"`
+	Width  int `json:"width"`
+	Height int `json:"height"`
 	Images int `json:"images"`
 }
 
@@ -124,7 +124,7 @@ func inspect(src source, name, where string) SplitReport {
 			f.err = err
 			return
 		}
-		f.w, f.h = im.W, im.H
+		f.w, f.h = im.Width, im.Height
 		f.ext, _, f.err = src.encoded(i)
 	})
 	r := SplitReport{Name: name, Images: src.Len(), Classes: []ClassCount{}, Extra: []string{}, Sizes: []SizeCount{},
@@ -156,7 +156,7 @@ func inspect(src source, name, where string) SplitReport {
 		if a.Images != b.Images {
 			return a.Images > b.Images
 		}
-		return a.W < b.W || a.W == b.W && a.H < b.H
+		return a.Width < b.Width || a.Width == b.Width && a.Height < b.Height
 	})
 	sort.Strings(r.Formats)
 	if r.Images == 0 {

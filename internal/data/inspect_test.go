@@ -209,13 +209,13 @@ func TestShapesAttributesAreInThePicture(t *testing.T) {
 	for i := range ds.Len() {
 		im, _ := ds.Image(i)
 		var x, y, n float64
-		for p := range im.W * im.H {
+		for p := range im.Width * im.Height {
 			r, g, b := im.Pix[3*p], im.Pix[3*p+1], im.Pix[3*p+2]
 			if max(r, g, b)-min(r, g, b) > 90 { // the ground is gray
-				x, y, n = x+float64(p%im.W), y+float64(p/im.W), n+1
+				x, y, n = x+float64(p%im.Width), y+float64(p/im.Width), n+1
 			}
 		}
-		x, y = x/n/float64(im.W-1), y/n/float64(im.H-1)
+		x, y = x/n/float64(im.Width-1), y/n/float64(im.Height-1)
 		words := Attributes(ds, i)
 		for _, at := range []struct {
 			v    float64

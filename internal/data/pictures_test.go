@@ -75,11 +75,11 @@ func TestPicturesAreTheSameEverywhere(t *testing.T) {
 					t.Fatalf("%s %s: %v", kind, n, err)
 				}
 				want, err := ReadImage(filepath.Join("..", "imagefile", "testdata", n), cfg)
-				if err != nil || got.W != want.W || !bytes.Equal(got.Pix, want.Pix) {
+				if err != nil || got.Width != want.Width || !bytes.Equal(got.Pix, want.Pix) {
 					t.Errorf("%s, %s: %s differs from the file alone: %v", kind, exif, n, err)
 				}
-				if flat := n[0] != 't' || exif == "ignore"; n[4] != '3' && (got.W > got.H) != flat {
-					t.Errorf("%s, %s: %s has %d×%d pixels", kind, exif, n, got.W, got.H)
+				if flat := n[0] != 't' || exif == "ignore"; n[4] != '3' && (got.Width > got.Height) != flat {
+					t.Errorf("%s, %s: %s has %d×%d pixels", kind, exif, n, got.Width, got.Height)
 				}
 			}
 		}
@@ -117,7 +117,7 @@ func TestExportedPicturesReadTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := back.Image(i)
-			if err != nil || got.W != want.W || !bytes.Equal(got.Pix, want.Pix) {
+			if err != nil || got.Width != want.Width || !bytes.Equal(got.Pix, want.Pix) {
 				t.Errorf("%s: %s became another picture as %s: %v", kind, ds.Info(i).Path, back.Info(i).Path, err)
 			}
 		}

@@ -31,35 +31,35 @@ func resizePart(im *Image, w, h int, f Filter, r rect) *Image {
 		return resizeNearest(im, w, h, r)
 	}
 	top, bottom := r.y0, r.y1 // the rows of im that the part is made of
-	if im.H != h {
-		top, _ = f.span(im.H, h, r.y0)
-		_, bottom = f.span(im.H, h, r.y1-1)
+	if im.Height != h {
+		top, _ = f.span(im.Height, h, r.y0)
+		_, bottom = f.span(im.Height, h, r.y1-1)
 	}
 	// A strip: the columns first, or the image between the passes is larger than
 	// either end.
-	if int64(r.x1-r.x0)*int64(bottom-top) > MaxPixels && im.H > h {
-		return resizeRows(resizeColumns(im, im.H, h, f, r.y0, r.y1, 0), w, f, r.x0, r.x1, 0, r.y1-r.y0)
+	if int64(r.x1-r.x0)*int64(bottom-top) > MaxPixels && im.Height > h {
+		return resizeRows(resizeColumns(im, im.Height, h, f, r.y0, r.y1, 0), w, f, r.x0, r.x1, 0, r.y1-r.y0)
 	}
-	return resizeColumns(resizeRows(im, w, f, r.x0, r.x1, top, bottom), im.H, h, f, r.y0, r.y1, top)
+	return resizeColumns(resizeRows(im, w, f, r.x0, r.x1, top, bottom), im.Height, h, f, r.y0, r.y1, top)
 }
 
 // resizeRows resizes the rows from top to bottom to w pixels, of which it makes
 // those from x0 to x1.
 func resizeRows(im *Image, w int, f Filter, x0, x1, top, bottom int) *Image {
-	if im.W == w {
+	if im.Width == w {
 		return crop(im, x0, top, x1-x0, bottom-top)
 	}
 	out := &Image{x1 - x0, bottom - top, make([]uint8, 3*(x1-x0)*(bottom-top))}
-	convolve(f, im.W, w, x0, x1, func(x, from int, k []int32) {
-		for y := range out.H {
-			src := im.Pix[3*((top+y)*im.W+from):]
+	convolve(f, im.Width, w, x0, x1, func(x, from int, k []int32) {
+		for y := range out.Height {
+			src := im.Pix[3*((top+y)*im.Width+from):]
 			r, g, b := int32(half), int32(half), int32(half)
 			for i, c := range k {
 				r += c * int32(src[3*i])
 				g += c * int32(src[3*i+1])
 				b += c * int32(src[3*i+2])
 			}
-			o := 3 * (y*out.W + x)
+			o := 3 * (y*out.Width + x)
 			out.Pix[o], out.Pix[o+1], out.Pix[o+2] = clip8(r), clip8(g), clip8(b)
 		}
 	})
@@ -70,10 +70,10 @@ func resizeRows(im *Image, w int, f Filter, x0, x1, top, bottom int) *Image {
 // those from y0 to y1; im holds their rows from top on.
 func resizeColumns(im *Image, in, h int, f Filter, y0, y1, top int) *Image {
 	if in == h {
-		return crop(im, 0, y0-top, im.W, y1-y0)
+		return crop(im, 0, y0-top, im.Width, y1-y0)
 	}
-	out := &Image{im.W, y1 - y0, make([]uint8, 3*im.W*(y1-y0))}
-	sums := make([]int32, 3*im.W)
+	out := &Image{im.Width, y1 - y0, make([]uint8, 3*im.Width*(y1-y0))}
+	sums := make([]int32, 3*im.Width)
 	convolve(f, in, h, y0, y1, func(y, from int, k []int32) {
 		for i := range sums {
 			sums[i] = half
@@ -187,10 +187,10 @@ func sinc(x float64) float64 {
 
 func resizeNearest(im *Image, w, h int, r rect) *Image {
 	out := &Image{r.x1 - r.x0, r.y1 - r.y0, make([]uint8, 3*(r.x1-r.x0)*(r.y1-r.y0))}
-	columns, rows := nearestAt(im.W, w, r.x0, r.x1), nearestAt(im.H, h, r.y0, r.y1)
+	columns, rows := nearestAt(im.Width, w, r.x0, r.x1), nearestAt(im.Height, h, r.y0, r.y1)
 	for y, sy := range rows {
 		for x, sx := range columns {
-			copy(out.Pix[3*(y*out.W+x):][:3], im.Pix[3*(sy*im.W+sx):])
+			copy(out.Pix[3*(y*out.Width+x):][:3], im.Pix[3*(sy*im.Width+sx):])
 		}
 	}
 	return out
@@ -224,12 +224,12 @@ func nearestAt(in, out, lo, hi int) []int {
 
 // crop cuts a w×h rectangle out of an image.
 func crop(im *Image, x0, y0, w, h int) *Image {
-	if im.W == w && im.H == h {
+	if im.Width == w && im.Height == h {
 		return im
 	}
 	out := &Image{w, h, make([]uint8, 3*w*h)}
 	for y := range h {
-		copy(out.Pix[3*w*y:3*w*(y+1)], im.Pix[3*((y0+y)*im.W+x0):])
+		copy(out.Pix[3*w*y:3*w*(y+1)], im.Pix[3*((y0+y)*im.Width+x0):])
 	}
 	return out
 }

@@ -66,13 +66,13 @@ func thumbnail(dst *image.RGBA, ds Dataset, i, x, y int) {
 		return
 	}
 	w, h := sheetThumb, sheetThumb
-	if im.W > im.H {
-		h = max(sheetThumb*im.H/im.W, 1)
+	if im.Width > im.Height {
+		h = max(sheetThumb*im.Height/im.Width, 1)
 	} else {
-		w = max(sheetThumb*im.W/im.H, 1)
+		w = max(sheetThumb*im.Width/im.Height, 1)
 	}
 	filter := Bilinear
-	if im.W <= sheetThumb && im.H <= sheetThumb {
+	if im.Width <= sheetThumb && im.Height <= sheetThumb {
 		filter = Nearest // small images as the model sees them
 	}
 	at := image.Pt(x+(sheetThumb-w)/2, y+(sheetThumb-h)/2)

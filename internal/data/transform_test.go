@@ -44,7 +44,7 @@ const pillow = `
 200 150 32 32 3 5883bdc814b7f744`
 
 func scene(w, h int) *Image {
-	im := &Image{W: w, H: h}
+	im := &Image{Width: w, Height: h}
 	for y := range h {
 		for x := range w {
 			im.Pix = append(im.Pix, uint8(x*37+y*91+x*y*13), uint8(x*x*7+y*29), uint8(x*5+y*y*11+97))
@@ -116,7 +116,7 @@ func TestTransformIsExactAtTheModelsSize(t *testing.T) {
 func TestMiddle(t *testing.T) {
 	for f := Nearest; f <= Hamming; f++ {
 		for _, in := range [][2]int{{1, 1}, {3, 50}, {50, 3}, {13, 13}, {40, 31}} {
-			for _, size := range []Scale{{Shortest: 13}, {W: 19, H: 9}, {W: 8, H: 13}, {}, {Shortest: 20, Longest: 25}} {
+			for _, size := range []Scale{{Shortest: 13}, {Width: 19, Height: 9}, {Width: 8, Height: 13}, {}, {Shortest: 20, Longest: 25}} {
 				size.Filter = f
 				im := scene(in[0], in[1])
 				tr := &Transform{Size: 13, Channels: 3, Scale: size, Cut: true}
@@ -127,7 +127,7 @@ func TestMiddle(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				w, h := size.of(im.W, im.H)
+				w, h := size.of(im.Width, im.Height)
 				whole := Resize(im, w, h, f)
 				for y := range 13 {
 					for x := range 13 {

@@ -50,8 +50,8 @@ func fromImage(im image.Image) *Image {
 // fill converts every pixel of step bytes.
 func (m *Image) fill(pix []uint8, stride, step int, pixel func(dst, src []uint8)) {
 	at := 0
-	for y := range m.H {
-		row := pix[y*stride : y*stride+step*m.W]
+	for y := range m.Height {
+		row := pix[y*stride : y*stride+step*m.Width]
 		for x := 0; x < len(row); x += step {
 			pixel(m.Pix[at:at+3], row[x:x+step])
 			at += 3

@@ -16,8 +16,8 @@ const MaxPixels = jpegrgb.MaxPixels
 
 // Image is 8-bit RGB, row by row, three bytes a pixel.
 type Image struct {
-	W, H int
-	Pix  []uint8 // 3·W·H
+	Width, Height int
+	Pix           []uint8 // 3·Width·Height
 }
 
 // Options say how a picture is read.

@@ -177,8 +177,8 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		im, err := Decode(data, Options{})
-		if err == nil && (im.W < 1 || im.H < 1 || len(im.Pix) != 3*im.W*im.H) {
-			t.Fatalf("%d×%d with %d bytes", im.W, im.H, len(im.Pix))
+		if err == nil && (im.Width < 1 || im.Height < 1 || len(im.Pix) != 3*im.Width*im.Height) {
+			t.Fatalf("%d×%d with %d bytes", im.Width, im.Height, len(im.Pix))
 		}
 	})
 }

@@ -55,12 +55,12 @@ func TestPixelsArePILs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.W != want.W || got.H != want.H {
-				t.Fatalf("%d×%d, PIL has %d×%d", got.W, got.H, want.W, want.H)
+			if got.Width != want.Width || got.Height != want.Height {
+				t.Fatalf("%d×%d, PIL has %d×%d", got.Width, got.Height, want.Width, want.Height)
 			}
 			if i, n := differs(got.Pix, want.Pix); n > 0 {
 				t.Errorf("%d of %d values differ, the first at %d,%d: %v, PIL has %v", n, len(got.Pix),
-					i/3%got.W, i/3/got.W, got.Pix[i/3*3:i/3*3+3], want.Pix[i/3*3:i/3*3+3])
+					i/3%got.Width, i/3/got.Width, got.Pix[i/3*3:i/3*3+3], want.Pix[i/3*3:i/3*3+3])
 			}
 		})
 	}

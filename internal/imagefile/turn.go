@@ -4,7 +4,7 @@ package imagefile
 // be seen (Exif 2.3, tag 274). Orientation 1, or any other number, is the
 // picture itself.
 func turn(im *Image, orientation int) *Image {
-	w, h := im.W, im.H
+	w, h := im.Width, im.Height
 	// the stored place of the pixel at x, y of the upright picture
 	var from func(x, y int) (int, int)
 	switch orientation {
@@ -27,11 +27,11 @@ func turn(im *Image, orientation int) *Image {
 	}
 	out := &Image{w, h, make([]uint8, len(im.Pix))}
 	if orientation >= 5 {
-		out.W, out.H = h, w
+		out.Width, out.Height = h, w
 	}
 	at := 0
-	for y := range out.H {
-		for x := range out.W {
+	for y := range out.Height {
+		for x := range out.Width {
 			sx, sy := from(x, y)
 			copy(out.Pix[at:at+3], im.Pix[3*(sy*w+sx):])
 			at += 3

@@ -22,11 +22,11 @@ func TestOrientations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if (turned.W == upright.W) != (n < 5) {
-				t.Errorf("%s %d: %d×%d", ext, n, turned.W, turned.H)
+			if (turned.Width == upright.Width) != (n < 5) {
+				t.Errorf("%s %d: %d×%d", ext, n, turned.Width, turned.Height)
 			}
 			kept, err := Decode(data, Options{KeepOrientation: true})
-			if err != nil || kept.W != upright.W || !bytes.Equal(kept.Pix, upright.Pix) {
+			if err != nil || kept.Width != upright.Width || !bytes.Equal(kept.Pix, upright.Pix) {
 				t.Errorf("%s %d: not left as it is stored: %v", ext, n, err)
 			}
 		}

@@ -159,7 +159,7 @@ func decodeWebP(data []byte) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if im.W == f.w && im.H == f.h {
+	if im.Width == f.w && im.Height == f.h {
 		return im, nil
 	}
 	canvas := &Image{f.w, f.h, make([]uint8, 3*f.w*f.h)}
@@ -169,8 +169,8 @@ func decodeWebP(data []byte) (*Image, error) {
 
 // put copies a picture that fits to a place.
 func (m *Image) put(im *Image, x, y int) {
-	for row := range im.H {
-		copy(m.Pix[3*((y+row)*m.W+x):], im.Pix[3*row*im.W:3*(row+1)*im.W])
+	for row := range im.Height {
+		copy(m.Pix[3*((y+row)*m.Width+x):], im.Pix[3*row*im.Width:3*(row+1)*im.Width])
 	}
 }
 

@@ -7,17 +7,17 @@ import "math"
 // element the same bits wherever it stands.
 
 // Logistic is a function x·σ(a·x + b·x³).
-type Logistic struct{ A, B float32 }
+type Logistic struct{ Linear, Cubic float32 }
 
 // The logistic activation functions in use.
 var (
 	// SiLU is x·σ(x) (Elfwing et al. 2017, arXiv 1702.03118), also called swish.
-	SiLU = Logistic{A: 1}
+	SiLU = Logistic{Linear: 1}
 	// QuickGELU is x·σ(1.702x), OpenAI's approximation of GELU in CLIP.
-	QuickGELU = Logistic{A: 1.702}
+	QuickGELU = Logistic{Linear: 1.702}
 	// TanhGELU is 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))) (Hendrycks and Gimpel,
 	// arXiv 1606.08415), written by tanh(u) = 2σ(2u) − 1.
-	TanhGELU = Logistic{A: float32(2 * math.Sqrt(2/math.Pi)), B: float32(2 * math.Sqrt(2/math.Pi) * 0.044715)}
+	TanhGELU = Logistic{Linear: float32(2 * math.Sqrt(2/math.Pi)), Cubic: float32(2 * math.Sqrt(2/math.Pi) * 0.044715)}
 )
 
 // logisticChunk is the number of values whose exponentials are taken at once.
@@ -48,7 +48,7 @@ func (l Logistic) Grad(dst, x, dy []float32) {
 		out := dst[lo : lo+len(part)]
 		for i, v := range part {
 			s := 1 / (1 + e[i])
-			slope := l.A + 3*l.B*v*v
+			slope := l.Linear + 3*l.Cubic*v*v
 			out[i] = up[i] * s * (1 + v*slope*(1-s))
 		}
 	}
@@ -58,7 +58,7 @@ func (l Logistic) Grad(dst, x, dy []float32) {
 // and its derivative are 0 in any case.
 func (l Logistic) exponentials(e, x []float32) {
 	for i, v := range x {
-		e[i] = min(-v*(l.A+l.B*v*v), 80)
+		e[i] = min(-v*(l.Linear+l.Cubic*v*v), 80)
 	}
 	Exp(e, e)
 }

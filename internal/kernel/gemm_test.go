@@ -77,8 +77,8 @@ func (g gemmCase) check(t *testing.T, r *rand.Rand, s *Scratch) {
 	} else {
 		p.PackNN(b, g.k, g.n, g.n)
 	}
-	if p.K() != g.k || p.N() != g.n || p.Bytes() < 4*g.k*g.n {
-		t.Fatalf("%v: packed as %dx%d in %d bytes", g, p.K(), p.N(), p.Bytes())
+	if p.Rows() != g.k || p.Cols() != g.n || p.Bytes() < 4*g.k*g.n {
+		t.Fatalf("%v: packed as %dx%d in %d bytes", g, p.Rows(), p.Cols(), p.Bytes())
 	}
 	ep := Epilogue{Accumulate: g.acc, GELU: g.gelu, Scale: g.scale}
 	if g.bias {

@@ -16,10 +16,10 @@ type Packed struct {
 }
 
 // K is the number of rows of B.
-func (p *Packed) K() int { return p.k }
+func (p *Packed) Rows() int { return p.k }
 
 // N is the number of columns of B.
-func (p *Packed) N() int { return p.n }
+func (p *Packed) Cols() int { return p.n }
 
 // Bytes is the storage held.
 func (p *Packed) Bytes() int { return 4 * cap(p.data) }

@@ -45,9 +45,9 @@ type Image struct {
 
 // Batch is the study of one batch.
 type Batch struct {
-	Results []*Result // uniform first
-	V       []float64
-	Probe   time.Duration
+	Results  []*Result // uniform first
+	Variance []float64 // of one direction of each image, from the probe
+	Probe    time.Duration
 }
 
 // Study measures every allocator on one batch against equal shares, which must
@@ -58,7 +58,7 @@ func (k *Bench) Study(ctx context.Context, all []alloc.Allocator, sig alloc.Sign
 	if err != nil {
 		return nil, err
 	}
-	out := &Batch{V: V, Probe: time.Since(began)}
+	out := &Batch{Variance: V, Probe: time.Since(began)}
 	ref, err := k.Reference(ctx)
 	if err != nil {
 		return nil, err

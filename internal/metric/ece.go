@@ -35,8 +35,8 @@ type calibration struct {
 }
 
 func (c *calibration) Add(b *Batch) error {
-	width := len(b.Outputs) / max(1, b.N)
-	for i := range b.N {
+	width := len(b.Outputs) / max(1, b.Size)
+	for i := range b.Size {
 		z := b.Outputs[i*width : (i+1)*width]
 		p := confidence(z)
 		c.n++

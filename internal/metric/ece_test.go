@@ -31,7 +31,7 @@ func TestECEByHand(t *testing.T) {
 		// 0.65 and 0.68 lie on either side of 10/15: |1 - 0.65|/2 + |0 - 0.68|/2.
 		{"an edge between two confidences", []float64{.65, .68}, []int32{0, 1}, .35/2 + .68/2},
 	} {
-		b := &Batch{N: len(c.p), Losses: make([]float32, len(c.p)), Labels: c.labels}
+		b := &Batch{Size: len(c.p), Losses: make([]float32, len(c.p)), Labels: c.labels}
 		for _, p := range c.p {
 			b.Outputs = append(b.Outputs, logitsOf(p)...)
 		}
@@ -63,7 +63,7 @@ func TestECEEdges(t *testing.T) {
 func TestECEIndependently(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	const n, k = 5000, 7
-	b := &Batch{N: n, Losses: make([]float32, n), Labels: make([]int32, n)}
+	b := &Batch{Size: n, Losses: make([]float32, n), Labels: make([]int32, n)}
 	type answer struct {
 		confidence, right float64
 	}
@@ -111,12 +111,12 @@ func TestECEIndependently(t *testing.T) {
 func TestECEOfNoNumbers(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	for _, z := range [][]float32{{nan, nan}, {1, nan}, {inf, 0}, {-inf, -inf}} {
-		b := &Batch{N: 2, Losses: make([]float32, 2), Labels: []int32{0, 0}, Outputs: append([]float32{1, 0}, z...)}
+		b := &Batch{Size: 2, Losses: make([]float32, 2), Labels: []int32{0, 0}, Outputs: append([]float32{1, 0}, z...)}
 		if got := measured(t, Task{Outputs: 2}, b, "ece").Of("ece").Numbers[0]; !math.IsNaN(got) {
 			t.Errorf("%v: %v", z, got)
 		}
 	}
-	b := &Batch{N: 1, Losses: make([]float32, 1), Labels: []int32{0}, Outputs: []float32{0, -inf}}
+	b := &Batch{Size: 1, Losses: make([]float32, 1), Labels: []int32{0}, Outputs: []float32{0, -inf}}
 	if got := measured(t, Task{Outputs: 2}, b, "ece").Of("ece").Numbers[0]; got != 0 {
 		t.Errorf("a class of probability 0: %v", got)
 	}

@@ -18,7 +18,7 @@ func (m *meanLoss) Add(b *Batch) error {
 	for _, l := range b.Losses {
 		m.sum += float64(l)
 	}
-	m.n += b.N
+	m.n += b.Size
 	return nil
 }
 

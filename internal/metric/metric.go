@@ -118,11 +118,11 @@ type Task struct {
 
 // Batch is images in their order, as a model answered them.
 type Batch struct {
-	N       int
+	Size    int       // images
 	Losses  []float32 // one per image
-	Outputs []float32 // N×Task.Outputs, row-major
+	Outputs []float32 // Size×Task.Outputs, row-major
 	Labels  []int32   // the class of each image
-	Texts   []float32 // aligned: the text of each image, N×Task.Outputs; else nil
+	Texts   []float32 // aligned: the text of each image, Size×Task.Outputs; else nil
 }
 
 var (

@@ -41,7 +41,7 @@ func random(aligned bool) (Task, *Batch) {
 		return v
 	}
 	t := Task{Outputs: width, Aligned: aligned}
-	b := &Batch{N: n, Losses: draw(n), Outputs: draw(n * width)}
+	b := &Batch{Size: n, Losses: draw(n), Outputs: draw(n * width)}
 	for range n {
 		b.Labels = append(b.Labels, int32(r.IntN(width)))
 	}
@@ -53,7 +53,7 @@ func random(aligned bool) (Task, *Batch) {
 
 // cut is images from to to of a batch.
 func cut(b *Batch, width, from, to int) *Batch {
-	out := &Batch{N: to - from, Losses: b.Losses[from:to], Labels: b.Labels[from:to]}
+	out := &Batch{Size: to - from, Losses: b.Losses[from:to], Labels: b.Labels[from:to]}
 	out.Outputs = b.Outputs[from*width : to*width]
 	if b.Texts != nil {
 		out.Texts = b.Texts[from*width : to*width]
@@ -79,8 +79,8 @@ func TestAnyBatchSize(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for from := 0; from < b.N; from += size {
-				if err := s.Add(cut(b, task.Outputs, from, min(from+size, b.N))); err != nil {
+			for from := 0; from < b.Size; from += size {
+				if err := s.Add(cut(b, task.Outputs, from, min(from+size, b.Size))); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -96,8 +96,8 @@ func TestAnyBatchSize(t *testing.T) {
 					t.Errorf("%s: %v in batches of %d, %v in one", v.Name, v.Numbers, size, want[i].Numbers)
 				}
 				for _, o := range v.Ones() {
-					if !(math.Abs(o.V) < 10) || o.Metric.Range == Share && (o.V < 0 || o.V > 1) {
-						t.Errorf("%s: %v", o.Tag, o.V)
+					if !(math.Abs(o.Value) < 10) || o.Metric.Range == Share && (o.Value < 0 || o.Value > 1) {
+						t.Errorf("%s: %v", o.Tag, o.Value)
 					}
 				}
 			}
@@ -122,7 +122,7 @@ func TestStandard(t *testing.T) {
 	if got := names(measured(t, task, b)); !slices.Equal(got, []string{"top1", "top5", "loss"}) {
 		t.Error(got)
 	}
-	few := &Batch{N: 1, Losses: []float32{1}, Outputs: []float32{1, 2, 3, 4, 5}, Labels: []int32{4}}
+	few := &Batch{Size: 1, Losses: []float32{1}, Outputs: []float32{1, 2, 3, 4, 5}, Labels: []int32{4}}
 	if got := names(measured(t, Task{Outputs: 5}, few)); !slices.Equal(got, []string{"top1", "loss"}) {
 		t.Error(got)
 	}
@@ -139,7 +139,7 @@ func TestStandard(t *testing.T) {
 
 // TestTopK: ranks, of equal outputs by number.
 func TestTopK(t *testing.T) {
-	b := &Batch{N: 3, Losses: []float32{1, 2, 6}, Labels: []int32{0, 6, 1}, Outputs: []float32{
+	b := &Batch{Size: 3, Losses: []float32{1, 2, 6}, Labels: []int32{0, 6, 1}, Outputs: []float32{
 		5, 5, 1, 1, 1, 1, 0, // right: the first of equals
 		1, 1, 1, 1, 1, 1, 1, // last of seven
 		5, 4, 1, 1, 1, 1, 0}} // second
@@ -174,12 +174,12 @@ func TestCheck(t *testing.T) {
 // TestAddRefuses: images whose sizes or labels do not fit.
 func TestAddRefuses(t *testing.T) {
 	for i, b := range []*Batch{
-		{N: 1, Losses: []float32{1}, Outputs: []float32{1}, Labels: []int32{0}},
-		{N: 1, Outputs: []float32{1, 2}, Labels: []int32{0}},
-		{N: 1, Losses: []float32{1}, Outputs: []float32{1, 2}},
-		{N: 1, Losses: []float32{1}, Outputs: []float32{1, 2}, Labels: []int32{2}},
-		{N: 1, Losses: []float32{1}, Outputs: []float32{1, 2}, Labels: []int32{-1}},
-		{N: 1, Losses: []float32{1}, Outputs: []float32{1, 2}, Labels: []int32{0}, Texts: []float32{1, 2}},
+		{Size: 1, Losses: []float32{1}, Outputs: []float32{1}, Labels: []int32{0}},
+		{Size: 1, Outputs: []float32{1, 2}, Labels: []int32{0}},
+		{Size: 1, Losses: []float32{1}, Outputs: []float32{1, 2}},
+		{Size: 1, Losses: []float32{1}, Outputs: []float32{1, 2}, Labels: []int32{2}},
+		{Size: 1, Losses: []float32{1}, Outputs: []float32{1, 2}, Labels: []int32{-1}},
+		{Size: 1, Losses: []float32{1}, Outputs: []float32{1, 2}, Labels: []int32{0}, Texts: []float32{1, 2}},
 	} {
 		s, err := NewSet(Task{Outputs: 2}, "", nil)
 		if err != nil {

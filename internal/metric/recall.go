@@ -34,7 +34,7 @@ var recallAt = []int{1, 5, 10}
 // that are equal value by value are one. Wrong answers at exactly the cosine of
 // the right one count as nearer, so that constant embeddings score 0.
 func imageToText(t Task, b *Batch, ks []int) []float64 {
-	group, distinct := groups(b.Texts, b.N, t.Outputs)
+	group, distinct := groups(b.Texts, b.Size, t.Outputs)
 	self := make([]int, len(distinct)/t.Outputs)
 	for i := range self {
 		self[i] = i
@@ -45,7 +45,7 @@ func imageToText(t Task, b *Batch, ks []int) []float64 {
 // textToImage is the same from the text of each image; any image of an equal text
 // answers it.
 func textToImage(t Task, b *Batch, ks []int) []float64 {
-	group, _ := groups(b.Texts, b.N, t.Outputs)
+	group, _ := groups(b.Texts, b.Size, t.Outputs)
 	return recall(b.Texts, group, b.Outputs, group, t.Outputs, ks)
 }
 

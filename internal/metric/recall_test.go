@@ -25,7 +25,7 @@ func TestRetrieval(t *testing.T) {
 	} {
 		n := len(c.images) / 2
 		task := Task{Outputs: 2, Aligned: true, Classes: c.texts}
-		b := &Batch{N: n, Losses: make([]float32, n), Outputs: c.images, Labels: []int32{0, 1, 2}, Texts: c.texts}
+		b := &Batch{Size: n, Losses: make([]float32, n), Outputs: c.images, Labels: []int32{0, 1, 2}, Texts: c.texts}
 		if got := measured(t, task, b).Of(ZeroShot).Numbers[0]; math.Abs(got-c.zero) > 1e-9 {
 			t.Errorf("%s: zero-shot %v, want %v", c.what, got, c.zero)
 		}

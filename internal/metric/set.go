@@ -58,13 +58,13 @@ func (s *Set) begin(m *Metric) {
 // Add takes the next images. Sizes that do not fit, and a label that names no
 // class, are errors.
 func (s *Set) Add(b *Batch) error {
-	size, texts := b.N*s.task.Outputs, 0
+	size, texts := b.Size*s.task.Outputs, 0
 	if s.task.Aligned {
 		texts = size
 	}
-	if b.N < 0 || len(b.Losses) != b.N || len(b.Outputs) != size || len(b.Labels) != b.N || len(b.Texts) != texts {
+	if b.Size < 0 || len(b.Losses) != b.Size || len(b.Outputs) != size || len(b.Labels) != b.Size || len(b.Texts) != texts {
 		return fmt.Errorf("metric: %d losses, %d outputs, %d labels, %d values of texts: not of %d images with %d outputs",
-			len(b.Losses), len(b.Outputs), len(b.Labels), len(b.Texts), b.N, s.task.Outputs)
+			len(b.Losses), len(b.Outputs), len(b.Labels), len(b.Texts), b.Size, s.task.Outputs)
 	}
 	classes := s.task.Outputs
 	if s.task.Aligned {
@@ -75,10 +75,10 @@ func (s *Set) Add(b *Batch) error {
 			return fmt.Errorf("metric: label %d of %d classes", l, classes)
 		}
 	}
-	s.n += b.N
+	s.n += b.Size
 	if s.keeps {
 		w := &s.whole
-		w.N, w.Losses, w.Outputs = w.N+b.N, append(w.Losses, b.Losses...), append(w.Outputs, b.Outputs...)
+		w.Size, w.Losses, w.Outputs = w.Size+b.Size, append(w.Losses, b.Losses...), append(w.Outputs, b.Outputs...)
 		w.Labels, w.Texts = append(w.Labels, b.Labels...), append(w.Texts, b.Texts...)
 	}
 	for _, a := range s.sums {

@@ -15,13 +15,13 @@ const Top1 = "top1"
 type topK struct{ k, right, n int }
 
 func (t *topK) Add(b *Batch) error {
-	width := len(b.Outputs) / max(1, b.N)
-	for i := range b.N {
+	width := len(b.Outputs) / max(1, b.Size)
+	for i := range b.Size {
 		if Rank(b.Outputs[i*width:(i+1)*width], int(b.Labels[i])) < t.k {
 			t.right++
 		}
 	}
-	t.n += b.N
+	t.n += b.Size
 	return nil
 }
 

@@ -24,11 +24,11 @@ type One struct {
 	Metric *Metric
 	Tag    string // its name in tags and columns: ece, image_to_text_5
 	Title  string // for people: ECE, image to text recall@5
-	V      float64
+	Value  float64
 }
 
 // Text is the number with as many digits as a terminal shows.
-func (o One) Text() string { return fmt.Sprintf("%.4f", o.V) }
+func (o One) Text() string { return fmt.Sprintf("%.4f", o.Value) }
 
 // Of is the value of a metric, empty where it was not measured.
 func (v Values) Of(name string) Value {
@@ -52,7 +52,7 @@ func (v Values) Ones() (out []One) {
 func (v Value) Ones() (out []One) {
 	m := Named(v.Name)
 	for i, x := range v.Numbers {
-		o := One{Metric: m, Tag: m.Name, Title: m.Title, V: x}
+		o := One{Metric: m, Tag: m.Name, Title: m.Title, Value: x}
 		if len(m.At) == len(v.Numbers) {
 			o.Tag, o.Title = fmt.Sprintf("%s_%d", m.Name, m.At[i]), fmt.Sprintf("%s %s@%d", m.Title, m.Each, m.At[i])
 		} else if len(v.Numbers) > 1 { // of another version

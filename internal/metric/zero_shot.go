@@ -21,13 +21,13 @@ type zeroShot struct {
 func (z *zeroShot) Add(b *Batch) error {
 	width := z.task.Outputs
 	sims := make([]float32, len(z.task.Classes)/width)
-	for i := range b.N {
+	for i := range b.Size {
 		cosines(sims, b.Outputs[i*width:(i+1)*width], z.task.Classes, width)
 		if objective.Argmax(sims) == int(b.Labels[i]) {
 			z.right++
 		}
 	}
-	z.n += b.N
+	z.n += b.Size
 	return nil
 }
 

@@ -158,7 +158,7 @@ func (l *Local) Transform(c config.Data) (*data.Transform, error) {
 	t.CutEven, t.Wide = l.Pre.CropEven, l.Config.ImageWidth
 	t.Cut, t.Rescale, t.Scale = l.Pre.Crop, factor, data.Scale{Filter: data.Filter(l.Pre.Resample)}
 	if l.Pre.Resize {
-		t.Scale.W, t.Scale.H, t.Scale.Shortest, t.Scale.Longest = l.Pre.Width, l.Pre.Height, l.Pre.Shortest, l.Pre.Longest
+		t.Scale.Width, t.Scale.Height, t.Scale.Shortest, t.Scale.Longest = l.Pre.Width, l.Pre.Height, l.Pre.Shortest, l.Pre.Longest
 		t.Scale.Cover, t.Scale.Contain = l.Pre.Cover, l.Pre.Contain
 		if l.Pre.Contain {
 			for i := range t.Around {

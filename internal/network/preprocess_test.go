@@ -29,7 +29,7 @@ type preprocessed struct {
 
 // formula is the script's image of w×h pixels.
 func formula(w, h int) *data.Image {
-	im := &data.Image{W: w, H: h}
+	im := &data.Image{Width: w, Height: h}
 	for y := range h {
 		for x := range w {
 			im.Pix = append(im.Pix, uint8(x*37+y*91+x*y*13), uint8(x*x*7+y*29), uint8(x*5+y*y*11+97))

@@ -114,7 +114,7 @@ func (r *Allocation) page(x *train.Experiment, version string, pictures []report
 		if path := r.Paths[a.Name]; len(path) > 0 {
 			l := report.Learned{Of: a.Name + " allocator", Params: runs.Named(allocator.Learned(a.Name), len(path[0].Values))}
 			for _, w := range path {
-				l.Points = append(l.Points, report.ParamPoint{Step: w.Step, W: w.Values})
+				l.Points = append(l.Points, report.ParamPoint{Step: w.Step, Values: w.Values})
 			}
 			p.Learned = append(p.Learned, l)
 		}
@@ -184,8 +184,8 @@ func pictures(x *train.Experiment, r *Allocation) ([]report.Tile, error) {
 }
 
 func toImage(p *data.Image) image.Image {
-	im := image.NewRGBA(image.Rect(0, 0, p.W, p.H))
-	for i := range p.W * p.H {
+	im := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
+	for i := range p.Width * p.Height {
 		copy(im.Pix[4*i:], p.Pix[3*i:3*i+3])
 		im.Pix[4*i+3] = 0xff
 	}

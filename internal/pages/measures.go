@@ -75,7 +75,7 @@ func measures(validation, test *followed) (out []report.Measure) {
 					m.Splits = append(m.Splits, report.Series{Name: name})
 				}
 				s := &m.Splits[len(m.Splits)-1]
-				s.X, s.Y = append(s.X, float64(f.points[i].Step)), append(s.Y, o.V)
+				s.Xs, s.Ys = append(s.Xs, float64(f.points[i].Step)), append(s.Ys, o.Value)
 			}
 		}
 	}

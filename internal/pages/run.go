@@ -118,7 +118,7 @@ func learned(metrics []runs.StepMetrics, c config.Config) []report.Learned {
 				i = len(out)
 				out = append(out, report.Learned{Of: l.Of, Params: l.Params})
 			}
-			out[i].Points = append(out[i].Points, report.ParamPoint{Step: m.Step, W: l.Values})
+			out[i].Points = append(out[i].Points, report.ParamPoint{Step: m.Step, Values: l.Values})
 		}
 	}
 	return out

@@ -131,7 +131,7 @@ func named(l runs.Learned, end string) (out []scalar) {
 func (b *TensorBoard) Evaluated(step int, split string, e *runs.Eval) {
 	all := []scalar{{split + "/accuracy", e.Score()}, {split + "/loss", e.Loss()}}
 	for _, o := range e.Chosen.Ones() {
-		all = append(all, scalar{split + "/" + o.Tag, o.V})
+		all = append(all, scalar{split + "/" + o.Tag, o.Value})
 	}
 	b.scalars(step, all)
 	b.next.Evaluated(step, split, e)

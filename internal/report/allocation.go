@@ -60,7 +60,7 @@ func (r AllocationReport) Write(w io.Writer) error {
 }
 
 func (r AllocationReport) forest() Forest {
-	f := Forest{Title: "Measured variance ratio", X: "variance against equal shares", Level: 1, Also: "predicted"}
+	f := Forest{Title: "Measured variance ratio", XTitle: "variance against equal shares", Level: 1, Also: "predicted"}
 	for _, a := range r.Allocators {
 		f.Rows = append(f.Rows, Estimate{Name: a.Name, Value: a.Measured, Lo: a.Lo, Hi: a.Hi, Also: a.Predicted})
 	}
@@ -123,9 +123,9 @@ func (r AllocationReport) scatter() Charts {
 	for k, name := range r.names() {
 		s := Series{Name: name, Points: true, Color: k + 1}
 		for _, im := range r.Images {
-			s.X, s.Y = append(s.X, im.Loss), append(s.Y, float64(im.Counts[name]))
+			s.Xs, s.Ys = append(s.Xs, im.Loss), append(s.Ys, float64(im.Counts[name]))
 		}
-		out = append(out, Chart{Title: name, X: "loss", Y: "queries", Series: []Series{s}, Zero: true, YMax: float64(top),
+		out = append(out, Chart{Title: name, XTitle: "loss", YTitle: "queries", Series: []Series{s}, Zero: true, YMax: float64(top),
 			Small: true})
 	}
 	return out

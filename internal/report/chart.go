@@ -6,12 +6,12 @@ import (
 	"math"
 )
 
-// Series is one line (or cloud) of a chart. X and Y have one length; a point
-// whose X or Y is no number is a gap.
+// Series is one line (or cloud) of a chart. Xs and Ys have one length; a point
+// where either is no number is a gap.
 type Series struct {
 	Name   string
-	X, Y   []float64
-	Lo, Hi []float64 // an interval around Y, drawn as a band; nil: none
+	Xs, Ys []float64
+	Lo, Hi []float64 // an interval around Ys, drawn as a band; nil: none
 	Points bool      // dots and no line
 	Smooth bool      // the values faintly, and their moving average over them
 	Color  int       // number of the colour; 0 takes the series' place in the chart
@@ -19,13 +19,13 @@ type Series struct {
 
 // Chart is a set of series over one pair of axes.
 type Chart struct {
-	Title, X, Y string
-	Series      []Series
-	Zero        bool    // the y axis begins at 0
-	Percent     bool    // y is a share, labelled in percent
-	YMax        float64 // end of the y axis, 0: from the data
-	Level       float64 // a dashed line at this y, 0: none
-	Small       bool    // one of several side by side
+	Title, XTitle, YTitle string
+	Series                []Series
+	Zero                  bool    // the y axis begins at 0
+	Percent               bool    // y is a share, labelled in percent
+	YMax                  float64 // end of the y axis, 0: from the data
+	Level                 float64 // a dashed line at this y, 0: none
+	Small                 bool    // one of several side by side
 }
 
 type point struct{ x, y float64 }
@@ -91,10 +91,10 @@ func (c Chart) Image(w, h int) (image.Image, error) {
 // draw lays the chart out on w×h and draws it.
 func (c Chart) draw(p pen, w, h float64, whole bool) {
 	f := frame{left: 14, right: 18, top: 10, bottom: 22}
-	if c.X != "" {
+	if c.XTitle != "" {
 		f.bottom += 18
 	}
-	if c.Y != "" {
+	if c.YTitle != "" {
 		f.left += 20
 	}
 	if whole {
@@ -126,11 +126,11 @@ func (c Chart) draw(p pen, w, h float64, whole bool) {
 		q := f.at(x, f.y0)
 		p.text(tickText, middle, point{q.x, q.y + 16}, tickLabel(x, xd, false))
 	}
-	if c.X != "" {
-		p.text(axisText, middle, point{(f.left + w - f.right) / 2, h - 6}, c.X)
+	if c.XTitle != "" {
+		p.text(axisText, middle, point{(f.left + w - f.right) / 2, h - 6}, c.XTitle)
 	}
-	if c.Y != "" {
-		p.text(axisText, upright, point{15, (f.top + h - f.bottom) / 2}, c.Y)
+	if c.YTitle != "" {
+		p.text(axisText, upright, point{15, (f.top + h - f.bottom) / 2}, c.YTitle)
 	}
 	if c.Level != 0 && c.Level >= f.y0 && c.Level <= f.y1 {
 		p.line(levelLine, 0, []point{f.at(f.x0, c.Level), f.at(f.x1, c.Level)})
@@ -177,12 +177,12 @@ func colorOf(s Series, i int) int {
 func (c Chart) bounds(drawn []Series) (x0, x1, y0, y1 float64) {
 	x0, y0, x1, y1 = math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
 	for _, s := range drawn {
-		for i := range s.X {
-			if !finite(s.X[i]) || !finite(s.Y[i]) {
+		for i := range s.Xs {
+			if !finite(s.Xs[i]) || !finite(s.Ys[i]) {
 				continue
 			}
-			x0, x1 = min(x0, s.X[i]), max(x1, s.X[i])
-			for _, v := range [][]float64{s.Y, s.Lo, s.Hi} {
+			x0, x1 = min(x0, s.Xs[i]), max(x1, s.Xs[i])
+			for _, v := range [][]float64{s.Ys, s.Lo, s.Hi} {
 				if i < len(v) && finite(v[i]) {
 					y0, y1 = min(y0, v[i]), max(y1, v[i])
 				}

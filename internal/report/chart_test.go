@@ -52,7 +52,7 @@ func TestFormats(t *testing.T) {
 // A value that is no number parts a line in two, and every point is inside.
 func TestChartGaps(t *testing.T) {
 	c := Chart{Title: "t",
-		Series: []Series{{Name: "a", X: []float64{0, 1, 2, 3, 4}, Y: []float64{1, 2, math.NaN(), 1e9, 1}}}}
+		Series: []Series{{Name: "a", Xs: []float64{0, 1, 2, 3, 4}, Ys: []float64{1, 2, math.NaN(), 1e9, 1}}}}
 	s := string(c.svg(300, 200, ""))
 	if n := strings.Count(s, `class="line s0"`); n != 2 {
 		t.Errorf("%d lines, want 2: %s", n, s)
@@ -60,9 +60,9 @@ func TestChartGaps(t *testing.T) {
 	if n := strings.Count(s, "<circle"); n != 4 {
 		t.Errorf("%d dots, want 4", n)
 	}
-	for _, c := range []Chart{{}, {Series: []Series{{X: []float64{1}, Y: []float64{math.NaN()}}}},
-		{Series: []Series{{X: []float64{3}, Y: []float64{3}}}},
-		{Series: []Series{{X: []float64{1, 2, 3}, Y: []float64{1e300, -1e300, 0}}}}} {
+	for _, c := range []Chart{{}, {Series: []Series{{Xs: []float64{1}, Ys: []float64{math.NaN()}}}},
+		{Series: []Series{{Xs: []float64{3}, Ys: []float64{3}}}},
+		{Series: []Series{{Xs: []float64{1, 2, 3}, Ys: []float64{1e300, -1e300, 0}}}}} {
 		if s := string(c.SVG()); strings.Contains(s, "NaN") || strings.Contains(s, "Inf") {
 			t.Errorf("%v: %s", c, s)
 		}
@@ -72,17 +72,17 @@ func TestChartGaps(t *testing.T) {
 func TestThinKeepsMeanAndEnd(t *testing.T) {
 	s := Series{}
 	for i := range 10001 {
-		s.X, s.Y = append(s.X, float64(i)), append(s.Y, float64(i%2))
+		s.Xs, s.Ys = append(s.Xs, float64(i)), append(s.Ys, float64(i%2))
 	}
-	s.Y[10000] = 7
+	s.Ys[10000] = 7
 	s = s.thin()
-	if n := len(s.X); n > most+1 || len(s.Y) != n {
-		t.Fatalf("%d and %d points", n, len(s.Y))
+	if n := len(s.Xs); n > most+1 || len(s.Ys) != n {
+		t.Fatalf("%d and %d points", n, len(s.Ys))
 	}
-	if s.X[len(s.X)-1] != 10000 || s.Y[len(s.Y)-1] != 7 {
-		t.Errorf("the last point is %v, %v", s.X[len(s.X)-1], s.Y[len(s.Y)-1])
+	if s.Xs[len(s.Xs)-1] != 10000 || s.Ys[len(s.Ys)-1] != 7 {
+		t.Errorf("the last point is %v, %v", s.Xs[len(s.Xs)-1], s.Ys[len(s.Ys)-1])
 	}
-	for i, v := range s.Y[:len(s.Y)-2] {
+	for i, v := range s.Ys[:len(s.Ys)-2] {
 		if math.Abs(v-0.5) > 0.03 {
 			t.Errorf("mean %d is %v", i, v)
 		}

@@ -86,7 +86,7 @@ func (r CompareReport) followed() string {
 }
 
 func (r CompareReport) forest() Forest {
-	f := Forest{Title: title(r.result()), X: r.result(), Percent: true, Level: math.NaN()}
+	f := Forest{Title: title(r.result()), XTitle: r.result(), Percent: true, Level: math.NaN()}
 	for _, a := range r.Arms {
 		f.Rows = append(f.Rows, Estimate{Name: a.Name, Value: a.Accuracy, Lo: a.Lo, Hi: a.Hi, Also: math.NaN()})
 	}
@@ -156,11 +156,11 @@ func (r CompareReport) arms() Table {
 
 // Curves is the chart of accuracy against queries.
 func (r CompareReport) Curves() Chart {
-	c := Chart{Title: title(r.followed()) + " against queries", X: "queries", Y: r.followed(), Percent: true}
+	c := Chart{Title: title(r.followed()) + " against queries", XTitle: "queries", YTitle: r.followed(), Percent: true}
 	for _, a := range r.Arms {
 		s := Series{Name: a.Name}
 		for _, p := range a.Curve {
-			s.X, s.Y = append(s.X, p.Queries), append(s.Y, p.Accuracy)
+			s.Xs, s.Ys = append(s.Xs, p.Queries), append(s.Ys, p.Accuracy)
 			s.Lo, s.Hi = append(s.Lo, p.Lo), append(s.Hi, p.Hi)
 		}
 		c.Series = append(c.Series, s)
@@ -172,10 +172,10 @@ func (r CompareReport) Curves() Chart {
 // a run spends evenly.
 func (r CompareReport) operations() Chart {
 	c := r.Curves()
-	c.Title, c.X = title(r.followed())+" against operations", "floating-point operations"
+	c.Title, c.XTitle = title(r.followed())+" against operations", "floating-point operations"
 	for i, a := range r.Arms {
-		for k := range c.Series[i].X {
-			c.Series[i].X[k] *= a.FLOPs / a.Queries
+		for k := range c.Series[i].Xs {
+			c.Series[i].Xs[k] *= a.FLOPs / a.Queries
 		}
 	}
 	return c

@@ -10,7 +10,7 @@ import (
 // that stands for no effect.
 type Forest struct {
 	Title   string
-	X       string  // what the estimates are
+	XTitle  string  // what the estimates are
 	Level   float64 // no effect; NaN: none
 	Also    string  // what the second mark of a line is, "" for none
 	Percent bool
@@ -55,7 +55,7 @@ func (f Forest) svg(w float64, class string) template.HTML {
 	if finite(f.Level) && f.Level >= x0 && f.Level <= x1 {
 		p.line(levelLine, 0, []point{{at(f.Level), forestTop}, {at(f.Level), bottom}})
 	}
-	p.text(axisText, middle, point{(left + w - 60) / 2, h - 4}, f.X)
+	p.text(axisText, middle, point{(left + w - 60) / 2, h - 4}, f.XTitle)
 	for i, r := range f.Rows {
 		y := forestTop + lineH*(float64(i)+0.5)
 		p.text(titleText, end, point{left - 10, y + 4}, r.Name)

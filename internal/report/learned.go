@@ -17,8 +17,8 @@ type Learned struct {
 
 // ParamPoint is the value of the parameters after a step.
 type ParamPoint struct {
-	Step int
-	W    []float64 // parallel to Learned.Params
+	Step   int
+	Values []float64 // parallel to Learned.Params
 }
 
 // sections is the page's section about the parameters; none where they are of one
@@ -48,11 +48,11 @@ func (l Learned) Paths() Charts {
 	for k, param := range l.Params {
 		s := Series{Name: param.Name, Color: k + 1}
 		for _, p := range points {
-			if k < len(p.W) {
-				s.X, s.Y = append(s.X, float64(p.Step)), append(s.Y, p.W[k])
+			if k < len(p.Values) {
+				s.Xs, s.Ys = append(s.Xs, float64(p.Step)), append(s.Ys, p.Values[k])
 			}
 		}
-		out = append(out, Chart{Title: param.Name, X: "step", Series: []Series{s}, Small: true})
+		out = append(out, Chart{Title: param.Name, XTitle: "step", Series: []Series{s}, Small: true})
 	}
 	return out
 }

@@ -12,10 +12,10 @@ import (
 func TestMeasuresOfRun(t *testing.T) {
 	r := RunReport{Measures: []Measure{
 		{Title: "ECE", About: "calibration", Better: "lower", Percent: true, Splits: []Series{
-			{Name: "validation", X: []float64{1, 2, 3}, Y: []float64{.25, .125, .5}},
-			{Name: "test", X: []float64{3}, Y: []float64{.375}}}},
+			{Name: "validation", Xs: []float64{1, 2, 3}, Ys: []float64{.25, .125, .5}},
+			{Name: "test", Xs: []float64{3}, Ys: []float64{.375}}}},
 		{Title: "gap", About: "a distance", Better: "higher", Splits: []Series{
-			{Name: "test", X: []float64{1, 2}, Y: []float64{2, math.NaN()}}}},
+			{Name: "test", Xs: []float64{1, 2}, Ys: []float64{2, math.NaN()}}}},
 	}}
 	s := r.measures()
 	if len(s) != 1 {

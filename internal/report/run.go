@@ -126,7 +126,7 @@ func (r RunReport) evals(by func(EvalPoint) float64, f func(EvalPoint) float64) 
 	add := func(name string, points []EvalPoint) {
 		s := Series{Name: name}
 		for _, e := range points {
-			s.X, s.Y = append(s.X, by(e)), append(s.Y, f(e))
+			s.Xs, s.Ys = append(s.Xs, by(e)), append(s.Ys, f(e))
 		}
 		out = append(out, s)
 	}
@@ -142,12 +142,12 @@ func (r RunReport) evals(by func(EvalPoint) float64, f func(EvalPoint) float64) 
 func (r RunReport) curves() []Block {
 	step := func(e EvalPoint) float64 { return float64(e.Step) }
 	loss, acc := Series{Name: "batch", Smooth: true}, Series{Name: "batch", Smooth: true}
-	loss.X, loss.Y = r.column(func(s StepPoint) float64 { return s.Loss })
-	acc.X, acc.Y = r.column(func(s StepPoint) float64 { return s.Accuracy })
+	loss.Xs, loss.Ys = r.column(func(s StepPoint) float64 { return s.Loss })
+	acc.Xs, acc.Ys = r.column(func(s StepPoint) float64 { return s.Accuracy })
 	out := []Block{
-		Chart{Title: "Loss", X: "step",
+		Chart{Title: "Loss", XTitle: "step",
 			Series: append([]Series{loss}, r.evals(step, func(e EvalPoint) float64 { return e.Loss })...)},
-		Chart{Title: "Accuracy", X: "step", Percent: true,
+		Chart{Title: "Accuracy", XTitle: "step", Percent: true,
 			Series: append([]Series{acc}, r.evals(step, func(e EvalPoint) float64 { return e.Accuracy })...)},
 	}
 	small := Charts{}
@@ -155,7 +155,7 @@ func (r RunReport) curves() []Block {
 		s := r.evals(func(e EvalPoint) float64 { return float64(e.Queries) },
 			func(e EvalPoint) float64 { return e.Accuracy })[0]
 		s.Color = 2
-		small = append(small, Chart{Title: title(s.Name) + " accuracy by queries", X: "queries of the run", Percent: true,
+		small = append(small, Chart{Title: title(s.Name) + " accuracy by queries", XTitle: "queries of the run", Percent: true,
 			Series: []Series{s}, Small: true})
 	}
 	for i, c := range []struct {
@@ -167,9 +167,9 @@ func (r RunReport) curves() []Block {
 		{"Learning rate", func(s StepPoint) float64 { return s.LR }},
 	} {
 		s := Series{Name: c.title, Color: []int{3, 4, 1}[i], Smooth: c.title == "Norm of the gradient"}
-		s.X, s.Y = r.column(c.f)
-		if slices.ContainsFunc(s.Y, func(v float64) bool { return v != 0 }) {
-			small = append(small, Chart{Title: c.title, X: "step", Series: []Series{s}, Zero: true, Small: true})
+		s.Xs, s.Ys = r.column(c.f)
+		if slices.ContainsFunc(s.Ys, func(v float64) bool { return v != 0 }) {
+			small = append(small, Chart{Title: c.title, XTitle: "step", Series: []Series{s}, Zero: true, Small: true})
 		}
 	}
 	return append(out, small)
@@ -214,21 +214,21 @@ func (r RunReport) allocation() (out []Block) {
 		all, half := Series{Name: "least to most", Color: 7}, Series{Name: "middle half", Color: 1}
 		for _, s := range r.Allocation {
 			x := float64(s.Step)
-			all.X, all.Y, all.Lo, all.Hi = append(all.X, x), append(all.Y, s.Mid), append(all.Lo, s.Least), append(all.Hi, s.Top)
-			half.X, half.Y, half.Lo, half.Hi = append(half.X, x), append(half.Y, s.Mid), append(half.Lo, s.Low),
+			all.Xs, all.Ys, all.Lo, all.Hi = append(all.Xs, x), append(all.Ys, s.Mid), append(all.Lo, s.Least), append(all.Hi, s.Top)
+			half.Xs, half.Ys, half.Lo, half.Hi = append(half.Xs, x), append(half.Ys, s.Mid), append(half.Lo, s.Low),
 				append(half.Hi, s.High)
 		}
-		out = append(out, Chart{Title: "Queries per image", X: "step", Zero: true, Series: []Series{all, half}})
+		out = append(out, Chart{Title: "Queries per image", XTitle: "step", Zero: true, Series: []Series{all, half}})
 	}
 	var s Series
 	for _, p := range r.Steps {
 		if p.Ratio > 0 {
-			s.X, s.Y = append(s.X, float64(p.Step)), append(s.Y, p.Ratio)
+			s.Xs, s.Ys = append(s.Xs, float64(p.Step)), append(s.Ys, p.Ratio)
 		}
 	}
-	if len(s.X) > 0 {
+	if len(s.Xs) > 0 {
 		s.Name, s.Smooth, s.Color = "ratio", true, 3
-		out = append(out, Chart{Title: "Variance against equal shares, by the step's own queries", X: "step",
+		out = append(out, Chart{Title: "Variance against equal shares, by the step's own queries", XTitle: "step",
 			Series: []Series{s}, Level: 1})
 	}
 	return out

@@ -12,13 +12,13 @@ func (f frame) bands(p pen, s Series, color int, pale bool) {
 	if s.Lo == nil || s.Hi == nil {
 		return
 	}
-	for _, r := range runs(s.X, s.Lo, s.Hi) {
+	for _, r := range runs(s.Xs, s.Lo, s.Hi) {
 		var pts []point
 		for i := r[0]; i < r[1]; i++ {
-			pts = append(pts, f.at(s.X[i], s.Hi[i]))
+			pts = append(pts, f.at(s.Xs[i], s.Hi[i]))
 		}
 		for i := r[1] - 1; i >= r[0]; i-- {
-			pts = append(pts, f.at(s.X[i], s.Lo[i]))
+			pts = append(pts, f.at(s.Xs[i], s.Lo[i]))
 		}
 		p.band(color, pts, pale)
 	}
@@ -30,27 +30,27 @@ func (f frame) series(p pen, s Series, color int) {
 	case s.Points:
 		f.dots(p, s, color, 3.2)
 	case s.Smooth:
-		f.path(p, faintLine, color, s.X, s.Y)
-		f.path(p, dataLine, color, s.X, smooth(s.Y))
+		f.path(p, faintLine, color, s.Xs, s.Ys)
+		f.path(p, dataLine, color, s.Xs, smooth(s.Ys))
 	default:
-		f.path(p, dataLine, color, s.X, s.Y)
-		if len(s.X) <= marks {
+		f.path(p, dataLine, color, s.Xs, s.Ys)
+		if len(s.Xs) <= marks {
 			f.dots(p, s, color, 2.6)
 		}
 	}
 }
 
 func (f frame) dots(p pen, s Series, color int, r float64) {
-	for i := range s.X {
-		if finite(s.X[i]) && finite(s.Y[i]) {
-			p.dot(color, f.at(s.X[i], s.Y[i]), r, s.hint(i))
+	for i := range s.Xs {
+		if finite(s.Xs[i]) && finite(s.Ys[i]) {
+			p.dot(color, f.at(s.Xs[i], s.Ys[i]), r, s.hint(i))
 		}
 	}
 }
 
 // hint is what a reader sees who points at a dot.
 func (s Series) hint(i int) string {
-	h := fmt.Sprintf("%s: %.4g at %s", s.Name, s.Y[i], Short(s.X[i]))
+	h := fmt.Sprintf("%s: %.4g at %s", s.Name, s.Ys[i], Short(s.Xs[i]))
 	if s.Lo != nil && s.Hi != nil && finite(s.Lo[i]) && finite(s.Hi[i]) {
 		h += fmt.Sprintf(" (%.4g to %.4g)", s.Lo[i], s.Hi[i])
 	}
@@ -88,18 +88,18 @@ func runs(columns ...[]float64) (out [][2]int) {
 
 // cut gives the columns one length.
 func (s Series) cut() Series {
-	n := min(len(s.X), len(s.Y))
+	n := min(len(s.Xs), len(s.Ys))
 	if s.Lo != nil && s.Hi != nil {
 		n = min(n, len(s.Lo), len(s.Hi))
 		s.Lo, s.Hi = s.Lo[:n], s.Hi[:n]
 	}
-	s.X, s.Y = s.X[:n], s.Y[:n]
+	s.Xs, s.Ys = s.Xs[:n], s.Ys[:n]
 	return s
 }
 
 // thin averages stretches of a long series; its last point stays exact.
 func (s Series) thin() Series {
-	n := len(s.X)
+	n := len(s.Xs)
 	if n <= most || s.Points {
 		return s
 	}
@@ -119,7 +119,7 @@ func (s Series) thin() Series {
 		}
 		return append(out, v[n-1])
 	}
-	s.X, s.Y, s.Lo, s.Hi = column(s.X), column(s.Y), column(s.Lo), column(s.Hi)
+	s.Xs, s.Ys, s.Lo, s.Hi = column(s.Xs), column(s.Ys), column(s.Lo), column(s.Hi)
 	return s
 }
 

@@ -108,7 +108,7 @@ func moreColumns(e *Eval, chosen []string) string {
 	}
 	out := ""
 	for _, o := range e.Chosen.Ones() {
-		out += fmt.Sprintf(",%.6f", o.V)
+		out += fmt.Sprintf(",%.6f", o.Value)
 	}
 	return out
 }

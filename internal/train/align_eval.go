@@ -31,7 +31,7 @@ func (a *Alignment) Evaluate(ctx context.Context, m query.Model, batches iter.Se
 		if err != nil {
 			return err
 		}
-		answered := &metric.Batch{N: b.Size, Losses: losses, Outputs: c.Logits}
+		answered := &metric.Batch{Size: b.Size, Losses: losses, Outputs: c.Logits}
 		for i := range b.Size {
 			at := int(b.Index[i])
 			answered.Labels = append(answered.Labels, a.labels[at])

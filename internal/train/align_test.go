@@ -205,13 +205,13 @@ func TestAlignedEval(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all.N, all.Outputs, all.Labels = all.N+b.Size, append(all.Outputs, clean.Logits...), append(all.Labels, b.Labels...)
+			all.Size, all.Outputs, all.Labels = all.Size+b.Size, append(all.Outputs, clean.Logits...), append(all.Labels, b.Labels...)
 		}
 		set, err := embed.Read(objective.Embeddings.Of(c.Objective.Own))
 		if err != nil {
 			t.Fatal(err)
 		}
-		all.Losses = make([]float32, all.N)
+		all.Losses = make([]float32, all.Size)
 		task, goal := metric.Task{Outputs: set.Width, Aligned: true, Classes: set.Data}, metric.ZeroShot
 		if pairing == "image" {
 			goal, all.Texts = metric.ImageToText, set.Data[c.Data.Count*set.Width:]

@@ -28,7 +28,7 @@ func Evaluate(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Bat
 				return err
 			}
 		}
-		return set.Add(&metric.Batch{N: b.Size, Losses: c.Losses, Outputs: c.Logits, Labels: b.Labels})
+		return set.Add(&metric.Batch{Size: b.Size, Losses: c.Losses, Outputs: c.Logits, Labels: b.Labels})
 	})
 	if err != nil || n == 0 {
 		return &runs.Eval{Goal: metric.Top1}, err

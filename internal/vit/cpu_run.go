@@ -85,7 +85,7 @@ func (c *cpu) program(w *worker, f *Forward, key string, slots int) (*compiled, 
 // load puts n queries of the list from at on into the slots of a graph.
 func (c *cpu) load(p *compiled, f *Forward, at, n int) {
 	l, feed := c.list, p.feed
-	feed.N, feed.Step, feed.Noise, feed.Loss, feed.err = n, l.Step, c.noise, l.Loss, nil
+	feed.Slots, feed.Step, feed.Noise, feed.Loss, feed.err = n, l.Step, c.noise, l.Loss, nil
 	for i, s := range l.Sites {
 		feed.Sigma[s] = l.Sigma[i]
 	}

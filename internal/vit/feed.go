@@ -12,7 +12,7 @@ import (
 // slots are in use, the image of the batch that each slot evaluates, and the
 // noise it carries. A graph has one Feed and one goroutine.
 type Feed struct {
-	N      int     // slots in use, at most the graph's size
+	Slots  int     // in use, at most the graph's size
 	Image  []int32 // per slot: image of the clean batch
 	Target []int32 // per slot: what the objective is told of it
 	Pair   []int32 // per slot: number of the direction
@@ -49,7 +49,7 @@ func (f *Feed) lossGrad(out, logits []float32, rows, classes int) error {
 	if !ok {
 		return fmt.Errorf("vit: objective %s has no gradient", f.Loss.Name())
 	}
-	return d.Grad(out, logits, rows, classes, f.Target[:f.N], 1)
+	return d.Grad(out, logits, rows, classes, f.Target[:f.Slots], 1)
 }
 
 // counter names the noise of a slot at a site.

@@ -76,7 +76,7 @@ func TestTapeMachine(t *testing.T) {
 		}
 		copy(values(g.images), b.Inputs)
 		copy(g.feed.Target, loss.Targets)
-		g.feed.N, g.feed.Loss = 3, loss
+		g.feed.Slots, g.feed.Loss = 3, loss
 		return g, append(gorgonia.Nodes{g.losses}, grads...)
 	}
 	g1, want := build()

@@ -34,7 +34,7 @@ func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel re
 		return s
 	}
 	o.run = func(out []float32, in [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			kernel.Attention(out[s*rows*D:], D, in[0][at(q, s)*rows*D:], D, rows, in[1][at(k, s)*T*D:], D,
 				in[2][at(v, s)*T*D:], D, T, H, head, scale, bias(in), nil, &f.attn)
 		}
@@ -52,7 +52,7 @@ func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel re
 			dq, dk, dv, db := out[:nq], out[nq:nq+nk], out[nq+nk:nq+2*nk], out[nq+2*nk:]
 			clear(db)
 			dy := v[len(v)-1]
-			for s := 0; s < f.N; s++ {
+			for s := 0; s < f.Slots; s++ {
 				q, k, w, dy := v[0][s*rows*D:], v[1][s*T*D:], v[2][s*T*D:], dy[s*rows*D:]
 				kernel.Attention(y, D, q, D, rows, k, D, w, D, T, H, head, scale, bias(v), probs, &f.attn)
 				kernel.AttentionGrad(dq[s*rows*D:], D, dk[s*T*D:], D, dv[s*T*D:], D, dy, D, q, D, rows, k, D, w, D, T, H, head,
@@ -94,7 +94,7 @@ func (g *graph) perturb(site int, x act, rows, width, offset, live int, act Act)
 	o := g.op(Spec{Kind: OpPerturb, Name: "noise." + name, Rows: rows, Width: width, Act: act, Site: site, Offset: offset,
 		Indexed: []bool{x.clean}})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			i := s
 			if x.clean {
 				i = int(f.Image[s])

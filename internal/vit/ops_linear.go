@@ -30,12 +30,12 @@ func (g *graph) linear(name string, l *linear, x act, rows int, f Act, res *act)
 		if res != nil && !res.clean {
 			ep.Residual, ep.LdRes = v[at], n
 		}
-		kernel.Gemm(out, n, v[0], l.in, feed.N*rows, l.nt(), &ep, &feed.gemm)
+		kernel.Gemm(out, n, v[0], l.in, feed.Slots*rows, l.nt(), &ep, &feed.gemm)
 		if f != GELU { // which is the product's own
-			f.apply(out[:feed.N*rows*n], out[:feed.N*rows*n])
+			f.apply(out[:feed.Slots*rows*n], out[:feed.Slots*rows*n])
 		}
 		if res != nil && res.clean {
-			for s := 0; s < feed.N; s++ {
+			for s := 0; s < feed.Slots; s++ {
 				i := int(feed.Image[s])
 				kernel.AddTo(out[s*rows*n:(s+1)*rows*n], v[at][i*rows*n:(i+1)*rows*n])
 			}
@@ -54,12 +54,12 @@ func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgon
 	f := g.feed
 	dx := g.op(Spec{Kind: OpLinearDX, Name: name + ".dx", Rows: rows, Width: l.in})
 	dx.run = func(out []float32, v [][]float32) {
-		kernel.Gemm(out, l.in, v[0], l.out, f.N*rows, l.nn(), &kernel.Epilogue{}, &f.gemm)
+		kernel.Gemm(out, l.in, v[0], l.out, f.Slots*rows, l.nn(), &kernel.Epilogue{}, &f.gemm)
 	}
 	dw := g.op(Spec{Kind: OpLinearDW, Name: name + ".dw", Rows: rows})
 	dw.shape = tensor.Shape(l.w.Shape)
 	dw.run = func(out []float32, v [][]float32) {
-		kernel.GemmTN(out, l.in, v[0], l.out, v[1], l.in, l.out, l.in, f.N*rows, false, &f.gemm)
+		kernel.GemmTN(out, l.in, v[0], l.out, v[1], l.in, l.out, l.in, f.Slots*rows, false, &f.gemm)
 	}
 	out := gorgonia.Nodes{g.apply(dx, dy, in[1]), g.apply(dw, dy, in[0])}
 	if l.b != nil {
@@ -78,7 +78,7 @@ func (g *graph) colSum(name string, rows, width int) *FusedOp {
 	o.shape = tensor.Shape{width}
 	o.run = func(out []float32, v [][]float32) {
 		clear(out)
-		for r := 0; r < f.N*rows; r++ {
+		for r := 0; r < f.Slots*rows; r++ {
 			kernel.AddTo(out, v[0][r*width:(r+1)*width])
 		}
 	}
@@ -91,13 +91,13 @@ func (g *graph) activation(name string, x act, f Act) *gorgonia.Node {
 	name = string(f) + "." + name
 	o := g.op(Spec{Kind: OpAct, Name: name, Rows: rows, Width: width, Act: f})
 	o.run = func(out []float32, v [][]float32) {
-		n := feed.N * rows * width
+		n := feed.Slots * rows * width
 		f.apply(out[:n], v[0][:n])
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		d := g.op(Spec{Kind: OpActGrad, Name: name + ".dx", Rows: rows, Width: width, Act: f})
 		d.run = func(out []float32, v [][]float32) {
-			n := feed.N * rows * width
+			n := feed.Slots * rows * width
 			f.grad(out[:n], v[0][:n], v[1][:n])
 		}
 		return gorgonia.Nodes{g.apply(d, in[0], dy)}, g.err
@@ -114,17 +114,17 @@ func (g *graph) norm(name, base string, x act, rows, d int, eps float32) *gorgon
 	o := g.op(Spec{Kind: OpNorm, Name: name, Rows: rows, Width: d, Eps: eps})
 	o.shape = shape
 	o.run = func(out []float32, v [][]float32) {
-		kernel.LayerNormRows(out, d, v[0], d, f.N*rows, d, v[1], v[2], eps, nil, nil)
+		kernel.LayerNormRows(out, d, v[0], d, f.Slots*rows, d, v[1], v[2], eps, nil, nil)
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		dx := g.op(Spec{Kind: OpNormDX, Name: name + ".dx", Rows: rows, Width: d, Eps: eps})
 		dx.shape = shape
-		dx.run = func(out []float32, v [][]float32) { g.normGrad(out, nil, v, f.N*rows, d, eps) }
+		dx.run = func(out []float32, v [][]float32) { g.normGrad(out, nil, v, f.Slots*rows, d, eps) }
 		dg := g.op(Spec{Kind: OpNormDG, Name: name + ".dg", Rows: rows, Width: d, Eps: eps})
 		dg.shape = tensor.Shape{d}
 		dg.run = func(out []float32, v [][]float32) {
 			clear(out)
-			g.normGrad(f.buf(2, f.N*rows*d), out, v, f.N*rows, d, eps)
+			g.normGrad(f.buf(2, f.Slots*rows*d), out, v, f.Slots*rows, d, eps)
 		}
 		return gorgonia.Nodes{g.apply(dx, dy, in[0], in[1]), g.apply(dg, dy, in[0], in[1]),
 			g.apply(g.colSum(name+".db", rows, d), dy)}, g.err

@@ -57,9 +57,9 @@ func (g *graph) turnOp(name string, x act, r rope, cos, sin []float32, back bool
 		sign = -1
 	}
 	o.run = func(out []float32, v [][]float32) {
-		n := f.N * rows * width
+		n := f.Slots * rows * width
 		copy(out[:n], v[0][:n])
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			for row := r.first; row < rows; row++ {
 				c, w := cos[(row-r.first)*half:][:half], sin[(row-r.first)*half:][:half]
 				y := out[(s*rows+row)*width:][:width]

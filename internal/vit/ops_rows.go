@@ -22,7 +22,7 @@ func (g *graph) scaleRows(name string, gamma *forward.Param, x, res act) *gorgon
 	n := rows * d
 	o := g.op(Spec{Kind: OpScale, Name: name, Rows: rows, Width: d, Indexed: []bool{x.clean, false, res.clean}})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			y := out[s*n : (s+1)*n]
 			kernel.MulRows(y, f.source(x, v[0], s, n), v[1])
 			kernel.AddTo(y, f.source(res, v[2], s, n))
@@ -30,12 +30,12 @@ func (g *graph) scaleRows(name string, gamma *forward.Param, x, res act) *gorgon
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		dx := g.op(Spec{Kind: OpScaleDX, Name: name + ".dx", Rows: rows, Width: d})
-		dx.run = func(out []float32, v [][]float32) { kernel.MulRows(out[:f.N*n], v[0][:f.N*n], v[1]) }
+		dx.run = func(out []float32, v [][]float32) { kernel.MulRows(out[:f.Slots*n], v[0][:f.Slots*n], v[1]) }
 		dg := g.op(Spec{Kind: OpScaleDG, Name: name + ".dg", Rows: rows, Width: d})
 		dg.shape = tensor.Shape{d}
 		dg.run = func(out []float32, v [][]float32) {
 			clear(out)
-			for r := 0; r < f.N*rows; r++ {
+			for r := 0; r < f.Slots*rows; r++ {
 				kernel.MulAdd(out, v[0][r*d:(r+1)*d], v[1][r*d:(r+1)*d])
 			}
 		}
@@ -50,14 +50,16 @@ func (g *graph) multiply(name string, x, y act) *gorgonia.Node {
 	n := rows * d
 	o := g.op(Spec{Kind: OpProduct, Name: name, Rows: rows, Width: d, Indexed: []bool{x.clean, y.clean}})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			kernel.MulRows(out[s*n:(s+1)*n], f.source(x, v[0], s, n), f.source(y, v[1], s, n))
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		part := func(by string, other *gorgonia.Node) *gorgonia.Node {
 			d := g.op(Spec{Kind: OpProductGrad, Name: name + by, Rows: rows, Width: d})
-			d.run = func(out []float32, v [][]float32) { kernel.MulRows(out[:f.N*n], v[0][:f.N*n], v[1][:f.N*n]) }
+			d.run = func(out []float32, v [][]float32) {
+				kernel.MulRows(out[:f.Slots*n], v[0][:f.Slots*n], v[1][:f.Slots*n])
+			}
 			return g.apply(d, dy, other)
 		}
 		return gorgonia.Nodes{part(".dx", in[1]), part(".dy", in[0])}, g.err
@@ -71,7 +73,7 @@ func (g *graph) halfSum(name string, x, y act) *gorgonia.Node {
 	n := rows * d
 	o := g.op(Spec{Kind: OpMean, Name: name, Rows: rows, Width: d, Indexed: []bool{x.clean, y.clean}})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			z := out[s*n : (s+1)*n]
 			kernel.Add(z, f.source(x, v[0], s, n), f.source(y, v[1], s, n))
 			kernel.Scale(z, 0.5)
@@ -80,8 +82,8 @@ func (g *graph) halfSum(name string, x, y act) *gorgonia.Node {
 	o.grad = func(_ gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		d := g.op(Spec{Kind: OpMeanGrad, Name: name + ".d", Rows: rows, Width: d})
 		d.run = func(out []float32, v [][]float32) {
-			copy(out[:f.N*n], v[0])
-			kernel.Scale(out[:f.N*n], 0.5)
+			copy(out[:f.Slots*n], v[0])
+			kernel.Scale(out[:f.Slots*n], 0.5)
 		}
 		half := g.apply(d, dy)
 		return gorgonia.Nodes{half, half}, g.err
@@ -106,7 +108,7 @@ func (g *graph) poolRows(name string, x act, p pool) *gorgonia.Node {
 	scale := 1 / float32(rows-p.from)
 	o := g.op(Spec{Kind: OpPool, Name: name, Rows: 1, InRows: rows, Width: width, Offset: p.from, First: p.first})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			y, x := out[s*width:(s+1)*width], v[0][s*rows*d:(s+1)*rows*d]
 			copy(y[:at], x)
 			mean := y[at:]
@@ -121,8 +123,8 @@ func (g *graph) poolRows(name string, x act, p pool) *gorgonia.Node {
 		dx := g.op(Spec{Kind: OpPoolGrad, Name: name + ".dx", Rows: rows, InRows: 1, Width: d, Offset: p.from,
 			First: p.first})
 		dx.run = func(out []float32, v [][]float32) {
-			clear(out[:f.N*rows*d])
-			for s := 0; s < f.N; s++ {
+			clear(out[:f.Slots*rows*d])
+			for s := 0; s < f.Slots; s++ {
 				x, dy := out[s*rows*d:(s+1)*rows*d], v[0][s*width:(s+1)*width]
 				copy(x[:at], dy)
 				for r := p.from; r < rows; r++ {
@@ -140,7 +142,7 @@ func (g *graph) repeat(name string, p *forward.Param, width int) *gorgonia.Node 
 	f := g.feed
 	o := g.op(Spec{Kind: OpRepeat, Name: name, Rows: 1, Width: width})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			copy(out[s*width:(s+1)*width], v[0])
 		}
 	}

@@ -29,7 +29,7 @@ func (g *graph) texts(ids *gorgonia.Node, t Text) *gorgonia.Node {
 		return 0, 0
 	}
 	o.run = func(out []float32, v [][]float32) {
-		for r := range f.N * T {
+		for r := range f.Slots * T {
 			table, row := source(v[0][r])
 			y := out[r*D : (r+1)*D]
 			if table == 0 {
@@ -48,7 +48,7 @@ func (g *graph) texts(ids *gorgonia.Node, t Text) *gorgonia.Node {
 			d.shape = n.Shape()
 			d.run = func(out []float32, v [][]float32) {
 				clear(out)
-				for r := range f.N * T {
+				for r := range f.Slots * T {
 					table, row := source(v[1][r])
 					if d.spec.Part == 2 {
 						table, row = 2, r%T
@@ -77,7 +77,7 @@ func (g *graph) ends(ids *gorgonia.Node, t Text) *gorgonia.Node {
 	f, T := g.feed, t.Context
 	o := g.op(Spec{Kind: OpEnds, Name: "end", Rows: 1, InRows: 1, Width: 1})
 	o.run = func(out []float32, v [][]float32) {
-		for s := range f.N {
+		for s := range f.Slots {
 			out[s] = float32(t.row(v[0][s*T : (s+1)*T]))
 		}
 	}
@@ -126,7 +126,7 @@ func (g *graph) pick(name string, x, end act) *gorgonia.Node {
 	f, rows, width := g.feed, x.rows, x.width
 	o := g.op(Spec{Kind: OpPick, Name: name, Rows: 1, InRows: rows, Width: width, Indexed: []bool{x.clean, end.clean}})
 	o.run = func(out []float32, v [][]float32) {
-		for s := range f.N {
+		for s := range f.Slots {
 			at := g.slotOf(x, s)*rows + int(v[1][g.slotOf(end, s)])
 			copy(out[s*width:(s+1)*width], v[0][at*width:(at+1)*width])
 		}
@@ -134,8 +134,8 @@ func (g *graph) pick(name string, x, end act) *gorgonia.Node {
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		d := g.op(Spec{Kind: OpPickGrad, Name: name + ".dx", Rows: rows, InRows: 1, Width: width})
 		d.run = func(out []float32, v [][]float32) {
-			clear(out[:f.N*rows*width])
-			for s := range f.N {
+			clear(out[:f.Slots*rows*width])
+			for s := range f.Slots {
 				copy(out[(s*rows+int(v[1][s]))*width:], v[0][s*width:(s+1)*width])
 			}
 		}
@@ -172,7 +172,7 @@ func (g *graph) causalAttention(name string, x []act, H int) *gorgonia.Node {
 		return r + 1
 	}
 	o.run = func(out []float32, v [][]float32) {
-		for s := range f.N {
+		for s := range f.Slots {
 			q, k, w := v[0][g.slotOf(x[0], s)*rows*D:], v[1][g.slotOf(x[1], s)*T*D:], v[2][g.slotOf(x[2], s)*T*D:]
 			for r := range rows {
 				kernel.Attention(out[(s*rows+r)*D:], D, q[r*D:], D, 1, k, D, w, D, seen(v, s, r), H, head, scale, nil, nil, &f.attn)
@@ -187,7 +187,7 @@ func (g *graph) causalAttention(name string, x []act, H int) *gorgonia.Node {
 			clear(out)
 			probs, y, dk, dv := f.buf(0, H*T), f.buf(1, D), f.buf(2, 2*T*D)[:T*D], f.buf(2, 2*T*D)[T*D:]
 			dy := v[len(v)-1]
-			for s := range f.N {
+			for s := range f.Slots {
 				k, w := v[1][s*T*D:], v[2][s*T*D:]
 				for r := range rows {
 					n, q, at := seen(v, s, r), v[0][(s*rows+r)*D:], (s*rows+r)*D

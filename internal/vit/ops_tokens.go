@@ -13,7 +13,7 @@ func (g *graph) patches(x *gorgonia.Node, a Arch) *gorgonia.Node {
 	o := g.op(Spec{Kind: OpPatches, Name: "patches", Rows: a.Patches(), Width: a.PatchLen(), Chans: a.Chans, High: a.Image,
 		Wide: a.Columns(), Patch: a.Patch})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			cutPatches(out[s*a.Patches()*a.PatchLen():], v[0][s*a.Chans*a.Image*a.Columns():], a)
 		}
 	}
@@ -77,7 +77,7 @@ func (g *graph) embed(z act, segments []segment, T int) *gorgonia.Node {
 	}
 	o := g.op(spec)
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			for _, x := range spec.Segments {
 				n := x.Rows * D
 				dst, src := out[(s*T+x.Row)*D:][:n], v[x.Token]
@@ -115,7 +115,7 @@ func (g *graph) embedGrad(out, dy []float32, s Spec) {
 	if s.Part > 0 {
 		clear(out)
 	}
-	for slot := 0; slot < g.feed.N; slot++ {
+	for slot := 0; slot < g.feed.Slots; slot++ {
 		for _, x := range s.Segments {
 			d := dy[(slot*s.InRows+x.Row)*D:][:x.Rows*D]
 			switch s.Part {
@@ -137,15 +137,15 @@ func (g *graph) take(name string, x act, lo, n int) *gorgonia.Node {
 	f, rows, width := g.feed, x.rows, x.width
 	o := g.op(Spec{Kind: OpRows, Name: name, Rows: n, InRows: rows, Width: width, Offset: lo})
 	o.run = func(out []float32, v [][]float32) {
-		for s := 0; s < f.N; s++ {
+		for s := 0; s < f.Slots; s++ {
 			copy(out[s*n*width:(s+1)*n*width], v[0][(s*rows+lo)*width:])
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		d := g.op(Spec{Kind: OpRowsGrad, Name: name + ".dx", Rows: rows, InRows: n, Width: width, Offset: lo})
 		d.run = func(out []float32, v [][]float32) {
-			clear(out[:f.N*rows*width])
-			for s := 0; s < f.N; s++ {
+			clear(out[:f.Slots*rows*width])
+			for s := 0; s < f.Slots; s++ {
 				copy(out[(s*rows+lo)*width:], v[0][s*n*width:(s+1)*n*width])
 			}
 		}
@@ -161,14 +161,14 @@ func (g *graph) loss(logits *gorgonia.Node) *gorgonia.Node {
 	o.shape = tensor.Shape{g.slots}
 	o.run = func(out []float32, v [][]float32) {
 		if f.Loss != nil {
-			f.err = f.Loss.Losses(out[:f.N], v[0][:f.N*k], f.N, k, f.Target[:f.N])
+			f.err = f.Loss.Losses(out[:f.Slots], v[0][:f.Slots*k], f.Slots, k, f.Target[:f.Slots])
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		d := g.op(Spec{Kind: OpLossGrad, Name: "loss.dx", Rows: 1, Width: k})
 		d.run = func(out []float32, v [][]float32) {
-			f.err = f.lossGrad(out[:f.N*k], v[0][:f.N*k], f.N, k)
-			for s := 0; s < f.N; s++ {
+			f.err = f.lossGrad(out[:f.Slots*k], v[0][:f.Slots*k], f.Slots, k)
+			for s := 0; s < f.Slots; s++ {
 				kernel.Scale(out[s*k:(s+1)*k], v[1][s])
 			}
 		}

@@ -45,7 +45,7 @@ func Schedule(g *gorgonia.ExprGraph, keep ...*gorgonia.Node) (order gorgonia.Nod
 }
 
 // Span is a piece of an arena, in values.
-type Span struct{ At, N int64 }
+type Span struct{ At, Len int64 }
 
 // Place gives every value its piece of an arena, a multiple of align values: first
 // fit over what is free when its op runs. total is the size of the arena.
@@ -77,8 +77,8 @@ func firstFit(live []*gorgonia.Node, places map[*gorgonia.Node]Span, size int64)
 		moved = false
 		for _, l := range live {
 			p := places[l]
-			if at < p.At+p.N && p.At < at+size {
-				at, moved = p.At+p.N, true
+			if at < p.At+p.Len && p.At < at+size {
+				at, moved = p.At+p.Len, true
 			}
 		}
 	}
