@@ -66,7 +66,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, uierr.New(fmt.Sprintf("--mode: no benchmark %q", o.Mode), fmt.Sprintf("known: %v, gemm", Modes()))
 	}
 	if o.Batch < 1 || o.Steps < 1 || o.Queries < 2 || o.Queries%2 != 0 {
-		return nil, uierr.New(fmt.Sprintf("bench: batch %d, queries %d, steps %d", o.Batch, o.Queries, o.Steps), "batch and steps are at least 1, queries even and at least 2")
+		return nil, uierr.New(fmt.Sprintf("bench: batch %d, queries %d, steps %d", o.Batch, o.Queries, o.Steps),
+			"batch and steps are at least 1, queries even and at least 2")
 	}
 	if o.Tune < 0 || o.Tune > o.Arch.Layers {
 		return nil, uierr.New(fmt.Sprintf("--tune: %d of %d blocks", o.Tune, o.Arch.Layers), "give at most the model's depth")
@@ -122,8 +123,9 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		b.Labels[i], b.Index[i] = int32(i%o.Arch.Classes), int32(i)
 	}
 	r := &runner{batch: b}
-	r.m, err = device.Open(o.Device, vit.NewNet(w), device.Options{Threads: o.Threads, Loss: loss, Mask: true, Precision: o.Precision,
-		Noise: directions})
+	r.m, err = device.Open(o.Device, vit.NewNet(w),
+		device.Options{Threads: o.Threads, Loss: loss, Mask: true, Precision: o.Precision,
+			Noise: directions})
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +140,8 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		}
 		return r, nil
 	case "lr":
-		return r, r.estimate(ctx, "activation", o, lr.Options{Sites: tuned(r.m, o.Tune), Antithetic: true, Sigma: 1e-3, Noise: src})
+		return r, r.estimate(ctx, "activation", o,
+			lr.Options{Sites: tuned(r.m, o.Tune), Antithetic: true, Sigma: 1e-3, Noise: src})
 	case "spsa":
 		return r, r.estimate(ctx, "weight", o, lr.Options{Params: every(r.m), Antithetic: true, Sigma: 1e-3, Noise: src})
 	}
@@ -167,7 +170,8 @@ func tuned(m query.Model, blocks int) []int {
 	var out []int
 	last := m.Sites()[len(m.Sites())-2].Block
 	for i, s := range m.Sites() {
-		if s.Kind == vit.Classifier || s.Block > last-blocks && slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {
+		if s.Kind == vit.Classifier || s.Block > last-blocks &&
+			slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {
 			out = append(out, i)
 		}
 	}

@@ -12,7 +12,11 @@ import (
 )
 
 // Shape is one matrix product C = A·B, of Rows×Inner and Inner×Cols numbers.
-type Shape struct{ Rows, Cols, Inner int }
+type Shape struct {
+	Rows  int `json:"M"`
+	Cols  int `json:"N"`
+	Inner int `json:"K"`
+}
 
 // shapes are the products of ViTs from one tiny image to a batch of ViT-B, and
 // the large square one that serves as the machine's limit.
@@ -48,8 +52,8 @@ type product struct {
 }
 
 func newProduct(s Shape, threads int) *product {
-	p := &product{s: s, a: make([]float32, s.Rows*s.Inner), b: make([]float32, s.Cols*s.Inner), c: make([]float32, s.Rows*s.Cols),
-		scratch: make([]kernel.Scratch, threads)}
+	p := &product{s: s, a: make([]float32, s.Rows*s.Inner), b: make([]float32, s.Cols*s.Inner),
+		c: make([]float32, s.Rows*s.Cols), scratch: make([]kernel.Scratch, threads)}
 	g := noise.Rand(1, noise.Test)
 	for i := range p.a {
 		p.a[i] = g.Float32() - 0.5
@@ -73,7 +77,8 @@ func (p *product) run() {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			kernel.Gemm(p.c[lo*p.s.Cols:], p.s.Cols, p.a[lo*p.s.Inner:], p.s.Inner, hi-lo, &p.packed, &kernel.Epilogue{}, &p.scratch[t])
+			kernel.Gemm(p.c[lo*p.s.Cols:], p.s.Cols, p.a[lo*p.s.Inner:], p.s.Inner, hi-lo, &p.packed, &kernel.Epilogue{},
+				&p.scratch[t])
 		}()
 	}
 	wg.Wait()

@@ -40,7 +40,8 @@ var armName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$`)
 func ReadArms(from string) ([]Arm, error) {
 	switch {
 	case from == "":
-		return nil, uierr.New("no arms are named", "give --arms FILE (configs/arms/ has some), or names such as --arms uniform,neyman,bp")
+		return nil, uierr.New("no arms are named",
+			"give --arms FILE (configs/arms/ has some), or names such as --arms uniform,neyman,bp")
 	case strings.HasSuffix(from, ".yaml") || strings.HasSuffix(from, ".yml") || strings.ContainsAny(from, `/\`):
 		return readFile(from)
 	}
@@ -48,7 +49,8 @@ func ReadArms(from string) ([]Arm, error) {
 	for _, n := range strings.Split(from, ",") {
 		a, ok := named(strings.TrimSpace(n))
 		if !ok {
-			return nil, uierr.New(fmt.Sprintf("--arms %s: no setting is called %q", from, strings.TrimSpace(n)), "the names are "+strings.Join(Names(), ", ")+"; a file ends in .yaml")
+			return nil, uierr.New(fmt.Sprintf("--arms %s: no setting is called %q", from, strings.TrimSpace(n)),
+				"the names are "+strings.Join(Names(), ", ")+"; a file ends in .yaml")
 		}
 		arms = append(arms, a)
 	}
@@ -65,11 +67,13 @@ func Names() []string {
 func named(n string) (Arm, bool) {
 	switch n {
 	case "one-pair":
-		return Arm{n, []string{"allocator.name=uniform", "estimator.antithetic=true", "allocator.min_queries=2", "budget.queries_per_image=2"}, MatchQueries}, true
+		return Arm{n, []string{"allocator.name=uniform", "estimator.antithetic=true", "allocator.min_queries=2",
+			"budget.queries_per_image=2"}, MatchQueries}, true
 	case "joint", "random_site":
 		return Arm{n, []string{"estimator.schedule=" + n}, MatchQueries}, true
 	case "weight":
-		return Arm{n, []string{"estimator.name=weight", "estimator.schedule=all", "allocator.name=uniform"}, MatchQueries}, true
+		return Arm{n, []string{"estimator.name=weight", "estimator.schedule=all", "allocator.name=uniform"},
+			MatchQueries}, true
 	case "bp":
 		return Arm{n, []string{"estimator.name=bp", "estimator.schedule=", "allocator.name=uniform"}, MatchFLOPs}, true
 	}
@@ -81,11 +85,13 @@ func readFile(path string) ([]Arm, error) {
 	st, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, uierr.Wrap(err, fmt.Sprintf("--arms %s: no such file", path), "give a YAML file of arms; configs/arms/ has some")
+		return nil, uierr.Wrap(err, fmt.Sprintf("--arms %s: no such file", path),
+			"give a YAML file of arms; configs/arms/ has some")
 	case err != nil:
 		return nil, fmt.Errorf("arms: %w", err)
 	case st.IsDir() || st.Size() > maxArmsFile:
-		return nil, uierr.New(fmt.Sprintf("--arms %s is no file of arms", path), fmt.Sprintf("an arms file is YAML of at most %d bytes", maxArmsFile))
+		return nil, uierr.New(fmt.Sprintf("--arms %s is no file of arms", path),
+			fmt.Sprintf("an arms file is YAML of at most %d bytes", maxArmsFile))
 	}
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -111,7 +117,8 @@ func parse(path string, raw []byte) ([]Arm, error) {
 		room := maxArmNodes
 		flat, ok := inline(n, &room)
 		if !ok {
-			return nil, uierr.New(fmt.Sprintf("%s:%d: aliases of aliases make this arm endless", path, n.Line), "write its keys out")
+			return nil, uierr.New(fmt.Sprintf("%s:%d: aliases of aliases make this arm endless", path, n.Line),
+				"write its keys out")
 		}
 		one, err := yaml.Marshal(flat)
 		if err != nil {
@@ -201,7 +208,8 @@ func strict(path string, line int, raw []byte, to any) error {
 // check refuses arms that cannot be told apart or stored.
 func check(path string, arms []Arm, lines []int) error {
 	if len(arms) == 0 {
-		return uierr.New(path+": no arms", "list them under arms:, for example - {name: neyman, set: [allocator.name=neyman]}")
+		return uierr.New(path+": no arms",
+			"list them under arms:, for example - {name: neyman, set: [allocator.name=neyman]}")
 	}
 	seen := map[string]bool{}
 	for i, a := range arms {
@@ -211,7 +219,8 @@ func check(path string, arms []Arm, lines []int) error {
 		}
 		switch {
 		case !armName.MatchString(a.Name):
-			return uierr.New(fmt.Sprintf("%s: %q is no name of an arm", where, a.Name), "a name has letters, digits, '-', '_' and '.', at most 40, and is also the folder of its runs")
+			return uierr.New(fmt.Sprintf("%s: %q is no name of an arm", where, a.Name),
+				"a name has letters, digits, '-', '_' and '.', at most 40, and is also the folder of its runs")
 		case seen[strings.ToLower(a.Name)]:
 			return uierr.New(fmt.Sprintf("%s: two arms are called %s", where, a.Name), "give each a name of its own")
 		case !slices.Contains([]string{MatchQueries, MatchFLOPs, MatchSteps}, a.Match):

@@ -47,7 +47,8 @@ func TestDifferencesArePaired(t *testing.T) {
 
 // Whatever an arms file says, the answer is arms or a mistake of the user's.
 func FuzzArms(f *testing.F) {
-	for _, s := range []string{"", "arms:", "arms: [{name: a}]", "arms:\n  - {name: a, set: [x=1], match: flops}\n", "arms: 3", "arms: [[]]", "a: &a [*a]",
+	for _, s := range []string{"", "arms:", "arms: [{name: a}]", "arms:\n  - {name: a, set: [x=1], match: flops}\n",
+		"arms: 3", "arms: [[]]", "a: &a [*a]",
 		"arms: [{name: a, name: b}]", "arms:\n- {nam: a}\n", "arms: [~]", "\x00", "arms: [{name: \"\\n\"}]"} {
 		f.Add(s)
 	}
@@ -114,7 +115,8 @@ train: {steps: 5, batch_size: 8}
 		t.Fatal(err)
 	}
 	arms = append(arms, Arm{"bp-steps", arms[4].Set, MatchSteps})
-	p, err := MakePlan(Options{Config: path, Seeds: 2, Points: 3, Warn: func(string) {}, Device: func(*config.Config) error { return nil }}, arms)
+	p, err := MakePlan(Options{Config: path, Seeds: 2, Points: 3, Warn: func(string) {},
+		Device: func(*config.Config) error { return nil }}, arms)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,8 @@ type Plan struct {
 // evaluations included, is every arm's.
 func MakePlan(o Options, arms []Arm) (*Plan, error) {
 	if o.Seeds < 1 || o.Points < 1 || o.Queries < 0 {
-		return nil, uierr.New(fmt.Sprintf("--seeds %d, --points %d, --queries %d", o.Seeds, o.Points, o.Queries), "seeds and points are at least 1, queries at least 0")
+		return nil, uierr.New(fmt.Sprintf("--seeds %d, --points %d, --queries %d", o.Seeds, o.Points, o.Queries),
+			"seeds and points are at least 1, queries at least 0")
 	}
 	p := &Plan{Options: o, Arms: arms}
 	var err error
@@ -56,7 +57,8 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 		return nil, err
 	}
 	if !base.asks {
-		return nil, uierr.New("estimator.name: bp asks no queries, so nothing can be compared at equal queries", "name an experiment with another estimator, and bp as an arm")
+		return nil, uierr.New("estimator.name: bp asks no queries, so nothing can be compared at equal queries",
+			"name an experiment with another estimator, and bp as an arm")
 	}
 	p.Steps = p.Base.Train.Steps
 	p.Target, p.FLOPs = int64(p.Steps)*base.queries, int64(p.Steps)*base.flops
@@ -143,13 +145,16 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 	case a.Match == MatchSteps:
 		c.Train.Steps, c.Budget.MaxQueries = p.Steps, 0
 	case !k.asks:
-		return c, uierr.New("estimator.name: bp asks no queries, so it cannot match by queries", "give the arm match: flops or match: steps")
+		return c, uierr.New("estimator.name: bp asks no queries, so it cannot match by queries",
+			"give the arm match: flops or match: steps")
 	case p.Target == 0:
 		c.Train.Steps = k.steps(c.Budget.MaxQueries)
 	default:
 		least := int64(c.Train.BatchSize) * (1 + int64(c.Allocator.MinQueries*k.perturbations))
 		if p.Target < least {
-			return c, uierr.New(fmt.Sprintf("%d queries do not pay for one step", p.Target), fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries for each of them; raise --queries", least, c.Train.BatchSize, c.Allocator.MinQueries*k.perturbations))
+			return c, uierr.New(fmt.Sprintf("%d queries do not pay for one step", p.Target),
+				fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries for each of them; raise --queries",
+					least, c.Train.BatchSize, c.Allocator.MinQueries*k.perturbations))
 		}
 		c.Train.Steps = k.steps(p.Target)
 	}

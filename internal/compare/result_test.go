@@ -27,7 +27,8 @@ func TestCurve(t *testing.T) {
 	}{
 		{"ended at an evaluation", Result{Steps: 4, Queries: 400, Accuracy: 0.5}, along},
 		{"ended after one", Result{Steps: 5, Queries: 500, Accuracy: 0.75}, append(along, Point{500, 0.75})},
-		{"ended after one with the same accuracy", Result{Steps: 5, Queries: 500, Accuracy: 0.5}, append(along, Point{500, 0.5})},
+		{"ended after one with the same accuracy", Result{Steps: 5, Queries: 500, Accuracy: 0.5},
+			append(along, Point{500, 0.5})},
 	} {
 		got, err := curve(path, &c.end)
 		if err != nil || !slices.Equal(got, c.want) {

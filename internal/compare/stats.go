@@ -68,10 +68,11 @@ func Summarise(arms []Arm, runs [][]Result) []ArmResult {
 	}
 	for i, a := range arms {
 		r := runs[i]
-		s := ArmResult{Arm: a, Runs: r, Accuracy: MeanOf(of(r, accuracy)), Validation: MeanOf(of(r, validation)), Difference: Mean{math.NaN(), math.NaN()},
-			Queries: stat.Mean(of(r, func(r Result) float64 { return float64(r.Queries) }), nil),
-			FLOPs:   stat.Mean(of(r, func(r Result) float64 { return float64(r.FLOPs) }), nil),
-			Seconds: stat.Mean(of(r, func(r Result) float64 { return r.Seconds }), nil), PeakMiB: math.NaN()}
+		s := ArmResult{Arm: a, Runs: r, Accuracy: MeanOf(of(r, accuracy)), Validation: MeanOf(of(r, validation)),
+			Difference: Mean{math.NaN(), math.NaN()},
+			Queries:    stat.Mean(of(r, func(r Result) float64 { return float64(r.Queries) }), nil),
+			FLOPs:      stat.Mean(of(r, func(r Result) float64 { return float64(r.FLOPs) }), nil),
+			Seconds:    stat.Mean(of(r, func(r Result) float64 { return r.Seconds }), nil), PeakMiB: math.NaN()}
 		if i > 0 {
 			d := of(r, accuracy)
 			for k := range d {

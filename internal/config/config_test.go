@@ -40,7 +40,8 @@ func TestRoundTrip(t *testing.T) {
 	if !reflect.DeepEqual(r.Config, again.Config) {
 		t.Errorf("\n%+v\n%+v", r.Config, again.Config)
 	}
-	if r.Optimizer.LR != 1e-4 || r.Sites.Blocks != "all" || r.Train.Steps != 3 || allocator.Start.Of(r.Allocator.Own)[3] != 2 {
+	if r.Optimizer.LR != 1e-4 || r.Sites.Blocks != "all" || r.Train.Steps != 3 ||
+		allocator.Start.Of(r.Allocator.Own)[3] != 2 {
 		t.Errorf("layers were lost: %+v", r.Config)
 	}
 }

@@ -83,7 +83,8 @@ func NewLoader(ds Dataset, cfg LoaderConfig) (*Loader, error) {
 		return nil, uierr.New(fmt.Sprintf("train.batch_size: %d images", cfg.BatchSize), "give a positive number")
 	}
 	if cfg.BatchSize > ds.Len() {
-		return nil, uierr.New(fmt.Sprintf("train.batch_size: %d images, and the split has %d", cfg.BatchSize, ds.Len()), "give a smaller batch or more data")
+		return nil, uierr.New(fmt.Sprintf("train.batch_size: %d images, and the split has %d", cfg.BatchSize, ds.Len()),
+			"give a smaller batch or more data")
 	}
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = DefaultCacheBytes

@@ -37,7 +37,8 @@ func Augmentations() []string { return []string{"flip", "crop", "crop_reflect"} 
 // the given channels. Empty mean and std are 0.5, one number serves every
 // channel.
 func NewTransform(size, channels int, mean, std []float32, augment []string) (*Transform, error) {
-	t := &Transform{Size: size, Channels: channels, Scale: Scale{Width: size, Height: size, Filter: Bilinear}, Mean: mean, Std: std}
+	t := &Transform{Size: size, Channels: channels, Scale: Scale{Width: size, Height: size, Filter: Bilinear},
+		Mean: mean, Std: std}
 	for _, a := range augment {
 		switch a {
 		case "flip":

@@ -116,7 +116,8 @@ func TestTransformIsExactAtTheModelsSize(t *testing.T) {
 func TestMiddle(t *testing.T) {
 	for f := Nearest; f <= Hamming; f++ {
 		for _, in := range [][2]int{{1, 1}, {3, 50}, {50, 3}, {13, 13}, {40, 31}} {
-			for _, size := range []Scale{{Shortest: 13}, {Width: 19, Height: 9}, {Width: 8, Height: 13}, {}, {Shortest: 20, Longest: 25}} {
+			for _, size := range []Scale{{Shortest: 13}, {Width: 19, Height: 9}, {Width: 8, Height: 13}, {},
+				{Shortest: 20, Longest: 25}} {
 				size.Filter = f
 				im := scene(in[0], in[1])
 				tr := &Transform{Size: 13, Channels: 3, Scale: size, Cut: true}

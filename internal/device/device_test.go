@@ -22,7 +22,8 @@ func replace(t *testing.T, name string, k Kind) {
 
 func net(t *testing.T) *vit.Net {
 	t.Helper()
-	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 1, Heads: 2, MLP: 8, Classes: 2, Eps: 1e-6})
+	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 1, Heads: 2, MLP: 8,
+		Classes: 2, Eps: 1e-6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,8 @@ func TestSettle(t *testing.T) {
 		there, opened = c.there, ""
 		got, err := Settle(c.spec)
 		u, mistake := uierr.As(err)
-		if got != c.want || (err != nil) != (c.wrong != "") || err != nil && (!mistake || !strings.Contains(u.What, c.wrong) || u.Hint == "") {
+		if got != c.want || (err != nil) != (c.wrong != "") ||
+			err != nil && (!mistake || !strings.Contains(u.What, c.wrong) || u.Hint == "") {
 			t.Errorf("%q, there %v: %q, %v", c.spec, c.there, got, err)
 		}
 		m, err := Open(c.spec, net(t), Options{Threads: 1, Loss: objective.CE{}})
@@ -111,7 +113,8 @@ func TestNoise(t *testing.T) {
 		return out[0]
 	}
 	seen := map[float32]bool{}
-	for _, n := range []Noise{{"gaussian", "none", 1}, {"gaussian", "none", 2}, {"rademacher", "none", 1}, {"gaussian", "sobol", 1}} {
+	for _, n := range []Noise{{"gaussian", "none", 1}, {"gaussian", "none", 2}, {"rademacher", "none", 1},
+		{"gaussian", "sobol", 1}} {
 		seen[loss(&n)] = true
 	}
 	if len(seen) < 4 {

@@ -47,7 +47,8 @@ func Read(path string) (*Set, error) {
 	case ".parquet":
 		s, err = readParquet(path)
 	default:
-		return nil, uierr.New(fmt.Sprintf("%s: embeddings are not read from %q files", path, ext), "give a .safetensors, .npy or .parquet file")
+		return nil, uierr.New(fmt.Sprintf("%s: embeddings are not read from %q files", path, ext),
+			"give a .safetensors, .npy or .parquet file")
 	}
 	if err != nil {
 		return nil, err
@@ -57,13 +58,15 @@ func Read(path string) (*Set, error) {
 }
 
 // writers are the formats that Write knows, by the end of a file's name.
-var writers = map[string]func(string, *Set) error{".safetensors": writeSafetensors, ".npy": writeNPY, ".parquet": writeParquet}
+var writers = map[string]func(string, *Set) error{".safetensors": writeSafetensors, ".npy": writeNPY,
+	".parquet": writeParquet}
 
 // CheckFormat refuses a file's name that says no format.
 func CheckFormat(path string) error {
 	ext := strings.ToLower(filepath.Ext(path))
 	if writers[ext] == nil {
-		return uierr.New(fmt.Sprintf("%s: embeddings are not written to %q files", path, ext), "name a .safetensors, .npy or .parquet file")
+		return uierr.New(fmt.Sprintf("%s: embeddings are not written to %q files", path, ext),
+			"name a .safetensors, .npy or .parquet file")
 	}
 	return nil
 }
@@ -121,7 +124,8 @@ func (s *Set) CheckWidth(want int) error {
 	if s.Width == want {
 		return nil
 	}
-	return s.bad(fmt.Sprintf("embeddings have width %d, the model's projection %d", s.Width, want), "make both the same width")
+	return s.bad(fmt.Sprintf("embeddings have width %d, the model's projection %d", s.Width, want),
+		"make both the same width")
 }
 
 // maxNamed is how many missing ids a message names.
@@ -160,7 +164,8 @@ func (s *Set) Rows(ids []string) ([]float32, error) {
 		if lacking > len(missing) {
 			more = fmt.Sprintf(" and %d more", lacking-len(missing))
 		}
-		return nil, s.bad(fmt.Sprintf("%d of %d ids have no embedding: %s%s", lacking, len(ids), strings.Join(missing, ", "), more),
+		return nil, s.bad(fmt.Sprintf("%d of %d ids have no embedding: %s%s", lacking, len(ids),
+			strings.Join(missing, ", "), more),
 			"the ids must be the names of the classes, or the ids of the images; add these")
 	}
 	return out, nil

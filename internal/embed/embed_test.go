@@ -106,7 +106,8 @@ func TestParquet(t *testing.T) {
 	if err := parquet.WriteFile(path, []wide{{7, []float64{1, 2}}, {8, []float64{3, 4}}}); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = Read(path); err != nil || !slices.Equal(s.IDs, []string{"7", "8"}) || !slices.Equal(s.Data, []float32{1, 2, 3, 4}) {
+	if s, err = Read(path); err != nil || !slices.Equal(s.IDs, []string{"7", "8"}) ||
+		!slices.Equal(s.Data, []float32{1, 2, 3, 4}) {
 		t.Errorf("integers and doubles: %+v, %v", s, err)
 	}
 	if err := os.WriteFile(path, []byte("PAR1 this is no parquet file PAR1"), 0o644); err != nil {
@@ -154,7 +155,8 @@ func floats(item int, v ...float32) []byte {
 func TestNPYVersions(t *testing.T) {
 	for version := byte(1); version <= 3; version++ {
 		for _, item := range []int{2, 4, 8} {
-			b := npy(version, fmt.Sprintf("{'descr': '<f%d', 'fortran_order': False, 'shape': (2, 3), }   \n", item), floats(item, 1, 2, 3, -4, .5, 6))
+			b := npy(version, fmt.Sprintf("{'descr': '<f%d', 'fortran_order': False, 'shape': (2, 3), }   \n", item),
+				floats(item, 1, 2, 3, -4, .5, 6))
 			s, err := readNPY(bytes.NewReader(b), int64(len(b)))
 			if err != nil || s.Width != 3 || !slices.Equal(s.Data, []float32{1, 2, 3, -4, .5, 6}) {
 				t.Errorf("version %d <f%d: %+v, %v", version, item, s, err)
@@ -197,7 +199,8 @@ func TestNPYRefuses(t *testing.T) {
 
 func TestNPYReadsNumPy(t *testing.T) {
 	// numpy.save of numpy.arange(4).reshape(2, 2).astype('float32'), NumPy 1.24.
-	b := []byte("\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }" + strings.Repeat(" ", 58) + "\n")
+	b := []byte("\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }" +
+		strings.Repeat(" ", 58) + "\n")
 	b = append(b, floats(4, 0, 1, 2, 3)...)
 	path := filepath.Join(t.TempDir(), "e.npy")
 	if err := os.WriteFile(path, b, 0o644); err != nil {
@@ -244,14 +247,17 @@ func TestRows(t *testing.T) {
 		t.Errorf("%v, %v", rows, err)
 	}
 	_, err = s.Rows([]string{"cat", "a", "b", "c", "d", "e", "f", "g"})
-	if want := `texts.npy: 7 of 8 ids have no embedding: "a", "b", "c", "d", "e" and 2 more`; err == nil || err.Error() != want {
+	want := `texts.npy: 7 of 8 ids have no embedding: "a", "b", "c", "d", "e" and 2 more`
+	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
 	s.IDs = nil
-	if _, err = s.Rows([]string{"cat", "dog"}); err == nil || !strings.Contains(err.Error(), "3 embeddings without ids for 2") {
+	if _, err = s.Rows([]string{"cat", "dog"}); err == nil ||
+		!strings.Contains(err.Error(), "3 embeddings without ids for 2") {
 		t.Errorf("error %v", err)
 	}
-	if err := s.CheckWidth(3); err == nil || err.Error() != "texts.npy: embeddings have width 2, the model's projection 3" {
+	if err := s.CheckWidth(3); err == nil ||
+		err.Error() != "texts.npy: embeddings have width 2, the model's projection 3" {
 		t.Errorf("error %v", err)
 	}
 }
@@ -272,11 +278,13 @@ func FuzzNPY(f *testing.F) {
 func TestPointersInPlaceOfEmbeddingsAreNamed(t *testing.T) {
 	for _, name := range []string{"a.npy", "a.parquet", "a.safetensors"} {
 		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 2214\n"), 0o666); err != nil {
+		if err := os.WriteFile(path, []byte("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 2214\n"),
+			0o666); err != nil {
 			t.Fatal(err)
 		}
 		_, err := Read(path)
-		if u, ok := uierr.As(err); !ok || !strings.HasPrefix(u.What, path+": this is a Git LFS pointer") || !strings.Contains(u.Hint, "git lfs pull") {
+		if u, ok := uierr.As(err); !ok || !strings.HasPrefix(u.What, path+": this is a Git LFS pointer") ||
+			!strings.Contains(u.Hint, "git lfs pull") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

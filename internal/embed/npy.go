@@ -43,7 +43,8 @@ func readNPYFile(path string) (*Set, error) {
 	}
 	s, err := readNPY(f, st.Size())
 	if err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "write it with numpy.save as a C-ordered array N×D of float16, float32 or float64")
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err),
+			"write it with numpy.save as a C-ordered array N×D of float16, float32 or float64")
 	}
 	s.Path = path
 	ids, err := os.ReadFile(path + idsSuffix)

@@ -40,7 +40,8 @@ func readParquet(path string) (*Set, error) {
 	}
 	s := &Set{Path: path}
 	if err := guard(func() error { return s.fromParquet(f, st.Size()) }); err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "give a column of ids and one of equally long lists of numbers")
+		return nil, uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err),
+			"give a column of ids and one of equally long lists of numbers")
 	}
 	return s, nil
 }

@@ -39,7 +39,8 @@ func readSafetensors(path string) (*Set, error) {
 	s.Width, s.Data = info.Shape[1], t.Data
 	if ids, ok := f.Metadata()[idsKey]; ok {
 		if err := json.Unmarshal([]byte(ids), &s.IDs); err != nil {
-			return nil, s.bad(fmt.Sprintf("metadata %q is not a JSON list of strings: %v", idsKey, err), `write it as ["cat", "dog"]`)
+			return nil, s.bad(fmt.Sprintf("metadata %q is not a JSON list of strings: %v", idsKey, err),
+				`write it as ["cat", "dog"]`)
 		}
 	}
 	return s, nil
@@ -56,7 +57,8 @@ func perID(f *safetensors.File, s *Set) (*Set, error) {
 			s.Width = info.Shape[0]
 		}
 		if info.Shape[0] != s.Width {
-			return nil, s.bad(fmt.Sprintf("embedding %q has width %d, others %d", info.Name, info.Shape[0], s.Width), "make all the same width")
+			return nil, s.bad(fmt.Sprintf("embedding %q has width %d, others %d", info.Name, info.Shape[0], s.Width),
+				"make all the same width")
 		}
 		t, err := f.Read(info.Name)
 		if err != nil {

@@ -19,7 +19,8 @@ func Captions(sets ...data.Dataset) (*Set, error) {
 	for _, ds := range sets {
 		words := data.Vocabulary(ds)
 		if words == nil {
-			return nil, uierr.New("data: these images come without words", "compute embeddings of their captions elsewhere; data.kind: shapes has words")
+			return nil, uierr.New("data: these images come without words",
+				"compute embeddings of their captions elsewhere; data.kind: shapes has words")
 		}
 		s.Width = len(words)
 		for i := range ds.Len() {

@@ -65,7 +65,8 @@ func TestCaptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Len() != 8 || s.IDs[4] != "train/000004" || s.IDs[5] != "test/000000" || s.Width != len(data.Vocabulary(sets[0])) {
+	if s.Len() != 8 || s.IDs[4] != "train/000004" || s.IDs[5] != "test/000000" ||
+		s.Width != len(data.Vocabulary(sets[0])) {
 		t.Errorf("%d captions of width %d: %q", s.Len(), s.Width, s.IDs)
 	}
 	if !slices.Equal(s.Data[5*s.Width:6*s.Width], data.AttributeVector(sets[1], 0)) {

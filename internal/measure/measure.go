@@ -173,7 +173,8 @@ type Result struct {
 // Measure draws the gradient again and again under an allocator. Every draw has
 // its own noise and, where the allocator samples, its own allocation. reference
 // is the backpropagation gradient, or nil.
-func (k *Bench) Measure(ctx context.Context, a alloc.Allocator, sig alloc.Signals, budget, draws int, V []float64, reference []float32) (*Result, error) {
+func (k *Bench) Measure(ctx context.Context, a alloc.Allocator, sig alloc.Signals, budget, draws int, V []float64,
+	reference []float32) (*Result, error) {
 	r := &Result{Name: a.Name()}
 	grads := make([][]float32, draws)
 	for j := range draws {

@@ -55,7 +55,8 @@ func bench(t *testing.T) *Bench { return benchOf(t, "per_site", true) }
 // benchOf is bench with another way to ask.
 func benchOf(t *testing.T, schedule string, antithetic bool) *Bench {
 	t.Helper()
-	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6})
+	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24,
+		Classes: 3, Eps: 1e-6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +130,8 @@ func study(t *testing.T, k *Bench, draws int) []Row {
 		return given{name: name, counts: counts}
 	}
 	equal := []float64{1, 1, 1, 1, 1, 1}
-	b, err := k.Study(context.Background(), []alloc.Allocator{split("uniform", equal), split("again", equal), split("optimal", root), split("wrong", against)},
+	b, err := k.Study(context.Background(),
+		[]alloc.Allocator{split("uniform", equal), split("again", equal), split("optimal", root), split("wrong", against)},
 		alloc.Signals{}, Options{Pairs: 256, Draws: draws, Budget: budget})
 	if err != nil {
 		t.Fatal(err)

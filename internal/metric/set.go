@@ -62,7 +62,8 @@ func (s *Set) Add(b *Batch) error {
 	if s.task.Aligned {
 		texts = size
 	}
-	if b.Size < 0 || len(b.Losses) != b.Size || len(b.Outputs) != size || len(b.Labels) != b.Size || len(b.Texts) != texts {
+	if b.Size < 0 || len(b.Losses) != b.Size || len(b.Outputs) != size || len(b.Labels) != b.Size ||
+		len(b.Texts) != texts {
 		return fmt.Errorf("metric: %d losses, %d outputs, %d labels, %d values of texts: not of %d images with %d outputs",
 			len(b.Losses), len(b.Outputs), len(b.Labels), len(b.Texts), b.Size, s.task.Outputs)
 	}

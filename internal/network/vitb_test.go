@@ -80,7 +80,8 @@ func TestViTB(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := vit.NewModel(vit.NewNet(l.Weights), vit.Options{Threads: runtime.GOMAXPROCS(0), Noise: src, Loss: loss, Mask: true})
+	m := vit.NewModel(vit.NewNet(l.Weights),
+		vit.Options{Threads: runtime.GOMAXPROCS(0), Noise: src, Loss: loss, Mask: true})
 	defer m.Close()
 	c, err := m.Evaluate(context.Background(), &forward.Batch{Size: 2, Inputs: floats(t, filepath.Join(dir,
 		"input.bin")), Labels: []int32{0, 1}, Index: []int32{0, 1}})

@@ -99,7 +99,8 @@ func NewContrastive(o Options) (*Contrastive, error) {
 		return nil, err
 	}
 	if o.Width < 1 || len(o.Texts) == 0 || len(o.Texts)%o.Width != 0 {
-		return nil, uierr.New(fmt.Sprintf("objective.embeddings: %d values are no texts of width %d", len(o.Texts), o.Width), "give one embedding of equal width per class or image")
+		return nil, uierr.New(fmt.Sprintf("objective.embeddings: %d values are no texts of width %d", len(o.Texts), o.Width),
+			"give one embedding of equal width per class or image")
 	}
 	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: pairing == "image",
 		texts: make([]float64, len(o.Texts)),
@@ -109,7 +110,8 @@ func NewContrastive(o Options) (*Contrastive, error) {
 		t := o.Texts[k*o.Width : (k+1)*o.Width]
 		length := Norm(t)
 		if !(length > 0) || math.IsInf(length, 0) {
-			return nil, uierr.New(fmt.Sprintf("objective.embeddings: text %d has length %v", k, length), "every embedding needs a direction; leave out or repair this one")
+			return nil, uierr.New(fmt.Sprintf("objective.embeddings: text %d has length %v", k, length),
+				"every embedding needs a direction; leave out or repair this one")
 		}
 		for j, v := range t {
 			c.texts[k*o.Width+j] = float64(v) / length
@@ -158,7 +160,8 @@ func (c *Contrastive) begin(labels, index []int32) error {
 			if c.byImage {
 				what = "image"
 			}
-			return uierr.New(fmt.Sprintf("objective.embeddings: %s %d has no text embedding among %d", what, k, c.count), "give one embedding for every "+what)
+			return uierr.New(fmt.Sprintf("objective.embeddings: %s %d has no text embedding among %d", what, k, c.count),
+				"give one embedding for every "+what)
 		}
 		if c.byImage {
 			c.want[i], c.batch = i, append(c.batch, int(k))

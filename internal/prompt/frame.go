@@ -39,7 +39,8 @@ func NewFrame(mode string, pixels, channels, height, width int) (*Frame, error) 
 		return nil, fmt.Errorf("prompt: images of %d×%d×%d", channels, height, width)
 	}
 	if pixels < 1 || 2*pixels >= min(height, width) {
-		return nil, uierr.New(fmt.Sprintf("prompt.width: a frame of %d pixels leaves nothing of a %d×%d image", pixels, height, width),
+		return nil, uierr.New(fmt.Sprintf("prompt.width: a frame of %d pixels leaves nothing of a %d×%d image", pixels,
+			height, width),
 			fmt.Sprintf("use 1 to %d", (min(height, width)-1)/2))
 	}
 	f := &Frame{Mode: mode, Channels: channels, Height: height, Width: width, Pixels: pixels}

@@ -125,8 +125,8 @@ func (r AllocationReport) scatter() Charts {
 		for _, im := range r.Images {
 			s.Xs, s.Ys = append(s.Xs, im.Loss), append(s.Ys, float64(im.Counts[name]))
 		}
-		out = append(out, Chart{Title: name, XTitle: "loss", YTitle: "queries", Series: []Series{s}, Zero: true, YMax: float64(top),
-			Small: true})
+		out = append(out, Chart{Title: name, XTitle: "loss", YTitle: "queries", Series: []Series{s}, Zero: true,
+			YMax: float64(top), Small: true})
 	}
 	return out
 }

@@ -155,8 +155,9 @@ func (r RunReport) curves() []Block {
 		s := r.evals(func(e EvalPoint) float64 { return float64(e.Queries) },
 			func(e EvalPoint) float64 { return e.Accuracy })[0]
 		s.Color = 2
-		small = append(small, Chart{Title: title(s.Name) + " accuracy by queries", XTitle: "queries of the run", Percent: true,
-			Series: []Series{s}, Small: true})
+		small = append(small,
+			Chart{Title: title(s.Name) + " accuracy by queries", XTitle: "queries of the run", Percent: true,
+				Series: []Series{s}, Small: true})
 	}
 	for i, c := range []struct {
 		title string
@@ -214,7 +215,8 @@ func (r RunReport) allocation() (out []Block) {
 		all, half := Series{Name: "least to most", Color: 7}, Series{Name: "middle half", Color: 1}
 		for _, s := range r.Allocation {
 			x := float64(s.Step)
-			all.Xs, all.Ys, all.Lo, all.Hi = append(all.Xs, x), append(all.Ys, s.Mid), append(all.Lo, s.Least), append(all.Hi, s.Top)
+			all.Xs, all.Ys = append(all.Xs, x), append(all.Ys, s.Mid)
+			all.Lo, all.Hi = append(all.Lo, s.Least), append(all.Hi, s.Top)
 			half.Xs, half.Ys, half.Lo, half.Hi = append(half.Xs, x), append(half.Ys, s.Mid), append(half.Lo, s.Low),
 				append(half.Hi, s.High)
 		}

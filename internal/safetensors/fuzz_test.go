@@ -17,7 +17,8 @@ func FuzzHeader(f *testing.F) {
 		}
 	}
 	var b bytes.Buffer
-	if err := Write(&b, []Tensor{{"a", []int{2, 3}, testkit.Fill(6, 0)}, {"b", []int{}, testkit.Fill(1, 0)}}, BF16, map[string]string{"format": "pt"}); err != nil {
+	if err := Write(&b, []Tensor{{"a", []int{2, 3}, testkit.Fill(6, 0)}, {"b", []int{}, testkit.Fill(1, 0)}}, BF16,
+		map[string]string{"format": "pt"}); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())

@@ -44,7 +44,8 @@ func As(err error) (*Error, bool) {
 }
 
 // machine are the causes for which no command is to blame, whatever it says.
-var machine = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}
+var machine = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EIO, syscall.EMFILE, syscall.ENFILE,
+	syscall.ENOMEM}
 
 // IsMistake says whether err is the user's: an Error with no failure among its
 // causes.
