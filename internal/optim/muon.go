@@ -43,18 +43,23 @@ func (u *muon) Step(params []*forward.Param, lr float64) {
 	for _, p := range params {
 		m := u.m.of(p)
 		u.step = sized(u.step, len(m))
-		for i, g := range p.Grad {
-			m[i] = mu*m[i] + (1-mu)*g
-			u.step[i] = m[i]
-			if u.nesterov {
-				u.step[i] = mu*m[i] + (1-mu)*g
+		pieces(u.o.Workers, len(m), func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				g := p.Grad[i]
+				m[i] = mu*m[i] + (1-mu)*g
+				u.step[i] = m[i]
+				if u.nesterov {
+					u.step[i] = mu*m[i] + (1-mu)*g
+				}
 			}
-		}
+		})
 		rate := float32(lr * u.direct(p))
 		keep := decay(p, u.o, lr)
-		for i, s := range u.step {
-			p.Data[i] = keep*p.Data[i] - rate*s
-		}
+		pieces(u.o.Workers, len(m), func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				p.Data[i] = keep*p.Data[i] - rate*u.step[i]
+			}
+		})
 	}
 }
 
