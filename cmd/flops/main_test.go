@@ -76,7 +76,7 @@ func TestScripts(t *testing.T) {
 			}
 			return cond == "avx512" && slices.Contains(kernel.Kernels(), "avx512"), nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos, "unwritten": unwritten,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos, "accuracies": accuracies, "unwritten": unwritten,
 			"measured": measured, "spentUnder": spentUnder, "events": events, "blind": blind},
 	})
 }
@@ -114,6 +114,26 @@ func photos(ts *testscript.TestScript, neg bool, args []string) {
 	for _, split := range []string{data.Train, data.Test} {
 		_, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, ts.MkAbs(args[0]), func(w string) { ts.Fatalf("%s", w) })
 		ts.Check(err)
+	}
+}
+
+// accuracies wants the same accuracy in two answers of eval --json.
+//
+//	accuracies A B
+func accuracies(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: accuracies A B")
+	}
+	var top [2]string
+	for i, name := range args {
+		m := regexp.MustCompile(`"top1":([0-9.]+)`).FindStringSubmatch(ts.ReadFile(name))
+		if m == nil {
+			ts.Fatalf("%s has no top1", name)
+		}
+		top[i] = m[1]
+	}
+	if top[0] != top[1] {
+		ts.Fatalf("accuracies %s and %s", top[0], top[1])
 	}
 }
 

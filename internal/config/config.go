@@ -30,7 +30,11 @@ type Config struct {
 type Model struct {
 	Kind string `yaml:"kind"` // local | remote | command
 	Path string `yaml:"path"` // local: folder; empty: a new network of Arch
-	Arch Arch   `yaml:"arch"`
+	// auto | new | zero-shot: what a classifier begins as; auto: the model's where it is of these classes, else new
+	Head string `yaml:"head"`
+	// texts of a class where the model's text tower is used, {} standing for its name; several are averaged
+	Prompts []string `yaml:"prompts"`
+	Arch    Arch     `yaml:"arch"`
 
 	URL       string   `yaml:"url"`        // remote: scheme://host:port
 	Name      string   `yaml:"name"`       // remote: the model's name on the server
@@ -229,7 +233,7 @@ type Checkpoint struct {
 // Default is the experiment that an empty file describes, less its data.
 func Default() Config {
 	return Config{
-		Model: Model{Kind: "local", Binary: "auto", InFlight: 4, MaxBatch: 64, Timeout: "30s", Retries: 5,
+		Model: Model{Kind: "local", Head: "auto", Binary: "auto", InFlight: 4, MaxBatch: 64, Timeout: "30s", Retries: 5,
 			Arch: Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512}},
 		Data: Data{Kind: "folder", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 2000, TestCount: 500,
 			Size: 32},

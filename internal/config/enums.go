@@ -67,6 +67,7 @@ func (f field) choices() []string {
 // reader wants; what else a registry holds comes after them.
 var ordered = map[string][]string{
 	"model.kind":          {"local", "remote", "command"},
+	"model.head":          {"auto", "new", "zero-shot"},
 	"model.binary":        {"auto", "always", "never"},
 	"data.kind":           {"folder", "shapes", "scenes", "cifar10", "cifar100", "idx", "parquet", "tar"},
 	"data.on_bad":         {"refuse", "skip"},

@@ -144,7 +144,13 @@ func rules() []rule {
 // wordRules are those of a context that is learned before the names of classes.
 func wordRules() []rule {
 	words := cond{"prompt.kind", is("context", "text-subspace")}
+	zero := cond{"model.head", is("zero-shot")}
 	return []rule{
+		{[]cond{zero}, cond{"model.path", test{filled: true}}, "model.head: zero-shot: a new network has no text tower", "",
+			"set model.path to a folder of a CLIP or SigLIP"},
+		{[]cond{zero}, cond{"objective.kind", isNot("contrastive")}, "", "has no classifier", "leave model.head out"},
+		{[]cond{zero}, cond{"prompt.kind", isNot("context", "text-subspace")}, "", "has no classifier",
+			"leave model.head out"},
 		{[]cond{words}, cond{"model.kind", is("local")}, "", "shows its answers alone, and no text tower",
 			"use model.kind: local, or prompt.kind: frame"},
 		{[]cond{words}, cond{"model.path", test{filled: true}}, "prompt.kind: a new network has no text tower", "",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
@@ -115,4 +116,34 @@ func (z *zeroShot) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Cle
 func (t *Trained) ZeroShot() bool {
 	_, ok := t.Model.(*zeroShot)
 	return ok || t.words
+}
+
+// DrawHead makes a classifier anew.
+func (l *Local) DrawHead(seed uint64) {
+	l.Weights.Init(draw(seed), l.Config.Heads()...)
+	l.NewHead, l.Head = true, "new: model.head says so"
+}
+
+// ZeroShotHead makes a classifier of the texts of its classes: row k is the direction
+// of class k's text, as long as the scale of the logits over the mean length of an
+// embedding, which lengths tells of. So it ranks the classes as the texts do, and its
+// logits are those of the texts for an image of mean length.
+func (l *Local) ZeroShotHead(rows []float32, scale, length float64) error {
+	heads := l.Config.Heads()
+	for _, p := range l.Weights.Params() {
+		switch {
+		case !slices.Contains(heads, p.Name):
+		case len(p.Shape) == 1:
+			clear(p.Data)
+		case len(p.Data) != len(rows):
+			return uierr.New(fmt.Sprintf("model.head: zero-shot: the classifier is %d×%d and reads no embedding that texts have",
+				p.Shape[0], p.Shape[1]), "set model.head: new")
+		default:
+			for i, v := range rows {
+				p.Data[i] = float32(scale / length * float64(v))
+			}
+		}
+	}
+	l.NewHead = true
+	return nil
 }

@@ -55,7 +55,7 @@ type Experiment struct {
 // are found here, before a query is spent.
 func Open(c config.Config, warn func(string)) (*Experiment, error) {
 	x := &Experiment{Config: c, Warn: warn}
-	for _, build := range []func() error{x.openData, x.openModel, x.checkMetrics, x.openLoader, x.openMethod} {
+	for _, build := range []func() error{x.openData, x.openModel, x.checkMetrics, x.openLoader, x.openHead, x.openMethod} {
 		if err := build(); err != nil {
 			x.Close()
 			return nil, err
@@ -153,6 +153,9 @@ func (x *Experiment) openModel() (err error) {
 		err = x.openProjection()
 	} else if c.Model.Path != "" {
 		x.Local, err = network.LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
+		if err == nil && c.Model.Head == "new" {
+			x.Local.DrawHead(uint64(c.Train.Seed))
+		}
 	} else {
 		x.Local, err = network.NewLocal(c.Model.Arch, labels, x.prompts(), uint64(c.Train.Seed))
 	}
