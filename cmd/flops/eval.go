@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
@@ -179,7 +181,7 @@ func (f *textFlags) apply(cfg *config.Config) error {
 			if err != nil {
 				return err
 			}
-			cfg.Objective = r.Config.Objective
+			cfg.Objective, cfg.Model.Prompts = r.Config.Objective, r.Config.Model.Prompts
 		}
 	}
 	if f.file != "" {
@@ -240,7 +242,7 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, prompts []s
 	}
 	defer loader.Close()
 	if aligned {
-		a, err := train.OpenTestAlignment(cfg.Objective, key, m.Local, ds)
+		a, err := train.OpenTestAlignment(cfg, key, m.Local, ds, warner(c))
 		if err != nil {
 			return nil, err
 		}
@@ -270,6 +272,11 @@ func openMeasured(c *cobra.Command, cfg config.Config, classes, prompts []string
 	error) {
 	if prompts != nil || !aligned && chooses(cfg.Model.Path) {
 		return network.OpenZeroShot(c.Context(), cfg.Model.Path, cfg, classes, texts.Words(classes), prompts, warner(c))
+	}
+	if aligned { // its embeddings are measured, whether or not classes come after them
+		if t, err := network.OpenLocal(cfg.Model.Path, cfg, warner(c)); !errors.Is(err, hf.ErrPrompt) {
+			return t, err
+		}
 	}
 	return network.Open(c.Context(), cfg.Model.Path, cfg, warner(c))
 }

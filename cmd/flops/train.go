@@ -231,7 +231,7 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	fmt.Fprintf(w, " images, %d classes\n", len(x.TrainData.Classes()))
 	if c.Objective.Kind == "contrastive" {
 		fmt.Fprintf(w, "texts      one per %s, width %d, %s\n", objective.Pairing.Of(c.Objective.Own),
-			x.Local.Weights.Arch.Outputs(), objective.Embeddings.Of(c.Objective.Own))
+			x.Local.Weights.Arch.Outputs(), orElse(objective.Embeddings.Of(c.Objective.Own), "of the model's own tower"))
 	} else if x.Local != nil && x.Local.Head != "" {
 		fmt.Fprintf(w, "classifier %s\n", x.Local.Head)
 	}

@@ -11,18 +11,34 @@ import (
 
 // Settings of the contrastive objective.
 var (
-	Embeddings     = settings.New("embeddings", "", ".safetensors, .npy or .parquet")
+	Embeddings     = settings.New("embeddings", "", ".safetensors, .npy or .parquet; empty: the model's own texts")
 	TestEmbeddings = settings.New("test_embeddings", "", "those of the test images where embeddings has them not")
 	Pairing        = settings.New("pairing", "class",
 		"class (row k belongs to class k) or image (row j to image j of the dataset)", settings.Among("class", "image"))
-	Temperature      = settings.New("temperature", 0.07, "the fixed or first temperature", settings.From(0.01, 100))
+	Temperature = settings.New("temperature", 0.0,
+		"the fixed or first temperature; 0: the model's own where its texts are used, else 0.07", settings.From(0, 100),
+		settings.That(func(t float64) error {
+			if t == 0 || t >= leastTemperature {
+				return nil
+			}
+			return uierr.New(fmt.Sprintf("%v is out of range", t), "give 0, or 0.01 to 100")
+		}))
+	Form = settings.New("loss", "auto", "softmax (InfoNCE) or sigmoid (SigLIP: every pair for itself); "+
+		"auto: the model's own where its texts are used, else softmax", settings.Among("auto", "softmax", "sigmoid"))
+	Bias = settings.New("bias", 0.0, "sigmoid: is added to every similarity; 0: the model's own where its texts are used",
+		settings.From(-1e3, 1e3))
 	LearnTemperature = settings.New("learn_temperature", false, "train the temperature")
 )
 
 func init() {
 	Register("contrastive", func(o Options) (Objective, error) { return NewContrastive(o) }).
-		Takes(Embeddings, TestEmbeddings, Pairing, Temperature, LearnTemperature)
+		Takes(Embeddings, TestEmbeddings, Pairing, Temperature, LearnTemperature, Form, Bias)
 }
+
+const (
+	leastTemperature = 0.01
+	usualTemperature = 0.07 // of CLIP's training when it begins
+)
 
 // LogScale is the name of the temperature's parameter, in a checkpoint too.
 const LogScale = "objective.log_scale"
@@ -67,6 +83,14 @@ var maxLogScale = math.Log(100)
 //
 // Before Anchor the loss is r_i, the image → text part, in which no image sees
 // another.
+//
+// # SigLIP
+//
+// Form "sigmoid" judges every pair for itself (Zhai et al. 2023, arXiv 2303.15343):
+//
+//	ℓ_i = Σ_k log(1 + exp(−y_ik (s_ik + b)))      y_ik = 1 where k is image i's text, else −1
+//
+// Texts are the same ones; no image's loss depends on another image.
 type Contrastive struct {
 	// Temperature is the log scale τ = log(1/temperature), a parameter to train
 	// or to leave as it is.
@@ -76,6 +100,8 @@ type Contrastive struct {
 	width   int
 	count   int // texts
 	byImage bool
+	sigmoid bool
+	bias    float64
 
 	batch []int     // the texts of the batch, as rows of texts
 	want  []int     // per image: its text, as a position in batch
@@ -98,12 +124,15 @@ func NewContrastive(o Options) (*Contrastive, error) {
 	if err := Pairing.Check("objective.pairing", pairing); err != nil {
 		return nil, err
 	}
+	if temperature == 0 {
+		temperature = usualTemperature
+	}
 	if o.Width < 1 || len(o.Texts) == 0 || len(o.Texts)%o.Width != 0 {
 		return nil, uierr.New(fmt.Sprintf("objective.embeddings: %d values are no texts of width %d", len(o.Texts), o.Width),
 			"give one embedding of equal width per class or image")
 	}
 	c := &Contrastive{width: o.Width, count: len(o.Texts) / o.Width, byImage: pairing == "image",
-		texts: make([]float64, len(o.Texts)),
+		sigmoid: Form.Of(o.Own) == "sigmoid", bias: Bias.Of(o.Own), texts: make([]float64, len(o.Texts)),
 		Temperature: &forward.Param{Name: LogScale, Block: -1, Shape: []int{1},
 			Data: []float32{float32(-math.Log(temperature))}, Role: "temperature"}}
 	for k := range c.count {

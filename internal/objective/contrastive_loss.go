@@ -17,6 +17,9 @@ func (c *Contrastive) Anchor(losses, outputs []float32, width int) error {
 		slots[i] = int32(i)
 	}
 	c.cols, c.rest = nil, nil
+	if c.sigmoid {
+		return c.Losses(losses, outputs, B, width, slots)
+	}
 	s, scale := make([]float64, B*M), c.scale()
 	for i := range B {
 		c.similarities(s[i*M:(i+1)*M], outputs[i*width:(i+1)*width], scale)
@@ -86,6 +89,10 @@ func (c *Contrastive) Losses(out, outputs []float32, rows, width int, slots []in
 		i := int(slots[r])
 		c.similarities(s, outputs[r*width:(r+1)*width], scale)
 		y := c.want[i]
+		if c.sigmoid {
+			out[r] = float32(c.pairs(s, y))
+			continue
+		}
 		row := columnLSE(s, len(s), 1, 0, -1) - s[y]
 		if c.cols == nil {
 			out[r] = float32(row)
@@ -133,6 +140,13 @@ func (c *Contrastive) Grad(dout, outputs []float32, rows, width int, slots []int
 // slopes writes ∂L/∂s_k = ½(p_k − δ_ky) + ½(n_k q_k − δ_ky), with p the softmax
 // of the row and q_k = exp(s_k − A′_k); without an anchor p − δ.
 func (c *Contrastive) slopes(g, s []float64, i int) {
+	if c.sigmoid {
+		for k, v := range s {
+			g[k] = 1 / (1 + math.Exp(-v-c.bias))
+		}
+		g[c.want[i]]--
+		return
+	}
 	lse := columnLSE(s, len(s), 1, 0, -1)
 	for k := range g {
 		g[k] = math.Exp(s[k] - lse)
@@ -141,6 +155,19 @@ func (c *Contrastive) slopes(g, s []float64, i int) {
 		}
 	}
 	g[c.want[i]]--
+}
+
+// pairs is the sum over the texts of what each costs by itself.
+func (c *Contrastive) pairs(s []float64, y int) float64 {
+	var sum float64
+	for k, v := range s {
+		z := v + c.bias
+		if k == y {
+			z = -z
+		}
+		sum += logAddExp(0, z)
+	}
+	return sum
 }
 
 // LogScaleGrad is ∂J/∂τ at the clean embeddings of the anchored batch: what a

@@ -232,3 +232,57 @@ func TestBindKeepsBatchesApart(t *testing.T) {
 		t.Error("a label of no class was bound")
 	}
 }
+
+// The sigmoid form is SigLIP's loss, and its slopes are those of differences, by the
+// outputs and by the log scale; no image's depends on another.
+func TestSigmoid(t *testing.T) {
+	own := Bias.With(Temperature.With(Form.With(nil, "sigmoid"), 0.2), -1.5)
+	c, err := NewContrastive(Options{Texts: normals(4*nWidth, 1), Width: nWidth, Own: own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := Bind(c, classOf, nil, nWidth)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := normals(nImages*nWidth, 3)
+	losses := make([]float32, nImages)
+	if err := bound.Anchor(losses, e, nWidth); err != nil {
+		t.Fatal(err)
+	}
+	rows := c.Texts()
+	for i := range nImages {
+		v := e[i*nWidth : (i+1)*nWidth]
+		var want float64
+		for k := range 4 {
+			var cos float64
+			for j, x := range v {
+				cos += float64(x) * float64(rows[k*nWidth+j]) / Norm(v)
+			}
+			z := cos/0.2 - 1.5
+			if k != int(classOf[i]) {
+				z = -z
+			}
+			want += math.Log1p(math.Exp(-z))
+		}
+		if math.Abs(float64(losses[i])-want) > 1e-5 {
+			t.Errorf("image %d: %v, want %v", i, losses[i], want)
+		}
+	}
+	d := make([]float32, len(e))
+	if err := bound.Objective.(Differentiable).Grad(d, e, nImages, nWidth, bound.Targets, 1); err != nil {
+		t.Fatal(err)
+	}
+	for j := range e {
+		want := slope(e, j, func() float64 {
+			out := make([]float32, nImages)
+			if err := bound.Losses(out, e, nImages, nWidth, bound.Targets); err != nil {
+				t.Fatal(err)
+			}
+			return float64(out[j/nWidth])
+		})
+		if math.Abs(float64(d[j])-want) > 2e-3 {
+			t.Errorf("component %d: %v, finite difference %v", j, d[j], want)
+		}
+	}
+}

@@ -40,8 +40,8 @@ const (
 
 // openAlignment reads the embeddings that a config names for the training split
 // and the others. The validation images' are those of the training images' file.
-func openAlignment(c config.Objective, train data.Dataset, others []*Split) (*Alignment, error) {
-	set, err := readTexts(objective.Embeddings.Of(c.Own), embeddingsKey)
+func openAlignment(of config.Config, train data.Dataset, others []*Split, warn func(string)) (*Alignment, error) {
+	set, c, err := textsFor(of, of.Model.Path, embeddingsKey, train.Classes(), warn)
 	if err != nil {
 		return nil, err
 	}
@@ -70,8 +70,9 @@ func openAlignment(c config.Objective, train data.Dataset, others []*Split) (*Al
 // network whose projection has their width; its loss is at the temperature that
 // the network was trained to, where it was. key is what mistakes in
 // the embeddings are told under.
-func OpenTestAlignment(c config.Objective, key string, l *network.Local, test data.Dataset) (*Alignment, error) {
-	set, err := readTexts(objective.Embeddings.Of(c.Own), key)
+func OpenTestAlignment(of config.Config, key string, l *network.Local, test data.Dataset,
+	warn func(string)) (*Alignment, error) {
+	set, c, err := textsFor(of, of.Model.Path, key, test.Classes(), warn)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +191,7 @@ func (x *Experiment) digest() []byte {
 // temperature is learned, adds that to the network's parameters.
 func (x *Experiment) openProjection() (err error) {
 	c := x.Config
-	if x.align, err = openAlignment(c.Objective, x.TrainData, x.Splits()); err != nil {
+	if x.align, err = openAlignment(c, x.TrainData, x.Splits(), x.Warn); err != nil {
 		return err
 	}
 	if c.Model.Path != "" {
