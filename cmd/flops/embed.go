@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
@@ -14,6 +16,7 @@ import (
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -38,9 +41,10 @@ func embedCmd() *cobra.Command {
 
 With --model, those of the images of --data or of the experiment's data, under
 the id by which a contrastive run pairs them, such as test/cat/0001.png. --layer
-says what of the model: the cls token after the last norm, or the projection
-that a contrastive run made of the classifier (auto: the projection where there
-is one).
+says what of the model: cls, the first token after the last norm; mean, that of the
+patches; pooled, the row that a classifier reads; last, all rows one after another;
+or projection, the model's own or what a contrastive run made of the classifier
+(auto: the projection where there is one, else pooled).
 
 With --model and --texts FILE, those of a CLIP's or SigLIP's text tower, as the
 library's get_text_features: of each line of FILE under the line itself, or of
@@ -76,8 +80,8 @@ class's name decide.`,
 	c.Flags().StringVar(&f.folder, "data", "", "folder of images: class folders, or such a folder for each split")
 	c.Flags().StringVar(&f.split, "split", "test", "train, validation or test")
 	offerSplits(c)
-	c.Flags().StringVar(&f.layer, "layer", "auto", "auto, cls or projection")
-	offer(c, "layer", "auto", "cls", "projection")
+	c.Flags().StringVar(&f.layer, "layer", "auto", strings.Join(layers, ", "))
+	offer(c, "layer", layers...)
 	c.Flags().StringVarP(&f.output, "output", "o", "", "file to write (--texts with an experiment: objective.embeddings)")
 	c.Flags().StringVar(&f.texts, "texts", "",
 		"write embeddings of texts: of a file's lines (- for the input) with --model")
@@ -227,22 +231,11 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 		return nil, err
 	}
 	defer ds.Close()
-	m, err := network.OpenLocal(f.model, cfg, warn)
+	m, err := f.open(cfg, warn)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	projection := f.layer == "projection"
-	switch f.layer {
-	case "cls", "projection":
-	case "auto":
-		projection = m.Local.IsProjection()
-	default:
-		return nil, uierr.New(fmt.Sprintf("--layer: no layer %q", f.layer), "use auto, cls or projection")
-	}
-	if projection && m.Local.NewHead {
-		return nil, uierr.New(f.model+": the model has no projection", "use --layer cls")
-	}
 	cfg.Data.Augment = nil
 	t, err := m.Transform(cfg.Data)
 	if err != nil {
@@ -253,12 +246,38 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 		return nil, err
 	}
 	defer loader.Close()
-	return embedAll(ctx, m.Model, ds, loader.Sequential(f.batch), projection)
+	return embedAll(ctx, m.Model, ds, loader.Sequential(f.batch))
 }
 
-// embedAll runs a dataset through a model and keeps one layer's outputs.
-func embedAll(ctx context.Context, m query.Model, ds data.Dataset, batches iter.Seq2[*forward.Batch, error],
-	projection bool) (*embed.Set, error) {
+// layers are the names that --layer takes.
+var layers = []string{"auto", vit.LayerCls, vit.LayerMean, vit.LayerPooled, vit.LayerProjection, vit.LayerLast}
+
+// open is the network whose logits are the layer that is asked for. The projection
+// of a contrastive run is its classifier.
+func (f *embedFlags) open(cfg config.Config, warn func(string)) (*network.Trained, error) {
+	if !slices.Contains(layers, f.layer) {
+		return nil, uierr.New(fmt.Sprintf("--layer: no layer %q", f.layer), "use "+strings.Join(layers, ", "))
+	}
+	layer := f.layer
+	if layer == "auto" || layer == vit.LayerProjection {
+		own, made, err := network.Projections(f.model)
+		switch {
+		case err != nil:
+			return nil, err
+		case made:
+			return network.OpenLocal(f.model, cfg, warn)
+		case own:
+			layer = vit.LayerProjection
+		case layer == "auto":
+			layer = vit.LayerPooled
+		}
+	}
+	return network.OpenLayer(f.model, layer, cfg, warn)
+}
+
+// embedAll runs a dataset through a model and keeps its outputs.
+func embedAll(ctx context.Context, m query.Model, ds data.Dataset,
+	batches iter.Seq2[*forward.Batch, error]) (*embed.Set, error) {
 	s := &embed.Set{}
 	for b, err := range batches {
 		if err != nil {
@@ -270,11 +289,8 @@ func embedAll(ctx context.Context, m query.Model, ds data.Dataset, batches iter.
 		if err != nil {
 			return nil, err
 		}
-		rows := c.Features
-		if s.Width = c.Dim; projection {
-			rows, s.Width = c.Logits, c.Classes
-		}
-		s.Data = append(s.Data, rows...)
+		s.Width = c.Classes
+		s.Data = append(s.Data, c.Logits...)
 		for _, i := range b.Index {
 			s.IDs = append(s.IDs, ds.Info(int(i)).ID)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -314,7 +315,7 @@ func (c *Config) MarshalJSON() ([]byte, error) {
 		m[k] = v
 	}
 	delete(m, "num_labels")
-	sizes := map[string]any{"hidden_act": c.actWritten(), "layer_norm_eps": c.LayerNormEps,
+	sizes := map[string]any{"hidden_act": c.actWritten(), "layer_norm_eps": decimal(c.LayerNormEps),
 		"image_size": pair(c.stored()), "patch_size": c.PatchSize}
 	for key, n := range c.sizes() {
 		sizes[key] = *n
@@ -341,7 +342,36 @@ func (c *Config) MarshalJSON() ([]byte, error) {
 		}
 		m["id2label"], m["label2id"] = ids, names
 	}
-	return json.Marshal(m)
+	return json.Marshal(asCame(m, c.raw))
+}
+
+// decimal is a number that is written with a point, as libraries want one that may
+// have a fraction.
+type decimal float64
+
+// MarshalJSON writes at least one digit after the point.
+func (d decimal) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(float64(d))
+	if err == nil && !bytes.ContainsAny(b, ".e") {
+		b = append(b, ".0"...)
+	}
+	return b, err
+}
+
+// asCame has the values that are equal to those that came written as they came.
+func asCame(m map[string]any, came map[string]json.RawMessage) map[string]any {
+	for key, v := range m {
+		raw, ok := came[key]
+		if !ok {
+			continue
+		}
+		var was, is any
+		now, err := json.Marshal(v)
+		if err == nil && json.Unmarshal(now, &is) == nil && json.Unmarshal(raw, &was) == nil && reflect.DeepEqual(was, is) {
+			m[key] = raw
+		}
+	}
+	return m
 }
 
 // marshalTower writes the sizes below the key that they came below, and below the
@@ -361,7 +391,7 @@ func (c *Config) marshalTower(m, sizes map[string]any) error {
 			nested[k] = v
 		}
 		maps.Copy(nested, sizes)
-		m[key] = nested
+		m[key] = asCame(nested, tower)
 	}
 	return nil
 }

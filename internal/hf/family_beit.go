@@ -10,7 +10,8 @@ import (
 
 func init() {
 	const prefix = "beit."
-	rules := append(denseNames(prefix), `^(beit\.encoder\.layer\.\d+\.)(?:attention\.)?relative_position_bias\.`,
+	rules := append(denseNames(prefix), `^(beit\.)?shared_position_bias\.`, "beit.encoder.relative_position_bias.",
+		`^(beit\.encoder\.layer\.\d+\.)(?:attention\.)?relative_position_bias\.`,
 		"${1}attention.attention.relative_position_bias.")
 	register(&family{
 		name: "BEiT", types: []string{"beit"},
@@ -43,7 +44,7 @@ func init() {
 			return map[string]any{"model_type": "beit", "use_mean_pooling": n.Pool == vit.PoolMean,
 				"use_absolute_position_embeddings":  n.Positions == vit.PositionsAll,
 				"use_relative_position_bias":        n.Relative == vit.RelativeBlock,
-				"use_shared_relative_position_bias": n.Relative == vit.RelativeOne, "layer_scale_init_value": c.scaleInit}
+				"use_shared_relative_position_bias": n.Relative == vit.RelativeOne, "layer_scale_init_value": decimal(c.scaleInit)}
 		},
 		with:    "BeitForImageClassification",
 		without: "BeitModel",

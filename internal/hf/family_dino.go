@@ -116,7 +116,7 @@ var dinoV3 = &family{
 	names: naming{rules: renames(`^model\.`, "")},
 	write: func(c *Config) map[string]any {
 		n := c.net
-		return map[string]any{"model_type": "dinov3_vit", "num_register_tokens": n.Registers, "rope_theta": n.Rope,
+		return map[string]any{"model_type": "dinov3_vit", "num_register_tokens": n.Registers, "rope_theta": decimal(n.Rope),
 			"use_gated_mlp": n.Gated, "query_bias": !n.NoQueryBias, "key_bias": !n.NoKeyBias, "value_bias": !n.NoValueBias,
 			"proj_bias": !n.NoOutBias, "mlp_bias": !n.NoMLPBias}
 	},

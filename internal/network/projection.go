@@ -14,7 +14,7 @@ func LoadProjection(dir string, width, prompts int, seed uint64) (*Local, error)
 	if err != nil {
 		return nil, err
 	}
-	m, err := hf.Load(dir)
+	m, err := hf.LoadWhole(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -47,4 +47,17 @@ func (l *Local) IsProjection() bool {
 		return l.Config.Projected > 0
 	}
 	return len(l.Config.Labels) > 0 && l.Config.Labels[0] == projectionPrefix+"0"
+}
+
+// Projections says whether a model folder or a checkpoint has a projection of its
+// own, and whether its classifier is one that a contrastive run made.
+func Projections(path string) (own, made bool, err error) {
+	if path, err = checkpoint.Pointed(path); err != nil {
+		return false, false, err
+	}
+	s, err := hf.Inspect(path)
+	if err != nil {
+		return false, false, err
+	}
+	return s.Projected > 0, len(s.Labels) > 0 && s.Labels[0] == projectionPrefix+"0", nil
 }

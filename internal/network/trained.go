@@ -72,6 +72,21 @@ func OpenLocal(path string, c config.Config, warn func(string)) (*Trained, error
 	if err != nil {
 		return nil, err
 	}
+	return l.open(c, warn)
+}
+
+// OpenLayer is OpenLocal of a network whose logits are one of its layers, by the
+// name that vit.Encoder.View has for it; rows of a layer that has several follow
+// one another.
+func OpenLayer(path, layer string, c config.Config, warn func(string)) (*Trained, error) {
+	l, err := LoadLayer(path, layer)
+	if err != nil {
+		return nil, err
+	}
+	return l.open(c, warn)
+}
+
+func (l *Local) open(c config.Config, warn func(string)) (*Trained, error) {
 	m, err := device.Open(c.Train.Device, vit.NewNet(l.Weights),
 		device.Options{Threads: c.Train.Threads, Loss: objective.CE{},
 			Precision: c.Train.Precision, Warn: warn})
