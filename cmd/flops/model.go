@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"sort"
@@ -10,9 +11,11 @@ import (
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/network"
+	"github.com/flops-vit/flops/internal/onnx"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -86,9 +89,13 @@ func modelExportCmd() *cobra.Command {
 	var image int
 	c := &cobra.Command{Use: "export DIR OUT", Short: "Write a model folder in another number format or image size", Args: cobra.ExactArgs(2),
 		Long: `Writes the model in DIR, a Hugging Face folder or a checkpoint of a run, to the
-new folder OUT, as transformers reads it. With --image the position embeddings
+new folder OUT, as transformers, timm or open_clip reads it, whichever it is of. An
+OUT that ends with .onnx becomes one file for ONNX Runtime and its like: the network
+from pixels (pixel_values, as its preprocessor makes them) to logits, for any number
+of images, with preprocessor, labels and family as metadata. With --image the position embeddings
 are interpolated to another image size (bicubic, as transformers does).`,
-		Example: "  flops model export runs/cifar5/checkpoints/step-75 model --dtype bf16",
+		Example: "  flops model export runs/cifar5/checkpoints/step-75 model --dtype bf16\n" +
+			"  flops model export runs/cifar5/checkpoints/best classifier.onnx",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := safetensors.DType(strings.ToUpper(dtype))
 			switch kind {
@@ -96,14 +103,22 @@ are interpolated to another image size (bicubic, as transformers does).`,
 			default:
 				return uierr.New(fmt.Sprintf("--dtype %q: not a format that is written", dtype), "use f32, f16 or bf16")
 			}
-			if err := emptyFolder(args[1]); err != nil {
-				return err
+			toONNX := strings.HasSuffix(args[1], ".onnx")
+			if !toONNX {
+				if err := emptyFolder(args[1]); err != nil {
+					return err
+				}
+			} else if kind != safetensors.F32 {
+				return uierr.New("--dtype "+dtype+": an ONNX file is written in f32", "leave out --dtype")
 			}
 			dir, err := checkpoint.Pointed(args[0])
 			if err != nil {
 				return err
 			}
 			m, err := hf.LoadWhole(dir)
+			if err == nil && toONNX && m.Classes() == 0 && !m.Config.Headless() { // its outputs are what a classifier would read
+				m, err = hf.LoadLayer(dir, vit.LayerPooled)
+			}
 			if err != nil {
 				return err
 			}
@@ -112,7 +127,12 @@ are interpolated to another image size (bicubic, as transformers does).`,
 					return err
 				}
 			}
-			if err := hf.Save(fsys.OS, args[1], m, kind); err != nil {
+			if toONNX {
+				err = writeONNX(args[1], m)
+			} else {
+				err = hf.Save(fsys.OS, args[1], m, kind)
+			}
+			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "model %s\n", args[1])
@@ -122,4 +142,25 @@ are interpolated to another image size (bicubic, as transformers does).`,
 	c.Flags().IntVar(&image, "image", 0, "image size to interpolate the position embeddings to, in pixels (default: the model's)")
 	offer(c, "dtype", "f32", "f16", "bf16")
 	return c
+}
+
+// writeONNX writes a model as one file of ONNX.
+func writeONNX(path string, m *hf.Model) error {
+	l, err := network.FromModel(m)
+	if err != nil {
+		return err
+	}
+	pre, err := json.Marshal(l.Pre)
+	if err != nil {
+		return err
+	}
+	labels, err := json.Marshal(l.Config.Labels)
+	if err != nil {
+		return err
+	}
+	meta := map[string]string{"family": l.Config.Family(), "preprocessor_config": string(pre)}
+	if !l.Bare && !l.NewHead {
+		meta["labels"] = string(labels)
+	}
+	return fsys.Write(fsys.OS, path, func(w io.Writer) error { return onnx.Write(w, vit.NewNet(l.Weights), meta) })
 }

@@ -41,7 +41,8 @@ func TestConfigKeepsUnknownKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"weird":{"b":[1,2.50],"a":null}`, `"hidden_dropout_prob":0.1`, `"id2label":{"0":"crane","1":"crane"}`, `"label2id":{"crane":1}`} {
+	for _, want := range []string{`"weird":{"b":[1,2.50],"a":null}`, `"hidden_dropout_prob":0.1`,
+		`"id2label":{"1":"crane","0":"crane"}`, `"label2id":{"crane":1}`} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("%s is not in %s", want, b)
 		}

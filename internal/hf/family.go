@@ -37,6 +37,7 @@ type family struct {
 
 	prefix    string         // of the network's tensors in a file with a classifier
 	ignored   *regexp.Regexp // tensors that a forward does not read
+	before    *regexp.Regexp // tensors that a network without a classifier has and one with has not; nil: none
 	own       *regexp.Regexp // tensors that are the network's, known or not
 	headless  bool           // without a classifier it has outputs of its own
 	resizes   bool           // takes images of another size than its positions are for, as they come

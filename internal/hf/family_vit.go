@@ -24,6 +24,7 @@ var plainViT = &family{
 	without: "ViTModel",
 	prefix:  "vit.",
 	ignored: viTIgnored,
+	before:  viTIgnored,
 	own:     regexp.MustCompile(`^(vit|classifier)\.`),
 }
 
@@ -62,6 +63,7 @@ func init() {
 		without: "IJepaModel",
 		prefix:  "ijepa.",
 		ignored: regexp.MustCompile(`^ijepa\.(pooler\.|embeddings\.mask_token$)`),
+		before:  regexp.MustCompile(`^ijepa\.(pooler\.|embeddings\.mask_token$)`),
 		own:     regexp.MustCompile(`^(ijepa|classifier)\.`),
 	})
 	register(&family{
@@ -76,6 +78,7 @@ func init() {
 		without: "DeiTModel",
 		prefix:  "deit.",
 		ignored: regexp.MustCompile(`^deit\.(pooler\.|embeddings\.mask_token$)`),
+		before:  regexp.MustCompile(`^deit\.(pooler\.|embeddings\.mask_token$)`),
 		own:     regexp.MustCompile(`^(deit|classifier|cls_classifier|distillation_classifier)\.`),
 	})
 }

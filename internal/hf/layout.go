@@ -103,7 +103,7 @@ func (p *plan) view(dir string, c *Config) error {
 	}
 	e, err := c.Architecture(p.classes, 0).View(c.view)
 	if err != nil {
-		return uierr.New(fmt.Sprintf("%s: layer %s: %v", dir, c.view, err), "use --layer "+strings.Join(c.Layers(), ", "))
+		return uierr.New(fmt.Sprintf("%s: %v", dir, err), "use --layer "+strings.Join(c.Layers(), ", "))
 	}
 	p.specs = nil
 	for _, s := range e.Params() {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -123,7 +124,7 @@ func (f *folder) kept() ([]safetensors.Kept, error) {
 	for _, name := range f.p.ignored {
 		file := f.w.Holder(name)
 		i, _ := file.Info(name)
-		k, err := file.Keep(i, f.c.keptName(name))
+		k, err := file.Keep(i, f.c.Written(name))
 		if err != nil {
 			return nil, err
 		}
@@ -236,7 +237,7 @@ func (m *Model) Files(dtype safetensors.DType) ([]fsys.Content, error) {
 	}
 	return append(files,
 		fsys.Content{Name: weights,
-			Write: func(w io.Writer) error { return safetensors.WriteKept(w, tensors, m.Kept, dtype, meta) }}), nil
+			Write: func(w io.Writer) error { return safetensors.WriteKept(w, tensors, m.stillKept(), dtype, meta) }}), nil
 }
 
 // configs are the files beside the weights.
@@ -343,25 +344,51 @@ func (c *Config) stripped(name string) string {
 	return name
 }
 
-// keptName is the name that a tensor is written back under.
-func (c *Config) keptName(name string) string { return c.stripped(c.kind().names.written(name)) }
+// Written is the name that a tensor of a file is known under, whichever version of
+// its library wrote it.
+func (c *Config) Written(name string) string { return c.kind().names.written(name) }
+
+// stillKept are the tensors that go out as they came: all, unless the network has got
+// a classifier whose class has no place for some.
+func (m *Model) stillKept() []safetensors.Kept {
+	if m.Config == nil {
+		return m.Kept
+	}
+	before := m.Config.kind().before
+	if m.Config.class == m.class() {
+		before = nil
+	}
+	var out []safetensors.Kept
+	for _, k := range m.Kept {
+		if before == nil || !before.MatchString(k.Name) {
+			k.Name = m.Config.stripped(k.Name)
+			out = append(out, k)
+		}
+	}
+	return out
+}
 
 // noWeights says what the folder has instead of safetensors.
 func noWeights(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return fsys.ReadError(err, dir)
 	}
-	for _, name := range []string{"pytorch_model.bin", "pytorch_model.bin.index.json"} {
+	for _, name := range []string{"pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin"} {
 		path := filepath.Join(dir, name)
-		if _, err := os.Stat(path); err == nil {
-			return uierr.New(path+": a Python pickle, which can run any code when it is read, is refused",
-				fmt.Sprintf(`convert it: python -c "from transformers import ViTForImageClassification as M; M.from_pretrained('%s').save_pretrained('%s', safe_serialization=True)"`, dir, dir))
+		if !fsys.Exists(path) {
+			continue
 		}
+		class := "ViTForImageClassification"
+		if c, err := ReadConfig(configPath(dir)); err == nil && className.MatchString(c.class) {
+			class = c.class
+		}
+		return uierr.New(path+": a Python pickle, which can run any code when it is read, is refused",
+			fmt.Sprintf(`convert it: python -c "from transformers import %s as M; M.from_pretrained('%s').save_pretrained('%s', `+
+				`safe_serialization=True)"`, class, dir, dir))
 	}
 	return uierr.New(fmt.Sprintf("%s: no %s and no %s", dir, safetensors.ModelName, safetensors.IndexName),
 		"give a folder in Hugging Face layout, with config.json and model.safetensors")
 }
 
-// Written is the name that a tensor of a file is known under, whichever version of
-// its library wrote it.
-func (c *Config) Written(name string) string { return c.kind().names.written(name) }
+// className is what a class of Python's may be called.
+var className = regexp.MustCompile(`^\w+$`)

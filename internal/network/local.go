@@ -64,6 +64,11 @@ func LoadLayer(dir, layer string) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
+	return viewed(m, layer)
+}
+
+// viewed is the network of a model whose outputs are one of its layers.
+func viewed(m *hf.Model, layer string) (*Local, error) {
 	l := &Local{Config: m.Config, Pre: m.Preprocessor, Bare: true}
 	e, err := m.Config.Architecture(len(m.Config.Labels), 0).View(layer)
 	if err != nil {
@@ -80,6 +85,15 @@ func LoadLayer(dir, layer string) (*Local, error) {
 		copy(p.Data, t.Data)
 	}
 	return l, nil
+}
+
+// FromModel is the network of a model that was read. One without a classifier has for
+// its outputs the row that a classifier would read, or its own.
+func FromModel(m *hf.Model) (*Local, error) {
+	if m.Classes() > 0 || m.Config.Headless() {
+		return fromModel(m, nil, 0, 0)
+	}
+	return viewed(m, vit.LayerPooled)
 }
 
 func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, error) {

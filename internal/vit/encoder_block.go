@@ -56,7 +56,7 @@ func (b branch) attended(q, k, v act, lo int) act {
 			table = b.n.Relative
 		}
 		h, w := b.Grid()
-		bias = relative{table, lo, h, w, b.distances(lo, q.rows)}
+		bias = relative{table, lo, h, w, distances(lo, q.rows, b.Tokens(), h, w)}
 	}
 	return b.g.attended(b.name("a"), at("attention"+b.suffix, b.l), q, k, v, b.Heads, bias)
 }
@@ -111,13 +111,14 @@ func (e Encoder) deadRows(g *graph, l int, x1, h, k, v act) {
 	g.deadInput(MLPOut, l, b.mixed(x2))
 }
 
-// distances is, for rows from lo on and all tokens, the row of the table that
+// Distances is, for the rows of an OpBias and all keys, the row of the table that
 // attention adds, −1 where it adds none: (dy+h−1)(2w−1)+(dx+w−1) between patches,
 // and the last three rows from cls to a token, from a token to cls, and of cls to
 // itself (BEiT).
-func (e Encoder) distances(lo, rows int) []int32 {
-	h, w := e.Grid()
-	T, first := e.Tokens(), e.Tokens()-e.Patches()
+func Distances(s Spec) []int32 { return distances(s.Offset, s.InRows, s.Keys, s.High, s.Wide) }
+
+func distances(lo, rows, T, h, w int) []int32 {
+	first := T - h*w
 	last := (2*h-1)*(2*w-1) + 3
 	index := make([]int32, rows*T)
 	for i := range rows {

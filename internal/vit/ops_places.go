@@ -36,6 +36,12 @@ func (r rope) angles(head int) (cos, sin []float32) {
 	return cos, sin
 }
 
+// Angles are the cosines and sines by which an OpTurn turns: of each patch, and of
+// k below half a head's width.
+func Angles(s Spec) (cos, sin []float32) {
+	return rope{s.Offset, s.High, s.Wide, s.Heads, s.Theta}.angles(s.Width / s.Heads)
+}
+
 // turn turns rows by their places.
 func (g *graph) turn(name string, x act, r rope) *gorgonia.Node {
 	cos, sin := r.angles(x.width / r.heads)

@@ -5,6 +5,8 @@ import json
 import os
 import pathlib
 
+import onnx
+import onnxruntime
 import timm
 import torch
 import transformers
@@ -63,11 +65,29 @@ def outputs(net, x):
     return {"logits": y} if torch.is_tensor(y) else y
 
 
+def runs(folder, n, ref):
+    """The file of ONNX answers one image and two as the reference does."""
+    file = WORK / f"family-{n}.onnx"
+    flops("model", "export", folder, file)
+    onnx.checker.check_model(str(file))
+    session = onnxruntime.InferenceSession(str(file))
+    ensure("preprocessor_config" in session.get_modelmeta().custom_metadata_map, f"{file}: no preprocessing in the metadata")
+    x = images(ref.get("input", {}).get("shape", [2, 3, 8, 8])).numpy()
+    want = next((ref["outputs"][k] for k in ("logits", "image_embeds", "image_features", "pooler_output") if k in ref["outputs"]), None)
+    if want is None:
+        return 0
+    want = torch.tensor(want)
+    for images_at_once in (1, 2):
+        got = session.run(None, {"pixel_values": x[:images_at_once]})[0]
+        close(got.ravel(), want[:images_at_once].ravel(), 1e-4 * want.abs().max(), f"{folder} in ONNX Runtime")
+    return 1
+
+
 shared = pathlib.Path(os.environ.get("FLOPS_SHARED", REPO.parent / "shared"))
 folders = [r.parent for root in (REPO / "testdata/zoo", shared / "models/zoo") for r in sorted(root.glob("*/reference.json"))]
 folders = [f for f in folders if list(f.glob("*.safetensors"))]
 class_folders()
-worst, loaded, trained = 0.0, 0, 0
+worst, loaded, trained, answered = 0.0, 0, 0, 0
 for n, folder in enumerate(folders):
     ref = json.loads((folder / "reference.json").read_text())
     out = WORK / f"family-{n}"
@@ -86,6 +106,7 @@ for n, folder in enumerate(folders):
             if isinstance(want, list) and key in getattr(got, "keys", dict)():
                 a, b = got[key].flatten().tolist(), torch.tensor(want).flatten().tolist()
                 worst = max(worst, close(a, b, 1e-3 * max(1, max(map(abs, b))), f"{folder} {key}"))
+    answered += runs(folder, n, ref)
     config = WORK / "step.yaml"
     config.write_text(TRAIN.format(model=folder))
     if "gray" in folder.name:
@@ -101,4 +122,4 @@ for n, folder in enumerate(folders):
     if load(end, names) is not None:
         trained += 1
 print(f"families: {len(folders)} folders through flops, {loaded} loaded in transformers {transformers.__version__} or timm {timm.__version__} "
-      f"(outputs within {worst:.1e}), {trained} after a step of training")
+      f"(outputs within {worst:.1e}), {trained} after a step of training; {answered} alike in ONNX Runtime {onnxruntime.__version__}")
