@@ -90,8 +90,14 @@ type wide struct {
 	*sum
 }
 
-func (w wide) Name() string                                    { return "wide" }
-func (w wide) Learn(s *forward.Step, records []forward.Record) { w.Asker.Learn(s, records); w.step() }
+var _ lr.Asker = wide{}
+
+func (w wide) Name() string { return "wide" }
+
+func (w wide) Learn(s *forward.Step, records []forward.Record) error {
+	w.step()
+	return w.Asker.Learn(s, records)
+}
 
 func TestNewEstimator(t *testing.T) {
 	spread, by := number("spread"), word("spread_by", "tensor")

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/uierr"
 	"gopkg.in/yaml.v3"
 )
@@ -61,7 +62,8 @@ func ReadArms(from string) ([]Arm, error) {
 // pair per image in more steps, the other schedules, SPSA and backpropagation
 // at equal floating-point operations.
 func Names() []string {
-	return append(config.Choices("allocator.name"), "one-pair", "joint", "random_site", "weight", "bp")
+	return append(append(config.Choices("allocator.name"), "one-pair", "joint", "random_site", "weight"),
+		lr.Those(lr.Silent)...)
 }
 
 func named(n string) (Arm, bool) {
@@ -74,8 +76,9 @@ func named(n string) (Arm, bool) {
 	case "weight":
 		return Arm{n, []string{"estimator.name=weight", "estimator.schedule=all", "allocator.name=uniform"},
 			MatchQueries}, true
-	case "bp":
-		return Arm{n, []string{"estimator.name=bp", "estimator.schedule=", "allocator.name=uniform"}, MatchFLOPs}, true
+	}
+	if lr.Is(n, lr.Silent) {
+		return Arm{n, []string{"estimator.name=" + n, "estimator.schedule=", "allocator.name=uniform"}, MatchFLOPs}, true
 	}
 	return Arm{n, []string{"allocator.name=" + n}, MatchQueries}, slices.Contains(config.Choices("allocator.name"), n)
 }

@@ -57,8 +57,9 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 		return nil, err
 	}
 	if !base.asks {
-		return nil, uierr.New("estimator.name: bp asks no queries, so nothing can be compared at equal queries",
-			"name an experiment with another estimator, and bp as an arm")
+		return nil, uierr.New("estimator.name: "+p.Base.Estimator.Name+
+			" asks no queries, so nothing can be compared at equal queries",
+			"name an experiment with another estimator, and this one as an arm")
 	}
 	p.Steps = p.Base.Train.Steps
 	p.Target, p.FLOPs = int64(p.Steps)*base.queries, int64(p.Steps)*base.flops
@@ -145,7 +146,7 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 	case a.Match == MatchSteps:
 		c.Train.Steps, c.Budget.MaxQueries = p.Steps, 0
 	case !k.asks:
-		return c, uierr.New("estimator.name: bp asks no queries, so it cannot match by queries",
+		return c, uierr.New("estimator.name: "+c.Estimator.Name+" asks no queries, so it cannot match by queries",
 			"give the arm match: flops or match: steps")
 	case p.Target == 0:
 		c.Train.Steps = k.steps(c.Budget.MaxQueries)

@@ -13,7 +13,7 @@ const visibleSigma = 2e-6
 // Doubts are what is legal in an experiment and yet looks wrong before data and
 // model are seen, a line each.
 func Doubts(c Config) (out []string) {
-	if s := c.Estimator.Sigma; c.Estimator.Name != "bp" && s < visibleSigma {
+	if s := c.Estimator.Sigma; c.Asks() && s < visibleSigma {
 		out = append(out, fmt.Sprintf("estimator.sigma %g is less than float32 can tell: "+
 			"a loss of 1 differs from its neighbours by %.2g; the default is %g", s, math.Nextafter32(1, 2)-1,
 			Default().Estimator.Sigma))
@@ -24,7 +24,7 @@ func Doubts(c Config) (out []string) {
 // sigma refuses a scale that is nothing at all in float32.
 func sigma(c *Config) error {
 	const smallest = 0x1p-126 // of float32, with all its digits
-	if s := c.Estimator.Sigma; c.Estimator.Name != "bp" && s < smallest {
+	if s := c.Estimator.Sigma; c.Asks() && s < smallest {
 		return bad("estimator.sigma", s, "is nothing in float32",
 			fmt.Sprintf("give a number such as %g", Default().Estimator.Sigma))
 	}

@@ -12,7 +12,7 @@ const envPrefix = "FLOPS_"
 // Variables are the FLOPS_ variables that set no key and mean something to the
 // program, its scripts or its tests. Those of tests alone begin with FLOPS_TEST_.
 var Variables = []string{
-	"FLOPS_SHARED", "FLOPS_KERNEL", "FLOPS_CUBLAS", "FLOPS_PYTHON", "FLOPS_PEER_URL",
+	"FLOPS_SHARED", "FLOPS_CACHE", "FLOPS_KERNEL", "FLOPS_CUBLAS", "FLOPS_PYTHON", "FLOPS_PEER_URL",
 	"FLOPS_BENCH", "FLOPS_BENCH_BATCH", "FLOPS_BENCH_PRECISION", "FLOPS_HOST_KERNELS", "FLOPS_PRETRAIN",
 }
 

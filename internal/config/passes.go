@@ -1,6 +1,10 @@
 package config
 
-import "math"
+import (
+	"math"
+
+	"github.com/flops-vit/flops/internal/lr"
+)
 
 // unit is the queries of one direction.
 func (c *Config) unit() int {
@@ -9,6 +13,9 @@ func (c *Config) unit() int {
 	}
 	return 1
 }
+
+// Asks says whether the estimator asks queries.
+func (c *Config) Asks() bool { return !lr.Is(c.Estimator.Name, lr.Silent) }
 
 // Draws says that there is less than one direction an image, so that images are drawn
 // that have one.

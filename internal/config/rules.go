@@ -119,7 +119,7 @@ func rules() []rule {
 		{[]cond{contrastive, {"objective.pairing", is("class")}},
 			cond{"objective.test_embeddings", test{empty: true}}, "",
 			"are of no use: the test images have the same classes", "leave it out, or set objective.pairing: image"},
-		{[]cond{{"estimator.name", isNot("bp")}, {"estimator.antithetic", is(true)}},
+		{[]cond{asks(), {"estimator.antithetic", is(true)}},
 			cond{"allocator.min_queries", test{even: true}}, "",
 			"is odd, and antithetic pairs are two queries each", "make it even"},
 		{[]cond{{"prompt.kind", is("tokens")}, {"estimator.name", is("activation")}},
@@ -138,11 +138,15 @@ func rules() []rule {
 		out = append(out, scheduleRule(e))
 	}
 	if without := slices.DeleteFunc(objective.Names(), hasGradient); len(without) > 0 {
-		out = append(out, rule{[]cond{{"estimator.name", is("bp")}}, cond{"objective.kind", isNot(anys(without)...)}, "",
-			"has no gradient", "use estimator.name: activation or weight"})
+		out = append(out, rule{[]cond{{"estimator.name", is(anys(lr.Those(lr.Silent))...)}},
+			cond{"objective.kind", isNot(anys(without)...)}, "", "has no gradient",
+			"use estimator.name: activation or weight"})
 	}
 	return out
 }
+
+// asks is that the estimator asks queries.
+func asks() cond { return cond{"estimator.name", isNot(anys(lr.Those(lr.Silent))...)} }
 
 // wordRules are those of a context that is learned before the names of classes.
 func wordRules() []rule {
@@ -158,9 +162,9 @@ func wordRules() []rule {
 			"use model.kind: local, or prompt.kind: frame"},
 		{[]cond{words}, cond{"model.path", test{filled: true}}, "prompt.kind: a new network has no text tower", "",
 			"set model.path to a folder of a CLIP or SigLIP"},
-		{[]cond{words}, cond{"estimator.name", is("weight", "bp")}, "", "needs sites, and a learned context has none",
+		{[]cond{words}, cond{"estimator.name", isNot(anys(lr.Those(lr.AtSites))...)}, "", "needs sites, and a learned context has none",
 			"use estimator.name: weight or bp"},
-		{[]cond{words, {"estimator.name", isNot("bp")}}, cond{"allocator.name", is("uniform")}, "",
+		{[]cond{words, asks()}, cond{"allocator.name", is("uniform")}, "",
 			"has nothing to share out: the texts of a query answer for every image", "set allocator.name: uniform"},
 		{[]cond{words}, cond{"data.augment", test{empty: true}}, "",
 			"would make every image another each time, and its embedding is made once", "leave data.augment out"},

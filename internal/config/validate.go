@@ -46,7 +46,7 @@ func enums(c *Config) error {
 // budgets checks what the numbers of queries are to each other.
 func budgets(c *Config) error {
 	b, a := c.Budget, c.Allocator
-	if c.Estimator.Name == "bp" {
+	if !c.Asks() {
 		return nil
 	}
 	if !c.Draws() && b.QueriesPerImage < float64(a.MinQueries) {

@@ -8,7 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-func init() { Register("bp", newBP) }
+func init() { Register("bp", newBP).Is(Silent) }
 
 // bp is backpropagation through the model's own graph: the
 // yardstick. It asks no queries; its forward is the clean pass.

@@ -79,6 +79,12 @@ func Sites(e Estimator, step uint32) []int {
 	return nil
 }
 
+// Traits of estimators.
+const (
+	Silent  settings.Trait = "asks no queries" // a Differentiator
+	AtSites settings.Trait = "perturbs sites"  // and has nothing to do where there are none
+)
+
 // registration is an estimator as config knows it.
 type registration struct {
 	build     func(m query.Model, o Options) (Estimator, error)
@@ -100,6 +106,12 @@ func Register(name string, build func(m query.Model, o Options) (Estimator, erro
 
 // Names lists the registered estimators.
 func Names() []string { return registry.Names() }
+
+// Is says whether an estimator has a trait.
+func Is(name string, t settings.Trait) bool { return registry.Is(name, t) }
+
+// Those lists the estimators with a trait.
+func Those(t settings.Trait) []string { return registry.Those(t) }
 
 // Settings lists what single estimators add to the section estimator of a config.
 func Settings() []settings.Owned { return registry.Settings() }

@@ -41,3 +41,35 @@ func TestNewEstimator(t *testing.T) {
 		t.Errorf("the schema does not know it: %v", err)
 	}
 }
+
+// TestSilentEstimator: what holds of bp holds of every estimator that says that it asks
+// no queries, and what holds of others holds of one that does not say so.
+func TestSilentEstimator(t *testing.T) {
+	build := func(query.Model, lr.Options) (lr.Estimator, error) { return nil, nil }
+	t.Cleanup(lr.Register("exact", build).Is(lr.Silent).Forget)
+	t.Cleanup(lr.Register("asking", build).Forget)
+	path := filepath.Join(t.TempDir(), "own.yaml")
+	load := func(text string) error {
+		if err := os.WriteFile(path, []byte("data: {kind: shapes}\n"+text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := config.Load(path, nil)
+		return err
+	}
+	for _, c := range []struct{ settings, says string }{
+		{"allocator: {min_queries: 3}", "min_queries"},
+		{"budget: {max_queries: 1}", "max_queries"},
+		{"", ""},
+	} {
+		if err := load("estimator: {name: exact}\n" + c.settings); err != nil {
+			t.Errorf("one that asks nothing, %s: %v", c.settings, err)
+		}
+		err := load("estimator: {name: asking}\n" + c.settings)
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("one that asks, %s: %v", c.settings, err)
+		}
+	}
+	if err := load("estimator: {name: exact}\nobjective: {kind: accuracy}"); err == nil {
+		t.Error("one that asks nothing took an objective without a gradient")
+	}
+}

@@ -62,8 +62,8 @@ func Run(ctx context.Context, dir string, images int, warn func(string)) (*repor
 
 // lead says in a sentence what was run.
 func lead(c config.Config) string {
-	how := "backpropagation"
-	if c.Estimator.Name != "bp" {
+	how := fmt.Sprintf("the %s estimator, which asks no queries", c.Estimator.Name)
+	if c.Asks() {
 		how = fmt.Sprintf("the %s estimator, %g queries per image and perturbation shared out by %s", c.Estimator.Name,
 			c.Budget.QueriesPerImage, c.Allocator.Name)
 	}

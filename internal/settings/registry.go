@@ -105,9 +105,26 @@ func (r *Registry[B]) Kept(name string) []Param {
 	return nil
 }
 
+// Is says whether an implementation has a trait; not where there is no such
+// implementation.
+func (r *Registry[B]) Is(name string, t Trait) bool {
+	e := r.entries[name]
+	return e != nil && slices.Contains(e.about.traits, t)
+}
+
+// Those lists the implementations with a trait, in alphabetic order.
+func (r *Registry[B]) Those(t Trait) []string {
+	return slices.DeleteFunc(r.Names(), func(name string) bool { return !r.Is(name, t) })
+}
+
+// Trait is something that holds of some implementations and that a config must know
+// before it makes one: the rules ask for it, and not for names.
+type Trait string
+
 // Registration is what an implementation says of itself beside its name.
 type Registration struct {
 	name, key     string
+	traits        []Trait
 	others        func() []Owned
 	forget        func()
 	takes         []*Setting
@@ -129,6 +146,13 @@ func (r *Registration) Takes(all ...Declared) *Registration {
 		}
 		r.takes = append(r.takes, s)
 	}
+	version.Add(1)
+	return r
+}
+
+// Is says that the implementation has traits.
+func (r *Registration) Is(all ...Trait) *Registration {
+	r.traits = append(r.traits, all...)
 	version.Add(1)
 	return r
 }
