@@ -148,7 +148,7 @@ type Budget struct {
 
 // Optimizer says how a gradient becomes an update.
 type Optimizer struct {
-	Name        string  `yaml:"name"`         // sgd | adamw | muon
+	Name        string  `yaml:"name"`         // sgd | adamw | muon | spsa_gc
 	LR          float64 `yaml:"lr"`           // learning rate after the warm-up
 	WeightDecay float64 `yaml:"weight_decay"` // decoupled decay of the weights of linear maps, per unit of rate
 	Schedule    string  `yaml:"schedule"`     // constant | cosine | step
