@@ -173,9 +173,9 @@ type Objective struct {
 // Prompt says what is learned in front of a frozen model.
 type Prompt struct {
 	Kind  string `yaml:"kind"`  // none | frame | tokens | context | text-subspace
-	Width int    `yaml:"width"` // frame: pixels
-	Mode  string `yaml:"mode"`  // frame: over | around
-	Count int    `yaml:"count"` // tokens, or vectors of a context
+	Width int    `yaml:"width"` // frame: pixels; coordinator: cells of a side
+	Mode  string `yaml:"mode"`  // frame: over | around | coordinator
+	Count int    `yaml:"count"` // tokens, vectors of a context, or numbers of a coordinator's trigger
 	// context, text-subspace: words that it begins with, of count pieces; empty: random numbers
 	Words    string `yaml:"words"`
 	PerClass bool   `yaml:"per_class"` // context, text-subspace: every class has a context of its own

@@ -86,7 +86,7 @@ var ordered = map[string][]string{
 	"optimizer.schedule":  {"constant", "cosine", "step"},
 	"objective.kind":      {"cross_entropy", "accuracy", "contrastive"},
 	"prompt.kind":         {"none", "frame", "tokens", "context", "text-subspace"},
-	"prompt.mode":         {"over", "around"},
+	"prompt.mode":         {"over", "around", "coordinator"},
 	"prompt.mapping.kind": {"identity", "given", "learned", "linear"},
 	"checkpoint.best":     {"auto", "validation", "test", "none"},
 

@@ -25,6 +25,7 @@ const (
 	mapBias     = "mapping.bias"   // task
 	metaMode    = "prompt.mode"
 	metaWidth   = "prompt.width"
+	metaCount   = "prompt.count"
 	metaClasses = "classes" // of the task, a JSON list
 	metaMean    = "mean"    // of the normalization, a JSON list
 	metaStd     = "std"
@@ -32,14 +33,16 @@ const (
 
 // SavedPrompt is what a checkpoint holds of a model that can only be called: the
 // frame, the mapping to the classes of the task, and how images were normalised.
-func SavedPrompt(f *prompt.Frame, to prompt.Mapping, classes []string, t *data.Transform) *hf.Model {
+func SavedPrompt(k prompt.Kind, f prompt.Overlay, to prompt.Mapping, classes []string, t *data.Transform) *hf.Model {
 	w, b := to.Matrix()
+	p := f.Trained()
 	list := func(v any) string { s, _ := json.Marshal(v); return string(s) } // of names and numbers it cannot fail
 	return hf.NewPrompt([]safetensors.Tensor{
-		{Name: f.Param.Name, Shape: f.Param.Shape, Data: f.Param.Data},
+		{Name: p.Name, Shape: p.Shape, Data: p.Data},
 		{Name: mapWeight, Shape: []int{to.Task(), to.Model()}, Data: w},
 		{Name: mapBias, Shape: []int{to.Task()}, Data: b},
-	}, map[string]string{metaMode: f.Mode, metaWidth: strconv.Itoa(f.Pixels), metaClasses: list(classes), metaMean: list(t.Mean), metaStd: list(t.Std)})
+	}, map[string]string{metaMode: k.Mode, metaWidth: strconv.Itoa(k.Width), metaCount: strconv.Itoa(k.Count),
+		metaClasses: list(classes), metaMean: list(t.Mean), metaStd: list(t.Std)})
 }
 
 // openPrompted reads a prompt and calls on its model; no image is sent.
@@ -88,15 +91,22 @@ func behind(saved *hf.Model, caller remote.Caller, policy remote.Policy) (*Train
 	if err != nil {
 		return nil, fmt.Errorf("metadata %s: %w", metaWidth, err)
 	}
-	f, err := prompt.NewFrame(meta[metaMode], width, s.Channels, s.Height, s.Width)
+	k := prompt.Kind{Mode: meta[metaMode], Width: width}
+	if text := meta[metaCount]; text != "" { // which older checkpoints have not
+		if k.Count, err = strconv.Atoi(text); err != nil {
+			return nil, fmt.Errorf("metadata %s: %w", metaCount, err)
+		}
+	}
+	f, err := prompt.NewOverlay(k, s.Channels, s.Height, s.Width)
 	if err != nil {
 		return nil, err
 	}
-	frame, err := saved.Want(f.Param.Name, f.Param.Shape...)
+	p := f.Trained()
+	frame, err := saved.Want(p.Name, p.Shape...)
 	if err != nil {
 		return nil, err
 	}
-	copy(f.Param.Data, frame.Data)
+	copy(p.Data, frame.Data)
 	w, err := saved.Want(mapWeight, len(labels), s.Classes)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,20 @@ type Frame struct {
 	border []int // positions of the frame's pixels in one channel, rising
 }
 
+func init() {
+	for _, mode := range []string{Over, Around} {
+		registerOverlay(mode, func(k Kind, channels, height, width int) (Overlay, error) {
+			return NewFrame(k.Mode, k.Width, channels, height, width)
+		})
+	}
+}
+
+// Trained are the pixels.
+func (f *Frame) Trained() *forward.Param { return f.Param }
+
+// Size is the shape of an image.
+func (f *Frame) Size() (channels, height, width int) { return f.Channels, f.Height, f.Width }
+
 // NewFrame makes a frame for images of channels×height×width.
 func NewFrame(mode string, pixels, channels, height, width int) (*Frame, error) {
 	if mode != Over && mode != Around {

@@ -17,7 +17,7 @@ import (
 // frame's, and it answers queries of kind Weight alone.
 type Model struct {
 	pool  *Pool
-	frame *prompt.Frame // nil: no prompt, nothing to train
+	frame prompt.Overlay // nil: no prompt, nothing to train
 	mapTo prompt.Mapping
 	loss  objective.Objective
 	noise noise.Source
@@ -29,12 +29,13 @@ type Model struct {
 var _ query.Metered = (*Model)(nil)
 
 // NewModel puts a frame (or nil), a mapping and an objective around a pool.
-func NewModel(p *Pool, f *prompt.Frame, m prompt.Mapping, loss objective.Objective, src noise.Source) (*Model, error) {
+func NewModel(p *Pool, f prompt.Overlay, m prompt.Mapping, loss objective.Objective, src noise.Source) (*Model, error) {
 	s := p.Spec()
-	if f != nil && (f.Channels != s.Channels || f.Height != s.Height || f.Width != s.Width) {
-		return nil, uierr.New(fmt.Sprintf("prompt: a frame for images of %d×%d×%d, and model %s takes %d×%d×%d",
-			f.Channels, f.Height, f.Width, s.Name, s.Channels, s.Height, s.Width),
-			"give the data the model's size")
+	if f != nil {
+		if ch, h, w := f.Size(); ch != s.Channels || h != s.Height || w != s.Width {
+			return nil, uierr.New(fmt.Sprintf("prompt: a frame for images of %d×%d×%d, and model %s takes %d×%d×%d",
+				ch, h, w, s.Name, s.Channels, s.Height, s.Width), "give the data the model's size")
+		}
 	}
 	if m.Model() != s.Classes {
 		return nil, uierr.New(fmt.Sprintf("prompt.mapping: is for %d classes, and model %s has %d", m.Model(),
@@ -80,7 +81,7 @@ func (m *Model) Params() []*forward.Param {
 	if m.frame == nil {
 		return nil
 	}
-	return []*forward.Param{m.frame.Param}
+	return []*forward.Param{m.frame.Trained()}
 }
 
 // Sites is empty: nothing inside the model can be reached.
@@ -187,7 +188,7 @@ func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean,
 func (m *Model) ask(ctx context.Context, b *forward.Batch, prepared []float32) (*forward.Clean, error) {
 	var data []float32
 	if m.frame != nil {
-		data = m.frame.Param.Data
+		data = m.frame.Trained().Data
 	}
 	px, task := m.pool.Spec().Pixels(), m.mapTo.Task()
 	logits, err := m.logits(ctx, b.Size, func(i int, dst []float32) { m.apply(dst, prepared[i*px:(i+1)*px], data) })
@@ -257,9 +258,9 @@ func (m *Model) directions(p *forward.Perturbation, q []forward.Query) []int {
 			k = len(seen)
 			seen[g] = k
 			if k == len(m.perturb) {
-				m.perturb = append(m.perturb, make([]float32, len(m.frame.Param.Data)))
+				m.perturb = append(m.perturb, make([]float32, len(m.frame.Trained().Data)))
 			}
-			m.noise.AddScaled(m.perturb[k], m.frame.Param.Data, float32(x.Sign)*p.Sigma[0], counter(p.Step, x.Pair), 0)
+			m.noise.AddScaled(m.perturb[k], m.frame.Trained().Data, float32(x.Sign)*p.Sigma[0], counter(p.Step, x.Pair), 0)
 		}
 		at[j] = k
 	}
@@ -291,7 +292,7 @@ func (c *pass) Accumulate(_ context.Context, p *forward.Perturbation, t []forwar
 		return err
 	}
 	for _, x := range t {
-		m.noise.Axpy(m.frame.Param.Grad, x.Coef, counter(p.Step, x.Pair), 0)
+		m.noise.Axpy(m.frame.Trained().Grad, x.Coef, counter(p.Step, x.Pair), 0)
 	}
 	return nil
 }

@@ -60,7 +60,7 @@ func TestModelLosses(t *testing.T) {
 		if f.asked.Load() != int64(b.Size+len(q)) {
 			t.Errorf("%d images asked for %d", f.asked.Load(), b.Size+len(q))
 		}
-		theta := slices.Clone(m.frame.Param.Data)
+		theta := slices.Clone(m.frame.Trained().Data)
 		loss := func(image int) float32 {
 			one := &forward.Batch{Size: 1, Inputs: b.Inputs[image*12 : image*12+12], Labels: b.Labels[image : image+1]}
 			c, err := m.Evaluate(ctx, one)
@@ -75,7 +75,7 @@ func TestModelLosses(t *testing.T) {
 			}
 		}
 		for j, x := range q {
-			src.AddScaled(m.frame.Param.Data, theta, float32(x.Sign)*0.1, noise.Counter{Step: 17,
+			src.AddScaled(m.frame.Trained().Data, theta, float32(x.Sign)*0.1, noise.Counter{Step: 17,
 				Site: forward.WeightSite, Pair: uint32(x.Pair)}, 0)
 			if want := loss(int(x.Image)); got[j] != want {
 				t.Errorf("%s, query %+v: loss %v, want %v", mode, x, got[j], want)
@@ -97,7 +97,7 @@ func TestModelGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := normals(len(m.frame.Param.Data), 10)
+	u := normals(len(m.frame.Trained().Data), 10)
 	const sigma, pairs, steps = 0.01, 8, 60
 	var q []forward.Query
 	for i := range b.Size {
@@ -118,20 +118,20 @@ func TestModelGradient(t *testing.T) {
 			terms = append(terms, forward.Term{Image: q[j].Image, Pair: q[j].Pair,
 				Coef: (out[j] - out[j+1]) / (2 * sigma) / float32(b.Size*pairs)})
 		}
-		clear(m.frame.Param.Grad)
+		clear(m.frame.Trained().Grad)
 		if err := pass.Accumulate(ctx, p, terms); err != nil {
 			t.Fatal(err)
 		}
 		var v float64
-		for j, g := range m.frame.Param.Grad {
+		for j, g := range m.frame.Trained().Grad {
 			v += float64(g) * float64(u[j])
 		}
 		n, sum, sq = n+1, sum+v, sq+v*v
 	}
-	theta := slices.Clone(m.frame.Param.Data)
+	theta := slices.Clone(m.frame.Trained().Data)
 	at := func(h float32) float64 {
 		for j := range theta {
-			m.frame.Param.Data[j] = theta[j] + h*u[j]
+			m.frame.Trained().Data[j] = theta[j] + h*u[j]
 		}
 		c, err := m.Evaluate(ctx, b)
 		if err != nil {

@@ -22,7 +22,7 @@ type callable struct {
 	caller    remote.Caller
 	policy    remote.Policy
 	transform *data.Transform
-	frame     *prompt.Frame
+	frame     prompt.Overlay
 	model     *remote.Model
 	answers   *remote.AnswerFile // nil outside a run folder
 }
@@ -46,7 +46,7 @@ func (x *Experiment) openRemote() (err error) {
 	if s.Preprocessing == nil && len(c.Data.Mean) == 0 && len(c.Data.Std) == 0 && x.Warn != nil {
 		x.Warn(fmt.Sprintf("model %s does not say how its pixels are normalised: taken as (level/255 - 0.5)/0.5; data.mean and data.std say otherwise", s.Name))
 	}
-	if r.frame, err = prompt.NewFrame(c.Prompt.Mode, c.Prompt.Width, s.Channels, s.Height, s.Width); err == nil {
+	if r.frame, err = prompt.NewOverlay(x.overlay(), s.Channels, s.Height, s.Width); err == nil {
 		x.loss, err = x.openLoss()
 	}
 	if err == nil {
@@ -59,6 +59,12 @@ func (x *Experiment) openRemote() (err error) {
 	}
 	x.Config.Sites = config.Sites{Blocks: "none"} // nothing inside the model can be reached
 	return nil
+}
+
+// overlay is what a config learns over the images.
+func (x *Experiment) overlay() prompt.Kind {
+	p := x.Config.Prompt
+	return prompt.Kind{Mode: p.Mode, Width: p.Width, Count: p.Count}
 }
 
 // callThrough makes the model of what is called.

@@ -64,7 +64,8 @@ func (x *Experiment) Saved() *hf.Model {
 		return x.averagedModel(x.Local.Model())
 	}
 	r := x.remote
-	return x.averagedModel(network.SavedPrompt(r.frame, r.model.Mapping(), x.TrainData.Classes(), r.transform))
+	return x.averagedModel(network.SavedPrompt(x.overlay(), r.frame, r.model.Mapping(), x.TrainData.Classes(),
+		r.transform))
 }
 
 // restore puts a checkpoint back into the experiment.
