@@ -49,7 +49,8 @@ func shapes(t *testing.T) string {
 	d.Kind, d.Count, d.TestCount, d.Size = "shapes", 12, 6, 8
 	dir := filepath.Join(t.TempDir(), "shapes")
 	for _, split := range []string{data.Train, data.Test} {
-		if _, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, dir, func(w string) { t.Error(w) }); err != nil {
+		if _, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, dir,
+			func(w string) { t.Error(w) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +84,8 @@ func TestDataCommands(t *testing.T) {
 	if text := must1(t, "data", "inspect", dir); !strings.Contains(text, "broken: "+bad) {
 		t.Errorf("the broken file is not named:\n%s", text)
 	}
-	for _, args := range [][]string{{"data", "export", "--path", dir}, {"data", "export", "--output", out}, {"data", "inspect", filepath.Join(dir, "none")}} {
+	for _, args := range [][]string{{"data", "export", "--path", dir}, {"data", "export", "--output", out},
+		{"data", "inspect", filepath.Join(dir, "none")}} {
 		if _, err := do(t, args...); !isMistake(err) {
 			t.Errorf("flops %s: %v, want a mistake with a hint", strings.Join(args, " "), err)
 		}
@@ -96,7 +98,8 @@ func isMistake(err error) bool {
 }
 
 func TestModelCommands(t *testing.T) {
-	l, err := network.NewLocal(config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 1, Heads: 2, MLP: 16}, []string{"a", "b"}, 0, 1)
+	l, err := network.NewLocal(config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 1, Heads: 2, MLP: 16},
+		[]string{"a", "b"}, 0, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +119,8 @@ func TestModelCommands(t *testing.T) {
 	if text := must1(t, "model", "inspect", out); !strings.Contains(text, "classes    2: a, b") {
 		t.Errorf("inspect printed\n%s", text)
 	}
-	for _, args := range [][]string{{"model", "export", dir, out}, {"model", "export", dir, out + "2", "--dtype", "f8"}, {"model", "export", dir, out + "3", "--image", "9"}} {
+	for _, args := range [][]string{{"model", "export", dir, out}, {"model", "export", dir, out + "2", "--dtype", "f8"},
+		{"model", "export", dir, out + "3", "--image", "9"}} {
 		if _, err := do(t, args...); !isMistake(err) {
 			t.Errorf("flops %s: %v, want a mistake with a hint", strings.Join(args, " "), err)
 		}

@@ -59,7 +59,8 @@ func dataInspectCmd() *cobra.Command {
 	var f dataFlags
 	var sheet string
 	var asJSON bool
-	c := &cobra.Command{Use: "inspect PATH", Short: "Say what a dataset holds and which of its files are broken", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "inspect PATH", Short: "Say what a dataset holds and which of its files are broken",
+		Args: cobra.ExactArgs(1),
 		Long: `Decodes every image of every split that is there. Says which files are broken,
 and what is left out and why. Ends with status 2 if a split cannot be used.`,
 		Example: "  flops data inspect data/cifar5 --sheet sheet.png",
@@ -161,10 +162,12 @@ func dataExportCmd() *cobra.Command {
 	var f dataFlags
 	var path, output, onBad string
 	var classes []string
-	c := &cobra.Command{Use: "export --path PATH --output DIR", Short: "Write a dataset, or some of its classes, as class folders", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "export --path PATH --output DIR",
+		Short: "Write a dataset, or some of its classes, as class folders", Args: cobra.NoArgs,
 		Long: `Writes each split that is there to a folder of its name. The bytes of JPEG files
 are kept, everything else becomes PNG, so no pixel changes.`,
-		Example: "  flops data export --kind cifar10 --path data/cifar-10-batches-bin \\\n    --classes airplane,bird,deer,frog,ship --output data/cifar10-5",
+		Example: "  flops data export --kind cifar10 --path data/cifar-10-batches-bin \\\n" +
+			"    --classes airplane,bird,deer,frog,ship --output data/cifar10-5",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output == "" {
 				return uierr.New("no folder to write to", "give --output DIR")

@@ -162,7 +162,8 @@ func (f *embedFlags) make(ctx context.Context, warn func(string)) (*embed.Set, e
 	case f.texts != "" && f.model != "" && f.file == "" && len(f.classes) == 0:
 		return nil, uierr.New("--texts: of which texts is not said", "give --texts FILE, or --classes NAME,NAME")
 	case f.texts == "" && f.model == "":
-		return nil, uierr.New("embed writes either embeddings of images or texts", "give --model DIR with --data DIR or --config FILE, or give --texts")
+		return nil, uierr.New("embed writes either embeddings of images or texts",
+			"give --model DIR with --data DIR or --config FILE, or give --texts")
 	}
 	if err := embed.CheckFormat(f.output); err != nil {
 		return nil, err
@@ -184,7 +185,8 @@ func (f *embedFlags) makeTexts(cfg config.Config) (*embed.Set, error) {
 		return embed.OfClasses(f.classes, f.width, f.seed)
 	}
 	if cfg.Objective.Kind != "contrastive" {
-		return nil, uierr.New(fmt.Sprintf("%s: objective.kind %s needs no texts", f.path, cfg.Objective.Kind), "give an experiment of objective.kind: contrastive")
+		return nil, uierr.New(fmt.Sprintf("%s: objective.kind %s needs no texts", f.path, cfg.Objective.Kind),
+			"give an experiment of objective.kind: contrastive")
 	}
 	splits := []string{data.Train, data.Test}
 	if cfg.Data.HasValidation() {

@@ -76,7 +76,8 @@ func TestScripts(t *testing.T) {
 			}
 			return cond == "avx512" && slices.Contains(kernel.Kernels(), "avx512"), nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos, "accuracies": accuracies, "unwritten": unwritten,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos,
+			"accuracies": accuracies, "unwritten": unwritten,
 			"measured": measured, "spentUnder": spentUnder, "events": events, "blind": blind},
 	})
 }
@@ -112,7 +113,8 @@ func photos(ts *testscript.TestScript, neg bool, args []string) {
 	d := config.Default().Data
 	d.Kind, d.Count, d.TestCount, d.Size = "shapes", 48, 24, 16
 	for _, split := range []string{data.Train, data.Test} {
-		_, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, ts.MkAbs(args[0]), func(w string) { ts.Fatalf("%s", w) })
+		_, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, ts.MkAbs(args[0]),
+			func(w string) { ts.Fatalf("%s", w) })
 		ts.Check(err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 
 func manCmd() *cobra.Command {
 	return &cobra.Command{Use: "man DIR", Short: "Write the manual pages", Args: cobra.ExactArgs(1),
-		Long: "Writes one page per command to DIR: flops.1, flops-train.1, ... Read one with\n'man DIR/flops-train.1', or put DIR into a folder of MANPATH as man1.",
+		Long: "Writes one page per command to DIR: flops.1, flops-train.1, ... Read one with\n" +
+			"'man DIR/flops-train.1', or put DIR into a folder of MANPATH as man1.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return uierr.Wrap(err, fmt.Sprintf("man: %v", err), "name a folder that can be written")
@@ -113,7 +114,8 @@ func manFlags(b *strings.Builder, title string, set *pflag.FlagSet) {
 		if kind != "" {
 			name += " " + strings.ToUpper(kind)
 		}
-		if !strings.Contains(usage, "(default") && f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
+		if !strings.Contains(usage, "(default") && f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" &&
+			f.DefValue != "0" {
 			usage += fmt.Sprintf(" (default %s)", f.DefValue)
 		}
 		fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(name), roff(usage))

@@ -28,7 +28,8 @@ func modelCmd() *cobra.Command {
 
 func modelInspectCmd() *cobra.Command {
 	var asJSON bool
-	c := &cobra.Command{Use: "inspect DIR", Short: "Say what a model folder holds, from its headers alone", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "inspect DIR", Short: "Say what a model folder holds, from its headers alone",
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			dir, err := checkpoint.Pointed(args[0])
 			if err != nil {
@@ -62,7 +63,8 @@ func printModel(w io.Writer, s *hf.Summary) {
 	if s.Projected > 0 {
 		fmt.Fprintf(w, "projection to %d\n", s.Projected)
 	}
-	fmt.Fprintf(w, "images     %dx%d pixels, %d channels, patches of %d, mean %v, deviation %v\n", s.ImageSize, s.ImageSize, s.Channels, s.PatchSize, s.Mean, s.Std)
+	fmt.Fprintf(w, "images     %dx%d pixels, %d channels, patches of %d, mean %v, deviation %v\n", s.ImageSize,
+		s.ImageSize, s.Channels, s.PatchSize, s.Mean, s.Std)
 	if s.Classes == 0 {
 		fmt.Fprintln(w, "classes    none: there is no classifier")
 	} else {
@@ -87,7 +89,8 @@ func printModel(w io.Writer, s *hf.Summary) {
 func modelExportCmd() *cobra.Command {
 	var dtype string
 	var image int
-	c := &cobra.Command{Use: "export DIR OUT", Short: "Write a model folder in another number format or image size", Args: cobra.ExactArgs(2),
+	c := &cobra.Command{Use: "export DIR OUT", Short: "Write a model folder in another number format or image size",
+		Args: cobra.ExactArgs(2),
 		Long: `Writes the model in DIR, a Hugging Face folder or a checkpoint of a run, to the
 new folder OUT, as transformers, timm or open_clip reads it, whichever it is of. An
 OUT that ends with .onnx becomes one file for ONNX Runtime and its like: the network
@@ -139,7 +142,8 @@ are interpolated to another image size (bicubic, as transformers does).`,
 			return err
 		}}
 	c.Flags().StringVar(&dtype, "dtype", "f32", "number format: f32, f16 or bf16")
-	c.Flags().IntVar(&image, "image", 0, "image size to interpolate the position embeddings to, in pixels (default: the model's)")
+	c.Flags().IntVar(&image, "image", 0,
+		"image size to interpolate the position embeddings to, in pixels (default: the model's)")
 	offer(c, "dtype", "f32", "f16", "bf16")
 	return c
 }

@@ -85,8 +85,9 @@ func newServed(name string, t *network.Trained) (*served, error) {
 			return nil, err
 		}
 	}
-	return &served{trained: t, spec: oip.Spec{Name: name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels),
-		Labels: t.Labels, Preprocessing: p}}, nil
+	return &served{trained: t,
+		spec: oip.Spec{Name: name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels),
+			Labels: t.Labels, Preprocessing: p}}, nil
 }
 
 // Spec is the model's.

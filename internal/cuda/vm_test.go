@@ -116,7 +116,8 @@ func TestPlanReusesMemory(t *testing.T) {
 // TestHostCoupled: queries under an objective that couples the images of a batch
 // answer as on the CPU, whatever is evaluated between.
 func TestHostCoupled(t *testing.T) {
-	o, err := objective.NewContrastive(objective.Options{Texts: random(5*4, 9), Width: 4, Own: objective.Pairing.With(nil, "class")})
+	o, err := objective.NewContrastive(objective.Options{Texts: random(5*4, 9), Width: 4,
+		Own: objective.Pairing.With(nil, "class")})
 	if err != nil {
 		t.Fatal(err)
 	}

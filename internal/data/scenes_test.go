@@ -21,7 +21,8 @@ func TestScenes(t *testing.T) {
 	probes := []struct {
 		u, v float64
 		has  string
-	}{{0, 0.05, "disc cross triangle"}, {0.55, 0.55, "disc ring triangle"}, {-0.55, -0.55, "disc ring"}, {0.75, 0.85, "triangle"},
+	}{{0, 0.05, "disc cross triangle"}, {0.55, 0.55, "disc ring triangle"}, {-0.55, -0.55, "disc ring"},
+		{0.75, 0.85, "triangle"},
 		{-0.85, 0, "disc ring cross"}, {0.2, -0.85, "disc ring cross"}}
 	wrong, beside := 0, 0
 	for i := range s.Len() {

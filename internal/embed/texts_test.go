@@ -41,7 +41,9 @@ func TestOfClasses(t *testing.T) {
 	}
 	for want, f := range map[string]func() (*Set, error){
 		"4 classes have no orthogonal embeddings of width 3": func() (*Set, error) { return OfClasses(names, 3, 0) },
-		"a class is named twice":                             func() (*Set, error) { return OfClasses([]string{"a", "a"}, 3, 0) },
+		"a class is named twice": func() (*Set, error) {
+			return OfClasses([]string{"a", "a"}, 3, 0)
+		},
 	} {
 		if _, err := f(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %s", err, want)

@@ -9,7 +9,8 @@ import (
 // FuzzConfig: an accepted config is written as one that reads the same, and
 // its layout does not overflow.
 func FuzzConfig(f *testing.F) {
-	for _, s := range []string{`{}`, `{"hidden_size":4,"num_attention_heads":2,"id2label":{"0":"a","1":"b"},"x":[1]}`, `{"image_size":[32,32],"patch_size":4}`,
+	for _, s := range []string{`{}`, `{"hidden_size":4,"num_attention_heads":2,"id2label":{"0":"a","1":"b"},"x":[1]}`,
+		`{"image_size":[32,32],"patch_size":4}`,
 		`{"num_labels":1e9}`, `{"hidden_size":null,"qkv_bias":false}`, `{"size":{"height":4,"width":4},"image_mean":[1,2,3]}`, `{"size":{"shortest_edge":4},"do_center_crop":true}`,
 		`{"image_processor_type":"DeiTImageProcessorFast","size":{"height":256,"width":240},"crop_size":224,"do_rescale":null,"image_std":2}`,
 		`{"feature_extractor_type":"CLIPFeatureExtractor","size":{"shortest_edge":256,"longest_edge":400},"do_pad":false}`,

@@ -72,7 +72,8 @@ func relabel(t *testing.T, m *Model, name func(string) string) string {
 		}
 	}
 	tensors = append(tensors, m.Extra...)
-	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), tensors, safetensors.F32, nil); err != nil {
+	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), tensors, safetensors.F32,
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -138,7 +139,8 @@ func TestMismatch(t *testing.T) {
 		m := build(tinyConfig(), 3, 1)
 		dir := relabel(t, m, keep)
 		change(m)
-		if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), slices.Concat(m.Tensors, m.Extra), safetensors.F32, nil); err != nil {
+		if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), slices.Concat(m.Tensors, m.Extra),
+			safetensors.F32, nil); err != nil {
 			t.Fatal(err)
 		}
 		return dir

@@ -48,7 +48,8 @@ func TestNamesOfTransformers5(t *testing.T) {
 	m := build(tinyConfig(), 3, 1)
 	dir := relabel(t, m, func(n string) string { return n })
 	m.Extra = []safetensors.Tensor{{Name: "vit.layers.1.attention.q_proj.bias", Shape: []int{4}, Data: testkit.Fill(4, 3)}}
-	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), slices.Concat(m.Tensors, m.Extra), safetensors.F32, nil); err != nil {
+	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), slices.Concat(m.Tensors, m.Extra),
+		safetensors.F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Load(dir)
@@ -81,7 +82,8 @@ func timmFolder(t *testing.T, m *Model, args string) string {
 			tensors = append(tensors, safetensors.Tensor{Name: to(x.Name), Shape: x.Shape, Data: x.Data})
 		}
 	}
-	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), tensors, safetensors.F32, nil); err != nil {
+	if err := safetensors.WriteFile(quick(), filepath.Join(dir, safetensors.ModelName), tensors, safetensors.F32,
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Write(t, filepath.Join(dir, ConfigName), fmt.Appendf(nil, `{"architecture":"vit_tiny_patch16_224","num_classes":%d,"global_pool":"token","label_names":["a","b","c"],

@@ -27,7 +27,8 @@ func init() {
 // readOpenCLIPText reads the text tower of model_cfg. What is absent is what
 // open_clip's CLIPTextCfg assumes; a text is read at its largest id.
 func readOpenCLIPText(m map[string]json.RawMessage) (vit.Text, error) {
-	t := vit.Text{Context: 77, Vocabulary: 49408, Hidden: 512, Layers: 12, Heads: 8, Eps: 1e-5, Act: vit.GELU, Causal: true,
+	t := vit.Text{Context: 77, Vocabulary: 49408, Hidden: 512, Layers: 12, Heads: 8, Eps: 1e-5,
+		Act: vit.GELU, Causal: true,
 		Projected: 512, End: vit.EndLargest, Names: openCLIPText()}
 	model, err := takeObject(m, "model_cfg")
 	if err != nil {

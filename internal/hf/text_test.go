@@ -43,7 +43,8 @@ func textFolders(t *testing.T) map[string]*textReference {
 	if root == "" {
 		root = "../../../shared"
 	}
-	for _, name := range []string{"clip", "clip-laion", "clip-eos2", "siglip", "siglip2-fixed", "open-clip", "open-clip-quickgelu"} {
+	for _, name := range []string{"clip", "clip-laion", "clip-eos2", "siglip", "siglip2-fixed", "open-clip",
+		"open-clip-quickgelu"} {
 		if dir := filepath.Join(root, "models", "zoo", name); exists(dir) {
 			dirs = append(dirs, dir)
 		}

@@ -16,7 +16,8 @@ func TestAdamW(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := [][]float64{{0.8899999856948853, -1.8799999952316284}, {0.800627589225769, -1.8977607488632202}, {0.7715064287185669, -1.9126943349838257}}
+	want := [][]float64{{0.8899999856948853, -1.8799999952316284}, {0.800627589225769, -1.8977607488632202},
+		{0.7715064287185669, -1.9126943349838257}}
 	for s, g := range [][]float32{{0.5, -1}, {0.1, 2}, {-0.3, 0.2}} {
 		copy(p.Grad, g)
 		if s == 2 { // through a checkpoint
@@ -154,7 +155,8 @@ func TestSGDDecays(t *testing.T) {
 // full rate with the last step of the warm-up, and a cosine spans what is left.
 func TestWarmup(t *testing.T) {
 	s := Schedule{Kind: "cosine", LR: 1, MinLR: 0.2, Steps: 104, Warmup: 4}
-	for step, want := range map[int]float64{0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 4: 1, 29: 0.2 + 0.4*(1+math.Sqrt2/2), 54: 0.6, 104: 0.2, 200: 0.2} {
+	for step, want := range map[int]float64{0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 4: 1, 29: 0.2 + 0.4*(1+math.Sqrt2/2), 54: 0.6,
+		104: 0.2, 200: 0.2} {
 		if got := s.At(step); math.Abs(got-want) > 1e-12 {
 			t.Errorf("step %d: %v, want %v", step, got, want)
 		}

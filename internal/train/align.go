@@ -97,7 +97,8 @@ func newAlignment(c config.Objective, set *embed.Set, key string, test data.Data
 			return nil, err
 		}
 		if s.Width != set.Width {
-			return nil, uierr.New(fmt.Sprintf("%s: %s: embeddings of width %d, those of %s have %d", testEmbeddingsKey, s.Path, s.Width, key, set.Width),
+			return nil, uierr.New(fmt.Sprintf("%s: %s: embeddings of width %d, those of %s have %d", testEmbeddingsKey, s.Path,
+				s.Width, key, set.Width),
 				"make both the same width")
 		}
 		set, key = s, testEmbeddingsKey
@@ -127,7 +128,8 @@ func contrastive(c config.Objective, width int, texts []float32) (*objective.Con
 func readTexts(path, key string) (*embed.Set, error) {
 	s, err := embed.Read(path)
 	if e, ok := uierr.As(err); ok && errors.Is(err, fs.ErrNotExist) {
-		err = uierr.Wrap(err, e.What, "check the path; 'flops embed --texts --config FILE' makes stand-ins for a text encoder's output")
+		err = uierr.Wrap(err, e.What,
+			"check the path; 'flops embed --texts --config FILE' makes stand-ins for a text encoder's output")
 	}
 	return s, under(key, err)
 }
@@ -197,7 +199,8 @@ func (x *Experiment) openProjection() (err error) {
 	if c.Model.Path != "" {
 		x.Local, err = network.LoadProjection(c.Model.Path, x.align.width, x.prompts(), uint64(c.Train.Seed))
 	} else {
-		x.Local, err = network.NewLocal(c.Model.Arch, network.ProjectionLabels(x.align.width), x.prompts(), uint64(c.Train.Seed))
+		x.Local, err = network.NewLocal(c.Model.Arch, network.ProjectionLabels(x.align.width), x.prompts(),
+			uint64(c.Train.Seed))
 	}
 	if err == nil && objective.LearnTemperature.Of(c.Objective.Own) {
 		x.Local.Weights.Own(x.align.loss.Temperature)

@@ -110,7 +110,8 @@ func TestAlignedSurvives(t *testing.T) {
 func TestAlignedLearns(t *testing.T) {
 	c := tiny()
 	c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, false)
-	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", Count: 512, TestCount: 60, Size: 8, Classes: []string{"disc", "cross"}, Workers: 1}
+	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", Count: 512, TestCount: 60, Size: 8,
+		Classes: []string{"disc", "cross"}, Workers: 1}
 	c.Train.Steps, c.Train.BatchSize, c.Train.EvalEvery, c.Checkpoint.Every, c.Optimizer.LR = 150, 16, 0, 0, 1e-2
 	textRows(t, &c, "image", 0)
 	x := open(t, c)
@@ -205,7 +206,8 @@ func TestAlignedEval(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all.Size, all.Outputs, all.Labels = all.Size+b.Size, append(all.Outputs, clean.Logits...), append(all.Labels, b.Labels...)
+			all.Size, all.Labels = all.Size+b.Size, append(all.Labels, b.Labels...)
+			all.Outputs = append(all.Outputs, clean.Logits...)
 		}
 		set, err := embed.Read(objective.Embeddings.Of(c.Objective.Own))
 		if err != nil {

@@ -125,7 +125,8 @@ func TestOldJournal(t *testing.T) {
 		t.Error(err)
 	}
 	c.Sites.Blocks = "last-1"
-	if _, err := Replay(context.Background(), open(t, c), dir, 12); err == nil || !strings.Contains(err.Error(), "sites.blocks is all in the run, and last-1 here") {
+	if _, err := Replay(context.Background(), open(t, c), dir, 12); err == nil ||
+		!strings.Contains(err.Error(), "sites.blocks is all in the run, and last-1 here") {
 		t.Errorf("%v", err)
 	}
 }

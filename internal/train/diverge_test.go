@@ -74,7 +74,8 @@ func TestDivergenceRollsBack(t *testing.T) {
 		if err := finiteCheckpoint(t, dir).ReadState(&s); err != nil {
 			t.Fatal(err)
 		}
-		if want := math.Pow(c.Train.RollbackFactor, float64(s.Rollbacks)); math.Abs(s.Factor/want-1) > 1e-12 || s.Rollbacks != len(w.warned) {
+		if want := math.Pow(c.Train.RollbackFactor, float64(s.Rollbacks)); math.Abs(s.Factor/want-1) > 1e-12 ||
+			s.Rollbacks != len(w.warned) {
 			t.Errorf("rate %g: factor %g after %d rollbacks of %d told", lr, s.Factor, s.Rollbacks, len(w.warned))
 		}
 		r, err := Replay(context.Background(), open(t, c), dir, out.Step)

@@ -28,7 +28,8 @@ func TestFaults(t *testing.T) {
 	c := short()
 	want := whole(t, c)
 	counter := &fault.FS{}
-	if _, err := Run(context.Background(), open(t, c), RunOptions{Dir: t.TempDir(), Watch: &quiet{}, Disk: counter}); err != nil {
+	if _, err := Run(context.Background(), open(t, c),
+		RunOptions{Dir: t.TempDir(), Watch: &quiet{}, Disk: counter}); err != nil {
 		t.Fatal(err)
 	}
 	stride := 5
@@ -58,7 +59,8 @@ func TestFaults(t *testing.T) {
 					t.Errorf("operation %d: %q does not name the file", at, failed)
 				}
 				checkSound(t, dir, at)
-				if _, err := Run(context.Background(), open(t, c), RunOptions{Dir: dir, Resume: true, Watch: &quiet{}}); err != nil {
+				if _, err := Run(context.Background(), open(t, c),
+					RunOptions{Dir: dir, Resume: true, Watch: &quiet{}}); err != nil {
 					t.Fatalf("operation %d: after %v the run does not resume: %v", at, failed, err)
 				}
 				same(t, dir, want, c.Train.Steps)
@@ -106,7 +108,8 @@ func TestTornCheckpoint(t *testing.T) {
 	if _, err := Run(context.Background(), open(t, c), RunOptions{Dir: dir, Resume: true, Watch: w}); err != nil {
 		t.Fatal(err)
 	}
-	if len(w.warned) != 1 || !strings.Contains(w.warned[0], "step-4") || !strings.Contains(w.warned[0], "model.safetensors") {
+	if len(w.warned) != 1 || !strings.Contains(w.warned[0], "step-4") ||
+		!strings.Contains(w.warned[0], "model.safetensors") {
 		t.Errorf("the torn file is not named: %q", w.warned)
 	}
 	same(t, dir, want, c.Train.Steps)

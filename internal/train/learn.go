@@ -14,7 +14,8 @@ import (
 // allocator the history that a fair comparison after training needs, for the
 // price of one clean pass per step. after, where it is not nil, is told of every
 // step that the allocators learned from.
-func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []alloc.Allocator, after func(step int)) (*Trainer, error) {
+func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all []alloc.Allocator,
+	after func(step int)) (*Trainer, error) {
 	return x.walk(ctx, dir, to, func(t *Trainer) error {
 		if t.last == nil || len(t.last.Counts) == 0 {
 			return nil

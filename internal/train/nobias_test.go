@@ -44,7 +44,8 @@ func noBias(t *testing.T) string {
 func TestNoBias(t *testing.T) {
 	dir := noBias(t)
 	runs := map[string]config.Config{}
-	for _, name := range []string{"activation per_site", "activation joint", "activation random_site", "weight all", "weight tensor", "bp"} {
+	for _, name := range []string{"activation per_site", "activation joint", "activation random_site", "weight all",
+		"weight tensor", "bp"} {
 		c := tiny()
 		c.Model.Path, c.Train.Steps = dir, 6
 		c.Estimator.Name, c.Estimator.Schedule, _ = strings.Cut(name, " ")

@@ -18,7 +18,9 @@ const (
 	probeTime  = time.Second // what the timed share of a step's queries may take
 	probeFirst = 2           // queries of an image in the share that warms up: one antithetic pair
 	probeClean = 3           // timed passes, of which the fastest counts
-	probeCold  = 5           // times probeTime: a first pass of less is taken again, for it pays for buffers and cold caches
+	// probeCold times probeTime: a first pass of less is taken again, for it pays for
+	// buffers and cold caches.
+	probeCold = 5
 )
 
 // Forecast is what a run is going to take.

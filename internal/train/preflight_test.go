@@ -68,7 +68,8 @@ func TestPreflight(t *testing.T) {
 			x.Close()
 			off = float64(f.Step)/float64(took) - 1
 			t.Logf("%s: forecast %v, took %v", name, f.Step, took)
-			if peak := bench.PeakMiB() << 20; peak > 0 && (float64(f.Memory) < 0.75*float64(peak) || float64(f.Memory) > 1.25*float64(peak)) {
+			if peak := bench.PeakMiB() << 20; peak > 0 &&
+				(float64(f.Memory) < 0.75*float64(peak) || float64(f.Memory) > 1.25*float64(peak)) {
 				t.Errorf("%s: %d bytes forecast, %d held", name, f.Memory, peak)
 			}
 			if off > -0.25 && off < 0.25 || testing.Short() {

@@ -74,7 +74,8 @@ func TestPromptedAnswersAsInTheRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		if e.Score() != out.Eval.Score() || e.Loss() != out.Eval.Loss() {
-			t.Errorf("%s: accuracy %v and loss %v, in the run %v and %v", mapping, e.Score(), e.Loss(), out.Eval.Score(), out.Eval.Loss())
+			t.Errorf("%s: accuracy %v and loss %v, in the run %v and %v", mapping, e.Score(), e.Loss(), out.Eval.Score(),
+				out.Eval.Loss())
 		}
 		if n := h.Stats().Images - before; n != int64(e.Images) {
 			t.Errorf("%s: %d images measured, the server answered %d", mapping, e.Images, n)

@@ -33,7 +33,8 @@ type restarted struct {
 }
 
 func restartServer(t *testing.T, h *oip.Handler, after ...int64) *restarted {
-	r := &restarted{t: t, h: h, after: after, asked: make(chan struct{}, 1), over: make(chan struct{}), stopped: make(chan struct{})}
+	r := &restarted{t: t, h: h, after: after, asked: make(chan struct{}, 1), over: make(chan struct{}),
+		stopped: make(chan struct{})}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -151,7 +151,8 @@ func sameClasses(trained, other data.Dataset, split string) error {
 	if len(extra) == 0 {
 		return nil
 	}
-	what := fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s", split, network.Names(extra))
+	what := fmt.Sprintf("data.path: the %s split has classes that the training split lacks: %s", split,
+		network.Names(extra))
 	return uierr.New(what+"; the training split has "+network.Names(trained.Classes()),
 		"give both splits the same classes, or list those to keep in data.classes")
 }

@@ -33,7 +33,8 @@ func TestNoBias(t *testing.T) {
 		if s.Kind == Query || s.Kind == Key || s.Kind == Value {
 			want = []int{s.Weight}
 		}
-		if twin := with.sites[i]; !slices.Equal(s.Params(), want) || without.params[s.Weight].Name != with.params[twin.Weight].Name || twin.Bias < 0 {
+		if twin := with.sites[i]; !slices.Equal(s.Params(), want) ||
+			without.params[s.Weight].Name != with.params[twin.Weight].Name || twin.Bias < 0 {
 			t.Errorf("%s has parameters %v", s.Name, s.Params())
 		}
 	}

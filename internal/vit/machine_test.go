@@ -16,7 +16,8 @@ import (
 // small is a ViT with odd sizes and every parameter trained, and a batch.
 func small(t testing.TB, images int) (*Net, *forward.Batch) {
 	t.Helper()
-	w, err := NewWeights(Arch{Image: 12, Patch: 4, Chans: 1, Hidden: 20, Layers: 2, Heads: 2, MLP: 28, Classes: 4, Prompts: 1, Eps: 1e-6})
+	w, err := NewWeights(Arch{Image: 12, Patch: 4, Chans: 1, Hidden: 20, Layers: 2, Heads: 2, MLP: 28, Classes: 4,
+		Prompts: 1, Eps: 1e-6})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,8 @@ type reference struct {
 // cifar5 is the pretrained network and the reference batch.
 func cifar5(t testing.TB) (*Net, *forward.Batch, reference) {
 	dir := sharedDir(t)
-	w, err := NewWeights(Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512, Classes: 5, Eps: 1e-12})
+	w, err := NewWeights(Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512,
+		Classes: 5, Eps: 1e-12})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,8 @@ import (
 func TestPass(t *testing.T) {
 	n, b := small(t, 5)
 	_, other := small(t, 3)
-	texts, err := objective.NewContrastive(objective.Options{Texts: other.Inputs[:16], Width: 4, Own: objective.Pairing.With(nil, "class")})
+	texts, err := objective.NewContrastive(objective.Options{Texts: other.Inputs[:16], Width: 4,
+		Own: objective.Pairing.With(nil, "class")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,8 @@ func (g *graph) noisy(site int, a act, offset, live int, f Act) act {
 	if g.err != nil {
 		return a
 	}
-	return act{name: a.name + "+", rows: a.rows, width: a.width, node: g.perturb(site, a, a.rows, a.width, offset, live, f)}
+	return act{name: a.name + "+", rows: a.rows, width: a.width,
+		node: g.perturb(site, a, a.rows, a.width, offset, live, f)}
 }
 
 // deadInput says that an activation is what a site's map would read of rows
@@ -101,7 +102,8 @@ func (g *graph) normed(name, base string, x act, eps float64) act {
 	if g.dead {
 		op += ".full"
 	}
-	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.norm(op, base, in[0], x.rows, x.width, float32(eps)) })
+	return g.step(name, x.rows, x.width, []act{x},
+		func(in []act) *gorgonia.Node { return g.norm(op, base, in[0], x.rows, x.width, float32(eps)) })
 }
 
 // taken is n rows of an activation from row lo on.
