@@ -36,15 +36,15 @@ func embedCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "embed --output FILE", Short: "Write embeddings of images, or texts to align with",
 		Args: cobra.MaximumNArgs(1),
-		Long: `Writes embeddings with an id each, in the format that the file's name ends with:
-.safetensors, .npy (ids in FILE.ids.txt) or .parquet.
+		Long: `Writes embeddings with an id each, in the format that the file's name ends
+with: .safetensors, .npy (ids in FILE.ids.txt) or .parquet.
 
 With --model, those of the images of --data or of the experiment's data, under
-the id by which a contrastive run pairs them, such as test/cat/0001.png. --layer
-says what of the model: cls, the first token after the last norm; mean, that of the
-patches; pooled, the row that a classifier reads; last, all rows one after another;
-or projection, the model's own or what a contrastive run made of the classifier
-(auto: the projection where there is one, else pooled).
+the id by which a contrastive run pairs them, such as test/cat/0001.png.
+--layer says what of the model: cls, the first token after the last norm; mean,
+that of the patches; pooled, the row that a classifier reads; last, all rows
+one after another; or projection, the model's own or what a contrastive run
+made of the classifier (auto: the projection where there is one, else pooled).
 
 With --model and --texts FILE, those of a CLIP's or SigLIP's text tower, as the
 library's get_text_features: of each line of FILE under the line itself, or of

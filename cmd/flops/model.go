@@ -92,11 +92,12 @@ func modelExportCmd() *cobra.Command {
 	c := &cobra.Command{Use: "export DIR OUT", Short: "Write a model folder in another number format or image size",
 		Args: cobra.ExactArgs(2),
 		Long: `Writes the model in DIR, a Hugging Face folder or a checkpoint of a run, to the
-new folder OUT, as transformers, timm or open_clip reads it, whichever it is of. An
-OUT that ends with .onnx becomes one file for ONNX Runtime and its like: the network
-from pixels (pixel_values, as its preprocessor makes them) to logits, for any number
-of images, with preprocessor, labels and family as metadata. With --image the position embeddings
-are interpolated to another image size (bicubic, as transformers does).`,
+new folder OUT, as transformers, timm or open_clip reads it, whichever it is
+of. An OUT that ends with .onnx becomes one file for ONNX Runtime and its like:
+the network from pixels (pixel_values, as its preprocessor makes them) to
+logits, for any number of images, with preprocessor, labels and family as
+metadata. With --image the position embeddings are interpolated to another
+image size (bicubic, as transformers does).`,
 		Example: "  flops model export runs/cifar5/checkpoints/step-75 model --dtype bf16\n" +
 			"  flops model export runs/cifar5/checkpoints/best classifier.onnx",
 		RunE: func(c *cobra.Command, args []string) error {

@@ -28,24 +28,26 @@ func tuneCmd() *cobra.Command {
 	var f tuneFlags
 	c := &cobra.Command{
 		Use: "tune --config FILE", Short: "Find the rate and other settings by short runs", Args: cobra.NoArgs,
-		Long: `Tries values of settings in short runs, which are measured on the validation split
-and never on the test split, and writes the experiment with those that did best.
-The values of a setting are halved: all are tried for a few steps, the better half
-goes on for twice as many, until two are left. One setting comes after another.
-Without --over these are optimizer.lr and estimator.sigma, from a tenth of what
-the experiment says to ten times that.
+		Long: `Tries values of settings in short runs, which are measured on the validation
+split and never on the test split, and writes the experiment with those that
+did best. The values of a setting are halved: all are tried for a few steps,
+the better half goes on for twice as many, until two are left. One setting
+comes after another. Without --over these are optimizer.lr and estimator.sigma,
+from a tenth of what the experiment says to ten times that.
 
 All tries together take at most --share of the queries of training that the run
-itself would; evaluations are apart. With --arms each arm is tuned, with as many
-tries as the others: where it asks no queries (bp) the rate is tried more finely.
-A search that was stopped goes on when the same command is given again.
+itself would; evaluations are apart. With --arms each arm is tuned, with as
+many tries as the others: where it asks no queries (bp) the rate is tried more
+finely. A search that was stopped goes on when the same command is given again.
 
---output gets best.yaml, which extends the experiment, or with --arms arms.yaml for
-'flops compare --arms'; tune.json; and the tries, each a run folder.`,
+--output gets best.yaml, which extends the experiment, or with --arms arms.yaml
+for 'flops compare --arms'; tune.json; and the tries, each a run folder.`,
 		Example: `  flops tune --config configs/cifar5.yaml --set data.validation=0.1
-  flops tune --config configs/cifar5.yaml --set data.validation=0.1 --share 0.5 \
-    --over optimizer.lr=1e-3,3e-3,1e-2 --over optimizer.name=adamw,muon
-  flops tune --config configs/cifar5.yaml --set data.validation=0.1 --arms uniform,bp`,
+  flops tune --config configs/cifar5.yaml --set data.validation=0.1 \
+    --share 0.5 --over optimizer.lr=1e-3,3e-3,1e-2 \
+    --over optimizer.name=adamw,muon
+  flops tune --config configs/cifar5.yaml --set data.validation=0.1 \
+    --arms uniform,bp`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.add(c)
