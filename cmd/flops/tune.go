@@ -35,6 +35,10 @@ the better half goes on for twice as many, until two are left. One setting
 comes after another. Without --over these are optimizer.lr and estimator.sigma,
 from a tenth of what the experiment says to ten times that.
 
+A try is the run in small: its schedule is shortened, and its rate is larger by
+the root of how much shorter it is, since long runs want smaller rates. What is
+shown and written is the whole run's.
+
 All tries together take at most --share of the queries of training that the run
 itself would; evaluations are apart. With --arms each arm is tuned, with as
 many tries as the others: where it asks no queries (bp) the rate is tried more

@@ -24,6 +24,16 @@ func units(n int) (sum int) {
 	return sum
 }
 
+// longest is how many units the longest tries of a search take.
+func (s *Search) longest() (n int) {
+	for _, a := range s.Axes {
+		for _, r := range rungs(len(a.Values)) {
+			n = max(n, r.length)
+		}
+	}
+	return n
+}
+
 // allUnits is the most that a search over axes takes: on every axis but the first,
 // one of the tries has its first unit already.
 func allUnits(axes []Axis) int {

@@ -45,6 +45,8 @@ type Search struct {
 
 	plan  *Plan
 	point []string // the value of each axis so far
+	// steps of the experiment, and of its longest tries
+	steps, short int
 }
 
 // MakePlan resolves the experiment, or every arm of it with as many steps as a
@@ -170,7 +172,14 @@ func (s *Search) prepare() error {
 			}
 		}
 	}
-	return s.share(most)
+	if err := s.share(most); err != nil {
+		return err
+	}
+	t, err := s.try(s.point)
+	if err == nil {
+		s.steps, s.short = t.whole, t.config.Train.Steps
+	}
+	return err
 }
 
 // share gives each try of the first round its queries, of which a step takes most.
@@ -224,8 +233,9 @@ func (s *Search) Describe() string {
 	for _, a := range s.Axes {
 		over = append(over, fmt.Sprintf("%s %s", a.Key, strings.Join(a.Values, " ")))
 	}
-	return fmt.Sprintf("%d tries at no more than %g of %d queries of training, by validation %s: %s", tries(s.Axes),
-		s.plan.Share, s.Whole, s.plan.By, strings.Join(over, ", then "))
+	return fmt.Sprintf("%d tries at no more than %g of %d queries of training, by validation %s: %s; "+
+		"tries end after at most %d of %d steps, with %.3g times the rate", tries(s.Axes), s.plan.Share, s.Whole, s.plan.By,
+		strings.Join(over, ", then "), s.short, s.steps, math.Sqrt(float64(s.steps)/float64(s.short)))
 }
 
 // with is a point with another value on an axis.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,7 +26,9 @@ type Try struct {
 	Eval     *runs.Eval // then, on the validation split; nil where it diverged
 	Diverged string     // why, else empty
 
-	config config.Config
+	plain  config.Config // the experiment with Sets
+	config config.Config // of the run, which is shorter
+	whole  int           // steps that the experiment would have
 	dir    string
 	step   int64      // queries of a step
 	at     int        // the step of this round
@@ -46,13 +49,27 @@ func (s *Search) try(point []string) (*Try, error) {
 	if t.step, _, err = costOf(c); err != nil {
 		return nil, err
 	}
-	c.Train.Steps = max(1, int(s.Whole/t.step))
-	c.Budget.MaxQueries, c.Train.OnDivergence, c.Train.TensorBoard, c.Train.LogEvery = 0, "stop", false, 1
+	t.plain, t.whole = c, max(1, int(s.Whole/t.step))
 	c.Train.EvalEvery = max(1, int(s.Unit/t.step))
+	miniature(&c, t.whole, min(t.whole, s.longest()*c.Train.EvalEvery))
+	c.Budget.MaxQueries, c.Train.OnDivergence, c.Train.TensorBoard, c.Train.LogEvery = 0, "stop", false, 1
 	c.Checkpoint.Every, c.Checkpoint.KeepLast, c.Checkpoint.KeepBest = 0, 1, false
 	c.Checkpoint.Best, c.Checkpoint.BestMetric = "none", ""
 	t.config, t.dir = c, filepath.Join(s.plan.Dir, s.Arm.Name, "tries", folder(t.Sets))
 	return t, nil
+}
+
+// miniature makes an experiment of so many steps a short one: what the schedule says
+// in steps is shortened alike, and the rate grows, because the best constant rate of
+// n noisy steps goes with 1/√n (Nemirovski and others, Robust stochastic
+// approximation approach to stochastic programming, SIAM J. Optim. 19, 2009).
+func miniature(c *config.Config, steps, short int) {
+	share := float64(short) / float64(steps)
+	c.Train.Steps = short
+	c.Optimizer.LR /= math.Sqrt(share)
+	c.Optimizer.MinLR /= math.Sqrt(share)
+	c.Optimizer.Warmup = int(share * float64(c.Optimizer.Warmup))
+	c.Optimizer.StepSize = max(1, int(share*float64(c.Optimizer.StepSize)))
 }
 
 // folder is a name for a try that every file system takes.
@@ -69,7 +86,7 @@ func folder(sets []string) string {
 // own says whether a try's value on an axis is the one that the experiment has.
 func (t *Try) own(axis int) bool {
 	key := t.s.Axes[axis].Key
-	for _, d := range config.Differences(t.s.Config, t.config) {
+	for _, d := range config.Differences(t.s.Config, t.plain) {
 		if d.Key == key {
 			return false
 		}

@@ -192,6 +192,34 @@ func TestSearch(t *testing.T) {
 	}
 }
 
+// TestMiniature: a try is the run in small, the longer one with the smaller rate, and
+// as it is where it is as long.
+func TestMiniature(t *testing.T) {
+	for share, want := range map[float64]string{0.7: "14 of 60, rate 0.0207, warm-up 2, drops 7",
+		9: "60 of 60, rate 0.01, warm-up 12, drops 30"} {
+		p, err := planned(t, t.TempDir(), nil, func(o *Options) {
+			o.Share, o.Sets = share, []string{"optimizer.warmup=12", "optimizer.step_size=30"}
+			o.Over = []Axis{{"optimizer.lr", []string{"0.001", "0.01", "0.03"}}, {"estimator.sigma", []string{"0.01", "0.1"}}}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := p.Searches[0]
+		x, err := s.try([]string{"0.01", "0.1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := x.config.Optimizer
+		got := fmt.Sprintf("%d of %d, rate %.4g, warm-up %d, drops %d", x.config.Train.Steps, x.whole, o.LR, o.Warmup, o.StepSize)
+		if got != want {
+			t.Errorf("share %v: %s, want %s", share, got, want)
+		}
+		if !strings.Contains(s.Describe(), strings.Split(got, ",")[0]+" steps") {
+			t.Error(s.Describe())
+		}
+	}
+}
+
 // TestTestSplitIsNotLookedAt: no try measures it, and an experiment without another
 // split is refused.
 func TestTestSplitIsNotLookedAt(t *testing.T) {

@@ -54,7 +54,7 @@ func (p *Plan) Report(all []Outcome) Report {
 	r := Report{Experiment: p.Name, By: p.By, Share: p.Share}
 	for _, o := range all {
 		s := SearchReport{Arm: o.Arm.Name, Over: o.Axes, Chosen: o.Best.Sets, Queries: o.Queries, Whole: o.Whole,
-			Steps: o.Best.config.Train.Steps}
+			Steps: o.Best.whole}
 		for _, t := range o.Tries {
 			s.Tries = append(s.Tries, TryReport{t.Sets, t.Step, t.Eval, t.Diverged})
 		}
@@ -125,7 +125,7 @@ func (p *Plan) head(o Outcome) string {
 	return fmt.Sprintf("# flops tune --config %s: %s, the best of %d tries by validation %s.\n"+
 		"# Loss %.4f, %s %.4f there after %d of %d steps, seed %d; tuning took %d of %d queries.\n", p.Config,
 		strings.Join(o.Best.Sets, ", "), len(o.Tries), p.By, e.Loss(), e.Goal, e.Score(), o.Best.Step,
-		o.Best.config.Train.Steps, o.Best.config.Train.Seed, o.Queries, o.Whole)
+		o.Best.whole, o.Best.config.Train.Seed, o.Queries, o.Whole)
 }
 
 // arms are the arms with what was chosen for each.
