@@ -210,7 +210,8 @@ func TestMiniature(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := x.config.Optimizer
-		got := fmt.Sprintf("%d of %d, rate %.4g, warm-up %d, drops %d", x.config.Train.Steps, x.whole, o.LR, o.Warmup, o.StepSize)
+		got := fmt.Sprintf("%d of %d, rate %.4g, warm-up %d, drops %d", x.config.Train.Steps, x.whole, o.LR, o.Warmup,
+			o.StepSize)
 		if got != want {
 			t.Errorf("share %v: %s, want %s", share, got, want)
 		}
