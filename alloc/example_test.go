@@ -59,7 +59,7 @@ func ExampleRound() {
 // An allocator of one's own is shares and Round; a guard watches what it gains, and
 // goes back to equal shares where that is nothing.
 func ExampleGuard() {
-	g, err := alloc.NewGuard(alloc.NewUniform(alloc.Limits{}), alloc.GuardOptions{Window: 2, Fallback: true,
+	g, err := alloc.NewGuard(againstTheGrain{alloc.NewUniform(alloc.Limits{})}, alloc.GuardOptions{Window: 2, Fallback: true,
 		Warn: func(a alloc.Alarm) { fmt.Println(a) }})
 	if err != nil {
 		fmt.Println(err)
@@ -73,8 +73,13 @@ func ExampleGuard() {
 		}
 		g.Observe(alloc.Feedback{Step: step, Counts: counts, Variance: []float64{1, 9}})
 	}
-	// Output: step 2: uniform gained nothing over the last 2 steps (0.0%)
+	// Output: step 2: uniform gained nothing over the last 2 steps (-28.0%)
 }
+
+// againstTheGrain gives the item with the smaller loss more.
+type againstTheGrain struct{ alloc.Allocator }
+
+func (againstTheGrain) Allocate(alloc.Signals, int) ([]int, error) { return []int{5, 3}, nil }
 
 func argmax(v []int) (best int) {
 	for i := range v {

@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/flops-vit/flops/internal/spd"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -131,7 +130,7 @@ func (g *Gaussian) Shares(s Signals) ([]float64, error) {
 		d.d = distances(finite(s.Features), B, s.Dim)
 	}
 	mu := mean(g.st.W, d.s)
-	l, _ := spd.Cholesky(covariance(g.st.W, d.d), B, jitter(g.st.W))
+	l, _ := cholesky(covariance(g.st.W, d.d), B, jitter(g.st.W))
 	a := draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step)))
 	g.last = d
 	return a, nil
@@ -163,7 +162,7 @@ func (g *Gaussian) Observe(f Feedback) {
 func (g *Gaussian) gradient(d *sample, f Feedback) [4]float64 {
 	n := len(d.s)
 	mu := mean(g.st.W, d.s)
-	l, _ := spd.Cholesky(covariance(g.st.W, d.d), n, jitter(g.st.W))
+	l, _ := cholesky(covariance(g.st.W, d.d), n, jitter(g.st.W))
 	z := newScorer(g.st.W, d.s, d.d, l)
 	rng := noise.Rand(d.seed, noise.Alloc, uint32(d.step), 1)
 	var rewards [virtual]float64

@@ -4,7 +4,6 @@ import (
 	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/spd"
 	"github.com/flops-vit/flops/noise"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat/distmv"
@@ -36,7 +35,7 @@ func TestScoreAgainstDifferences(t *testing.T) {
 		}
 		return n.LogProb(a)
 	}
-	l, _ := spd.Cholesky(covariance(w, d), B, jitter(w))
+	l, _ := cholesky(covariance(w, d), B, jitter(w))
 	a := draw(mean(w, s), l, g)
 	got := newScorer(w, s, d, l).score(a)
 	for k := range w {
@@ -62,7 +61,7 @@ func TestScoresDistribution(t *testing.T) {
 	s := standardise([]float64{0.1, 0.5, 1, 3})
 	d := distances(s, B, 1)
 	mu, c := mean(w, s), covariance(w, d)
-	l, j := spd.Cholesky(c, B, jitter(w))
+	l, j := cholesky(c, B, jitter(w))
 	g := noise.Rand(8, noise.Test)
 	var m [B]float64
 	var cov [B * B]float64

@@ -80,7 +80,7 @@ func (g *Guard) Observe(f Feedback) {
 		return
 	}
 	g.Allocator.Observe(f)
-	if g.st.Warned || g.o.Window < 1 {
+	if g.st.Warned || g.o.Window < 1 || alike(f) {
 		return
 	}
 	gain := 1 - ShareRatio(f.Variance, Share{Counts: f.Counts, Chance: f.Chance})
@@ -104,6 +104,17 @@ func (g *Guard) Observe(f Feedback) {
 	if g.o.Warn != nil {
 		g.o.Warn(Alarm{Name: g.Name(), Step: f.Step, Window: g.o.Window, Gain: mean, Equal: g.st.Equal})
 	}
+}
+
+// alike says that a step left nothing to share out: every item had as many queries
+// as another.
+func alike(f Feedback) bool {
+	for _, n := range f.Counts {
+		if n != f.Counts[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // Params are the allocator's learned parameters, nil where it has none.

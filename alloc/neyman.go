@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-
-	"github.com/flops-vit/flops/internal/spd"
 )
 
 // Neyman gives n_i ∝ √V̂_i, guessed from what earlier steps showed: the free
@@ -188,9 +186,9 @@ func fit(xx [terms][terms]float64, xy [terms]float64) [terms]float64 {
 		}
 		a[i*terms+i] *= 1 + ridge
 	}
-	l, _ := spd.Cholesky(a, terms, 1e-9)
+	l, _ := cholesky(a, terms, 1e-9)
 	b := xy[:]
-	spd.Solve(l, terms, b)
+	solve(l, terms, b)
 	return [terms]float64(b)
 }
 

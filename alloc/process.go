@@ -3,7 +3,6 @@ package alloc
 import (
 	"math"
 
-	"github.com/flops-vit/flops/internal/spd"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -65,7 +64,7 @@ func newScorer(w [4]float64, s, d, l []float64) *scorer {
 	for i := range n {
 		z.by[0][i*n+i] += 2 * nugget * w[2] * w[2]
 	}
-	inv := spd.Inverse(l, n)
+	inv := inverse(l, n)
 	for t, m := range z.by {
 		for i := range n {
 			for j := range n {
@@ -82,7 +81,7 @@ func (z *scorer) score(a []float64) (grad [4]float64) {
 	for i := range alpha {
 		alpha[i] = a[i] - z.mu[i]
 	}
-	spd.Solve(z.l, n, alpha)
+	solve(z.l, n, alpha)
 	for i, v := range alpha {
 		grad[0] += v
 		grad[1] += v * z.s[i]

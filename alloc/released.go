@@ -3,7 +3,6 @@ package alloc
 import (
 	"math"
 
-	"github.com/flops-vit/flops/internal/spd"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -35,7 +34,7 @@ func (r *Released) Shares(s Signals) ([]float64, error) {
 	}
 	B := len(s.Losses)
 	mu, k := scoresOf(finite(s.Losses), s.Seed)
-	l, _ := spd.Cholesky(k, B, 1e-6)
+	l, _ := cholesky(k, B, 1e-6)
 	return draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step))), nil
 }
 

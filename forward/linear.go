@@ -3,8 +3,6 @@ package forward
 import (
 	"fmt"
 	"math"
-
-	"github.com/flops-vit/flops/internal/spd"
 )
 
 // Linear is the surrogate that learns, at every anchor, the mean Jacobian of the
@@ -216,8 +214,9 @@ func (l *Linear) average(e []float32, guesses []*Guess) {
 	}
 }
 
-// root is the lower triangle L of S = L Lᵀ, damped.
-func (l *Linear) root() []float64 {
+// root is S in the form that systems are solved by, damped; nil while nothing is known
+// of it.
+func (l *Linear) root() *positive {
 	C, a := l.classes, make([]float64, len(l.s))
 	if l.weight == 0 {
 		return nil
@@ -232,8 +231,7 @@ func (l *Linear) root() []float64 {
 	for c := range C {
 		a[c*C+c] += linearDamp * mean
 	}
-	root, _ := spd.Cholesky(a, C, 1e-12)
-	return root
+	return factored(a, C) // nil where every e is 0
 }
 
 // follow keeps Σ c² and Σ r² of a site.
@@ -249,9 +247,8 @@ func (f *followed) follow(g *Guess) {
 	}
 }
 
-// learn takes one step of the least mean squares; root is the lower triangle L of
-// S = L Lᵀ.
-func (j *jacobian) learn(gain float64, C int, e []float32, root []float64, g *Guess) {
+// learn takes one step of the least mean squares; root is S.
+func (j *jacobian) learn(gain float64, C int, e []float32, root *positive, g *Guess) {
 	W, n := j.Width, float64(len(g.Coefs))
 	if j.j == nil {
 		j.j, j.d = make([]float32, C*W), make([]float32, W)
@@ -266,7 +263,6 @@ func (j *jacobian) learn(gain float64, C int, e []float32, root []float64, g *Gu
 		return
 	}
 	eta := gain / (1 + float64(C-1)*float64(W)/n)
-	col := make([]float64, C)
 	sums := make([]float64, C*W)
 	for i := range len(e) / C {
 		p := g.Pushed[i*W : (i+1)*W]
@@ -279,14 +275,11 @@ func (j *jacobian) learn(gain float64, C int, e []float32, root []float64, g *Gu
 			}
 		}
 	}
+	root.solve(sums, W)
 	for k := range W {
-		for c := range C {
-			col[c] = sums[c*W+k]
-		}
-		spd.Solve(root, C, col)
 		over := eta / n / ((float64(j.d[k]) + linearDamp*mean) / float64(j.weight))
 		for c := range C {
-			j.j[c*W+k] += float32(over * col[c])
+			j.j[c*W+k] += float32(over * sums[c*W+k])
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 func allocateCmd() *cobra.Command {
 	var name string
 	var p pipe.Options
-	usual := config.Default()
+	usual := config.Origin()
 	o := allocator.Options{}
 	var own func() settings.Values
 	c := &cobra.Command{

@@ -140,10 +140,11 @@ func prepare(ctx context.Context, o Options) (*runner, error) {
 		}
 		return r, nil
 	case "lr":
-		return r, r.estimate(ctx, "activation", o,
-			lr.Options{Sites: tuned(r.m, o.Tune), Antithetic: true, Sigma: 1e-3, Noise: src})
+		return r, r.estimate(ctx, "activation", o, lr.Options{Sites: tuned(r.m, o.Tune), Antithetic: true, Sigma: 1e-3,
+			Noise: src, Own: lr.Plain()})
 	case "spsa":
-		return r, r.estimate(ctx, "weight", o, lr.Options{Params: every(r.m), Antithetic: true, Sigma: 1e-3, Noise: src})
+		return r, r.estimate(ctx, "weight", o, lr.Options{Params: every(r.m), Antithetic: true, Sigma: 1e-3,
+			Noise: src, Own: lr.Plain()})
 	}
 	return r, r.estimate(ctx, "bp", o, lr.Options{Params: every(r.m)})
 }

@@ -104,6 +104,8 @@ func TestPlanSpends(t *testing.T) {
 	err := os.WriteFile(path, []byte(`
 model: {arch: {image: 8, patch: 4, channels: 3, hidden: 8, layers: 1, heads: 2, mlp: 8}}
 data: {kind: shapes, size: 8, count: 32, test_count: 16}
+estimator: {antithetic: true, exact_output: false, surrogate: none}
+allocator: {name: gaussian, min_queries: 2}
 budget: {queries_per_image: 4}
 train: {steps: 5, batch_size: 8}
 `), 0o644)

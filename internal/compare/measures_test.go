@@ -38,7 +38,7 @@ func TestMeasures(t *testing.T) {
 // TestSameOfAnotherVersion: the runs of a comparison that a version without some
 // key began go on; those of another experiment are refused by the key.
 func TestSameOfAnotherVersion(t *testing.T) {
-	base := config.Default()
+	base := config.Origin()
 	base.Name, base.Data.Kind = "a", "shapes"
 	p := &Plan{Options: Options{Dir: t.TempDir(), Seeds: 1}, Base: base,
 		Arms: []Arm{{Name: "a"}}, Configs: []config.Config{base}}

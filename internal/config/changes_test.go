@@ -11,8 +11,8 @@ func TestChanges(t *testing.T) {
 	}
 	c := Default()
 	c.Data.Augment, c.Data.Classes, c.Estimator.Antithetic, c.Optimizer.LR, c.Train.Seed,
-		c.Name = []string{"flip", "crop"}, []string{}, false, 0.5, 7, "x"
-	want := []Change{{"name", "x"}, {"data.augment", "flip crop"}, {"estimator.antithetic", false}, {"optimizer.lr", 0.5},
+		c.Name = []string{"flip", "crop"}, []string{}, true, 0.5, 7, "x"
+	want := []Change{{"name", "x"}, {"data.augment", "flip crop"}, {"estimator.antithetic", true}, {"optimizer.lr", 0.5},
 		{"train.seed", 7.0}}
 	if got := Changes(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)

@@ -73,7 +73,8 @@ func TestMistakes(t *testing.T) {
 		{"data: {kind: shapes}\nmodel: {timeout: soon}", "model.timeout"},
 		{"data: {kind: shapes}\noptimizer: {betas: [0.9]}", "optimizer.betas"},
 		{"data: {kind: shapes}\nallocator: {w: [1, 2]}", "allocator.w"},
-		{"data: {kind: shapes}\nallocator: {min_queries: 3}", "allocator.min_queries"},
+		{"data: {kind: shapes}\nestimator: {antithetic: true}\nallocator: {min_queries: 3}\n" +
+			"budget: {queries_per_image: 4}", "allocator.min_queries"},
 		{"data: {kind: shapes}\nbudget: {queries_per_image: 2}\nallocator: {min_queries: 4}",
 			"budget.queries_per_image"},
 		{"data: {kind: shapes}\nbudget: {max_queries: 5}", "budget.max_queries"},
@@ -171,5 +172,24 @@ func TestSmoke(t *testing.T) {
 		if r.Train.Steps > 3 || r.Train.BatchSize > 8 {
 			t.Errorf("%s is not small: %+v", f, r.Train)
 		}
+	}
+}
+
+// TestPaperIsTheOrigin: configs/paper.yaml says of every key what configs/cifar5.yaml
+// of the first versions did, with what its folder's were.
+func TestPaperIsTheOrigin(t *testing.T) {
+	r, err := Load(filepath.Join("..", "..", "configs", "paper.yaml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Origin()
+	want.Name, want.Model.Path, want.Data.Path = "paper", r.Model.Path, r.Data.Path
+	want.Estimator.Schedule = r.Estimator.Schedule // its default and the name of it
+	want.Train.Steps, want.Train.EvalEvery, want.Checkpoint.Every = 75, 25, 25
+	if d := Differences(want, r.Config); len(d) > 0 {
+		t.Errorf("not what it was: %+v", d)
+	}
+	if s := r.Estimator.Schedule; s != "" && s != "per_site" {
+		t.Errorf("schedule %s", s)
 	}
 }

@@ -39,11 +39,11 @@ func load(path string, environ, sets []string) (*Resolved, error) {
 	v := viper.New()
 	v.AllowEmptyEnv(true)
 	r := &Resolved{reader: newReader()}
-	base, err := toMap(Default())
+	values, err := toMap(base(path))
 	if err != nil {
 		return nil, err
 	}
-	for key, value := range base {
+	for key, value := range values {
 		v.SetDefault(key, value)
 	}
 	if path != "" {

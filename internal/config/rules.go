@@ -18,7 +18,7 @@ type test struct {
 	not    bool   // the value is none of them instead
 	filled bool   // a text or a list is not empty
 	empty  bool   // a text or a list is empty
-	even   bool   // a number is even
+	pairs  bool   // a number is even, or 1
 	least  int    // a number is at least so large
 	has    string // a list has this text
 }
@@ -33,8 +33,8 @@ func (t test) holds(v reflect.Value) bool {
 		return v.Len() > 0
 	case t.empty:
 		return v.Len() == 0
-	case t.even:
-		return v.Int()%2 == 0
+	case t.pairs:
+		return v.Int()%2 == 0 || v.Int() == 1
 	case t.least != 0:
 		return v.Int() >= int64(t.least)
 	case t.has != "":
@@ -120,7 +120,7 @@ func rules() []rule {
 			cond{"objective.test_embeddings", test{empty: true}}, "",
 			"are of no use: the test images have the same classes", "leave it out, or set objective.pairing: image"},
 		{[]cond{asks(), {"estimator.antithetic", is(true)}},
-			cond{"allocator.min_queries", test{even: true}}, "",
+			cond{"allocator.min_queries", test{pairs: true}}, "",
 			"is odd, and antithetic pairs are two queries each", "make it even"},
 		{[]cond{{"prompt.kind", is("tokens")}, {"estimator.name", is("activation")}},
 			cond{"estimator.schedule", isNot("joint")},

@@ -51,8 +51,8 @@ func (t test) schema(when bool) map[string]any {
 		return enum("", []any{}, nil)
 	case t.empty:
 		return map[string]any{"anyOf": []any{enum("", []any{}, nil), variableSchema()}}
-	case t.even:
-		return map[string]any{"multipleOf": 2}
+	case t.pairs:
+		return map[string]any{"anyOf": []any{map[string]any{"multipleOf": 2}, map[string]any{"const": 1}}}
 	case t.least != 0:
 		return map[string]any{"minimum": t.least}
 	case t.has != "": // one value is a list of one

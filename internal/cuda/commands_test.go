@@ -35,7 +35,7 @@ func host(t *testing.T) (launches *int) {
 func TestCommandsReachTheDevice(t *testing.T) {
 	launches := host(t)
 	ctx := context.Background()
-	c := config.Default()
+	c := config.Origin()
 	c.Model.Arch = config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 2, Heads: 2, MLP: 16}
 	l, err := network.NewLocal(c.Model.Arch, []string{"a", "b", "c"}, 0, 5)
 	if err != nil {

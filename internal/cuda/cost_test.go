@@ -25,7 +25,7 @@ func TestCostIsTheCPUs(t *testing.T) {
 			}
 			for _, schedule := range schedules {
 				t.Run(fmt.Sprintf("%s %s from block %d", name, schedule, from), func(t *testing.T) {
-					o := lr.Options{Schedule: schedule, Antithetic: true, Sigma: 0.05, Noise: src}
+					o := lr.Options{Schedule: schedule, Antithetic: true, Sigma: 0.05, Noise: src, Own: lr.Plain()}
 					costCase(newTwins(t, tiny, 3, true, Options{}), name, o, from)
 				})
 			}

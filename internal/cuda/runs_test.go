@@ -28,7 +28,7 @@ type measuredRun struct {
 
 // runConfig is a run on images that it draws itself.
 func runConfig(device, precision, kind string) (config.Config, int) {
-	c := config.Default()
+	c := config.Origin()
 	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", Count: 32, TestCount: 8, Size: 16,
 		Workers: 8}
 	c.Model.Arch = config.Arch{Image: 16, Patch: 8, Chans: 3, Hidden: 32, Layers: 2, Heads: 1, MLP: 64}

@@ -84,7 +84,7 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 		}
 	}
 	src := noise.Gaussian(seed)
-	o := lr.Options{Antithetic: true, Sigma: 1e-3, Noise: src}
+	o := lr.Options{Antithetic: true, Sigma: 1e-3, Noise: src, Own: lr.Plain()}
 	name := "weight"
 	trained := map[int]bool{}
 	if mode == "lr" {

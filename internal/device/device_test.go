@@ -127,7 +127,7 @@ func TestNoise(t *testing.T) {
 
 // TestSettingOfNewKind: a kind that registers may be written in an experiment.
 func TestSettingOfNewKind(t *testing.T) {
-	c := config.Default()
+	c := config.Origin()
 	c.Data.Kind, c.Train.Device = "shapes", "metal:1"
 	if err := config.Validate(&c); err == nil {
 		t.Fatal("a device that there is not was taken")

@@ -176,6 +176,9 @@ var uneven = []int{18, 2, 6, 2}
 
 // newAsker makes an estimator that asks queries.
 func newAsker(name string, m query.Model, o Options) (Asker, error) {
+	if o.Own == nil {
+		o.Own = Plain()
+	}
 	e, err := New(name, m, o)
 	a, _ := e.(Asker)
 	return a, err

@@ -10,7 +10,7 @@ import (
 // Settings of the activation estimator.
 var (
 	LearnSigma  = settings.New("learn_sigma", false, "follow the gradient of the smoothed loss by each site's scale")
-	ExactOutput = settings.New("exact_output", false,
+	ExactOutput = settings.New("exact_output", true,
 		"take the classifier's gradient from the clean pass, without a query, where the objective has a derivative")
 	SigmaLR = settings.New("sigma_lr", 0.01, "rate of the learned scale", settings.From(0, 10))
 )

@@ -9,11 +9,15 @@ import (
 
 // Settings of the surrogates.
 var (
-	Surrogate = settings.New("surrogate", "none",
+	Surrogate = settings.New("surrogate", "linear",
 		"what predicts the gradient at the sites before their queries, which then correct it")
 	SurrogateGain = settings.New("surrogate_gain", 0.5, "linear: gain of its learning, stable below 2",
 		settings.Above(0, 2))
 )
+
+// Plain are settings of an estimator of which nothing is predicted and nothing known
+// without a query.
+func Plain() settings.Values { return Surrogate.With(ExactOutput.With(nil, false), "none") }
 
 // Surrogates makes the activation estimator as a surrogate asks: of the options that
 // it has without one. A surrogate may ask otherwise than by the schedules, as one

@@ -30,6 +30,7 @@ type Bench struct {
 	PerPair   int   // queries of a direction: 2 for antithetic pairs, else 1
 
 	step uint32
+	base []float32 // see still
 }
 
 // Start runs the clean pass of a batch, with the activations of every site that
@@ -103,6 +104,9 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := k.still(ctx, s, r.Records); err != nil {
+		return nil, err
+	}
 	V := make([]float64, B)
 	for i := range B {
 		var sq float64
@@ -124,35 +128,58 @@ func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
 	return V, nil
 }
 
-// norm2 is the squared norm of the gradient that one direction of an image
-// gives, or all of its directions where pair is -1.
+// still makes the gradient that a step has where no query says anything but what was
+// predicted of it: what is known or predicted alone.
+func (k *Bench) still(ctx context.Context, s *lr.Step, records []forward.Record) error {
+	k.clearGrads()
+	if _, err := lr.Apply(ctx, k.Model, k.Estimator, s, records); err != nil { // fills what is left of the coefficients
+		return err
+	}
+	k.clearGrads()
+	_, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(records, -1, -1))
+	k.base = k.gradient(k.base)
+	return err
+}
+
+// norm2 is the squared norm of what one direction of an image adds to that gradient, or
+// all of its directions where pair is -1.
 func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []forward.Record, image, pair int) (float64, error) {
 	k.clearGrads()
 	if _, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(records, image, pair)); err != nil {
 		return 0, err
 	}
 	var sq float64
+	at := 0
 	for _, i := range k.Params {
 		for _, g := range k.Model.Params()[i].Grad {
-			sq += float64(g) * float64(g)
+			d := float64(g) - float64(k.base[at])
+			sq += d * d
+			at++
 		}
 	}
 	return sq, nil
 }
 
-// only keeps the coefficients of one direction (or image, where pair is -1) and
-// zeroes the rest. Every image has the same number of directions.
+// only keeps the coefficients of one direction (or image, where pair is -1; or none,
+// where image is -1) and puts what was predicted of them in place of the rest. Every
+// image has the same number of directions.
 func (k *Bench) only(records []forward.Record, image, pair int) []forward.Record {
 	out := make([]forward.Record, len(records))
 	for j, r := range records {
 		per, width := len(r.Coefs)/k.Batch.Size, r.PerDirection(k.PerPair == 2)
 		c := make([]float32, len(r.Coefs))
+		for d, left := range r.Left {
+			c[d] = r.Coefs[d] - left
+		}
+		out[j] = forward.Record{Perturbation: r.Perturbation, Coefs: c, Share: r.Share}
+		if image < 0 || len(c) == 0 {
+			continue
+		}
 		lo, hi := image*per, (image+1)*per
 		if pair >= 0 {
 			lo, hi = lo+pair*width, lo+(pair+1)*width
 		}
 		copy(c[lo:hi], r.Coefs[lo:hi])
-		out[j] = forward.Record{Perturbation: r.Perturbation, Coefs: c}
 	}
 	return out
 }

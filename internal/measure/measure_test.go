@@ -85,7 +85,7 @@ func benchOf(t *testing.T, schedule string, antithetic bool) *Bench {
 		b.Inputs[i] = float32(g.Normal())
 	}
 	m := vit.NewModel(vit.NewNet(w), vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: true})
-	o := lr.Options{Schedule: schedule, Antithetic: antithetic, Sigma: 0.01, Noise: src}
+	o := lr.Options{Schedule: schedule, Antithetic: antithetic, Sigma: 0.01, Noise: src, Own: lr.Plain()}
 	var params []int
 	for i, s := range m.Sites() {
 		if s.Block == 1 || s.Kind == "classifier" {
@@ -215,6 +215,9 @@ func TestDirectionsSumToTheImage(t *testing.T) {
 			s := k.next(counts)
 			r, err := k.Estimator.Ask(t.Context(), k.Model, &s.Step)
 			if err != nil {
+				t.Fatal(err)
+			}
+			if err := k.still(t.Context(), s, r.Records); err != nil {
 				t.Fatal(err)
 			}
 			gradient := func(pair int) []float32 {

@@ -40,7 +40,7 @@ func TestTensorBoardFails(t *testing.T) {
 // The numbers of a step and of an evaluation are in the file, in whole records.
 func TestTensorBoardRecords(t *testing.T) {
 	dir := t.TempDir()
-	c := config.Default()
+	c := config.Origin()
 	c.Optimizer.LR = 0.5
 	b := OpenTensorBoard(dir, true, c, func(s string) { t.Error(s) }, deaf{})
 	b.Begins(0)

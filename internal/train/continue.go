@@ -148,7 +148,7 @@ func (x *Experiment) warnOfModel(was *runs.Env, now runs.Env) {
 // their default, so that a key that is new in the program renames no run.
 func (x *Experiment) fingerprint(c config.Config) [sha256.Size]byte {
 	h := sha256.New()
-	for _, d := range config.Differences(config.Default(), c) {
+	for _, d := range config.Differences(config.Origin(), c) {
 		if !among(d.Key, changeable) {
 			fmt.Fprintf(h, "%s: %s\n", d.Key, d.To)
 		}

@@ -13,7 +13,7 @@ import (
 // before a query is asked; with the loss as its feature it is not.
 func TestAllocatorThatCannotSee(t *testing.T) {
 	h, url := serveModel(t, sums{})
-	c := config.Default()
+	c := config.Origin()
 	c.Model.Kind, c.Model.URL, c.Model.Name = "remote", url, "sums"
 	c.Data.Kind, c.Data.Size, c.Data.Count, c.Data.TestCount = "shapes", 16, 32, 16
 	c.Prompt.Kind, c.Prompt.Width = "frame", 2

@@ -34,7 +34,7 @@ func (m told) Spec() oip.Spec {
 
 // calledConfig is an experiment on four classes of shapes with the model behind url.
 func calledConfig(url string) config.Config {
-	c := config.Default()
+	c := config.Origin()
 	c.Model.Kind, c.Model.URL, c.Model.Name, c.Model.Retries, c.Model.Timeout = "remote", url, "told", 1, "500ms"
 	c.Data.Kind, c.Data.Size, c.Data.Count, c.Data.TestCount = "shapes", 16, 32, 16
 	c.Prompt.Kind, c.Prompt.Width, c.Prompt.Mapping.Kind = "frame", 2, "identity"

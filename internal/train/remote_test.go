@@ -53,7 +53,7 @@ func serveModel(t *testing.T, p oip.Predictor) (h *oip.Handler, url string) {
 // openRemoteRun is an experiment on shapes with the model sums behind url.
 func openRemoteRun(t *testing.T, url string, max int64) *Experiment {
 	t.Helper()
-	c := config.Default()
+	c := config.Origin()
 	c.Model.Kind, c.Model.URL, c.Model.Name, c.Model.MaxBatch = "remote", url, "sums", 8
 	c.Model.Retries, c.Model.Timeout = 1, "500ms"
 	c.Data.Kind, c.Data.Size, c.Data.Count, c.Data.TestCount = "shapes", 16, 32, 16

@@ -35,7 +35,7 @@ func (q *quiet) Warned(s string)                    { q.warned = append(q.warned
 // tiny is an experiment of milliseconds that still has everything a
 // checkpoint must carry: evaluations, epochs, a learned allocator and a scale.
 func tiny() config.Config {
-	c := config.Default()
+	c := config.Origin()
 	c.Name = "tiny"
 	c.Model.Arch = config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 2, Heads: 2, MLP: 16}
 	c.Data = config.Data{Kind: "shapes", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 40, TestCount: 16, Size: 8, Augment: []string{"flip"}, Workers: 1}

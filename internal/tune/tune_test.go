@@ -70,7 +70,7 @@ func TestAxes(t *testing.T) {
 // TestFit: without queries the settings of queries fall away, and the rate gets as
 // many tries more over the same range.
 func TestFit(t *testing.T) {
-	c := config.Default()
+	c := config.Origin()
 	for _, over := range [][]Axis{nil, {{"estimator.sigma", []string{"1", "2", "3"}}},
 		{{"optimizer.lr", []string{"0.01", "1"}}, {"budget.queries_per_image", []string{"2", "4", "8"}}},
 		{{"optimizer.name", []string{"adamw", "sgd"}}, {"allocator.name", []string{"uniform", "neyman"}}},
