@@ -59,8 +59,8 @@ func ExampleRound() {
 // An allocator of one's own is shares and Round; a guard watches what it gains, and
 // goes back to equal shares where that is nothing.
 func ExampleGuard() {
-	g, err := alloc.NewGuard(againstTheGrain{alloc.NewUniform(alloc.Limits{})}, alloc.GuardOptions{Window: 2, Fallback: true,
-		Warn: func(a alloc.Alarm) { fmt.Println(a) }})
+	o := alloc.GuardOptions{Window: 2, Fallback: true, Warn: func(a alloc.Alarm) { fmt.Println(a) }}
+	g, err := alloc.NewGuard(againstTheGrain{alloc.NewUniform(alloc.Limits{})}, o)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -184,8 +184,8 @@ func (c *carrier) push(w *guide, i int, out, spread []float32) {
 func (c *carrier) attend(w *guide, i int) {
 	W, T := c.Width, c.link.k.Rows
 	w.probs, w.out = sized(w.probs, c.heads*T), sized(w.out, W)
-	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.heads, W/c.heads, c.scale(), nil, w.probs,
-		&w.attn)
+	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.heads, W/c.heads, c.scale(), nil,
+		w.probs, &w.attn)
 }
 
 func (c *carrier) scale() float32 { return float32(1 / math.Sqrt(float64(c.Width/c.heads))) }
