@@ -2,8 +2,10 @@ package optim
 
 import (
 	"math"
+	"slices"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -12,8 +14,7 @@ var Nesterov = settings.New("nesterov", true, "step along the average that the n
 
 func init() {
 	Register("muon", func(o Options) Optimizer {
-		return &muon{o: o, momentum: Momentum.Of(o.Own), nesterov: Nesterov.Of(o.Own), m: slots{},
-			orth: newOrthogonalizer(o.Workers)}
+		return &muon{o: o, momentum: Momentum.Of(o.Own), nesterov: Nesterov.Of(o.Own), m: slots{}}
 	}).Takes(Momentum, Nesterov).Keeps(settings.Param{Name: "momentum_avg", Doc: "average of the gradient"})
 }
 
@@ -29,8 +30,13 @@ type muon struct {
 	momentum float64
 	nesterov bool
 	m        slots
-	orth     *orthogonalizer
-	step     []float32
+	hands    []hand // one for each tensor under way
+}
+
+// hand is the workspace of a tensor's step.
+type hand struct {
+	orth *orthogonalizer
+	step []float32
 }
 
 // muonRMS is the root mean square of the entries of a step at rate 1.
@@ -38,46 +44,60 @@ const muonRMS = 0.2
 
 func (u *muon) Name() string { return "muon" }
 
+// Step takes tensors side by side, the large ones first, and what workers are left
+// over share a tensor's products. The bits do not depend on their number.
 func (u *muon) Step(params []*forward.Param, lr float64) {
-	mu := float32(u.momentum)
-	for _, p := range params {
-		m := u.m.of(p)
-		u.step = sized(u.step, len(m))
-		pieces(u.o.Workers, len(m), func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				g := p.Grad[i]
-				m[i] = mu*m[i] + (1-mu)*g
-				u.step[i] = m[i]
-				if u.nesterov {
-					u.step[i] = mu*m[i] + (1-mu)*g
-				}
-			}
-		})
-		rate := float32(lr * u.direct(p))
-		keep := decay(p, u.o, lr)
-		pieces(u.o.Workers, len(m), func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				p.Data[i] = keep*p.Data[i] - rate*u.step[i]
-			}
-		})
+	order := slices.Clone(params)
+	slices.SortStableFunc(order, func(a, b *forward.Param) int { return len(b.Data) - len(a.Data) })
+	for _, p := range order {
+		u.m.of(p) // makes what is new, which is no work for several at once
 	}
+	workers := max(1, u.o.Workers)
+	side := max(1, min(workers, len(order)))
+	for len(u.hands) < side {
+		u.hands = append(u.hands, hand{orth: newOrthogonalizer(workers / side)})
+	}
+	kernel.Parallel(side, len(order), func(w, i int) { u.one(&u.hands[w], order[i], lr) })
+}
+
+// one updates a tensor.
+func (u *muon) one(h *hand, p *forward.Param, lr float64) {
+	mu, m := float32(u.momentum), u.m.of(p)
+	h.step = sized(h.step, len(m))
+	pieces(h.orth.workers, len(m), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			g := p.Grad[i]
+			m[i] = mu*m[i] + (1-mu)*g
+			h.step[i] = m[i]
+			if u.nesterov {
+				h.step[i] = mu*m[i] + (1-mu)*g
+			}
+		}
+	})
+	rate := float32(lr * h.direct(p))
+	keep := decay(p, u.o, lr)
+	pieces(h.orth.workers, len(m), func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			p.Data[i] = keep*p.Data[i] - rate*h.step[i]
+		}
+	})
 }
 
 // direct makes the step a direction and returns the factor that gives its entries
 // the wanted root mean square.
-func (u *muon) direct(p *forward.Param) float64 {
+func (h *hand) direct(p *forward.Param) float64 {
 	if rows, cols := matrix(p.Shape); rows > 1 && cols > 1 {
-		u.orth.apply(u.step, rows, cols)
+		h.orth.apply(h.step, rows, cols)
 		return muonRMS * math.Sqrt(float64(max(rows, cols)))
 	}
-	n := norm(u.step)
+	n := norm(h.step)
 	if n == 0 {
 		return 0
 	}
-	for i, s := range u.step {
-		u.step[i] = float32(float64(s) / n)
+	for i, s := range h.step {
+		h.step[i] = float32(float64(s) / n)
 	}
-	return muonRMS * math.Sqrt(float64(len(u.step)))
+	return muonRMS * math.Sqrt(float64(len(h.step)))
 }
 
 // matrix is a tensor's size as a linear map: its outputs, which come first once

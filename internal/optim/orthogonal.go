@@ -96,9 +96,8 @@ func norm(v []float32) float64 {
 }
 
 func scale(dst, src []float32, by float32) {
-	for i, x := range src {
-		dst[i] = by * x
-	}
+	copy(dst, src)
+	kernel.Scale(dst[:len(src)], by)
 }
 
 // sized is v with n values, which are not cleared.

@@ -121,12 +121,12 @@ func (c *cpu) Begin(l *List) error { c.list = l; return nil }
 func (c *cpu) End() error { return nil }
 
 func (c *cpu) Norms(a Activation, out []float32) error {
-	for i := range out {
+	kernel.Parallel(len(c.workers), len(out), func(_, i int) {
 		sum := float64(a.Rows)
 		for _, v := range c.net.store.image(a.Name, i) {
 			sum += float64(v) * float64(v)
 		}
 		out[i] = float32(sum)
-	}
+	})
 	return nil
 }
