@@ -33,27 +33,18 @@ func (c *cpu) each(ctx context.Context, n int, f func(w *worker, i int) error) e
 // Run evaluates micro-batches of a fixed size; those that add to a sum do so one
 // after another.
 func (c *cpu) Run(ctx context.Context, f *Forward, lo, hi int) error {
-	slots, key := c.net.slots(f.Sites), fmt.Sprint(*f)
 	var turn *turnstile
 	if len(f.Inputs)+len(f.Params) > 0 {
 		turn = newTurnstile()
 	}
-	return c.each(ctx, (hi-lo+slots-1)/slots, func(w *worker, i int) error {
+	work := c.cut(nil, c.list, f, lo, hi)
+	return c.each(ctx, len(work), func(w *worker, i int) error {
 		defer turn.leave(i)
-		p, err := c.program(w, f, key, slots)
+		p, err := c.evaluate(w, &work[i])
 		if err != nil {
 			return err
 		}
-		at := lo + i*slots
-		n := min(slots, hi-at)
-		c.load(p, f, at, n)
-		if err := p.m.RunAll(); err != nil {
-			return err
-		}
-		if p.feed.err != nil {
-			return p.feed.err
-		}
-		c.keep(p, f, at, n)
+		at, n := work[i].at, work[i].n
 		turn.enter(i)
 		for k, site := range f.Sites[:len(f.Inputs)] {
 			c.addQueries(w, p, site, f.Inputs[k], at, n, c.list.Coef[k*len(c.list.Queries):])
@@ -63,6 +54,54 @@ func (c *cpu) Run(ctx context.Context, f *Forward, lo, hi int) error {
 		}
 		return nil
 	})
+}
+
+// RunTogether evaluates whole lists by a graph each, whose micro-batches the workers
+// take as if they were one list's.
+func (c *cpu) RunTogether(ctx context.Context, lists []*List, f []*Forward) error {
+	var work []microBatch
+	for k, l := range lists {
+		work = c.cut(work, l, f[k], 0, len(l.Queries))
+	}
+	return c.each(ctx, len(work), func(w *worker, i int) error {
+		_, err := c.evaluate(w, &work[i])
+		return err
+	})
+}
+
+// microBatch is n queries of a list from at on, for a graph of so many slots.
+type microBatch struct {
+	l     *List
+	f     *Forward
+	key   string // of the graph
+	slots int
+	at, n int
+}
+
+// cut adds the micro-batches of the queries lo to hi−1 of a list.
+func (c *cpu) cut(work []microBatch, l *List, f *Forward, lo, hi int) []microBatch {
+	slots, key := c.net.slots(f.Sites), fmt.Sprint(*f)
+	for at := lo; at < hi; at += slots {
+		work = append(work, microBatch{l, f, key, slots, at, min(slots, hi-at)})
+	}
+	return work
+}
+
+// evaluate runs a micro-batch and keeps what is wanted of it.
+func (c *cpu) evaluate(w *worker, b *microBatch) (*compiled, error) {
+	p, err := c.program(w, b.f, b.key, b.slots)
+	if err != nil {
+		return nil, err
+	}
+	c.load(p, b)
+	if err := p.m.RunAll(); err != nil {
+		return nil, err
+	}
+	if p.feed.err != nil {
+		return nil, p.feed.err
+	}
+	c.keep(p, b)
+	return p, nil
 }
 
 // program is a worker's graph, built the first time that it is needed.
@@ -82,9 +121,9 @@ func (c *cpu) program(w *worker, f *Forward, key string, slots int) (*compiled, 
 	return w.programs[key], nil
 }
 
-// load puts n queries of the list from at on into the slots of a graph.
-func (c *cpu) load(p *compiled, f *Forward, at, n int) {
-	l, feed := c.list, p.feed
+// load puts queries into the slots of a graph.
+func (c *cpu) load(p *compiled, b *microBatch) {
+	l, f, at, n, feed := b.l, b.f, b.at, b.n, p.feed
 	feed.Slots, feed.Step, feed.Noise, feed.Loss, feed.err = n, l.Step, c.noise, l.Loss, nil
 	for i, s := range l.Sites {
 		feed.Sigma[s] = l.Sigma[i]
@@ -119,9 +158,9 @@ func (c *cpu) begin(f *Forward, image, size int) []float32 {
 	return c.pixels[image*size : (image+1)*size]
 }
 
-// keep puts the results of n queries from at on where they are wanted.
-func (c *cpu) keep(p *compiled, f *Forward, at, n int) {
-	l := c.list
+// keep puts the results of queries where they are wanted.
+func (c *cpu) keep(p *compiled, b *microBatch) {
+	l, f, at, n := b.l, b.f, b.at, b.n
 	put := func(dst []float32, node *gorgonia.Node, width int) {
 		if dst != nil {
 			copy(dst[at*width:(at+n)*width], values(node))

@@ -40,7 +40,8 @@ func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g 
 	x := m.net.SiteInput(site, m.mask)
 	n := x.Rows * m.net.sites[site].Out
 	some := max(1, guideValues/n)
-	e := make([]float32, min(some, p.batch.Size)*n)
+	m.e = sized(m.e, min(some, p.batch.Size)*n)
+	e := m.e
 	err = func() error {
 		for lo := 0; lo < p.batch.Size; lo += some {
 			images := min(some, p.batch.Size-lo)

@@ -39,6 +39,7 @@ type Model struct {
 	targets []int32
 	coef    []float32
 	starts  [][]float32 // per image: what a forward begins with
+	e       []float32   // E of some images of a site
 }
 
 // NewModel puts a network on the CPU.

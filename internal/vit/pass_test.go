@@ -63,3 +63,42 @@ func TestPass(t *testing.T) {
 		}
 	}
 }
+
+// TestTogether: questions asked in one call have the answers that each has alone.
+func TestTogether(t *testing.T) {
+	n, b := small(t, 5)
+	ctx := context.Background()
+	m := NewModel(n, Options{Threads: 3, Loss: objective.CE{}, Noise: source(t), Mask: true})
+	sites := []int{1, 3, 5}
+	p, err := m.Clean(ctx, b, sites)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := []forward.Query{{Image: 0, Sign: 1}, {Image: 1, Sign: -1}, {Image: 4, Pair: 1, Sign: 1}}
+	var all []forward.Questions
+	ask := func(x forward.Perturbation) {
+		x.Step = 7
+		all = append(all, forward.Questions{Perturbation: &x, Queries: q, Losses: make([]float32, len(q))})
+	}
+	for _, s := range sites {
+		ask(forward.Perturbation{Sites: []int{s}, Sigma: []float32{0.1}})
+	}
+	ask(forward.Perturbation{Kind: forward.Weights, Params: []int{5, 9}, Sigma: []float32{0.1}})
+	ask(forward.Perturbation{Sites: sites, Sigma: []float32{0.1, 0.2, 0.3}})
+	if err := p.(forward.Together).AskTogether(ctx, all); err != nil {
+		t.Fatal(err)
+	}
+	for i, one := range all {
+		want := make([]float32, len(q))
+		if err := p.Losses(ctx, one.Perturbation, q, want); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(one.Losses, want) {
+			t.Errorf("perturbation %d: %v, and %v alone", i, one.Losses, want)
+		}
+	}
+	all[0].Perturbation.Sites = []int{2}
+	if err := p.(forward.Together).AskTogether(ctx, all[:1]); err == nil {
+		t.Error("a site that the pass was not told of was asked")
+	}
+}
