@@ -24,7 +24,7 @@ import (
 // few of each have the loss of all.
 func TestEvalLimitIsBalanced(t *testing.T) {
 	l, err := network.NewLocal(config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 1, Heads: 2, MLP: 16},
-		[]string{"a", "b"}, 0, 1)
+		[]string{"a", "b"}, network.Tokens{}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

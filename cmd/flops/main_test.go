@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -77,7 +78,7 @@ func TestScripts(t *testing.T) {
 			return cond == "avx512" && slices.Contains(kernel.Kernels(), "avx512"), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos,
-			"accuracies": accuracies, "unwritten": unwritten,
+			"accuracies": accuracies, "same": sameAgain, "unwritten": unwritten,
 			"measured": measured, "spentUnder": spentUnder, "events": events, "blind": blind},
 	})
 }
@@ -116,6 +117,31 @@ func photos(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := exportPart(data.Part{Name: split, Split: split, Config: d}, split, ts.MkAbs(args[0]),
 			func(w string) { ts.Fatalf("%s", w) })
 		ts.Check(err)
+	}
+}
+
+// sameAgain evaluates the last checkpoint of a run and wants the loss that the run
+// measured at its end.
+//
+//	same RUN
+func sameAgain(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: same RUN")
+	}
+	ts.Check(ts.Exec("flops", "eval", "--checkpoint", filepath.Join(args[0], "checkpoints", "last"), "--json"))
+	told := regexp.MustCompile(`"loss":([0-9.]+)`).FindStringSubmatch(ts.ReadFile("stdout"))
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile(filepath.Join(args[0], "summary.csv"))), "\n")
+	at := slices.Index(strings.Split(lines[0], ","), "test_loss")
+	if told == nil || at < 0 {
+		ts.Fatalf("%v: no loss among %s", told, lines[0])
+	}
+	ran := strings.Split(lines[len(lines)-1], ",")[at]
+	a, err := strconv.ParseFloat(told[1], 64)
+	ts.Check(err)
+	b, err := strconv.ParseFloat(ran, 64)
+	ts.Check(err)
+	if math.Abs(a-b) > 1e-5*b {
+		ts.Fatalf("the run measured a loss of %s, its checkpoint has %s", ran, told[1])
 	}
 }
 

@@ -55,7 +55,7 @@ func (f *promptFlags) check() error {
 // chooses says whether a model without a classifier can be asked by the names of
 // classes.
 func chooses(path string) bool {
-	l, err := network.LoadLocal(path, nil, 0, 0)
+	l, err := network.LoadLocal(path, nil, network.Tokens{}, 0)
 	return err == nil && l.Bare && hf.HasText(path)
 }
 

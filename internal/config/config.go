@@ -176,6 +176,7 @@ type Prompt struct {
 	Width int    `yaml:"width"` // frame: pixels; coordinator: cells of a side
 	Mode  string `yaml:"mode"`  // frame: over | around | coordinator
 	Count int    `yaml:"count"` // tokens, vectors of a context, or numbers of a coordinator's trigger
+	Deep  bool   `yaml:"deep"`  // tokens: every block has tokens of its own
 	// context, text-subspace: words that it begins with, of count pieces; empty: random numbers
 	Words    string `yaml:"words"`
 	PerClass bool   `yaml:"per_class"` // context, text-subspace: every class has a context of its own

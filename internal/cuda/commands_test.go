@@ -37,7 +37,7 @@ func TestCommandsReachTheDevice(t *testing.T) {
 	ctx := context.Background()
 	c := config.Origin()
 	c.Model.Arch = config.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 8, Layers: 2, Heads: 2, MLP: 16}
-	l, err := network.NewLocal(c.Model.Arch, []string{"a", "b", "c"}, 0, 5)
+	l, err := network.NewLocal(c.Model.Arch, []string{"a", "b", "c"}, network.Tokens{}, 5)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func TestClassWithoutImages(t *testing.T) {
 // TestHeadFollowsTheDatasOrder: the rows of a classifier go with their names.
 func TestHeadFollowsTheDatasOrder(t *testing.T) {
 	labels := []string{"zebra", "ant", "bee"}
-	l, err := NewLocal(config.Arch{Image: 16, Patch: 8, Chans: 3, Hidden: 16, Layers: 1, Heads: 2, MLP: 16}, labels, 0, 1)
+	l, err := NewLocal(config.Arch{Image: 16, Patch: 8, Chans: 3, Hidden: 16, Layers: 1, Heads: 2, MLP: 16}, labels, Tokens{}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestHeadFollowsTheDatasOrder(t *testing.T) {
 		}
 		return nil
 	}
-	sorted, err := LoadLocal(dir, []string{"ant", "bee", "zebra"}, 0, 7)
+	sorted, err := LoadLocal(dir, []string{"ant", "bee", "zebra"}, Tokens{}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,12 +89,12 @@ func TestHeadFollowsTheDatasOrder(t *testing.T) {
 		t.Errorf("%q, problem_type %q", sorted.Head, sorted.Config.ProblemType)
 	}
 	for classes, says := range map[string]string{"ant|bee": "2 of them", "ant|bee|cat": `"cat"`} {
-		fresh, err := LoadLocal(dir, strings.Split(classes, "|"), 0, 7)
+		fresh, err := LoadLocal(dir, strings.Split(classes, "|"), Tokens{}, 7)
 		if err != nil || !fresh.NewHead || !strings.Contains(fresh.Head, says) {
 			t.Errorf("%s: %v %+v", classes, err, fresh)
 		}
 	}
-	same, err := LoadLocal(dir, nil, 0, 7)
+	same, err := LoadLocal(dir, nil, Tokens{}, 7)
 	if err != nil || same.NewHead || same.Config.ProblemType != hf.MultiLabel {
 		t.Errorf("%v %+v", err, same)
 	}

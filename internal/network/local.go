@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/safetensors"
+	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
 )
@@ -41,7 +42,7 @@ type Local struct {
 
 // LoadLocal reads a model folder. Its classes get the order of labels (nil: keep
 // it); where they are others, the classifier is drawn anew, from N(0, 0.02²).
-func LoadLocal(dir string, labels []string, prompts int, seed uint64) (*Local, error) {
+func LoadLocal(dir string, labels []string, prompts Tokens, seed uint64) (*Local, error) {
 	dir, err := checkpoint.Pointed(dir)
 	if err != nil {
 		return nil, err
@@ -91,12 +92,47 @@ func viewed(m *hf.Model, layer string) (*Local, error) {
 // its outputs the row that a classifier would read, or its own.
 func FromModel(m *hf.Model) (*Local, error) {
 	if m.Classes() > 0 || m.Config.Headless() {
-		return fromModel(m, nil, 0, 0)
+		return fromModel(m, nil, Tokens{}, 0)
 	}
 	return viewed(m, vit.LayerPooled)
 }
 
-func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, error) {
+// Tokens are learned prompt tokens: so many after those of the network before the
+// patches, Deep in every block.
+type Tokens struct {
+	Count int
+	Deep  bool
+}
+
+func (t Tokens) String() string {
+	switch {
+	case t.Count == 0:
+		return "no learned tokens"
+	case t.Deep:
+		return fmt.Sprintf("%d learned tokens in every block", t.Count)
+	}
+	return fmt.Sprintf("%d learned tokens", t.Count)
+}
+
+// tokensOf are those that a model has.
+func tokensOf(m *hf.Model) Tokens {
+	t, ok := m.Tensor("prompt.tokens")
+	if !ok || len(t.Shape) != 3 {
+		return Tokens{}
+	}
+	_, deep := m.Tensor("prompt.tokens.1")
+	return Tokens{t.Shape[1], deep}
+}
+
+func fromModel(m *hf.Model, labels []string, prompts Tokens, seed uint64) (*Local, error) {
+	has := tokensOf(m)
+	switch {
+	case labels == nil && prompts.Count == 0:
+		prompts = has
+	case has.Count > 0 && has != prompts:
+		return nil, uierr.New(fmt.Sprintf("the model has %s, and prompt.kind and prompt.count ask for %s", has, prompts),
+			"set prompt.kind: tokens with what the model has, or begin with a model without them")
+	}
 	l := &Local{Config: m.Config, Pre: m.Preprocessor, kept: m.Kept, extra: m.Extra, Words: wordsOf(m),
 		Metadata: m.Metadata}
 	if t, ok := m.Tensor(objective.LogScale); ok {
@@ -117,7 +153,9 @@ func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, 
 		l.NewHead = rows == nil
 	}
 	l.Config.Labels = labels
-	w, err := vit.NewWeights(m.Config.Architecture(len(labels), prompts))
+	e := m.Config.Architecture(len(labels), prompts.Count)
+	e.Deep = prompts.Deep
+	w, err := vit.NewWeights(e)
 	if err != nil {
 		return nil, err
 	}
@@ -143,11 +181,13 @@ func fromModel(m *hf.Model, labels []string, prompts int, seed uint64) (*Local, 
 }
 
 // NewLocal draws a new network of the config's sizes.
-func NewLocal(a config.Arch, labels []string, prompts int, seed uint64) (*Local, error) {
+func NewLocal(a config.Arch, labels []string, prompts Tokens, seed uint64) (*Local, error) {
 	c := hf.DefaultConfig()
 	c.HiddenSize, c.NumLayers, c.NumHeads, c.IntermediateSize = a.Hidden, a.Layers, a.Heads, a.MLP
 	c.ImageSize, c.PatchSize, c.NumChannels, c.Labels = a.Image, a.Patch, a.Chans, labels
-	w, err := vit.NewWeights(c.Architecture(len(labels), prompts))
+	e := c.Architecture(len(labels), prompts.Count)
+	e.Deep = prompts.Deep
+	w, err := vit.NewWeights(e)
 	if err != nil {
 		return nil, err
 	}

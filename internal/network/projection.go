@@ -9,7 +9,7 @@ import (
 
 // LoadProjection is LoadLocal for a network whose classifier is a projection to
 // embeddings: it is drawn anew unless it has that width already.
-func LoadProjection(dir string, width, prompts int, seed uint64) (*Local, error) {
+func LoadProjection(dir string, width int, prompts Tokens, seed uint64) (*Local, error) {
 	dir, err := checkpoint.Pointed(dir)
 	if err != nil {
 		return nil, err

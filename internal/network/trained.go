@@ -68,7 +68,7 @@ func Open(ctx context.Context, path string, c config.Config, warn func(string)) 
 // c.Train.Device, in c.Train.Precision, or on c.Train.Threads workers of the
 // processor (0: every core). A prompt is refused with hf.ErrPrompt.
 func OpenLocal(path string, c config.Config, warn func(string)) (*Trained, error) {
-	l, err := LoadLocal(path, nil, 0, 0)
+	l, err := LoadLocal(path, nil, Tokens{}, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -133,11 +133,11 @@ func (x *Experiment) directions() *device.Noise {
 }
 
 // prompts is the number of learned tokens.
-func (x *Experiment) prompts() int {
-	if x.Config.Prompt.Kind == "tokens" {
-		return x.Config.Prompt.Count
+func (x *Experiment) prompts() network.Tokens {
+	if p := x.Config.Prompt; p.Kind == "tokens" {
+		return network.Tokens{Count: p.Count, Deep: p.Deep}
 	}
-	return 0
+	return network.Tokens{}
 }
 
 func (x *Experiment) openModel() (err error) {

@@ -16,7 +16,7 @@ import (
 // noBias is a model folder with qkv_bias: false, of the sizes of tiny.
 func noBias(t *testing.T) string {
 	t.Helper()
-	l, err := network.NewLocal(tiny().Model.Arch, []string{"a", "b"}, 0, 3)
+	l, err := network.NewLocal(tiny().Model.Arch, []string{"a", "b"}, network.Tokens{}, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestNoBias(t *testing.T) {
 				t.Fatal(err)
 			}
 			moved := 0
-			before, err := network.LoadLocal(dir, x.TrainData.Classes(), 0, uint64(c.Train.Seed))
+			before, err := network.LoadLocal(dir, x.TrainData.Classes(), network.Tokens{}, uint64(c.Train.Seed))
 			if err != nil {
 				t.Fatal(err)
 			}

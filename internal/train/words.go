@@ -17,7 +17,7 @@ import (
 // classes: the images' tower as it is, and the text tower of the same folder.
 func (x *Experiment) openWords() (err error) {
 	c := x.Config
-	if x.Local, err = network.LoadLocal(c.Model.Path, nil, 0, uint64(c.Train.Seed)); err != nil {
+	if x.Local, err = network.LoadLocal(c.Model.Path, nil, network.Tokens{}, uint64(c.Train.Seed)); err != nil {
 		return err
 	}
 	if x.loss, err = x.openLoss(); err != nil {

@@ -19,6 +19,7 @@ type Arch struct {
 	MLP     int     // width of the feed-forward layer
 	Classes int     // outputs of the classifier
 	Prompts int     // learned prompt tokens before the patches
+	Deep    bool    // every block has prompt tokens of its own in their places
 	Eps     float64 // of every layer norm
 
 	Act       Act  // between the maps of the feed-forward layer; GELU where it is empty

@@ -18,7 +18,12 @@ func TestFamiliesBackpropagate(t *testing.T) {
 	with := func(f Act) Arch { b := a; b.Act = f; return b }
 	tower := a
 	tower.Classes = 0
+	deep := tower
+	deep.Prompts, deep.Deep, deep.Layers = 2, true, 3
+	deepViT := a
+	deepViT.Prompts, deepViT.Deep = 3, true
 	for name, arch := range map[string]Architecture{
+		"prompts in every block": deepViT, "CLIP with prompts in every block": CLIPVision{Arch: deep, Projected: 5},
 		"gelu by tanh": with(TanhGELU), "quick gelu": with(QuickGELU), "silu": with(SiLU), "relu": with(ReLU),
 		"CLIP": CLIPVision{Arch: tower, Projected: 5}, "CLIP with a classifier": CLIPVision{Arch: a, Projected: 5},
 		"CLIP without a projection": CLIPVision{Arch: a}, "CLIP's rows alone": CLIPVision{Arch: tower},

@@ -142,6 +142,9 @@ func (e Encoder) build(g *graph) (logits, features act) {
 		if l == e.Layers-1 {
 			lo, n = e.live()
 		}
+		if e.Deep && l > 0 {
+			h = g.replaced(at("deep", l), deepPrompts(l), h, e.Lead(), e.Prompts)
+		}
 		h = e.block(g, l, h, lo, n)
 	}
 	if e.FinalNorm {

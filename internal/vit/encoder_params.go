@@ -33,6 +33,9 @@ func (e Encoder) Params() []ParamSpec {
 	if e.Prompts > 0 {
 		p.add(namePrompts, "prompt", smallStd, 1, e.Prompts, D)
 	}
+	for l := 1; e.Deep && l < e.Layers; l++ {
+		p.add(deepPrompts(l), "prompt", smallStd, 1, e.Prompts, D)
+	}
 	p.linear(n.Patch, !e.NoPatchBias, D, e.Chans, e.Patch, e.Patch)
 	if e.PreNorm {
 		p.norm(n.Pre, D)

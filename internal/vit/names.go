@@ -36,6 +36,9 @@ type PoolNames struct {
 // namePrompts are the learned prompt tokens, in every family.
 const namePrompts = "prompt.tokens"
 
+// deepPrompts are those of a block but the first, which has namePrompts.
+func deepPrompts(l int) string { return at(namePrompts, l) }
+
 // maps are names under one prefix.
 func maps(prefix string, kindAndName ...string) map[string]string {
 	m := map[string]string{}

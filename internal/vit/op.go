@@ -78,7 +78,7 @@ const (
 	OpBiasGrad      = "bias_grad"
 	OpLossGrad      = "loss_grad"
 
-	// Of text towers, which the processor alone has.
+	// Of text towers and of prompt tokens in every block, which the processor alone has.
 	OpTexts      = "texts"
 	OpEnds       = "ends"
 	OpPick       = "pick"
@@ -87,6 +87,9 @@ const (
 	OpPickGrad   = "pick_grad"
 	OpCausalGrad = "causal_attention_grad"
 	OpNone       = "no_grad"
+
+	OpReplace     = "replace"
+	OpReplaceGrad = "replace_grad"
 )
 
 // FusedOp is one operation of the graphs: a Gorgonia op that computes into

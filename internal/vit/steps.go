@@ -111,6 +111,13 @@ func (g *graph) taken(name string, x act, lo, n int) act {
 	return g.step(name, n, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.take(name, in[0], lo, n) })
 }
 
+// replaced is x with a learned parameter in the place of n rows from lo on.
+func (g *graph) replaced(name, param string, x act, lo, n int) act {
+	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node {
+		return g.replace(name, g.net.param(param), in[0], lo, n)
+	})
+}
+
 // headNormed is the layer norm of each head's share of every row.
 func (g *graph) headNormed(name, op, base string, x act, heads int, eps float64) act {
 	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node {
