@@ -60,10 +60,14 @@ func printModel(w io.Writer, s *hf.Summary) {
 	fmt.Fprintf(w, "parameters %s in %d tensors\n", ui.Count(s.Parameters), len(s.Tensors))
 	fmt.Fprintf(w, "network    %s: %d blocks, width %d, %d heads, feed-forward %d (%s), %d tokens\n", s.Family,
 		s.Layers, s.Hidden, s.Heads, s.MLP, s.Activation, s.Tokens)
+	if len(s.Stored) > 0 {
+		fmt.Fprintf(w, "positions  stored for %dx%d pixels, interpolated\n", s.Stored[1], s.Stored[0])
+	}
+	fmt.Fprintf(w, "pooling    %s (embed --layer %s)\n", s.Pooling, strings.Join(s.Shows, ", "))
 	if s.Projected > 0 {
 		fmt.Fprintf(w, "projection to %d\n", s.Projected)
 	}
-	fmt.Fprintf(w, "images     %dx%d pixels, %d channels, patches of %d, mean %v, deviation %v\n", s.ImageSize,
+	fmt.Fprintf(w, "images     %dx%d pixels, %d channels, patches of %d, mean %v, deviation %v\n", s.ImageWidth,
 		s.ImageSize, s.Channels, s.PatchSize, s.Mean, s.Std)
 	if s.Classes == 0 {
 		fmt.Fprintln(w, "classes    none: there is no classifier")

@@ -15,13 +15,17 @@ type Summary struct {
 	Parameters int64              `json:"parameters"` // of the network, without what is ignored
 	DTypes     map[string]int64   `json:"dtypes"`     // values per format
 	ImageSize  int                `json:"image_size"`
+	ImageWidth int                `json:"image_width"`
+	Stored     []int              `json:"positions_for,omitempty"` // rows and columns of pixels, where they are others
 	PatchSize  int                `json:"patch_size"`
 	Channels   int                `json:"channels"`
 	Hidden     int                `json:"hidden_size"`
 	Layers     int                `json:"layers"`
 	Heads      int                `json:"heads"`
 	MLP        int                `json:"mlp"`
-	Tokens     int                `json:"tokens"` // cls and patches
+	Tokens     int                `json:"tokens"`  // of the sequence
+	Pooling    string             `json:"pooling"` // what the outputs are made of
+	Shows      []string           `json:"shows"`   // layers, as embed --layer takes them
 	Classes    int                `json:"classes"`
 	Labels     []string           `json:"labels,omitempty"`
 	Problem    string             `json:"problem_type,omitempty"` // what the logits mean, where config.json says it
@@ -45,13 +49,20 @@ func Inspect(dir string) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	from := c.Architecture(p.classes, 0)
+	if rows := pre.Rows(); c.kind().resizes && rows > 0 { // the size that it takes, whatever the positions are for
+		from.Image, from.Across = rows, pre.Side()
+	}
 	s := &Summary{Path: f.dir, Family: c.Family(), Activation: string(c.Act), Projected: c.Projected,
-		Files: w.Names(), Bytes: size, DTypes: map[string]int64{}, ImageSize: c.ImageSize, PatchSize: c.PatchSize,
+		Files: w.Names(), Bytes: size, DTypes: map[string]int64{}, ImageSize: from.Image, ImageWidth: from.Columns(), PatchSize: c.PatchSize,
 		Channels: c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
-		Tokens: c.Architecture(p.classes, 0).Tokens(), Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra,
+		Tokens: from.Tokens(), Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra,
 		Ignored: p.ignored,
-		Problem: c.ProblemType, Tensors: infos}
+		Problem: c.ProblemType, Pooling: from.Pool.String(), Shows: c.Layers(), Tensors: infos}
 	s.Labels = p.labels(c)
+	if from.Image != c.ImageSize || from.Columns() != c.Columns() {
+		s.Stored = []int{c.ImageSize, c.Columns()}
+	}
 	for _, from := range p.source {
 		s.Parameters += from.Count()
 	}

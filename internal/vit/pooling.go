@@ -15,6 +15,12 @@ const (
 	PoolRows                  // all rows as they are, for looking at
 )
 
+// String says it in words.
+func (p Pool) String() string {
+	return [...]string{"cls row", "mean of the patches", "cls row and mean of the patches",
+		"cls and distillation rows, a classifier each", "attention pooling", "all rows"}[p]
+}
+
 // live are the rows of the last block that pooling reads: n from lo on.
 func (e Encoder) live() (lo, n int) {
 	switch e.Pool {
