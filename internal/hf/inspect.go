@@ -54,8 +54,9 @@ func Inspect(dir string) (*Summary, error) {
 		from.Image, from.Across = rows, pre.Side()
 	}
 	s := &Summary{Path: f.dir, Family: c.Family(), Activation: string(c.Act), Projected: c.Projected,
-		Files: w.Names(), Bytes: size, DTypes: map[string]int64{}, ImageSize: from.Image, ImageWidth: from.Columns(), PatchSize: c.PatchSize,
-		Channels: c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
+		Files: w.Names(), Bytes: size, DTypes: map[string]int64{}, ImageSize: from.Image, ImageWidth: from.Columns(),
+		PatchSize: c.PatchSize,
+		Channels:  c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
 		Tokens: from.Tokens(), Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra,
 		Ignored: p.ignored,
 		Problem: c.ProblemType, Pooling: from.Pool.String(), Shows: c.Layers(), Tensors: infos}
