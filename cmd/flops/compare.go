@@ -122,12 +122,17 @@ func (f *compareFlags) write(w io.Writer, p *compare.Plan, arms []compare.ArmRes
 	if err := compareTable(arms).Print(w); err != nil {
 		return err
 	}
+	fmt.Fprintln(w)
+	if err := lossTable(arms).Print(w); err != nil {
+		return err
+	}
 	note := ""
 	if compare.SplitsOf(arms).Both() {
 		note = "accuracy is that of the test split\n"
 	}
-	_, err := fmt.Fprintf(w, "\n%s± is a 95%% interval over the seeds; vs %s is paired by seed\nreport %s\n", note,
-		arms[0].Name, filepath.Join(p.Dir, "report.html"))
+	_, err := fmt.Fprintf(w, "\n%s± is a 95%% interval over the seeds; vs %s is paired by seed\n"+
+		"intervals cover the seeds, not other images; p is of a paired t-test, corrected over the arms (Holm)\n"+
+		"report %s\n", note, arms[0].Name, filepath.Join(p.Dir, "report.html"))
 	return err
 }
 
@@ -139,6 +144,23 @@ func plusMinus(format string, m compare.Mean) string {
 		return fmt.Sprintf(format, m.Value)
 	}
 	return fmt.Sprintf(format+" ±%.3f", m.Value, m.Half)
+}
+
+// orDash writes a number that may not be there.
+func orDash(format string, v float64) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+// lossTable tells apart what accuracies of few images do not.
+func lossTable(arms []compare.ArmResult) *ui.Table {
+	t := &ui.Table{Head: []string{"arm", "loss", "vs " + arms[0].Name, "p", "p of the accuracy"}}
+	for _, a := range arms {
+		t.Add(a.Name, plusMinus("%.4f", a.Loss), plusMinus("%+.4f", a.LossDiff), orDash("%.3f", a.LossP), orDash("%.3f", a.P))
+	}
+	return t
 }
 
 func compareTable(arms []compare.ArmResult) *ui.Table {

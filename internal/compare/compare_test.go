@@ -29,7 +29,8 @@ func TestMeanOf(t *testing.T) {
 func TestDifferencesArePaired(t *testing.T) {
 	run := func(acc ...float64) (out []Result) {
 		for i, a := range acc {
-			out = append(out, Result{Seed: int64(i), Accuracy: a, Queries: 100, Curve: []Point{{50, a / 2}, {100, a}}})
+			out = append(out, Result{Seed: int64(i), Accuracy: a, Queries: 100, Curve: []Point{{Queries: 50, Accuracy: a / 2},
+				{Queries: 100, Accuracy: a}}})
 		}
 		return out
 	}

@@ -17,8 +17,11 @@ import (
 // Point is the accuracy along a run, on the validation split where there is one,
 // else on the test split.
 type Point struct {
+	Step     int     `json:"step"`
 	Queries  int64   `json:"queries"` // of training so far
 	Accuracy float64 `json:"accuracy"`
+	Loss     float64 `json:"loss"`
+	Seconds  float64 `json:"seconds,omitempty"` // of training so far; 0: not known
 }
 
 // Result is a finished run.
@@ -92,7 +95,14 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 			res.Queries, res.FLOPs, res.Seconds = res.Queries+e.Queries, res.FLOPs+e.FLOPs, res.Seconds+e.Seconds
 		}
 	}
-	if res.Curve, err = curve(filepath.Join(folder, "metrics.jsonl"), res); err != nil {
+	clock, err := runs.ReadClock(folder)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(clock); n > 0 { // the ledger leaves out loading and updates
+		res.Seconds = clock[n-1].Seconds
+	}
+	if res.Curve, err = curve(filepath.Join(folder, "metrics.jsonl"), res, clock); err != nil {
 		return nil, err
 	}
 	raw, err := json.MarshalIndent(res, "", "  ")
@@ -105,7 +115,11 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 // curve reads the evaluations along a run; the ledger's queries of a line hold
 // the evaluations up to it, which are taken off. A budget that ends a run leaves
 // no line of the evaluation after its last step.
-func curve(path string, end *Result) ([]Point, error) {
+func curve(path string, end *Result, clock []runs.Tick) ([]Point, error) {
+	seconds := map[int]float64{}
+	for _, t := range clock {
+		seconds[t.Step] = t.Seconds
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("compare: %w", err)
@@ -134,14 +148,14 @@ func curve(path string, end *Result) ([]Point, error) {
 		if m.Validation != nil {
 			shown = m.Validation
 		}
-		out = append(out, Point{m.Queries - evals, shown.Score()})
+		out = append(out, Point{m.Step, m.Queries - evals, shown.Score(), shown.Loss(), seconds[m.Step]})
 	}
 	if last < end.Steps {
-		accuracy := end.Accuracy
+		p := Point{end.Steps, end.Queries, end.Accuracy, end.Loss, seconds[end.Steps]}
 		if end.Validation != nil {
-			accuracy = *end.Validation
+			p.Accuracy, p.Loss = *end.Validation, *end.ValidationLoss
 		}
-		out = append(out, Point{end.Queries, accuracy})
+		out = append(out, p)
 	}
 	return out, lines.Err()
 }

@@ -32,11 +32,15 @@ type ArmResult struct {
 	Arm
 	Runs       []Result
 	Accuracy   Mean
-	Validation Mean // NaN without a validation split
-	Difference Mean // accuracy less the first arm's with the same seed; of the first arm NaN
+	Validation Mean    // NaN without a validation split
+	Difference Mean    // accuracy less the first arm's with the same seed; of the first arm NaN
+	P          float64 // of the difference, corrected over the arms (Holm); NaN where there is none
+	Loss       Mean
+	LossDiff   Mean    // loss less the first arm's with the same seed
+	LossP      float64 // of that, the same
 	Queries    float64
 	FLOPs      float64
-	Seconds    float64
+	Seconds    float64 // median: a machine that others use takes longer now and then
 	PeakMiB    float64 // the largest of the runs; NaN where the system does not say
 	Curve      []CurvePoint
 }
@@ -44,6 +48,7 @@ type ArmResult struct {
 // CurvePoint is the mean accuracy after so many queries.
 type CurvePoint struct {
 	Queries  float64
+	Seconds  float64 // NaN where a run kept no clock
 	Accuracy Mean
 }
 
@@ -60,6 +65,7 @@ func Summarise(arms []Arm, runs [][]Result) []ArmResult {
 		return v
 	}
 	accuracy := func(r Result) float64 { return r.Accuracy }
+	loss := func(r Result) float64 { return r.Loss }
 	validation := func(r Result) float64 {
 		if r.Validation == nil {
 			return math.NaN()
@@ -69,16 +75,18 @@ func Summarise(arms []Arm, runs [][]Result) []ArmResult {
 	for i, a := range arms {
 		r := runs[i]
 		s := ArmResult{Arm: a, Runs: r, Accuracy: MeanOf(of(r, accuracy)), Validation: MeanOf(of(r, validation)),
-			Difference: Mean{math.NaN(), math.NaN()},
-			Queries:    stat.Mean(of(r, func(r Result) float64 { return float64(r.Queries) }), nil),
-			FLOPs:      stat.Mean(of(r, func(r Result) float64 { return float64(r.FLOPs) }), nil),
-			Seconds:    stat.Mean(of(r, func(r Result) float64 { return r.Seconds }), nil), PeakMiB: math.NaN()}
+			Difference: Mean{math.NaN(), math.NaN()}, P: math.NaN(),
+			Loss: MeanOf(of(r, loss)), LossDiff: Mean{math.NaN(), math.NaN()}, LossP: math.NaN(),
+			Queries: stat.Mean(of(r, func(r Result) float64 { return float64(r.Queries) }), nil),
+			FLOPs:   stat.Mean(of(r, func(r Result) float64 { return float64(r.FLOPs) }), nil),
+			Seconds: median(of(r, func(r Result) float64 { return r.Seconds })), PeakMiB: math.NaN()}
 		if i > 0 {
-			d := of(r, accuracy)
+			d, l := of(r, accuracy), of(r, loss)
 			for k := range d {
 				d[k] -= runs[0][k].Accuracy
+				l[k] -= runs[0][k].Loss
 			}
-			s.Difference = MeanOf(d)
+			s.Difference, s.LossDiff, s.P, s.LossP = MeanOf(d), MeanOf(l), pairedP(d), pairedP(l)
 		}
 		for _, one := range r {
 			if one.PeakMiB > 0 && !(s.PeakMiB >= one.PeakMiB) {
@@ -88,6 +96,8 @@ func Summarise(arms []Arm, runs [][]Result) []ArmResult {
 		s.Curve = curveOf(r)
 		out = append(out, s)
 	}
+	correct(out, func(a *ArmResult) *float64 { return &a.P })
+	correct(out, func(a *ArmResult) *float64 { return &a.LossP })
 	return out
 }
 
@@ -96,17 +106,18 @@ func Summarise(arms []Arm, runs [][]Result) []ArmResult {
 func curveOf(r []Result) []CurvePoint {
 	var out []CurvePoint
 	for k := 0; ; k++ {
-		var q, a []float64
+		var q, a, seconds []float64
 		for _, one := range r {
 			if k >= len(one.Curve) {
 				return out
 			}
 			q, a = append(q, float64(one.Curve[k].Queries)), append(a, one.Curve[k].Accuracy)
+			seconds = append(seconds, one.Curve[k].clock())
 		}
 		if len(q) == 0 {
 			return out
 		}
-		out = append(out, CurvePoint{stat.Mean(q, nil), MeanOf(a)})
+		out = append(out, CurvePoint{stat.Mean(q, nil), median(seconds), MeanOf(a)})
 	}
 }
 

@@ -22,6 +22,15 @@ type Comparison struct {
 	Equal      string        `json:"equal"`
 	Seeds      int           `json:"seeds"`
 	Arms       []comparedArm `json:"arms"`
+	AtEqual    []equalCost   `json:"at_equal,omitempty"`
+}
+
+// equalCost is how the arms do at the cost of the cheapest, in their order.
+type equalCost struct {
+	Currency string     `json:"currency"` // queries, operations or seconds
+	Limit    float64    `json:"limit"`
+	Accuracy []meanJSON `json:"accuracy"`
+	Loss     []meanJSON `json:"loss"`
 }
 
 type comparedArm struct {
@@ -32,6 +41,12 @@ type comparedArm struct {
 	ValidationCI95 []float64        `json:"validation_ci95,omitempty"`
 	Difference     *float64         `json:"difference"` // to the first arm, paired by seed
 	DifferenceCI95 []float64        `json:"difference_ci95"`
+	P              *float64         `json:"p_holm"` // of the difference, corrected over the arms
+	Loss           float64          `json:"loss"`
+	LossCI95       []float64        `json:"loss_ci95"`
+	LossDiff       *float64         `json:"loss_difference"`
+	LossDiffCI95   []float64        `json:"loss_difference_ci95"`
+	LossP          *float64         `json:"loss_p_holm"`
 	Queries        float64          `json:"queries"`
 	FLOPs          float64          `json:"flops"`
 	Seconds        float64          `json:"seconds"`
@@ -76,7 +91,18 @@ func NewComparison(p *compare.Plan, arms []compare.ArmResult) *Comparison {
 	for _, a := range arms {
 		j.Arms = append(j.Arms, comparedArm{Arm: a.Arm, Accuracy: a.Accuracy.Value, CI95: interval(a.Accuracy),
 			Validation: orNull(a.Validation.Value), ValidationCI95: interval(a.Validation), Difference: orNull(a.Difference.Value),
-			DifferenceCI95: interval(a.Difference), Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: orNull(a.PeakMiB), Metrics: measuredOf(a), Runs: a.Runs})
+			DifferenceCI95: interval(a.Difference), P: orNull(a.P), Loss: a.Loss.Value, LossCI95: interval(a.Loss),
+			LossDiff: orNull(a.LossDiff.Value), LossDiffCI95: interval(a.LossDiff), LossP: orNull(a.LossP),
+			Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: orNull(a.PeakMiB),
+			Metrics: measuredOf(a), Runs: a.Runs})
+	}
+	for _, c := range compare.Currencies(arms) {
+		e := equalCost{Currency: c.Name, Limit: c.Limit}
+		for i := range c.Accuracy {
+			e.Accuracy = append(e.Accuracy, meanJSON{orNull(c.Accuracy[i].Value), interval(c.Accuracy[i])})
+			e.Loss = append(e.Loss, meanJSON{orNull(c.Loss[i].Value), interval(c.Loss[i])})
+		}
+		j.AtEqual = append(j.AtEqual, e)
 	}
 	return j
 }
@@ -171,16 +197,26 @@ func comparisonPage(p *compare.Plan, arms []compare.ArmResult, version string) (
 		one := report.Arm{Validation: a.Validation.Value, Name: a.Name, Accuracy: a.Accuracy.Value,
 			Lo: a.Accuracy.Value - a.Accuracy.Half, Hi: a.Accuracy.Value + a.Accuracy.Half,
 			Difference: a.Difference.Value, DifferenceLo: a.Difference.Value - a.Difference.Half, DifferenceHi: a.Difference.Value + a.Difference.Half,
+			P: a.P, Loss: a.Loss.Value, LossLo: a.Loss.Value - a.Loss.Half, LossHi: a.Loss.Value + a.Loss.Half,
+			LossDiff: a.LossDiff.Value, LossDiffLo: a.LossDiff.Value - a.LossDiff.Half,
+			LossDiffHi: a.LossDiff.Value + a.LossDiff.Half, LossP: a.LossP,
 			Seeds: len(a.Runs), Queries: a.Queries, FLOPs: a.FLOPs, Seconds: a.Seconds, PeakMiB: a.PeakMiB, Set: a.Set}
 		for _, c := range a.Curve {
 			one.Curve = append(one.Curve,
 				report.CurvePoint{Queries: c.Queries, Accuracy: c.Accuracy.Value, Lo: c.Accuracy.Value - c.Accuracy.Half,
-					Hi: c.Accuracy.Value + c.Accuracy.Half})
+					Hi: c.Accuracy.Value + c.Accuracy.Half, Seconds: c.Seconds})
 		}
 		for _, o := range measured {
 			one.Measures = append(one.Measures, a.Measured(o.Tag).Value)
 		}
 		r.Arms = append(r.Arms, one)
+	}
+	for _, c := range compare.Currencies(arms) {
+		e := report.EqualCost{Name: c.Name, Limit: c.Limit}
+		for i := range c.Accuracy {
+			e.Accuracy, e.Loss = append(e.Accuracy, c.Accuracy[i].Value), append(e.Loss, c.Loss[i].Value)
+		}
+		r.Equal = append(r.Equal, e)
 	}
 	return r, nil
 }

@@ -85,6 +85,11 @@ func fill(p *report.RunReport, r *runs.Folder, c config.Config) {
 		test.news(r.LastStep, r.Ledger.Total().Queries, r.Last)
 		validation.news(r.ValidationStep, r.Ledger.Total().Queries, r.LastValidation)
 	}
+	for _, points := range [][]report.EvalPoint{test.points, validation.points} {
+		for i := range points {
+			points[i].Seconds, _ = r.SecondsAt(points[i].Step)
+		}
+	}
 	p.Evals, p.Validations = test.points, validation.points
 	p.Measures = measures(&validation, &test)
 	for _, s := range r.Shares {

@@ -24,6 +24,7 @@ type TensorBoard struct {
 	c      io.Closer
 	warn   func(string)
 	config config.Config // of the run; its settings are written before the first step
+	spent  float64       // seconds of training up to the step that is evaluated
 	look   bool          // the step just taken was evaluated: what is drawn now and then is due
 }
 
@@ -127,6 +128,22 @@ func named(l runs.Learned, end string) (out []scalar) {
 	return out
 }
 
+// Clocked writes the time of training. It is told before a step's evaluations.
+func (b *TensorBoard) Clocked(step int, seconds float64) {
+	b.spent = seconds
+	b.scalars(step, []scalar{{"clock/seconds", seconds}})
+}
+
+// timed writes what a split measured on the axis of the time of training.
+func (b *TensorBoard) timed(step int, split string, e *runs.Eval) {
+	b.try(func() error {
+		if err := b.e.Timed("clock/"+split+"_accuracy", step, b.spent, e.Score()); err != nil {
+			return err
+		}
+		return b.e.Timed("clock/"+split+"_loss", step, b.spent, e.Loss())
+	})
+}
+
 // Evaluated writes what a split measured.
 func (b *TensorBoard) Evaluated(step int, split string, e *runs.Eval) {
 	all := []scalar{{split + "/accuracy", e.Score()}, {split + "/loss", e.Loss()}}
@@ -134,6 +151,7 @@ func (b *TensorBoard) Evaluated(step int, split string, e *runs.Eval) {
 		all = append(all, scalar{split + "/" + o.Tag, o.Value})
 	}
 	b.scalars(step, all)
+	b.timed(step, split, e)
 	b.next.Evaluated(step, split, e)
 }
 

@@ -21,6 +21,8 @@ type CompareReport struct {
 
 	Measures []Measure // the chosen metrics, of the split that the accuracies are of; may be empty
 
+	Equal []EqualCost // the arms at equal cost, a column each; may be empty
+
 	Validation bool // there is a validation split, along which the curves are drawn
 	Untested   bool // there is no test split: the accuracies are of validation
 }
@@ -35,24 +37,41 @@ type Arm struct {
 	Difference, DifferenceLo, DifferenceHi float64
 	Set                                    []string // the keys that the arm changes
 	Seeds                                  int
-	Queries, FLOPs                         float64 // of one run, mean over the seeds
-	Seconds, PeakMiB                       float64
+	Queries, FLOPs                         float64      // of one run, mean over the seeds
+	P                                      float64      // of the difference, corrected over the arms; NaN for the first
+	Loss, LossLo, LossHi                   float64      // mean, with its 95% interval
+	LossDiff, LossDiffLo, LossDiffHi       float64      // less the first arm's over the same seeds
+	LossP                                  float64      // as P
+	Seconds, PeakMiB                       float64      // median, and the largest
 	Curve                                  []CurvePoint // by queries, ascending
 	Measures                               []float64    // mean of each of CompareReport.Measures
 }
 
 // CurvePoint is the accuracy after so many queries, over the seeds. Lo and Hi are
-// NaN where there is no interval.
-type CurvePoint struct{ Queries, Accuracy, Lo, Hi float64 }
+// NaN where there is no interval, and Seconds where they are not known.
+type CurvePoint struct{ Queries, Accuracy, Lo, Hi, Seconds float64 }
+
+// EqualCost is how the arms do at the cost of the cheapest.
+type EqualCost struct {
+	Name           string // queries, operations or seconds
+	Limit          float64
+	Accuracy, Loss []float64 // by arm, NaN where it has nothing of the kind
+}
 
 // Write writes the page.
 func (r CompareReport) Write(w io.Writer) error {
 	p := Page{Title: r.Title, Lead: r.Lead, Facts: r.Facts, Sections: []Section{
-		{Title: "Results", Note: "Mean " + r.result() + " over the seeds with its 95% interval.",
-			Blocks: []Block{r.forest(), r.Table()}},
+		{Title: "Results", Note: "Mean " + r.result() + " over the seeds with its 95% interval. " +
+			"Differences are paired by seed. Intervals cover the seeds and not other images: " +
+			"what another split of the same kind would give varies more. " +
+			"p is that of a paired t-test, corrected for the arms of the table (Holm).",
+			Blocks: []Block{r.forest(), r.Table(), r.losses()}},
 		r.along(),
 		{Title: "Arms", Note: "What each changes in the experiment.", Blocks: []Block{r.arms()}},
 	}}
+	if len(r.Equal) > 0 {
+		p.Sections = slices.Insert(p.Sections, 2, r.equal())
+	}
 	p.Sections = append(p.Sections, origin(r.Config, r.Env)...)
 	return p.Write(w)
 }
@@ -66,7 +85,82 @@ func (r CompareReport) along() Section {
 		s.Note += " Backpropagation asks clean passes alone, so it is to be read by operations."
 		s.Blocks = append(s.Blocks, r.operations())
 	}
+	if slices.ContainsFunc(r.Arms, func(a Arm) bool { return slices.ContainsFunc(a.Curve, timed) }) {
+		s.Note += " Seconds are those of training, evaluations left out, the median over the seeds."
+		s.Blocks = append(s.Blocks, r.seconds())
+	}
 	return s
+}
+
+func timed(p CurvePoint) bool { return finite(p.Seconds) }
+
+// seconds is the chart of accuracy against the time of training.
+func (r CompareReport) seconds() Chart {
+	c := r.Curves()
+	c.Title, c.XTitle = title(r.followed())+" against seconds", "seconds of training"
+	for i, a := range r.Arms {
+		for k, p := range a.Curve {
+			c.Series[i].Xs[k] = p.Seconds
+		}
+		if !slices.ContainsFunc(a.Curve, timed) {
+			c.Series[i] = Series{Name: a.Name}
+		}
+	}
+	return c
+}
+
+// losses is the table of losses, which tells apart what accuracies of few images do
+// not, the arm of the lowest stressed.
+func (r CompareReport) losses() Table {
+	t := Table{Head: []string{"arm", "loss", "95% interval", r.against(), "95% interval", "p", "p of the accuracy"},
+		Text: 1}
+	best := math.Inf(1)
+	for i, a := range r.Arms {
+		t.Add(a.Name, Fixed(a.Loss, 4), span(a.LossLo, a.LossHi), Fixed(a.LossDiff, 4), span(a.LossDiffLo, a.LossDiffHi),
+			Fixed(a.LossP, 4), Fixed(a.P, 4))
+		if a.Loss < best {
+			best, t.Strong = a.Loss, i+1
+		}
+	}
+	return t
+}
+
+// span writes an interval.
+func span(lo, hi float64) string {
+	if !finite(lo) || !finite(hi) {
+		return Missing
+	}
+	return Fixed(lo, 4) + " to " + Fixed(hi, 4)
+}
+
+// equal is the table of the arms at equal cost.
+func (r CompareReport) equal() Section {
+	t := Table{Head: []string{"arm"}, Text: 1}
+	for _, e := range r.Equal {
+		limit := Short(e.Limit) + " queries"
+		switch e.Name {
+		case "operations":
+			limit = Operations(e.Limit) + " operations"
+		case "seconds":
+			limit = Duration(e.Limit)
+		}
+		t.Head = append(t.Head, "at "+limit, "loss")
+	}
+	for i, a := range r.Arms {
+		row := []string{a.Name}
+		for _, e := range r.Equal {
+			accuracy := Missing
+			if finite(e.Accuracy[i]) {
+				accuracy = Percent(e.Accuracy[i])
+			}
+			row = append(row, accuracy, Fixed(e.Loss[i], 4))
+		}
+		t.Add(row...)
+	}
+	return Section{Title: "At equal cost", Note: "Mean " + r.followed() +
+		" at the last evaluation that the cost of the cheapest arm pays for, " +
+		"in each of three currencies. Seconds mean something where every run had the machine for itself.",
+		Blocks: []Block{t}}
 }
 
 // result is what the arms are compared by.

@@ -37,6 +37,7 @@ type EvalPoint struct {
 	Step           int
 	Queries        int64
 	Accuracy, Loss float64
+	Seconds        float64 // of training so far; 0 where they are not known
 }
 
 // Spent is one purpose of the ledger.
@@ -158,6 +159,13 @@ func (r RunReport) curves() []Block {
 		small = append(small,
 			Chart{Title: title(s.Name) + " accuracy by queries", XTitle: "queries of the run", Percent: true,
 				Series: []Series{s}, Small: true})
+		clock := r.evals(func(e EvalPoint) float64 { return e.Seconds },
+			func(e EvalPoint) float64 { return e.Accuracy })[0]
+		if clock.Color = 4; !slices.Contains(clock.Xs, 0) {
+			small = append(small,
+				Chart{Title: title(s.Name) + " accuracy by seconds", XTitle: "seconds of training", Percent: true,
+					Series: []Series{clock}, Small: true})
+		}
 	}
 	for i, c := range []struct {
 		title string

@@ -82,7 +82,7 @@ func sampleRun() RunReport {
 		}
 		r.Steps = append(r.Steps, s)
 		if step%150 == 0 {
-			r.Evals = append(r.Evals, EvalPoint{step, s.Queries, 0.55 - 0.35*f, 1.1 + 0.5*f})
+			r.Evals = append(r.Evals, EvalPoint{step, s.Queries, 0.55 - 0.35*f, 1.1 + 0.5*f, float64(step) / 10})
 		}
 		counts := make([]int, 64)
 		for i := range counts {
@@ -104,12 +104,22 @@ func sampleCompare() CompareReport {
 		a := Arm{Name: name, Accuracy: 0.5 + 0.01*float64(k), Lo: 0.48 + 0.01*float64(k), Hi: 0.52 + 0.01*float64(k),
 			Seeds: 3, Queries: 3e5, FLOPs: 1.4e12, Seconds: 14 + float64(k), PeakMiB: 220,
 			Difference: 0.01 * float64(k), DifferenceLo: 0.01*float64(k) - 0.005, DifferenceHi: 0.01*float64(k) + 0.005,
+			P: 0.04 * float64(k), Loss: 1.1 - 0.02*float64(k), LossLo: 1.08, LossHi: 1.12, LossDiff: -0.02 * float64(k),
+			LossDiffLo: -0.03 * float64(k), LossDiffHi: -0.01 * float64(k), LossP: 0.01 * float64(k),
 			Set: []string{"allocator.name=" + name}}
 		for q := 1; q <= 10; q++ {
 			m := a.Accuracy - 0.3*math.Exp(-float64(q)/(2+float64(k)/3))
-			a.Curve = append(a.Curve, CurvePoint{float64(q) * 3e4, m, m - 0.02, m + 0.02})
+			a.Curve = append(a.Curve, CurvePoint{float64(q) * 3e4, m, m - 0.02, m + 0.02, float64(q) * a.Seconds / 10})
 		}
 		r.Arms = append(r.Arms, a)
+	}
+	for k, name := range []string{"queries", "operations", "seconds"} {
+		e := EqualCost{Name: name, Limit: []float64{3e5, 1.4e12, 14}[k]}
+		for _, a := range r.Arms {
+			e.Accuracy, e.Loss = append(e.Accuracy, a.Accuracy), append(e.Loss, a.Loss)
+		}
+		e.Accuracy[7] = math.NaN()
+		r.Equal = append(r.Equal, e)
 	}
 	r.Arms[6].PeakMiB = math.NaN()
 	return r

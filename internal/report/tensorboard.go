@@ -97,6 +97,13 @@ func (e *Events) Scalar(tag string, step int, v float64) error {
 	return e.value(step, message(nil).text(1, tag).float(2, float32(v)))
 }
 
+// Timed writes one number as if it had been written so many seconds after 1970, so
+// that TensorBoard's axes of time show these seconds.
+func (e *Events) Timed(tag string, step int, seconds, v float64) error {
+	one := message(nil).text(1, tag).float(2, float32(v))
+	return e.at(seconds, message(nil).bytes(5, message(nil).bytes(1, one)), step)
+}
+
 // Histogram writes the distribution of values; those that are no numbers are
 // left out, and without any nothing is written.
 func (e *Events) Histogram(tag string, step int, values []float64) error {
@@ -127,7 +134,11 @@ func (e *Events) value(step int, v message) error {
 // record completes an Event and writes it with TFRecord's framing: the length,
 // the masked CRC-32C of the length, the data, and the masked CRC-32C of the data.
 func (e *Events) record(what message, step int) error {
-	wall := float64(e.now().UnixNano()) / 1e9
+	return e.at(float64(e.now().UnixNano())/1e9, what, step)
+}
+
+// at is record of an Event of some time.
+func (e *Events) at(wall float64, what message, step int) error {
 	data := message(nil).double(1, wall)
 	if step != 0 { // a number that is 0 is left out
 		data = data.number(2, uint64(step))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -112,6 +113,13 @@ func parseTick(line string) (t Tick, err error) {
 		return t, fmt.Errorf("%q is not a step and its seconds", line)
 	}
 	return t, nil
+}
+
+// ReadClock reads the clock of a run folder; none of a run that kept no clock.
+func ReadClock(dir string) ([]Tick, error) {
+	r := &Folder{}
+	err := r.readClock(filepath.Join(dir, "clock.csv"))
+	return r.Clock, err
 }
 
 // SecondsAt is what the steps up to one took, false where the clock has no line of it.

@@ -22,6 +22,12 @@ type Watcher interface {
 	Warned(line string)
 }
 
+// Clocked is a Watcher that is told, before a step's evaluations, how long the steps
+// took so far.
+type Clocked interface {
+	Clocked(step int, seconds float64)
+}
+
 // RunOptions say where a run is written and who watches it.
 type RunOptions struct {
 	Dir    string
@@ -253,6 +259,9 @@ func (r *run) step(ctx context.Context, budget int) error {
 	}
 	took := time.Since(began)
 	r.clock.Add(took)
+	if w, ok := r.o.Watch.(Clocked); ok {
+		w.Clocked(m.Step, r.clock.Seconds())
+	}
 	rate := float64(m.Queries-before) / took.Seconds()
 	r.state.Epoch.Add(m)
 	if end := m.Step == r.t.X.Config.Train.Steps; end || r.evalDue(m.Step) {
