@@ -25,6 +25,7 @@ func trainCmd() *cobra.Command {
 	var f configFlags
 	var output, resume string
 	var force bool
+	var cl clusterFlags
 	c := &cobra.Command{
 		Use: "train --config FILE", Short: "Train a model by forward passes", Args: cobra.NoArgs,
 		Long: `Trains as an experiment says, and writes a run folder: the config as it was
@@ -38,7 +39,8 @@ that is under way and prints the command that goes on.`,
 		Example: `  flops train --config configs/cifar5.yaml
   flops train --config configs/cifar5.yaml --set train.steps=10 -o runs/try
   flops train --resume runs/try
-  flops train --resume runs/try --set train.steps=20`,
+  flops train --resume runs/try --set train.steps=20
+  flops train --config configs/cifar5.yaml --cluster embedded`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			format, _ := c.Flags().GetString("log-format")
 			if resume != "" {
@@ -59,11 +61,12 @@ that is under way and prints the command that goes on.`,
 				}
 				defer lock.Unlock()
 			}
+			f.sets = append(f.sets, cl.sets()...)
 			cfg, err := f.load()
 			if err != nil {
 				return err
 			}
-			j := trainJob{cfg: cfg, dir: output, resume: resume != "", force: force, format: format}
+			j := trainJob{cfg: cfg, dir: output, resume: resume != "", force: force, format: format, metrics: cl.metrics}
 			if j.resume {
 				if j.changes, err = train.Changes(resume, cfg); err != nil {
 					return err
@@ -73,6 +76,7 @@ that is under way and prints the command that goes on.`,
 		},
 	}
 	f.add(c)
+	cl.add(c)
 	c.Flags().StringVarP(&output, "output", "o", "", "run folder (default runs/NAME, numbered when taken)")
 	c.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
 	c.Flags().BoolVar(&force, "force", false, "--resume: go on though the data changed since the run began")
@@ -87,6 +91,7 @@ type trainJob struct {
 	force   bool
 	changes []config.Difference // of a resumed run
 	format  string
+	metrics string // address of /metrics; empty: nowhere
 }
 
 // run trains in a run folder.
@@ -129,8 +134,8 @@ func (j *trainJob) run(c *cobra.Command) error {
 	defer done()
 	board := pages.OpenTensorBoard(dir, cfg.Train.TensorBoard, cfg, log.Warned, log)
 	defer board.Close()
-	out, err := train.Run(c.Context(), x,
-		train.RunOptions{Dir: dir, Resume: resume, Watch: board, Stop: stop.Load, Each: board.Each})
+	o := train.RunOptions{Dir: dir, Resume: resume, Watch: board, Stop: stop.Load, Each: board.Each}
+	out, err := j.train(c.Context(), text, x, o)
 	view.Done()
 	if err != nil {
 		log.Line("error: %v", err)

@@ -71,6 +71,8 @@ var bounds = map[string]settings.Bound{
 	"train.max_rollbacks":   from(0, 1000),
 
 	"checkpoint.every":     from(0, 1e9),
+	"cluster.speculate":    from(0, 100),
+	"cluster.verify":       from(0, 1),
 	"checkpoint.keep_last": from(0, 1e6),
 }
 

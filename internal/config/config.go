@@ -23,6 +23,7 @@ type Config struct {
 	Prompt     Prompt     `yaml:"prompt"`
 	Train      Train      `yaml:"train"`
 	Checkpoint Checkpoint `yaml:"checkpoint"`
+	Cluster    Cluster    `yaml:"cluster"`
 }
 
 // Model says what is trained: a folder in Hugging Face layout, a new network
@@ -231,6 +232,25 @@ type Checkpoint struct {
 	BestMetric string `yaml:"best_metric"`
 }
 
+// Cluster says who else takes part in a run, and how. It decides nothing that the run
+// writes, and is no part of what a run is known by.
+type Cluster struct {
+	NATS     string `yaml:"nats"`      // embedded, or the addresses of NATS servers; empty: the run is on its own
+	Listen   string `yaml:"listen"`    // embedded: host:port of its server
+	Key      string `yaml:"key"`       // file with the nkey seed of this process; empty: RUN/cluster/coordinator.nk
+	Creds    string `yaml:"creds"`     // credentials file of servers outside
+	CAFile   string `yaml:"ca_file"`   // PEM certificates to trust
+	CertFile string `yaml:"cert_file"` // embedded: PEM certificate of its server; the connections are then TLS
+	KeyFile  string `yaml:"key_file"`  // embedded: PEM key of that certificate
+	Task     string `yaml:"task"`      // what a worker is given at a time should take this long, a Go duration
+	AckWait  string `yaml:"ack_wait"`  // a worker that was not heard of for so long has lost its task
+	// a task is given to another when it takes so many times the 95th percentile; 0: only when its worker is lost
+	Speculate float64 `yaml:"speculate"`
+	Verify    float64 `yaml:"verify"`   // share of the results that are computed again and compared
+	Numerics  string  `yaml:"numerics"` // strict: every worker has this machine's arithmetic | journal: others may take part
+	Work      bool    `yaml:"work"`     // this machine answers queries, too
+}
+
 // Default is the experiment that an empty file describes, less its data.
 func Default() Config {
 	return Config{
@@ -254,5 +274,7 @@ func Default() Config {
 			Cache:        "auto",
 			OnDivergence: "stop", RollbackFactor: 0.5, MaxRollbacks: 3},
 		Checkpoint: Checkpoint{KeepLast: 2, KeepBest: true, Best: "auto"},
+		Cluster: Cluster{Listen: "127.0.0.1:4222", Task: "100ms", AckWait: "5s", Speculate: 2, Verify: 0.01,
+			Numerics: "strict", Work: true},
 	}
 }

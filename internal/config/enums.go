@@ -90,6 +90,7 @@ var ordered = map[string][]string{
 	"prompt.mapping.kind": {"identity", "given", "learned", "linear"},
 	"checkpoint.best":     {"auto", "validation", "test", "none"},
 
+	"cluster.numerics":       {"strict", "journal"},
 	"checkpoint.best_metric": {""},
 	"train.precision":        {"fp32", "tf32", "bf16"},
 	"train.cache":            {"auto", "off", "memory", "disk"},

@@ -25,6 +25,10 @@ type form struct {
 	check   func(string) error // what no pattern can say
 }
 
+var durationForm = form{has: []string{`^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`, `[1-9]`},
+	why:  "is no duration",
+	hint: "write a number and a unit, such as 100ms or 5s", check: duration}
+
 var forms = map[string]form{
 	"name": {hasNot: notName, bare: []string{"number", "boolean"}, why: "names no folder under runs/",
 		hint: "use a plain name such as my-run; --output names any folder for a run"},
@@ -34,6 +38,13 @@ var forms = map[string]form{
 	"model.timeout": {has: []string{`^\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`, `[1-9]`},
 		why:  "is no duration",
 		hint: "write a number and a unit, such as 30s or 2m", check: duration},
+	"cluster.task":     durationForm,
+	"cluster.ack_wait": durationForm,
+	"cluster.nats": {has: []string{`^(|embedded|(nats|tls)://[^\s,@]+(,(nats|tls)://[^\s,@]+)*)$`}, private: true,
+		why:  "names no NATS servers",
+		hint: "use embedded, or addresses such as nats://a:4222,nats://b:4222; keys go into cluster.key or cluster.creds"},
+	"cluster.listen": {has: []string{`^[^\s/]*:[0-9]{1,5}$`}, why: "is no address to listen at",
+		hint: "give host:port, such as 127.0.0.1:4222 or 0.0.0.0:4222"},
 	"model.url": {has: []string{`^(|[hH][tT][tT][pP][sS]?://(` + host + `(:[0-9]*)?|:[0-9]+)(/[^?#\s%]*)?)$`},
 		private: true, why: "is no address of a server",
 		hint:  "give scheme://host:port, as in http://127.0.0.1:8000; a token goes into model.token_env or model.token_file",

@@ -23,6 +23,7 @@ type ahead struct {
 	w    *journal.Writer
 	open func(end int64) (*journal.Writer, error) // the journal, cut there
 	tail []kept                                   // of the steps after the last checkpoint, which come again
+	told func(*steps.Record) error                // who is told of a record that is kept; nil: nobody
 	end  int64                                    // of the last record taken, while there is a tail
 }
 
@@ -62,7 +63,7 @@ func readTail(path string, offset int64, step int) ([]kept, error) {
 // an offset, or behind the tail that follows it.
 func openAhead(r *run, hash [32]byte, tail bool) (*ahead, error) {
 	path, from := filepath.Join(r.o.Dir, "journal.bin"), r.state.Journal
-	a := &ahead{end: from, open: func(end int64) (*journal.Writer, error) {
+	a := &ahead{end: from, told: r.o.Taken, open: func(end int64) (*journal.Writer, error) {
 		return journal.Resume(r.o.Disk, path, hash, end)
 	}}
 	if from == 0 {
@@ -138,15 +139,30 @@ func (t *Trainer) answer(ctx context.Context, s *lr.Step) (*forward.Result, erro
 		return lr.Ask(ctx, x.Model, x.Estimator, s)
 	}
 	known, err := t.ahead.known(t.record(s, nil))
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case known != nil && s.Asks(x.Estimator):
-		return x.Estimator.(lr.Asker).Answered(x.Model, &s.Step, recordsOf(known)), nil
+	}
+	if known != nil && s.Asks(x.Estimator) {
+		return x.Estimator.(lr.Asker).Answered(x.Model, &s.Step, recordsOf(known)), t.ahead.tell(known)
 	}
 	r, err := lr.Ask(ctx, x.Model, x.Estimator, s)
-	if err == nil && known == nil {
-		err = t.ahead.keep(t.record(s, r.Records))
+	if err != nil {
+		return nil, err
+	}
+	now := t.record(s, r.Records)
+	if known == nil {
+		err = t.ahead.keep(now)
+	}
+	if err == nil {
+		err = t.ahead.tell(now)
 	}
 	return r, err
+}
+
+// tell says that a record is kept.
+func (a *ahead) tell(s *steps.Record) error {
+	if a.told == nil {
+		return nil
+	}
+	return a.told(s)
 }

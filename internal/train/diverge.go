@@ -47,12 +47,9 @@ func (r *run) diverged(d *Diverged, step int) error {
 			return err
 		}
 	}
-	from, skipped, err := r.store.Latest()
+	from, err := r.newest()
 	if err != nil {
 		return err
-	}
-	for _, s := range skipped {
-		r.o.Watch.Warned(s.Error())
 	}
 	if err := r.restore(from); err != nil {
 		return err

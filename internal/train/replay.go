@@ -130,42 +130,45 @@ func (x *Experiment) isOf(dir string) error {
 
 // replayStep is TakeStep with the answers known.
 func (t *Trainer) replayStep(ctx context.Context, rec *steps.Record) error {
-	x := t.X
 	if int(rec.Step) != t.Step {
 		return fmt.Errorf("train: the journal has step %d where %d was to come", rec.Step, t.Step)
 	}
-	b, err := t.batch()
+	s, err := t.prepare(ctx)
 	if err != nil {
 		return err
 	}
+	return t.take(ctx, s, rec)
+}
+
+// prepare loads the batch of the coming step and runs its clean pass.
+func (t *Trainer) prepare(ctx context.Context) (*lr.Step, error) {
+	b, err := t.batch()
+	if err != nil {
+		return nil, err
+	}
+	return lr.Prepare(ctx, t.X.Model, t.X.Estimator, uint32(t.Step), b)
+}
+
+// take ends a step that is prepared as its record says: it makes the gradient from the
+// coefficients, or has it from the preparation where no query was asked, and the update.
+func (t *Trainer) take(ctx context.Context, s *lr.Step, rec *steps.Record) error {
+	x := t.X
 	for i, v := range rec.Images {
-		if i >= len(b.Index) || b.Index[i] != v {
+		if i >= len(s.Batch.Index) || s.Batch.Index[i] != v {
 			return uierr.New(fmt.Sprintf("step %d: image %d is not the one that the run saw", t.Step, i), "the data folder changed since the run; restore it (env.json has its checksum)")
 		}
 	}
 	t.setValues(rec.Values)
-	s, records, params, err := x.recorded(ctx, rec, b)
+	s.Chance, s.Counts = rec.Chance, nil
+	for _, n := range rec.Counts {
+		s.Counts = append(s.Counts, int(n))
+	}
+	records := recordsOf(rec)
+	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, records)
 	if err != nil {
 		return err
 	}
 	t.last, t.asked = s, records
 	_, err = t.update(s, records, params)
 	return err
-}
-
-// recorded makes the gradient of a step of the journal from its coefficients, or
-// anew where no query was asked.
-func (x *Experiment) recorded(ctx context.Context, rec *steps.Record, b *forward.Batch) (*lr.Step,
-	[]forward.Record, []int, error) {
-	s, err := lr.Prepare(ctx, x.Model, x.Estimator, rec.Step, b)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	s.Chance = rec.Chance
-	for _, n := range rec.Counts {
-		s.Counts = append(s.Counts, int(n))
-	}
-	records := recordsOf(rec)
-	params, err := lr.Apply(ctx, x.Model, x.Estimator, s, records)
-	return s, records, params, err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/journal"
+	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/runs"
 )
 
@@ -36,6 +37,8 @@ type RunOptions struct {
 	Disk   fsys.FS              // nil: the disk
 	Stop   func() bool          // asked after every step; true saves and ends
 	Each   func(*Trainer) error // after every step, for what is logged with images
+	// Taken is told of every step when its record is on the disk, before the update; nil: nobody is.
+	Taken func(*steps.Record) error
 }
 
 // Outcome is how a run ended.
@@ -151,10 +154,7 @@ func (r *run) resume() error {
 	if len(steps) == 0 {
 		return nil
 	}
-	c, skipped, err := r.store.Latest()
-	for _, s := range skipped {
-		r.o.Watch.Warned(s.Error())
-	}
+	c, err := r.newest()
 	if err != nil {
 		return err
 	}
@@ -201,11 +201,7 @@ func (r *run) loop(ctx context.Context) (*Outcome, error) {
 		}
 		at := t.Step
 		if err := r.step(ctx, budget); err != nil {
-			var d *Diverged
-			if !errors.As(err, &d) {
-				return nil, err
-			}
-			if err := r.diverged(d, at); err != nil {
+			if err := r.recover(err, at); err != nil {
 				return nil, err
 			}
 		}
@@ -219,6 +215,19 @@ func (r *run) loop(ctx context.Context) (*Outcome, error) {
 		}
 	}
 	return r.finish(out)
+}
+
+// recover goes on after a step that failed, where there is a way.
+func (r *run) recover(err error, at int) error {
+	var d *Diverged
+	var b *Back
+	switch {
+	case errors.As(err, &b):
+		return r.back(b)
+	case errors.As(err, &d):
+		return r.diverged(d, at)
+	}
+	return err
 }
 
 // budget is the queries per perturbation of the next step: the config's, less

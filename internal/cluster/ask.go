@@ -1,0 +1,190 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// share is a model whose queries are answered by whoever takes part.
+func (c *Coordinator) share(m query.Model) query.Model {
+	return query.AnsweredBy(m, func(b *forward.Batch, p forward.Pass) forward.Evaluator {
+		return &asker{c, m, b, p}
+	})
+}
+
+// asker answers the queries of a pass by tasks, some of which it does itself.
+type asker struct {
+	c *Coordinator
+	m query.Model
+	b *forward.Batch
+	p forward.Pass
+}
+
+// Losses implements forward.Evaluator. What is asked outside a step's plan is answered
+// here.
+func (a *asker) Losses(ctx context.Context, p *forward.Perturbation, q []forward.Query, out []float32) error {
+	return a.p.Losses(ctx, p, q, out)
+}
+
+// AskTogether implements forward.Together: the questions of a step.
+func (a *asker) AskTogether(ctx context.Context, all []forward.Questions) error {
+	c := a.c
+	if len(all) == 0 {
+		return nil
+	}
+	j, ok := newJob(int(all[0].Perturbation.Step), all, a.b.Size, c.x.Config.Estimator.Antithetic,
+		func(p *forward.Perturbation) int64 { return forward.QueryFLOPs(a.m, *p) })
+	if !ok {
+		for _, q := range all {
+			if err := a.p.Losses(ctx, q.Perturbation, q.Queries, q.Losses); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	c.mu.Lock()
+	c.job = j
+	c.taken = j.step
+	c.dispatch()
+	c.mu.Unlock()
+	return a.work(ctx, j)
+}
+
+// work answers tasks until all are answered.
+func (a *asker) work(ctx context.Context, j *job) error {
+	c := a.c
+	tick := time.NewTicker(tickTime)
+	defer tick.Stop()
+	for {
+		c.mu.Lock()
+		if j.complete() {
+			c.mu.Unlock()
+			return nil
+		}
+		c.overdue()
+		e := c.mine()
+		c.mu.Unlock()
+		if e == nil {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-c.wake:
+			case <-tick.C:
+			}
+			continue
+		}
+		if err := a.do(ctx, j, e); err != nil {
+			return err
+		}
+	}
+}
+
+// mine is what the coordinator does next itself: an answer to be checked, or a task.
+func (c *Coordinator) mine() *entry {
+	j := c.job
+	if len(j.verify) > 0 {
+		e := j.verify[0]
+		j.verify = slices.Delete(j.verify, 0, 1)
+		return e
+	}
+	if !c.c.Work {
+		return nil
+	}
+	e := j.reissue(0)
+	if e == nil {
+		e = j.cut(c.share1(c.own), c.o.Images)
+	}
+	if e != nil {
+		e.issued[0] = time.Now()
+	}
+	return e
+}
+
+// do evaluates a task here.
+func (a *asker) do(ctx context.Context, j *job, e *entry) error {
+	c := a.c
+	counts, operations := j.queries(e.key)
+	q := forward.Planned(nil, e.first, counts, c.x.Config.Estimator.Antithetic)
+	out := make([]float32, len(q))
+	began := time.Now()
+	if err := a.p.Losses(ctx, j.asked[e.part].Perturbation, q, out); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	took := time.Since(began)
+	c.own.seen(operations, took.Seconds())
+	if e.claim == nil {
+		if e.done {
+			c.stats.Wasted += int64(len(q))
+			return nil
+		}
+		c.timed(took)
+		j.put(e, out, 0, true)
+		c.stats.Own += int64(len(q))
+		return nil
+	}
+	claim, by := e.claim, e.by
+	j.put(e, out, 0, true)
+	if c.agree(claim, out) {
+		if w := c.workers[by]; w != nil {
+			w.passed = true
+		}
+		return nil
+	}
+	return c.ban(by, j.step)
+}
+
+// dispatch gives tasks to the workers that wait for some.
+func (c *Coordinator) dispatch() {
+	for _, w := range c.workers {
+		if w.parked != nil {
+			c.serve(w, w.result)
+		}
+	}
+}
+
+// overdue has tasks given to others whose worker is gone, and, once nothing else is left
+// to be given, those that take far longer than others do.
+func (c *Coordinator) overdue() {
+	j := c.job
+	lost := len(j.again)
+	for id, w := range c.workers {
+		if !c.alive(w) {
+			c.stats.Lost++
+			c.lose(id)
+			delete(c.workers, id)
+		}
+	}
+	if limit := c.limit(); len(j.queue) == 0 && limit > 0 {
+		for _, e := range j.tasks {
+			if e.done || e.claim != nil || len(e.issued) != 1 || slices.Contains(j.again, e) {
+				continue
+			}
+			for _, at := range e.issued {
+				if time.Since(at) > limit {
+					j.again = append(j.again, e)
+				}
+			}
+		}
+	}
+	if len(j.again) > lost {
+		c.dispatch()
+	}
+}
+
+// limit is how long a task may take before it is given to another: never less than what
+// nearly all took, or copies would be many and in vain.
+func (c *Coordinator) limit() time.Duration {
+	if c.c.Speculate == 0 || len(c.durations) < 8 {
+		return 0
+	}
+	d := slices.Clone(c.durations)
+	slices.Sort(d)
+	p := d[min(len(d)-1, len(d)*95/100)]
+	return time.Duration(c.c.Speculate * max(p, 0.02) * float64(time.Second))
+}

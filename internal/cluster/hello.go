@@ -1,0 +1,255 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/runs"
+)
+
+// maxHello bounds what is read of a manifest, a hello and an answer to it.
+const maxHello = 1 << 20
+
+// Manifest is what a worker is told of a run.
+type Manifest struct {
+	Protocol int    `json:"protocol"`
+	Config   string `json:"config"` // the experiment as YAML, without addresses, paths and programs
+	Device   string `json:"device"`
+	Kernel   string `json:"kernel"`
+	Path     bool   `json:"path"` // the run began with a model folder
+}
+
+// Member is a worker as others see it.
+type Member struct {
+	Name    string `json:"name"` // host and process
+	Kernel  string `json:"kernel"`
+	Device  string `json:"device"`
+	Threads int    `json:"threads"`
+	Step    int    `json:"step"`
+	Tasks   int64  `json:"tasks"`   // given
+	Queries int64  `json:"queries"` // answered
+
+	digest *[32]byte
+}
+
+// hello is a worker that wants to take part.
+type hello struct {
+	Protocol int                      `json:"protocol"`
+	ID       uint64                   `json:"id"`
+	Canary   string                   `json:"canary"`
+	Data     map[string]runs.SplitSum `json:"data"`
+	Member
+}
+
+// welcome is the answer to it.
+type welcome struct {
+	What string `json:"what,omitempty"` // why not; empty: accepted
+	Hint string `json:"hint,omitempty"`
+
+	Epoch  uint64 `json:"epoch"`
+	Object string `json:"object"` // the checkpoint to begin with, in the object store
+	Step   int    `json:"step"`   // that it is of
+	Ended  bool   `json:"ended"`
+}
+
+// stripped is a config less what a worker must not take from the network: where things
+// are, what is run, and how others are reached. Each has its own.
+func stripped(c config.Config) config.Config {
+	d := config.Default()
+	c.Extends, c.Cluster = "", d.Cluster
+	c.Model.Path, c.Model.URL, c.Model.Argv = "", "", nil
+	c.Model.TokenEnv, c.Model.TokenFile, c.Model.CAFile = "", "", ""
+	c.Data.Path = ""
+	c.Train.CacheDir, c.Train.Threads, c.Train.Device, c.Data.Workers = "", 0, d.Train.Device, 0
+	return c
+}
+
+// listen answers what workers ask.
+func (c *Coordinator) listen() error {
+	for name, f := range map[string]func(*nats.Msg){
+		"manifest": c.onManifest, "start": c.onStart, "hello": c.onHello, "work": c.onWork, "alive": c.onAlive} {
+		s, err := c.conn.nc.Subscribe(subject(c.o.Run, name), f)
+		if err != nil {
+			return fmt.Errorf("cluster: %w", err)
+		}
+		c.subs = append(c.subs, s)
+	}
+	return nil
+}
+
+func subject(run, name string) string { return "flops." + run + "." + name }
+
+func (c *Coordinator) onManifest(m *nats.Msg) {
+	text, err := config.Marshal(stripped(c.x.Config))
+	if err != nil {
+		return
+	}
+	b, err := json.Marshal(Manifest{Protocol: version, Config: string(text), Device: c.env.Device,
+		Kernel: c.env.Kernel, Path: c.x.Config.Model.Path != ""})
+	if err == nil {
+		_ = m.Respond(b)
+	}
+}
+
+// onStart says which checkpoint there is, for a worker that has no model of its own.
+func (c *Coordinator) onStart(m *nats.Msg) {
+	c.mu.Lock()
+	w, _ := c.standing()
+	c.mu.Unlock()
+	if b, err := json.Marshal(w); err == nil {
+		_ = m.Respond(b)
+	}
+}
+
+// standing is where a worker begins; ok is false where it is to ask again.
+func (c *Coordinator) standing() (w welcome, ok bool) {
+	if len(c.snapshots) == 0 {
+		return w, false
+	}
+	s := &c.snapshots[len(c.snapshots)-1]
+	if s.object == "" {
+		if err := c.offer(s); err != nil {
+			c.warn(fmt.Sprintf("cluster: the checkpoint of step %d cannot be offered: %v", s.step, err))
+			return w, false
+		}
+	}
+	return welcome{Epoch: c.epoch, Object: s.object, Step: s.step}, true
+}
+
+func (c *Coordinator) onHello(m *nats.Msg) {
+	w := c.hello(m.Data)
+	if b, err := json.Marshal(w); err == nil {
+		_ = m.Respond(b)
+	}
+}
+
+func (c *Coordinator) hello(raw []byte) welcome {
+	var h hello
+	if len(raw) > maxHello || json.Unmarshal(raw, &h) != nil || h.ID == 0 {
+		return welcome{What: "the hello is none of this protocol", Hint: "give the worker the version of flops that trains"}
+	}
+	if w, ok := c.refuse(&h); ok {
+		return w
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if why, ok := c.banned[h.ID]; ok {
+		return welcome{What: why, Hint: "see why this machine computes otherwise before it takes part again"}
+	}
+	if c.ended {
+		return welcome{Ended: true}
+	}
+	start, ok := c.standing()
+	if !ok {
+		return start
+	}
+	h.Member.Name = clean(h.Name, 40)
+	h.Member.Kernel, h.Member.Device = clean(h.Kernel, 40), clean(h.Device, 40)
+	w := c.workers[h.ID]
+	if w == nil {
+		w = &worker{id: h.ID}
+		c.workers[h.ID] = w
+		c.stats.Joined++
+	} else {
+		c.answer(w, &reply{kind: wait}) // of a request that it has given up
+	}
+	w.Member, w.seen = h.Member, time.Now()
+	w.Member.Step = -1 // until it asks for work
+	return start
+}
+
+// clean is a text of somebody else's, fit for a terminal.
+func clean(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+	return s[:min(len(s), most)]
+}
+
+// refuse says why a worker cannot take part, where it cannot.
+func (c *Coordinator) refuse(h *hello) (welcome, bool) {
+	if h.Protocol != version {
+		return welcome{What: fmt.Sprintf("the worker speaks protocol %d, the run %d", h.Protocol, version),
+			Hint: "give the worker the version of flops that trains"}, true
+	}
+	other := runs.Env{Data: h.Data}
+	if d := c.env.DataChanges(other); len(d) > 0 {
+		return welcome{What: "the worker's data is not what the run sees: " + strings.Join(d, "; "),
+			Hint: "give --data a copy of the run's data"}, true
+	}
+	mine := canary()
+	if c.c.Numerics == "strict" && h.Canary != mine {
+		return welcome{What: fmt.Sprintf("the worker computes with %s on %s, the run with %s on %s: their results differ in the last digits",
+			clean(h.Kernel, 40), clean(h.Device, 40), c.env.Kernel, c.env.Device),
+			Hint: matching(c.env.Kernel)}, true
+	}
+	if a, b := deviceKind(h.Device), deviceKind(c.env.Device); c.c.Numerics == "strict" && a != b {
+		return welcome{What: fmt.Sprintf("the worker computes on %s, the run on %s: their results differ in the last digits", a, b),
+			Hint: "give the worker --set train.device=" + b + ", or the run cluster.numerics: journal"}, true
+	}
+	return welcome{}, false
+}
+
+// matching is the setting that gives a worker the run's arithmetic.
+func matching(kernel string) string {
+	name, _, _ := strings.Cut(kernel, " ")
+	if name == "avx512" {
+		name = "avx2" // the same bits
+	}
+	return "start the worker with FLOPS_KERNEL=" + name + ", where its processor has that, or the run with cluster.numerics: journal"
+}
+
+func deviceKind(s string) string {
+	if s, _, _ = strings.Cut(s, " "); s == "" {
+		return "cpu"
+	}
+	s, _, _ = strings.Cut(s, ":")
+	return s
+}
+
+func (c *Coordinator) onAlive(m *nats.Msg) {
+	d := decoder{b: m.Data}
+	id := d.u64()
+	if d.end() != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.workers[id]; w != nil {
+		w.seen = time.Now()
+	}
+}
+
+func (c *Coordinator) onWork(m *nats.Msg) {
+	r, err := decodeRequest(m.Data)
+	if err != nil || m.Reply == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stats.Up += int64(len(m.Data))
+	w := c.workers[r.worker]
+	if w == nil || r.epoch != c.epoch {
+		k := &reply{kind: again}
+		if c.ended {
+			k.kind = done
+		}
+		_ = m.Respond(k.encode())
+		return
+	}
+	w.seen, w.since, w.parked, w.have = time.Now(), time.Now(), m, r.have
+	w.Step, w.digest = int(min(r.step, 1<<31-1)), r.digest
+	v := nothing
+	if r.result != nil {
+		v = c.take(w, r.result)
+	}
+	c.serve(w, v)
+}

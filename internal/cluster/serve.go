@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/flops-vit/flops/internal/uierr"
+)
+
+// Serve opens the run to workers: it starts the server where it is embedded, or connects.
+func (c *Coordinator) Serve() error {
+	if err := os.MkdirAll(filepath.Join(c.o.Dir, folder), 0o700); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	if err := c.openAnswers(); err != nil {
+		return err
+	}
+	var err error
+	if c.c.NATS == Embedded {
+		c.conn, err = openServer(c.c, c.o.Dir, c.o.Run, c.o.Warn)
+	} else {
+		d := Dial{URL: c.c.NATS, Key: c.c.Key, Creds: c.c.Creds, CAFile: c.c.CAFile}
+		c.conn, err = d.open("flops train " + c.o.Run)
+		if err == nil {
+			err = c.conn.await()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.listen(); err != nil {
+		return err
+	}
+	c.since = time.Now()
+	c.stopped.Add(2)
+	go c.publish()
+	go c.tick()
+	return nil
+}
+
+// await wants servers outside to be there when a run begins; later they may come and go.
+func (k *connection) await() error {
+	for range 50 {
+		if k.nc.IsConnected() {
+			return nil
+		}
+		if err := k.refused(); err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	err := k.nc.LastError()
+	return uierr.Wrap(err, "cluster.nats: no server answers at "+strings.Join(k.nc.Servers(), ", "),
+		"start the servers, or mend the address")
+}
+
+// URL is where workers find the run.
+func (c *Coordinator) URL() string {
+	if c.conn.url != "" {
+		return c.conn.url
+	}
+	return c.c.NATS
+}
+
+// Run is the run's name among others.
+func (c *Coordinator) Run() string { return c.o.Run }
+
+// KeyFile is the file with the key that a worker needs, empty where it needs none.
+func (c *Coordinator) KeyFile() string {
+	if !c.conn.keyed {
+		return ""
+	}
+	return filepath.Join(c.o.Dir, folder, workerKey)
+}
+
+// tick answers requests that have stood open for long, so that nobody waits for one that
+// was lost.
+func (c *Coordinator) tick() {
+	defer c.stopped.Done()
+	t := time.NewTicker(tickTime)
+	defer t.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-t.C:
+		}
+		c.mu.Lock()
+		for _, w := range c.workers {
+			if w.parked != nil && time.Since(w.since) >= parkTime {
+				c.serve(w, w.result)
+			}
+		}
+		c.mu.Unlock()
+	}
+}
+
+// Close ends the run for its workers: over says that there is nothing left to do, and
+// otherwise they wait for it to go on.
+func (c *Coordinator) Close(over bool) error {
+	if c.conn == nil {
+		return nil
+	}
+	c.mu.Lock()
+	c.ended = over
+	for _, w := range c.workers {
+		if over {
+			c.answer(w, &reply{kind: done})
+		} else {
+			c.answer(w, &reply{kind: again})
+		}
+	}
+	late := over && len(c.workers) > 0
+	c.mu.Unlock()
+	if late { // those who are computing hear of it when they are done
+		_ = c.conn.nc.Flush()
+		time.Sleep(300 * time.Millisecond)
+	}
+	close(c.stop)
+	c.stopped.Wait()
+	_ = c.conn.nc.Flush()
+	c.conn.close()
+	if err := c.answers.Close(); err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	return nil
+}
+
+// Name makes the name of a run in subjects, keys and buckets out of its folder.
+func Name(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '_'
+	}, filepath.Base(dir))
+}
+
+func hostName() string {
+	h, err := os.Hostname()
+	if err != nil {
+		return "somewhere"
+	}
+	return clean(h, 30)
+}

@@ -1,0 +1,159 @@
+package cluster
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/fsys"
+)
+
+// folder is the cluster's part of a run folder.
+const folder = "cluster"
+
+// snapshot is a checkpoint that a worker can begin with.
+type snapshot struct {
+	step   int
+	object string // its name in the object store; empty: it is not there yet
+}
+
+// maxSnapshot bounds what a worker takes of a checkpoint, and maxFile one file of it.
+const maxSnapshot = 64 << 30
+
+func bucket(run string) string { return "flops_" + run }
+
+// offer puts a checkpoint into the object store and removes those before the last two.
+func (c *Coordinator) offer(s *snapshot) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	store, err := c.conn.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: bucket(c.o.Run),
+		Storage: jetstream.FileStorage})
+	if err != nil {
+		return err
+	}
+	dir := (&checkpoint.Store{Run: c.o.Dir}).Dir(s.step)
+	name := fmt.Sprintf("step-%d-%d", s.step, time.Now().UnixNano())
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(pack(w, dir)) }()
+	if _, err := store.Put(ctx, jetstream.ObjectMeta{Name: name}, r); err != nil {
+		r.CloseWithError(err)
+		return err
+	}
+	s.object = name
+	if old, err := store.List(ctx); err == nil {
+		for _, o := range old {
+			keep := false
+			for _, k := range c.snapshots {
+				keep = keep || k.object == o.Name
+			}
+			if !keep {
+				_ = store.Delete(ctx, o.Name) // it is in nobody's way
+			}
+		}
+	}
+	return nil
+}
+
+// pack writes the files of a checkpoint's folder.
+func pack(out io.Writer, dir string) error {
+	w := tar.NewWriter(out)
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		f, err := os.Open(filepath.Join(dir, n.Name()))
+		if err != nil {
+			return err
+		}
+		st, err := f.Stat()
+		if err == nil {
+			err = w.WriteHeader(&tar.Header{Name: n.Name(), Size: st.Size(), Mode: 0o644, Typeflag: tar.TypeReg})
+		}
+		if err == nil {
+			_, err = io.CopyN(w, f, st.Size())
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// unpack writes such files into a folder. Their names are plain ones: nothing is written
+// elsewhere.
+func unpack(in io.Reader, dir string) error {
+	r := tar.NewReader(in)
+	for total := int64(0); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if h.Typeflag != tar.TypeReg || !plain(h.Name) {
+			return fmt.Errorf("cluster: %q is no file of a checkpoint", clean(h.Name, 80))
+		}
+		if total += h.Size; h.Size < 0 || total > maxSnapshot {
+			return errors.New("cluster: the checkpoint is too large")
+		}
+		f, err := os.OpenFile(filepath.Join(dir, h.Name), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
+		if err == nil {
+			_, err = io.CopyN(f, r, h.Size)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// plain says that a name is one of a file in a folder: letters, digits, and what parts
+// them, so that it leads nowhere else and hides nothing.
+func plain(name string) bool {
+	return name != "" && len(name) < 100 && name[0] != '.' && !strings.ContainsFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-", r))
+	})
+}
+
+// fetch loads a checkpoint out of the object store, whose SHA-256 is compared, into a
+// folder of this machine.
+func (k *connection) fetch(ctx context.Context, run, object string, step int, dir string) (*checkpoint.Checkpoint, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	store, err := k.js.ObjectStore(ctx, bucket(run))
+	if err != nil {
+		return nil, err
+	}
+	o, err := store.Get(ctx, object)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	s := &checkpoint.Store{Disk: fsys.OS, Run: dir}
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.Dir(step), 0o700); err != nil {
+		return nil, err
+	}
+	var all bytes.Buffer
+	if _, err := all.ReadFrom(o); err != nil { // the digest is compared at the end
+		return nil, err
+	}
+	if err := unpack(&all, s.Dir(step)); err != nil {
+		return nil, err
+	}
+	return s.Load(step)
+}

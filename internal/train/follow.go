@@ -1,0 +1,103 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"math"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/journal/steps"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/runs"
+)
+
+// Follower takes the steps of a run that is elsewhere as its records say, and answers
+// queries of the step that is under way there. Its weights are that run's, bit for bit.
+type Follower struct {
+	t *Trainer
+	s *lr.Step // the coming step; nil before Prepare
+}
+
+// NewFollower follows with an experiment that is the run's.
+func NewFollower(x *Experiment) *Follower { return &Follower{t: NewTrainer(x)} }
+
+// Load puts it where a checkpoint stands.
+func (f *Follower) Load(c *checkpoint.Checkpoint) error {
+	s, err := runs.StateOf(c)
+	if err != nil {
+		return err
+	}
+	f.s = nil
+	if err := f.t.load(c); err != nil {
+		return err
+	}
+	f.t.Factor = s.Factor
+	return f.t.X.Estimator.Restore(s.Estimator)
+}
+
+// Step is the number of updates made.
+func (f *Follower) Step() int { return f.t.Step }
+
+// Prepare runs the clean pass of the coming step, if that was not done.
+func (f *Follower) Prepare(ctx context.Context) (err error) {
+	if f.s == nil {
+		f.s, err = f.t.prepare(ctx)
+	}
+	return err
+}
+
+// Losses answers the queries of some images, from first on, each with its count, under a
+// perturbation of the coming step's plan.
+func (f *Follower) Losses(ctx context.Context, part, first int, counts []int) ([]float32, error) {
+	if err := f.Prepare(ctx); err != nil {
+		return nil, err
+	}
+	plan := lr.Plan(f.t.X.Estimator, uint32(f.t.Step))
+	if part < 0 || part >= len(plan) || first < 0 || len(counts) > f.s.Batch.Size-first {
+		return nil, fmt.Errorf("train: step %d has no part %d of images %d to %d", f.t.Step, part, first,
+			first+len(counts)-1)
+	}
+	q := forward.Planned(nil, first, counts, f.t.X.Config.Estimator.Antithetic)
+	out := make([]float32, len(q))
+	return out, f.s.Pass.Losses(ctx, &plan[part], q, out)
+}
+
+// Apply makes the update that the record of the coming step describes.
+func (f *Follower) Apply(ctx context.Context, rec *steps.Record) error {
+	if int(rec.Step) != f.t.Step {
+		return fmt.Errorf("train: the record of step %d where %d was to come", rec.Step, f.t.Step)
+	}
+	if err := f.Prepare(ctx); err != nil {
+		return err
+	}
+	s := f.s
+	f.s = nil
+	return f.t.take(ctx, s, rec)
+}
+
+// Digest is the SHA-256 of the trained weights, to see whether two have the same.
+func (f *Follower) Digest() [sha256.Size]byte { return f.t.Digest() }
+
+// Digest is the SHA-256 of the trained weights, bit for bit.
+func (t *Trainer) Digest() [sha256.Size]byte {
+	h := sha256.New()
+	for _, p := range t.X.Trained {
+		hashFloats(h, p.Data)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func hashFloats(h hash.Hash, v []float32) {
+	b := make([]byte, 0, 4096)
+	for i, x := range v {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
+		if len(b) == cap(b) || i == len(v)-1 {
+			h.Write(b)
+			b = b[:0]
+		}
+	}
+}
