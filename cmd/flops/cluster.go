@@ -41,7 +41,8 @@ func (f *clusterFlags) sets() (out []string) {
 }
 
 // train runs an experiment on its own, or with whoever takes part.
-func (j *trainJob) train(ctx context.Context, w io.Writer, x *train.Experiment, o train.RunOptions) (*train.Outcome, error) {
+func (j *trainJob) train(ctx context.Context, w io.Writer, x *train.Experiment,
+	o train.RunOptions) (*train.Outcome, error) {
 	if x.Config.Cluster.NATS == "" {
 		return train.Run(ctx, x, o)
 	}

@@ -174,6 +174,8 @@ func clean(s string, most int) string {
 	return s[:min(len(s), most)]
 }
 
+const differ = "their results differ in the last digits"
+
 // refuse says why a worker cannot take part, where it cannot.
 func (c *Coordinator) refuse(h *hello) (welcome, bool) {
 	if h.Protocol != version {
@@ -187,12 +189,12 @@ func (c *Coordinator) refuse(h *hello) (welcome, bool) {
 	}
 	mine := canary()
 	if c.c.Numerics == "strict" && h.Canary != mine {
-		return welcome{What: fmt.Sprintf("the worker computes with %s on %s, the run with %s on %s: their results differ in the last digits",
-			clean(h.Kernel, 40), clean(h.Device, 40), c.env.Kernel, c.env.Device),
+		return welcome{What: fmt.Sprintf("the worker computes with %s on %s, the run with %s on %s: %s",
+			clean(h.Kernel, 40), clean(h.Device, 40), c.env.Kernel, c.env.Device, differ),
 			Hint: matching(c.env.Kernel)}, true
 	}
 	if a, b := deviceKind(h.Device), deviceKind(c.env.Device); c.c.Numerics == "strict" && a != b {
-		return welcome{What: fmt.Sprintf("the worker computes on %s, the run on %s: their results differ in the last digits", a, b),
+		return welcome{What: fmt.Sprintf("the worker computes on %s, the run on %s: %s", a, b, differ),
 			Hint: "give the worker --set train.device=" + b + ", or the run cluster.numerics: journal"}, true
 	}
 	return welcome{}, false
@@ -204,7 +206,8 @@ func matching(kernel string) string {
 	if name == "avx512" {
 		name = "avx2" // the same bits
 	}
-	return "start the worker with FLOPS_KERNEL=" + name + ", where its processor has that, or the run with cluster.numerics: journal"
+	return "start the worker with FLOPS_KERNEL=" + name +
+		", where its processor has that, or the run with cluster.numerics: journal"
 }
 
 func deviceKind(s string) string {

@@ -39,7 +39,8 @@ type job struct {
 
 // newJob lays a step's questions out by image; ok is false where they are not in the
 // order of forward.Planned, so that counts alone do not name them.
-func newJob(step int, asked []forward.Questions, batch int, antithetic bool, cost func(*forward.Perturbation) int64) (j *job, ok bool) {
+func newJob(step int, asked []forward.Questions, batch int, antithetic bool,
+	cost func(*forward.Perturbation) int64) (j *job, ok bool) {
 	j = &job{step: step, asked: asked, tasks: map[key]*entry{}}
 	var plan []forward.Query
 	for part, a := range asked {

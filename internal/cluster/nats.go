@@ -134,7 +134,8 @@ func (d Dial) open(name string) (*connection, error) {
 	if d.Key != "" {
 		o, err := nats.NkeyOptionFromSeed(d.Key)
 		if err != nil {
-			return nil, uierr.Wrap(err, fmt.Sprintf("--key %s: %v", d.Key, err), "give the worker.nk of the run folder's cluster/")
+			return nil, uierr.Wrap(err, fmt.Sprintf("--key %s: %v", d.Key, err),
+				"give the worker.nk of the run folder's cluster/")
 		}
 		own = append(own, o)
 	}
@@ -181,7 +182,8 @@ func connect(url string, own ...nats.Option) (*connection, error) {
 // refused says that the server knows this process not.
 func (k *connection) refused() error {
 	err := k.nc.LastError()
-	if err != nil && (errors.Is(err, nats.ErrAuthorization) || strings.Contains(strings.ToLower(err.Error()), "authorization")) {
+	if err != nil && (errors.Is(err, nats.ErrAuthorization) ||
+		strings.Contains(strings.ToLower(err.Error()), "authorization")) {
 		return uierr.Wrap(err, "the NATS server does not let this process in",
 			"give --key the worker.nk of the run folder's cluster/, or --creds what the servers want")
 	}

@@ -129,7 +129,8 @@ func plain(name string) bool {
 
 // fetch loads a checkpoint out of the object store, whose SHA-256 is compared, into a
 // folder of this machine.
-func (k *connection) fetch(ctx context.Context, run, object string, step int, dir string) (*checkpoint.Checkpoint, error) {
+func (k *connection) fetch(ctx context.Context, run, object string, step int,
+	dir string) (*checkpoint.Checkpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	store, err := k.js.ObjectStore(ctx, bucket(run))

@@ -26,11 +26,11 @@ import (
 // the network.
 type WorkerOptions struct {
 	Dial
-	Run   string                                                       // the run's name; empty: the only one there is
-	Local func(*config.Config)                                         // puts this machine's paths, threads and device into the run's config
-	Open  func(config.Config, func(string)) (*train.Experiment, error) // nil: train.Open
-	Log   func(string)                                                 // a line for whoever watches
-	Once  bool                                                         // leave when the run stops, and do not wait for it to go on
+	Run   string               // the run's name; empty: the only one there is
+	Local func(*config.Config) // puts this machine's paths, threads and device into the run's config
+	// Open builds the experiment; nil: train.Open.
+	Open func(config.Config, func(string)) (*train.Experiment, error)
+	Log  func(string) // a line for whoever watches
 }
 
 // Worker answers queries of a run that trains elsewhere.
@@ -111,9 +111,6 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, errAgain):
-			if w.o.Once {
-				return nil
-			}
 			pause(ctx, 100*time.Millisecond)
 		case err != nil:
 			return err

@@ -247,7 +247,7 @@ type Cluster struct {
 	// a task is given to another when it takes so many times the 95th percentile; 0: only when its worker is lost
 	Speculate float64 `yaml:"speculate"`
 	Verify    float64 `yaml:"verify"`   // share of the results that are computed again and compared
-	Numerics  string  `yaml:"numerics"` // strict: every worker has this machine's arithmetic | journal: others may take part
+	Numerics  string  `yaml:"numerics"` // strict: workers have this machine's arithmetic | journal: others may take part
 	Work      bool    `yaml:"work"`     // this machine answers queries, too
 }
 

@@ -82,7 +82,8 @@ func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*T
 	for t.Step < to {
 		rec, err := steps.Next(j)
 		if err == io.EOF {
-			return nil, uierr.New(fmt.Sprintf("%s: the journal ends at step %d", dir, t.Step), fmt.Sprintf("name a step of at most %d", t.Step))
+			return nil, uierr.New(fmt.Sprintf("%s: the journal ends at step %d", dir, t.Step),
+				fmt.Sprintf("name a step of at most %d", t.Step))
 		}
 		if err != nil {
 			return nil, err
@@ -123,7 +124,8 @@ func (x *Experiment) isOf(dir string) error {
 	now := x.Describe("")
 	x.warnOfModel(env, now)
 	if other := env.DataChanges(now); len(other) > 0 {
-		return uierr.New(fmt.Sprintf("data.path: %s is not what the run saw: %s", x.Config.Data.Path, strings.Join(other, "; ")), "restore the data")
+		return uierr.New(fmt.Sprintf("data.path: %s is not what the run saw: %s", x.Config.Data.Path, strings.Join(other, "; ")),
+			"restore the data")
 	}
 	return nil
 }
@@ -155,7 +157,8 @@ func (t *Trainer) take(ctx context.Context, s *lr.Step, rec *steps.Record) error
 	x := t.X
 	for i, v := range rec.Images {
 		if i >= len(s.Batch.Index) || s.Batch.Index[i] != v {
-			return uierr.New(fmt.Sprintf("step %d: image %d is not the one that the run saw", t.Step, i), "the data folder changed since the run; restore it (env.json has its checksum)")
+			return uierr.New(fmt.Sprintf("step %d: image %d is not the one that the run saw", t.Step, i),
+				"the data folder changed since the run; restore it (env.json has its checksum)")
 		}
 	}
 	t.setValues(rec.Values)
