@@ -215,35 +215,37 @@ func costed(want []float64, parts []Part, budget, least, unit int) []int {
 
 // Observe learns from a step that is over.
 func (s *Sharer) Observe(step int, ids []int32, seen []Seen) {
-	total := make([]float64, len(ids))
 	for _, p := range seen {
-		s.follow(p)
-		scale := s.scale(p.Key)
-		if s.o.Scope != ByImage {
+		if s.follow(p); s.o.Scope != ByImage {
 			if a, err := s.of(p.Key); err == nil {
 				a.Observe(Feedback{Step: step, IDs: ids, Counts: p.Share.Counts, Chance: p.Share.Chance,
 					Variance: p.Variance})
 			}
-			continue
-		}
-		for i, v := range p.Variance {
-			total[i] += v / scale // NaN stays
 		}
 	}
 	if s.o.Scope == ByImage && len(seen) > 0 {
 		sh := seen[0].Share
-		s.inner[""].Observe(Feedback{Step: step, IDs: ids, Counts: sh.Counts, Chance: sh.Chance, Variance: total})
+		s.inner[""].Observe(Feedback{Step: step, IDs: ids, Counts: sh.Counts, Chance: sh.Chance, Variance: s.Combined(seen, len(ids))})
 	}
 }
 
-// Combined is V̂_i over the parts, each divided by what Standardise divides by; it
-// learns nothing.
+// Combined is V̂_i over the parts, each divided by what Standardise divides by; NaN of
+// an item that none of them asked. It learns nothing.
 func (s *Sharer) Combined(seen []Seen, items int) []float64 {
-	out := make([]float64, items)
+	out, missed := make([]float64, items), make([]float64, items)
 	for _, p := range seen {
 		scale := s.scale(p.Key)
 		for i, v := range p.Variance {
-			out[i] += v / scale
+			if v == v {
+				out[i] += v / scale
+			} else {
+				missed[i]++
+			}
+		}
+	}
+	for i, m := range missed {
+		if m > 0 { // the others stand for those; none does where all are missed
+			out[i] *= float64(len(seen)) / (float64(len(seen)) - m)
 		}
 	}
 	return out

@@ -98,6 +98,9 @@ func (f *allocFlags) run(c *cobra.Command) error {
 		return err
 	}
 	f.o.Budget = cfg.PassQueries()
+	if least := cfg.Train.BatchSize * shareable; cfg.Budget.QueriesPerImage < 2*float64(max(1, cfg.LeastDirection())) {
+		f.o.Budget = least // a query each leaves nothing to share out
+	}
 	r.Step = t.Step
 	var studies []*measure.Batch
 	for k := range f.batches {
@@ -110,6 +113,9 @@ func (f *allocFlags) run(c *cobra.Command) error {
 			return err
 		}
 		if k == 0 {
+			if r.Sites, err = f.sites(c.Context(), x, e, b, t.Step); err != nil {
+				return err
+			}
 			r.Images = images(x, b, clean, s)
 		}
 		r.Probe += s.Probe.Seconds()
@@ -216,10 +222,62 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 		return err
 	}
 	fmt.Fprintln(w)
+	if err := siteTable(w, r); err != nil {
+		return err
+	}
 	if err := imageTable(r, 12).Print(w); err != nil || f.output == "" {
 		return err
 	}
 	_, err := fmt.Fprintf(w, "\nreport %s\n", filepath.Join(f.output, "report.html"))
+	return err
+}
+
+// shareable is how many queries an image the allocators are compared at where the
+// experiment's own are too few to differ.
+const shareable = 8
+
+// sites measures the estimate at every site, as a run has it.
+func (f *allocFlags) sites(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch, step int) ([]measure.Site,
+	error) {
+	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := k.Reference(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if k.Pass, err = x.Model.Clean(ctx, b, x.Selection.Sites); err != nil { // the reference may have taken its place
+		return nil, err
+	}
+	return k.Sites(ctx, func(s *lr.Step) error { return x.Share(s, step) }, max(f.o.Draws, 2), ref)
+}
+
+// siteTable prints what the estimate is like at each site.
+func siteTable(w io.Writer, r *pages.Allocation) error {
+	if len(r.Sites) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "the estimate as the run has it, over %d draws: noise to signal, share of the variance,\n"+
+		"what the surrogate leaves, cosine of a draw and of their mean, and that without bias\n\n", r.Sites[0].Draws)
+	t := ui.Table{Head: []string{"site", "N/S", "variance", "residual", "cos to bp", "of mean", "unbiased"}}
+	num := func(v *float64) string {
+		if v == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.3g", *v)
+	}
+	for _, s := range r.Sites {
+		residual := num(s.Residual)
+		if s.Unused {
+			residual += " off"
+		}
+		t.Add(s.Name, num(s.Noise), fmt.Sprintf("%.1f%%", 100*s.Share), residual, num(s.Cosine), num(s.Mean), num(s.Unbiased))
+	}
+	if err := t.Print(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/objective"
 )
 
 // Origin is what the defaults were in the first version. A run's fingerprint tells
@@ -16,6 +17,7 @@ func Origin() Config {
 	c.Estimator.Own = lr.Surrogate.With(lr.ExactOutput.With(c.Estimator.Own, false), "none")
 	c.Allocator.Name, c.Allocator.MinQueries, c.Allocator.Standardise = "gaussian", 2, false
 	c.Budget.QueriesPerImage = 8
+	c.Objective.Own = objective.Temperature.With(c.Objective.Own, 0.07)
 	return c
 }
 

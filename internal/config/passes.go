@@ -17,6 +17,10 @@ func (c *Config) unit() int {
 // Asks says whether the estimator asks queries.
 func (c *Config) Asks() bool { return !lr.Is(c.Estimator.Name, lr.Silent) }
 
+// LeastDirection is the queries of one direction, or the least of an image where that
+// is more.
+func (c *Config) LeastDirection() int { return max(c.unit(), c.Allocator.MinQueries) }
+
 // Draws says that there is less than one direction an image, so that images are drawn
 // that have one.
 func (c *Config) Draws() bool { return c.Budget.QueriesPerImage < float64(c.unit()) }

@@ -77,7 +77,11 @@ func (k *Bench) next(counts []int) *lr.Step {
 
 // Draw is the gradient that one set of queries gives.
 func (k *Bench) Draw(ctx context.Context, counts []int, dst []float32) ([]float32, error) {
-	s := k.next(counts)
+	return k.drawn(ctx, k.next(counts), dst)
+}
+
+// drawn is the gradient of one step's queries.
+func (k *Bench) drawn(ctx context.Context, s *lr.Step, dst []float32) ([]float32, error) {
 	r, err := lr.Ask(ctx, k.Model, k.Estimator, s)
 	if err != nil {
 		return nil, err

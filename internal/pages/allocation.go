@@ -28,6 +28,7 @@ import (
 type Allocation struct {
 	Allocators []measure.Row           `json:"allocators"`
 	Images     []measure.Image         `json:"images"`
+	Sites      []measure.Site          `json:"sites"` // the estimate at each, as the run has it
 	Step       int                     `json:"step"`
 	Batches    int                     `json:"batches"`
 	Probe      float64                 `json:"probe_seconds"`
@@ -106,6 +107,11 @@ func (r *Allocation) page(x *train.Experiment, version string, pictures []report
 		p.Allocators = append(p.Allocators, report.AllocatorRow{Name: a.Name, Predicted: a.Predicted, Measured: a.Measured,
 			Lo: a.CI95[0], Hi: a.CI95[1],
 			Cosine: a.Cosine, Seconds: a.Seconds, Queries: a.Queries, Bias: orNaN(a.Bias)})
+	}
+	for _, s := range r.Sites {
+		p.Sites = append(p.Sites, report.SiteRow{Name: s.Name, Noise: orNaN(s.Noise), Share: s.Share,
+			Residual: orNaN(s.Residual), Unused: s.Unused, Cosine: orNaN(s.Cosine), Mean: orNaN(s.Mean),
+			Unbiased: orNaN(s.Unbiased), Draws: s.Draws})
 	}
 	for i, im := range r.Images {
 		p.Images = append(p.Images, report.AllocatedImage{Tile: pictures[i], Counts: im.Queries})

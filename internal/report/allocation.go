@@ -11,6 +11,7 @@ type AllocationReport struct {
 	Lead       string
 	Facts      Facts
 	Allocators []AllocatorRow // the control first
+	Sites      []SiteRow      // the estimate at each trained part; may be empty
 	Images     []AllocatedImage
 	Learned    []Learned // by allocator, how its parameters moved; may be empty
 	Config     string    // the resolved experiment
@@ -27,6 +28,35 @@ type AllocatorRow struct {
 	Bias                float64 // squared distance of the mean to that gradient, in units of its squared norm
 	Seconds             float64 // of the allocator, per allocation
 	Queries             int64   // asked to measure it
+}
+
+// SiteRow is what the estimate is like at one trained part. A number that was not
+// measured is NaN.
+type SiteRow struct {
+	Name           string
+	Noise          float64 // variance of a draw over the squared norm of the gradient
+	Share          float64 // of the variance of all
+	Residual       float64 // what the surrogate left of what queries say
+	Unused         bool    // its predictions stay out of the gradient
+	Cosine         float64 // of a draw to the backpropagation gradient
+	Mean, Unbiased float64 // of the mean of all draws, and about what that is without bias
+	Draws          int
+}
+
+// sites is the table of the sites.
+func (r AllocationReport) sites() Table {
+	t := Table{Head: []string{"site", "noise to signal", "share of variance", "residual", "cosine to backprop",
+		"cosine of the mean", "the same without bias"}, Text: 1}
+	for _, s := range r.Sites {
+		residual := Fixed(s.Residual, 3)
+		if s.Unused {
+			residual += " (not used)"
+		}
+		t.Add(s.Name, Fixed(s.Noise, 2), Fixed(s.Share, 3), residual, Fixed(s.Cosine, 3), Fixed(s.Mean, 3), Fixed(s.Unbiased, 3))
+	}
+	t.Caption = "Residual is the running Σr²/Σc² of the surrogate: 0 where it knew what queries say, 1 where it knew " +
+		"nothing. The mean of N unbiased estimates has a cosine of about 1/√(1 + noise/N), which goes to 1."
+	return t
 }
 
 // AllocatedImage is one image of the batch and its queries per allocator.
@@ -52,6 +82,11 @@ func (r AllocationReport) Write(w io.Writer) error {
 			Note:   "One dot per image of the batch.",
 			Blocks: []Block{r.scatter()}},
 	}}
+	if len(r.Sites) > 0 {
+		p.Sections = append(p.Sections, Section{Title: "The estimate, site by site",
+			Note:   "Drawn again and again on one batch, with the queries that a step of the run has.",
+			Blocks: []Block{r.sites()}})
+	}
 	for _, l := range r.Learned {
 		p.Sections = append(p.Sections, l.sections()...)
 	}

@@ -15,6 +15,13 @@ func newSharer(c config.Config, warn func(string)) (*alloc.Sharer, error) {
 		LeastChance: a.LeastChance, Standardise: a.Standardise, ByCost: c.Budget.Unit == "operations"})
 }
 
+// Share gives a step of whoever measures its counts, as a run has them.
+func (x *Experiment) Share(s *lr.Step, step int) error {
+	sig := x.Signals(step, s)
+	sig.Step = int(s.Number)
+	return x.share(s, sig, x.Config.PassQueries())
+}
+
 // share gives a step its counts: one share of all its perturbations, or one of each,
 // of which Counts are then the sums.
 func (x *Experiment) share(s *lr.Step, sig alloc.Signals, budget int) error {
