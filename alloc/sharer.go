@@ -225,7 +225,8 @@ func (s *Sharer) Observe(step int, ids []int32, seen []Seen) {
 	}
 	if s.o.Scope == ByImage && len(seen) > 0 {
 		sh := seen[0].Share
-		s.inner[""].Observe(Feedback{Step: step, IDs: ids, Counts: sh.Counts, Chance: sh.Chance, Variance: s.Combined(seen, len(ids))})
+		s.inner[""].Observe(Feedback{Step: step, IDs: ids, Counts: sh.Counts, Chance: sh.Chance,
+			Variance: s.Combined(seen, len(ids))})
 	}
 }
 

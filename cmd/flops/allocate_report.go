@@ -237,8 +237,8 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 const shareable = 8
 
 // sites measures the estimate at every site, as a run has it.
-func (f *allocFlags) sites(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch, step int) ([]measure.Site,
-	error) {
+func (f *allocFlags) sites(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch,
+	step int) ([]measure.Site, error) {
 	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
 	if err != nil {
 		return nil, err
@@ -272,7 +272,8 @@ func siteTable(w io.Writer, r *pages.Allocation) error {
 		if s.Unused {
 			residual += " off"
 		}
-		t.Add(s.Name, num(s.Noise), fmt.Sprintf("%.1f%%", 100*s.Share), residual, num(s.Cosine), num(s.Mean), num(s.Unbiased))
+		t.Add(s.Name, num(s.Noise), fmt.Sprintf("%.1f%%", 100*s.Share), residual, num(s.Cosine), num(s.Mean),
+			num(s.Unbiased))
 	}
 	if err := t.Print(w); err != nil {
 		return err

@@ -52,7 +52,8 @@ func (r AllocationReport) sites() Table {
 		if s.Unused {
 			residual += " (not used)"
 		}
-		t.Add(s.Name, Fixed(s.Noise, 2), Fixed(s.Share, 3), residual, Fixed(s.Cosine, 3), Fixed(s.Mean, 3), Fixed(s.Unbiased, 3))
+		t.Add(s.Name, Fixed(s.Noise, 2), Fixed(s.Share, 3), residual, Fixed(s.Cosine, 3), Fixed(s.Mean, 3),
+			Fixed(s.Unbiased, 3))
 	}
 	t.Caption = "Residual is the running Σr²/Σc² of the surrogate: 0 where it knew what queries say, 1 where it knew " +
 		"nothing. The mean of N unbiased estimates has a cosine of about 1/√(1 + noise/N), which goes to 1."
