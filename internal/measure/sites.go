@@ -40,7 +40,8 @@ type tally struct {
 // Sites draws the gradient again and again, with the queries that give shares out for
 // every draw, and says what it is like at each site. reference is the backpropagation
 // gradient, or nil.
-func (k *Bench) Sites(ctx context.Context, give func(s *lr.Step) error, draws int, reference []float32) ([]Site, error) {
+func (k *Bench) Sites(ctx context.Context, give func(s *lr.Step) error, draws int,
+	reference []float32) ([]Site, error) {
 	names, tallies := k.parts()
 	var sum []float64
 	var grad []float32
