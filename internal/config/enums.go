@@ -31,6 +31,10 @@ var registries = map[string]func() []string{
 	"checkpoint.best_metric": metric.Names,
 }
 
+// implemented are the keys whose values are implementations, each there only where
+// it is registered.
+var implemented = []string{"allocator.name", "estimator.name", "objective.kind", "optimizer.name"}
+
 // Offer adds to the values of a key what a registry holds that stands above this
 // package, such as that of the datasets. Call it from init.
 func Offer(key string, names ...string) {
@@ -54,6 +58,9 @@ func (f field) choices() []string {
 	}
 	out := slices.Clone(ordered[f.key])
 	if registered, ok := registries[f.key]; ok {
+		if slices.Contains(implemented, f.key) {
+			out = slices.DeleteFunc(out, func(n string) bool { return !slices.Contains(registered(), n) })
+		}
 		for _, n := range registered() {
 			if !slices.Contains(out, n) {
 				out = append(out, n)

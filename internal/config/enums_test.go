@@ -23,22 +23,35 @@ func TestEnumsAreTheRegistries(t *testing.T) {
 	}
 }
 
+// TestEnumsForget: a name in the readers' order whose implementation is gone is no
+// choice.
+func TestEnumsForget(t *testing.T) {
+	for _, key := range implemented {
+		before := ordered[key]
+		ordered[key] = append(slices.Clone(before), "gone")
+		if slices.Contains(Choices(key), "gone") {
+			t.Errorf("%s: an implementation that is not there is a choice", key)
+		}
+		ordered[key] = before
+	}
+}
+
 // TestOffer: what a registration adds is taken, and keeps the others' order.
 func TestOffer(t *testing.T) {
-	before := slices.Clone(ordered["objective.kind"])
-	t.Cleanup(func() { ordered["objective.kind"] = before })
+	before := slices.Clone(ordered["data.kind"])
+	t.Cleanup(func() { ordered["data.kind"] = before })
 	path := filepath.Join(t.TempDir(), "own.yaml")
-	if err := os.WriteFile(path, []byte("data: {kind: shapes}\nobjective: {kind: top2}\n"), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte("data: {kind: boxes, path: somewhere}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Load(path, nil); err == nil {
-		t.Fatal("an objective that is not there was taken")
+		t.Fatal("a kind that is not there was taken")
 	}
-	Offer("objective.kind", "accuracy", "top2")
+	Offer("data.kind", "shapes", "boxes")
 	if _, err := Load(path, nil); err != nil {
 		t.Error(err)
 	}
-	if got := Choices("objective.kind"); !slices.Equal(got, append(before, "top2")) {
+	if got := Choices("data.kind"); !slices.Equal(got, append(before, "boxes")) {
 		t.Errorf("%v", got)
 	}
 }

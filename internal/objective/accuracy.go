@@ -26,15 +26,3 @@ func (Accuracy) Losses(out, logits []float32, rows, classes int, labels []int32)
 	}
 	return nil
 }
-
-// Argmax is the position of the largest value, the first of equals; −1 where no
-// value is a number.
-func Argmax(z []float32) int {
-	best := -1
-	for k, v := range z {
-		if v == v && (best < 0 || v > z[best]) {
-			best = k
-		}
-	}
-	return best
-}

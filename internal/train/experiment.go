@@ -250,8 +250,8 @@ func (x *Experiment) openMethod() (err error) {
 	}
 	x.Allocator = x.Sharer.Allocator()
 	if _, asks := x.Estimator.(lr.Asker); asks && x.Allocator.Needs().Features && x.Local == nil {
-		return uierr.New(fmt.Sprintf("allocator.features: %s is not to be had of a %s model, which shows its answers alone", allocator.Features.Of(c.Allocator.Own), c.Model.Kind),
-			"set allocator.features: loss")
+		return uierr.New(fmt.Sprintf("allocator.features: a %s model shows its answers alone, and the %s allocator looks at more",
+			c.Model.Kind, c.Allocator.Name), "set allocator.features: loss")
 	}
 	if err = x.checkDirections(src); err != nil {
 		return err

@@ -20,7 +20,8 @@ func TestAllocatorThatCannotSee(t *testing.T) {
 	c.Sites = config.Sites{Blocks: "none"}
 	c.Estimator.Name, c.Allocator.Name, c.Train.BatchSize = "weight", "gaussian", 8
 	_, err := Open(c, nil)
-	if e, ok := uierr.As(err); !ok || !strings.Contains(e.What, "allocator.features: cls") || e.Hint != "set allocator.features: loss" {
+	if e, ok := uierr.As(err); !ok || !strings.Contains(e.What, "allocator.features: a remote model") ||
+		e.Hint != "set allocator.features: loss" {
 		t.Errorf("%v", err)
 	}
 	c.Allocator.Own = allocator.Features.With(c.Allocator.Own, "loss")
