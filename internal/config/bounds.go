@@ -27,6 +27,7 @@ var bounds = map[string]settings.Bound{
 	"model.arch.classes":  from(0, 1<<20),
 
 	"data.few_shot":   from(0, 1e9),
+	"data.shots":      from(0, 1e9),
 	"data.variants":   from(0, 1<<20),
 	"data.validation": from(0, 0.95),
 	"data.count":      from(1, 1e8),

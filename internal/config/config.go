@@ -79,6 +79,7 @@ type Data struct {
 	EXIF     string   `yaml:"exif"`     // turn | ignore: what the orientation in a picture's metadata does
 	Classes  []string `yaml:"classes"`  // keep these classes only, in this order
 	FewShot  int      `yaml:"few_shot"` // images per class, 0: all
+	Shots    int      `yaml:"shots"`    // another name of few_shot
 	// share of the training images held out as the validation split, 0: none
 	Validation float64 `yaml:"validation"`
 	// name of a validation split in the data, such as val, instead of data.validation
@@ -93,6 +94,9 @@ type Data struct {
 	ImageKey        string    `yaml:"image_key"`  // parquet: the image column
 	LabelKey        string    `yaml:"label_key"`  // parquet: the label column
 }
+
+// PerClass is the images of each class that are kept, 0: all.
+func (d Data) PerClass() int { return max(d.FewShot, d.Shots) }
 
 // Sites says what is trained.
 type Sites struct {

@@ -178,6 +178,8 @@ func splitRules() []rule {
 	named := test{filled: true}
 	unnamed := test{empty: true}
 	return []rule{
+		{[]cond{{"data.shots", isNot(0)}}, cond{"data.few_shot", is(0)}, "", "says the same as data.shots",
+			"give one of the two"},
 		{[]cond{{"data.validation_split", named}}, cond{"data.validation", is(0.0)}, "",
 			"holds images out, and data.validation_split names a split", "give one of the two"},
 		{[]cond{{"checkpoint.best", is("validation")}, {"data.validation_split", unnamed}},

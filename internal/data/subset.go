@@ -157,7 +157,7 @@ func (s *subset) verify(skip bool, workers int) error {
 
 // pick returns the members of one class that belong to the split.
 func pick(members []int, class string, cfg config.Data, split string) []int {
-	if split == Test || split == Validation && cfg.ValidationSplit != "" || cfg.Validation == 0 && cfg.FewShot == 0 {
+	if split == Test || split == Validation && cfg.ValidationSplit != "" || cfg.Validation == 0 && cfg.PerClass() == 0 {
 		return members
 	}
 	h := fnv.New32a()
@@ -171,8 +171,8 @@ func pick(members []int, class string, cfg config.Data, split string) []int {
 		order = order[:held]
 	} else {
 		order = order[held:]
-		if cfg.FewShot > 0 {
-			order = order[:min(cfg.FewShot, len(order))]
+		if cfg.PerClass() > 0 {
+			order = order[:min(cfg.PerClass(), len(order))]
 		}
 	}
 	out := make([]int, len(order))
