@@ -18,6 +18,7 @@ import (
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -229,6 +230,7 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %s)\n", ui.Count(int64(q)),
 			c.Train.BatchSize, len(plan), each)
 	}
+	printRows(w, x)
 	fmt.Fprintf(w, "data       %d training", x.TrainData.Len())
 	for _, s := range x.Splits() {
 		fmt.Fprintf(w, ", %d %s", s.Data.Len(), s.Name)
@@ -243,6 +245,28 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	printCache(w, x.Cache)
 	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", x.Model.Device(), kernel.Describe(), train.Threads(c))
 	fmt.Fprintf(w, "run folder %s\n", dir)
+}
+
+// printRows says what a query of the last block costs where its network reads more
+// rows of it than one.
+func printRows(w io.Writer, x *train.Experiment) {
+	if x.Local == nil {
+		return
+	}
+	e, ok := x.Local.Weights.Arch.(vit.Encoder)
+	if !ok {
+		return
+	}
+	most, live := int64(0), 0
+	for _, i := range x.Selection.Sites {
+		if s := x.Model.Sites()[i]; s.Block == e.Layers-1 && s.Live > 1 && s.Kind != vit.Key && s.Kind != vit.Value {
+			most, live = max(most, s.FLOPs), max(live, s.Live)
+		}
+	}
+	if live > 1 {
+		fmt.Fprintf(w, "rows       %d of the last block's %d are read (%s); a query there costs up to %.2g%% of a forward\n", live,
+			e.Tokens(), e.Pool, 100*float64(most)/float64(x.Model.ForwardFLOPs()))
+	}
 }
 
 // printCache says what is kept of the images, how large that is and what it saves.
