@@ -259,13 +259,14 @@ func printRows(w io.Writer, x *train.Experiment) {
 	}
 	most, live := int64(0), 0
 	for _, i := range x.Selection.Sites {
-		if s := x.Model.Sites()[i]; s.Block == e.Layers-1 && s.Live > 1 && s.Kind != vit.Key && s.Kind != vit.Value {
+		s := x.Model.Sites()[i]
+		if s.Block == e.Layers-1 && s.Live > 1 && s.Kind != vit.Key && s.Kind != vit.Value {
 			most, live = max(most, s.FLOPs), max(live, s.Live)
 		}
 	}
 	if live > 1 {
-		fmt.Fprintf(w, "rows       %d of the last block's %d are read (%s); a query there costs up to %.2g%% of a forward\n", live,
-			e.Tokens(), e.Pool, 100*float64(most)/float64(x.Model.ForwardFLOPs()))
+		fmt.Fprintf(w, "rows       %d of the last block's %d are read (%s); a query there costs up to %.2g%% of a forward\n",
+			live, e.Tokens(), e.Pool, 100*float64(most)/float64(x.Model.ForwardFLOPs()))
 	}
 }
 
