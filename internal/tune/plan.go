@@ -185,7 +185,7 @@ func (s *Search) prepare() error {
 // share gives each try of the first round its queries, of which a step takes most.
 func (s *Search) share(most int64) error {
 	n := int64(allUnits(s.Axes))
-	s.Unit = int64(s.plan.Share*float64(s.Whole)) / n
+	s.Unit = int64(s.plan.Share*float64(s.Whole)*(1+1e-12)) / n // 0.7 of 960 is 672, whatever its rounding
 	if s.plan.Smoke { // a run of seconds has no queries to share
 		s.Unit = max(s.Unit, most)
 	}

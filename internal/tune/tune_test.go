@@ -152,7 +152,7 @@ func TestSearch(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := all[0]
-		if len(o.Tries) != 7 || o.Queries > int64(0.7*float64(o.Whole)) || o.Queries < o.Whole/3 {
+		if len(o.Tries) != 7 || float64(o.Queries) > 0.7*float64(o.Whole)+1e-6 || o.Queries < o.Whole/3 {
 			t.Errorf("%d tries took %d of %d queries", len(o.Tries), o.Queries, o.Whole)
 		}
 		for _, x := range o.Tries {
