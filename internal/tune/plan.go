@@ -186,7 +186,7 @@ func (s *Search) prepare() error {
 func (s *Search) share(most int64) error {
 	n := int64(allUnits(s.Axes))
 	s.Unit = int64(s.plan.Share*float64(s.Whole)*(1+1e-12)) / n // 0.7 of 960 is 672, whatever its rounding
-	if s.plan.Smoke { // a run of seconds has no queries to share
+	if s.plan.Smoke {                                           // a run of seconds has no queries to share
 		s.Unit = max(s.Unit, most)
 	}
 	if s.Unit >= most {
