@@ -20,6 +20,7 @@ type TornError struct {
 	Reason string
 }
 
+// Error says where and why.
 func (e *TornError) Error() string {
 	return fmt.Sprintf("torn or altered after byte %d: %s", e.Offset, e.Reason)
 }

@@ -39,7 +39,7 @@ type Metric struct {
 
 	// Standard is its place among the metrics that are measured wherever they can
 	// be, in the order in which they are shown; the others, with 0, are measured
-	// where they are chosen. A file has keys for the standard ones (train.Eval).
+	// where they are chosen. A file has keys for the standard ones (runs.Eval).
 	Standard int
 
 	// One of these makes its value. New begins to accumulate it in memory that
@@ -68,6 +68,7 @@ const (
 	Lower
 )
 
+// String is higher or lower.
 func (d Direction) String() string {
 	if d == Lower {
 		return "lower"
@@ -105,6 +106,7 @@ const (
 	Embeddings
 )
 
+// String is what is needed, in words.
 func (n Needs) String() string {
 	return [...]string{"losses", "logits of classes", "embeddings that are aligned with texts"}[n]
 }

@@ -104,6 +104,7 @@ type Tokens struct {
 	Deep  bool
 }
 
+// String is how many there are, in words.
 func (t Tokens) String() string {
 	switch {
 	case t.Count == 0:

@@ -4,7 +4,7 @@ import (
 	"fmt"
 )
 
-// spec checks a model's metadata and turns it into a Spec: one input FP32
+// Spec checks a model's metadata and turns it into a Spec: one input FP32
 // [N, C, H, W], one output FP32 [N, K] (of several, the one named logits).
 // classes replaces a K that the model leaves open.
 func (m *Metadata) Spec(classes int) (Spec, error) {

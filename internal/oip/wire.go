@@ -74,6 +74,8 @@ type serverMetadata struct {
 	Extensions []string `json:"extensions"`
 }
 
+// Metadata is what a model says of itself: the document of GET /v2/models/NAME, and
+// what a program answers to describe.
 type Metadata struct {
 	Name     string       `json:"name"`
 	Versions []string     `json:"versions,omitempty"`
@@ -134,6 +136,7 @@ func readFloats(raw json.RawMessage, want int) ([]float32, error) {
 	return out, nil
 }
 
+// AppendFloats appends numbers as bytes, little-endian.
 func AppendFloats(b []byte, v []float32) []byte {
 	for _, x := range v {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
@@ -141,6 +144,7 @@ func AppendFloats(b []byte, v []float32) []byte {
 	return b
 }
 
+// Floats reads what AppendFloats wrote.
 func Floats(b []byte) []float32 {
 	v := make([]float32, len(b)/4)
 	for i := range v {

@@ -23,6 +23,7 @@ func (b Bound) Holds(x float64) bool {
 	return x >= b.Lo && x <= b.Hi && !(b.LoOpen && x == b.Lo) && !(b.HiOpen && x == b.Hi)
 }
 
+// String is the bound in words, as hints have it.
 func (b Bound) String() string {
 	word, end := "from", ""
 	if b.LoOpen {
