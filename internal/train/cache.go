@@ -156,6 +156,14 @@ func (c *Cache) visit(step int) (saved int64) {
 	return saved
 }
 
+// spared is the operations that a training image does not take once it was met.
+func (c *Cache) spared() int64 {
+	if c.part(data.Train) == nil {
+		return 0
+	}
+	return c.Saved
+}
+
 // evaluated notes that so many images of a split were met, and returns the
 // operations that were saved.
 func (c *Cache) evaluated(name string, images int) (saved int64) {

@@ -181,3 +181,16 @@ func TestCacheOfAnother(t *testing.T) {
 		}
 	}
 }
+
+// TestCachedCost: a step's operations are planned without what is kept.
+func TestCachedCost(t *testing.T) {
+	c := frozen()["bp"]
+	c.Train.Cache = "off"
+	whole := open(t, c).StepCost(0)
+	c.Train.Cache = "memory"
+	x := open(t, c)
+	kept := x.StepCost(0)
+	if saved := int64(c.Train.BatchSize) * x.Cache.Saved; kept.Queries != whole.Queries || whole.FLOPs-kept.FLOPs != saved {
+		t.Errorf("%+v with a cache that saves %d, %+v without", kept, saved, whole)
+	}
+}

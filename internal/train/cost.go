@@ -7,7 +7,9 @@ import (
 
 // StepCost is what a whole step of the config's budget takes: the queries of
 // its clean pass and its perturbations, and the floating-point operations of
-// these and, for bp, of the backward pass. The time is not predicted.
+// these and, for bp, of the backward pass. Of images
+// that are kept the frozen part is left out, which is made at the first visit alone.
+// The time is not predicted.
 func (x *Experiment) StepCost(step int) lr.Cost {
 	b := int64(x.Config.Train.BatchSize)
 	if two, ok := x.twoSided(); ok {
@@ -17,7 +19,7 @@ func (x *Experiment) StepCost(step int) lr.Cost {
 		}
 		return lr.Cost{Queries: two.StepQueries(q)}
 	}
-	e := lr.Cost{Queries: b, FLOPs: b * x.Model.ForwardFLOPs()}
+	e := lr.Cost{Queries: b, FLOPs: b * (x.Model.ForwardFLOPs() - x.Cache.spared())}
 	asked := x.Estimator.Cost(x.Model, uint32(step), b, int64(x.Config.PassQueries()))
 	if x.Config.Budget.Unit == "operations" {
 		asked.Queries = x.mostQueries(step)
