@@ -190,7 +190,8 @@ func TestCachedCost(t *testing.T) {
 	c.Train.Cache = "memory"
 	x := open(t, c)
 	kept := x.StepCost(0)
-	if saved := int64(c.Train.BatchSize) * x.Cache.Saved; kept.Queries != whole.Queries || whole.FLOPs-kept.FLOPs != saved {
+	saved := int64(c.Train.BatchSize) * x.Cache.Saved
+	if kept.Queries != whole.Queries || whole.FLOPs-kept.FLOPs != saved {
 		t.Errorf("%+v with a cache that saves %d, %+v without", kept, saved, whole)
 	}
 }
