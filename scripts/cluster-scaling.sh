@@ -4,4 +4,4 @@
 # should be otherwise idle: every worker computes the real answers as well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec go test ./internal/cluster -run '^(TestScaling|TestStraggler)$' -count 1 -v
+FLOPS_TEST_FULL=1 exec go test ./internal/cluster -run '^(TestScaling|TestStraggler)$' -count 1 -v

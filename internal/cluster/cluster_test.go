@@ -89,6 +89,9 @@ type party struct {
 	ctx   context.Context
 	wg    sync.WaitGroup
 	errs  chan error
+	want  int       // workers that the second step waits for
+	first time.Time // when the first step was over
+	each  func(*train.Trainer)
 }
 
 // begin opens a run to others.
@@ -145,7 +148,16 @@ func (p *party) work(ctx context.Context, threads int, wrap func(*train.Experime
 func (p *party) run() {
 	p.t.Helper()
 	_, err := train.Run(context.Background(), p.x, train.RunOptions{Dir: p.dir, Resume: true, Watch: p.c.Watch(p.watch),
-		Taken: p.c.Taken, Each: p.c.Each})
+		Taken: p.c.Taken, Each: func(tr *train.Trainer) error {
+			if p.first.IsZero() {
+				p.await(p.want)
+				p.first = time.Now()
+			}
+			if p.each != nil {
+				p.each(tr)
+			}
+			return p.c.Each(tr)
+		}})
 	testkit.Must(p.t, err)
 }
 

@@ -443,13 +443,14 @@ func (c *Coordinator) agree(a, b []float32) bool {
 // ban ends a worker whose answer is wrong. What it said in this step counts no more; the
 // error, if any, has the run go back to before what it said in others.
 func (c *Coordinator) ban(id uint64, step int) error {
+	const why = "an answer of it is wrong"
 	name := fmt.Sprint(id)
 	if w := c.workers[id]; w != nil {
 		name = w.Name
-		c.answer(w, &reply{kind: leave, piece: []byte("an answer of it is wrong")})
+		c.answer(w, &reply{kind: leave, piece: []byte(why)})
 		c.drop(w)
 	}
-	c.banned[id] = "an answer of it is wrong"
+	c.banned[id] = why
 	c.stats.Banned++
 	c.job.discard(id)
 	line := fmt.Sprintf("cluster: worker %s answered wrongly in step %d and is banned", name, step)

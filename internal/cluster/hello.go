@@ -139,7 +139,7 @@ func (c *Coordinator) hello(raw []byte) welcome {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if why, ok := c.banned[h.ID]; ok {
-		return welcome{What: why, Hint: "see why this machine computes otherwise before it takes part again"}
+		return welcome{What: without + why, Hint: "see why this machine computes otherwise before it takes part again"}
 	}
 	if c.ended {
 		return welcome{Ended: true}
@@ -173,6 +173,9 @@ func clean(s string, most int) string {
 	}, s)
 	return s[:min(len(s), most)]
 }
+
+// without begins what a worker that is banned is told.
+const without = "the run goes on without this worker: "
 
 const differ = "their results differ in the last digits"
 
@@ -242,7 +245,9 @@ func (c *Coordinator) onWork(m *nats.Msg) {
 	w := c.workers[r.worker]
 	if w == nil || r.epoch != c.epoch {
 		k := &reply{kind: again}
-		if c.ended {
+		if why, ok := c.banned[r.worker]; ok {
+			k.kind, k.piece = leave, []byte(why)
+		} else if c.ended {
 			k.kind = done
 		}
 		_ = m.Respond(k.encode())

@@ -179,6 +179,14 @@ func connect(url string, own ...nats.Option) (*connection, error) {
 	return &connection{nc: nc, js: js}, nil
 }
 
+// replicas is on how many servers something is kept, so that one of them may be gone.
+func (k *connection) replicas() int {
+	if k.server == nil && len(k.nc.Servers()) >= 3 {
+		return 3
+	}
+	return 1
+}
+
 // refused says that the server knows this process not.
 func (k *connection) refused() error {
 	err := k.nc.LastError()

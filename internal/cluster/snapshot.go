@@ -37,7 +37,7 @@ func (c *Coordinator) offer(s *snapshot) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	store, err := c.conn.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: bucket(c.o.Run),
-		Storage: jetstream.FileStorage})
+		Storage: jetstream.FileStorage, Replicas: c.conn.replicas()})
 	if err != nil {
 		return err
 	}

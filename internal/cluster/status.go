@@ -76,7 +76,7 @@ func (c *Coordinator) publish() {
 	for {
 		if kv == nil {
 			kv, _ = c.conn.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: runsBucket, TTL: expires,
-				Storage: jetstream.MemoryStorage, History: 1})
+				Storage: jetstream.MemoryStorage, History: 1, Replicas: c.conn.replicas()})
 		}
 		if kv != nil {
 			b, err := json.Marshal(c.Status())

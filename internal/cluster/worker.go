@@ -338,7 +338,7 @@ func (w *Worker) obey(ctx context.Context, a *reply) error {
 	case done:
 		return errDone
 	case leave:
-		return uierr.New("the run goes on without this worker: "+clean(string(a.piece), 500),
+		return uierr.New(without+clean(string(a.piece), 500),
 			"see why this machine computes otherwise before it takes part again")
 	case record:
 		return w.take(ctx, a)
