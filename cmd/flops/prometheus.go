@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/flops-vit/flops/internal/prometheus"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -23,7 +24,7 @@ func serveMetrics(addr string, write func(io.Writer)) (end func(), err error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		w.Header().Set("Content-Type", prometheus.ContentType)
 		write(w)
 	})
 	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}

@@ -21,7 +21,8 @@ func serveCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use: "serve --model DIR", Short: "Answer a model by the Open Inference Protocol", Args: cobra.NoArgs,
 		Long: `Serves a model by the Open Inference Protocol (KServe v2), JSON and binary
-tensors, until it is interrupted. GET /stats says how many images it answered.
+tensors, until it is interrupted. GET /stats says how many images it answered,
+GET /metrics the same for Prometheus.
 Images are sent as the network takes them, resized and normalised; the metadata
 (GET /v2/models/NAME) say the mean, the standard deviation and the classes.
 

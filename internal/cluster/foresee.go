@@ -34,6 +34,6 @@ func (c *Coordinator) Foresee() string {
 		return ""
 	}
 	return fmt.Sprintf("gain       four workers make a step %.2f times as fast: what every machine\n"+
-		"           does itself, the clean pass, is nearly all of it; train.cache, or\n"+
-		"           whole runs at once (flops compare), gain more", g)
+		"           does itself, the clean pass, is nearly all of it; train.cache\n"+
+		"           gains more", g)
 }

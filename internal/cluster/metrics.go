@@ -3,7 +3,7 @@ package cluster
 import (
 	"io"
 
-	"github.com/VictoriaMetrics/metrics"
+	"github.com/flops-vit/flops/internal/prometheus"
 )
 
 // WriteMetrics writes the run's counts in Prometheus' format.
@@ -13,7 +13,7 @@ func (c *Coordinator) WriteMetrics(w io.Writer) {
 	for _, m := range s.Members {
 		lag = max(lag, s.Step-m.Step)
 	}
-	write(w, map[string]float64{
+	prometheus.Write(w, map[string]float64{
 		"flops_step": float64(s.Step), "flops_steps_total": float64(s.Of), "flops_loss": s.Loss,
 		"flops_workers": float64(len(s.Members)), "flops_worker_lag_steps": float64(lag),
 		"flops_tasks_total": float64(s.Stats.Tasks), "flops_task_copies_total": float64(s.Stats.Copies),
@@ -27,19 +27,9 @@ func (c *Coordinator) WriteMetrics(w io.Writer) {
 
 // WriteMetrics writes the worker's counts in Prometheus' format.
 func (w *Worker) WriteMetrics(out io.Writer) {
-	write(out, map[string]float64{
+	prometheus.Write(out, map[string]float64{
 		"flops_step": float64(w.At.Load()), "flops_tasks_total": float64(w.Tasks.Load()),
 		"flops_queries_total{by=\"worker\"}": float64(w.Queries.Load()),
 		"flops_results_known_total":          float64(w.Known.Load()), "flops_results_stale_total": float64(w.Stale.Load()),
 	})
-}
-
-// write writes values as gauges, and the process's own.
-func write(w io.Writer, values map[string]float64) {
-	set := metrics.NewSet()
-	for name, v := range values {
-		set.NewGauge(name, func() float64 { return v })
-	}
-	set.WritePrometheus(w)
-	metrics.WriteProcessMetrics(w)
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/flops-vit/flops/internal/prometheus"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -46,7 +47,8 @@ const maxBody = 1 << 29
 
 // Handler serves one model by the Open Inference Protocol: /v2, /v2/health/live
 // and ready, /v2/models/NAME with ready and infer (JSON and binary tensors, plain
-// or compressed), the same below /versions/1, and /stats. Requests wait for their turn at the predictor.
+// or compressed), the same below /versions/1, /stats and /metrics.
+// Requests wait for their turn at the predictor.
 type Handler struct {
 	model Predictor
 	spec  Spec
@@ -87,6 +89,12 @@ func NewHandler(p Predictor) (*Handler, error) {
 		h.route("GET "+at+"/ready", says("ready"))
 		h.route("POST "+at+"/infer", h.infer)
 	}
+	h.route("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		s := h.Stats()
+		w.Header().Set("Content-Type", prometheus.ContentType)
+		prometheus.Write(w, map[string]float64{"flops_requests_total": float64(s.Requests),
+			"flops_images_total": float64(s.Images), "flops_requests_failed_total": float64(s.Failed)})
+	})
 	h.route("GET /stats", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, http.StatusOK, h.Stats()) })
 	h.mux.HandleFunc("/", h.unknown)
 	return h, nil

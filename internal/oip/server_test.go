@@ -76,6 +76,11 @@ func TestServerAnswers(t *testing.T) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "\nflops_requests_total 4\n") {
+		t.Errorf("/metrics: %d %s", w.Code, w.Body)
+	}
 }
 
 func TestServerRefuses(t *testing.T) {
