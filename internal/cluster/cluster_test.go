@@ -199,6 +199,7 @@ func (p *party) await(n int) {
 // TestExact: any number of workers and any size of tasks give the files of the run
 // alone.
 func TestExact(t *testing.T) {
+	t.Parallel()
 	c := tiny()
 	want := alone(t, c)
 	for _, v := range []struct{ workers, images int }{{0, 0}, {1, 1}, {2, 2}, {4, 0}, {2, 8}} {

@@ -42,6 +42,7 @@ func lies(every int) func(*train.Experiment) {
 // TestWrongWorker: a worker whose answers are wrong, all of them or some, is banned and
 // told so, and the run ends as if it had not been there.
 func TestWrongWorker(t *testing.T) {
+	t.Parallel()
 	c := tiny()
 	want := alone(t, c)
 	for name, every := range map[string]int{"always": 1, "now and then": 20} {
@@ -90,6 +91,7 @@ func slowed(each time.Duration) func(*train.Experiment) {
 // TestVanish: workers that come and go, one of them in the middle of a task that it will
 // never answer, leave the run as it is.
 func TestVanish(t *testing.T) {
+	t.Parallel()
 	c := tiny()
 	want := alone(t, c)
 	c.Cluster.Work, c.Cluster.AckWait = false, "300ms"
@@ -115,6 +117,7 @@ func TestMethods(t *testing.T) {
 		"average":       func(c *config.Config) { c.Optimizer.EMA = 0.9 },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := tiny()
 			c.Train.Steps = 5
 			change(&c)
@@ -135,6 +138,7 @@ func TestMethods(t *testing.T) {
 // TestRefused: other arithmetic and other data are refused at the door, by what is other
 // and what to do.
 func TestRefused(t *testing.T) {
+	t.Parallel()
 	c := tiny()
 	c.Train.Steps = 1
 	p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{})

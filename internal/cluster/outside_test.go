@@ -82,6 +82,7 @@ func TestServersOutside(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three servers")
 	}
+	t.Parallel()
 	o, urls := startOutside(t, 3)
 	c := tiny()
 	want := alone(t, c)
