@@ -19,8 +19,9 @@ func (c *Coordinator) WriteMetrics(w io.Writer) {
 		"flops_tasks_total": float64(s.Stats.Tasks), "flops_task_copies_total": float64(s.Stats.Copies),
 		"flops_queries_total{by=\"workers\"}":     float64(s.Stats.Queries),
 		"flops_queries_total{by=\"coordinator\"}": float64(s.Stats.Own),
-		"flops_queries_wasted_total":              float64(s.Stats.Wasted), "flops_results_verified_total": float64(s.Stats.Verified),
-		"flops_workers_lost_total": float64(s.Stats.Lost), "flops_workers_banned_total": float64(s.Stats.Banned),
+		"flops_queries_wasted_total":              float64(s.Stats.Wasted),
+		"flops_results_verified_total":            float64(s.Stats.Verified),
+		"flops_workers_lost_total":                float64(s.Stats.Lost), "flops_workers_banned_total": float64(s.Stats.Banned),
 		"flops_bytes_total{way=\"up\"}": float64(s.Stats.Up), "flops_bytes_total{way=\"down\"}": float64(s.Stats.Down),
 	})
 }
