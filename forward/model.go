@@ -77,6 +77,10 @@ const (
 	// Outputs adds nothing: the gradient by the map to the outputs, the one of
 	// Sites, is known from the clean pass and asks no query (Exact).
 	Outputs
+	// Layers adds σ·ε to the row that is read of the output of every layer named by
+	// Sites, all in one forward, and asks for the outputs, not for the loss alone
+	// (Layered). The gradient is that of Params.
+	Layers
 )
 
 // Perturbation says which noise the queries of one call carry. Together with a
@@ -99,7 +103,7 @@ type Site struct {
 	Live   int    // rows that can reach the loss: 1 or T (docs/method.md, structural mask)
 	In     int    // k, the width of x
 	Out    int    // m, the width of z
-	Weight int    // index of W in Model.Params
+	Weight int    // index of W in Model.Params, -1 of a site that is a layer's output and no map
 	Bias   int    // index of b in Model.Params, -1 where there is none
 	FLOPs  int64  // floating-point operations of one suffix from this site
 	Output bool   // z are the outputs that the loss is made of
@@ -108,6 +112,9 @@ type Site struct {
 // Params are the indices in Model.Params of what the site's linear map is made
 // of: its weight, and its bias where there is one.
 func (s Site) Params() []int {
+	if s.Weight < 0 {
+		return nil
+	}
 	if s.Bias < 0 {
 		return []int{s.Weight}
 	}

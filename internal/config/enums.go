@@ -80,7 +80,7 @@ var ordered = map[string][]string{
 	"data.on_bad":         {"refuse", "skip"},
 	"data.exif":           {"turn", "ignore"},
 	"data.augment":        {"flip", "crop", "crop_reflect"},
-	"sites.kinds":         {"query", "key", "value", "attn_out", "mlp_in", "mlp_out", "pool", "projection"},
+	"sites.kinds":         {"query", "key", "value", "attn_out", "mlp_in", "mlp_out", "residual", "pool", "projection"},
 	"sites.params":        {"norm", "cls_token", "position", "layer_scale"},
 	"estimator.name":      {"activation", "weight", "bp"},
 	"estimator.schedule":  {"", "per_site", "joint", "random_site", "all", "tensor"},

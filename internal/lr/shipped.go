@@ -18,7 +18,7 @@ var (
 func init() {
 	Register("weight", newWeight, "all", "tensor")
 	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR,
-		ExactOutput, Surrogate, SurrogateGain).Is(AtSites)
+		ExactOutput, Surrogate, SurrogateGain, Kappa, FeedbackGain, FeedbackScale, FeedbackWeigh, FeedbackWarmup).Is(AtSites)
 }
 
 // asker is an estimator of package forward.

@@ -56,6 +56,7 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 			sel.Linear = append(sel.Linear, s.Params()...)
 		}
 	}
+	sel.layers(c, m, blocks)
 	for i, p := range m.Params() {
 		in := false
 		switch p.Role {
@@ -74,6 +75,24 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 		}
 	}
 	return sel, nil
+}
+
+// layers adds what lies in the blocks whose outputs are sites: their linear maps, which
+// need no noise of their own.
+func (s *Selection) layers(c config.Sites, m query.Model, blocks map[int]bool) {
+	if !slices.Contains(c.Kinds, "residual") {
+		return
+	}
+	for _, x := range m.Sites() {
+		if x.Block < 0 || !blocks[x.Block] {
+			continue
+		}
+		for _, p := range x.Params() {
+			if !slices.Contains(s.Linear, p) {
+				s.Linear = append(s.Linear, p)
+			}
+		}
+	}
 }
 
 // parseBlocks reads all, none, last-N or a list of block numbers.

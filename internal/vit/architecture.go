@@ -56,6 +56,7 @@ const (
 	MLPGate    = "mlp_gate" // of a gated feed-forward layer, before the function
 	MLPIn      = "mlp_in"
 	MLPOut     = "mlp_out"
+	Residual   = "residual" // a block's output, of which one row is read
 
 	// Of pooling by attention.
 	PoolQuery  = "pool_query"

@@ -96,6 +96,7 @@ type Forward struct {
 	From  int   // boundary of the network that a forward begins at, 0: at the images
 	Given bool  // what From names was handed over (Backend.Give), and is not that of the store
 	Only  bool  // what Keep names is computed, and nothing after it
+	To    int   // boundary that a forward ends at, 0: the losses; Coef then weighs every value there
 	Split bool  // the value before every activation function stands apart
 	Full  bool  // rows that nothing reads are computed too
 
@@ -103,6 +104,8 @@ type Forward struct {
 	Keep     []string     // activations that go to the store, at their image
 	Inputs   []Activation // per site: Coef·sign·εᵀx of every query goes to the sums, with the x that it saw
 	Params   []int        // the gradient by these, of losses weighted by Coef, goes to the sums
+	Pooled   bool         // with To: of the last block only the rows that the outputs are made of
+	Below    bool         // with To: the gradient by what the forward begins with is wanted
 }
 
 // List is queries that a backend is told of at once. A query of sign 0 carries no
@@ -117,4 +120,5 @@ type List struct {
 	Loss    *objective.Bound // nil where no losses are wanted
 
 	Losses, Logits, Features []float32 // per query
+	Below                    []float32 // per query: the gradient by what its forward began with
 }

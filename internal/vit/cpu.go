@@ -62,6 +62,9 @@ func newCPU(n *Net, threads int, src noise.Source) *cpu {
 
 func (c *cpu) Device() string { return "cpu" }
 
+// Layers says that the graph of one layer alone is run.
+func (c *cpu) Layers() bool { return true }
+
 func (c *cpu) Close() error { c.workers = nil; return nil }
 
 // Lay grows the store to the images of a pass. Graphs that read the old one go

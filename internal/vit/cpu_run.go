@@ -135,7 +135,9 @@ func (c *cpu) load(p *compiled, b *microBatch) {
 		copy(feed.Target, l.Targets[at:at+n])
 	}
 	if p.Seed != nil {
-		copy(values(p.Seed), l.Coef[at:at+n])
+		seed := values(p.Seed)
+		size := len(seed) / p.Slots
+		copy(seed, l.Coef[at*size:(at+n)*size])
 	}
 	if p.Start == nil {
 		return
@@ -161,6 +163,14 @@ func (c *cpu) begin(f *Forward, image, size int) []float32 {
 // keep puts the results of queries where they are wanted.
 func (c *cpu) keep(p *compiled, b *microBatch) {
 	l, f, at, n := b.l, b.f, b.at, b.n
+	if f.Below {
+		x := values(p.Grads[len(f.Params)])
+		size := len(x) / p.Slots
+		copy(l.Below[at*size:], x[:n*size])
+	}
+	if f.To > 0 {
+		return
+	}
 	put := func(dst []float32, node *gorgonia.Node, width int) {
 		if dst != nil {
 			copy(dst[at*width:(at+n)*width], values(node))

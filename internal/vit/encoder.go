@@ -137,9 +137,10 @@ func (e Encoder) build(g *graph) (logits, features act) {
 		h = g.normed("h.0", e.Names.Pre, h, e.Eps)
 	}
 	T := e.Tokens()
+	g.out.read(e.live())
 	for l := range e.Layers {
 		lo, n := 0, T
-		if l == e.Layers-1 {
+		if l == e.Layers-1 || g.first && l == g.to-1 {
 			lo, n = e.live()
 		}
 		if e.Deep && l > 0 {

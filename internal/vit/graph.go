@@ -29,7 +29,12 @@ type graph struct {
 	full   bool         // also compute rows that nothing reads, as inputs of unmasked sites
 	from   int          // above 0 the graph starts at that boundary of the outline, not at the images
 
+	to    int  // above 0 the graph ends at that boundary
+	first bool // and computes only the rows of it that the outputs are made of
+
+	met   int      // boundaries so far
 	below bool     // what is built now lies below the boundary where the graph starts
+	above bool     // what is built now comes after the boundary where the graph ends
 	dead  bool     // what is built now are rows that nothing reads
 	out   *outline // of a graph that is built to be described
 
@@ -109,7 +114,7 @@ func (g *graph) step(name string, rows, width int, in []act, build func(in []act
 	for _, x := range in {
 		a.clean = a.clean && x.clean
 	}
-	if a.clean || g.below || g.err != nil {
+	if a.clean || g.below || g.above || g.err != nil {
 		return a
 	}
 	g.out.begin(a, in, g.dead)
@@ -138,6 +143,9 @@ func (g *graph) pixels() act {
 func (g *graph) network(noise map[int]bool) error {
 	g.noise, g.below = noise, g.from > 0
 	logits, _ := g.net.Arch.build(g)
+	if g.to > 0 {
+		return g.err
+	}
 	if g.err == nil && logits.node == nil {
 		return fmt.Errorf("vit: a suffix with no noisy site")
 	}
@@ -153,6 +161,13 @@ func (g *graph) network(noise map[int]bool) error {
 func (g *graph) boundary(h act) act {
 	if g.out != nil {
 		g.out.bound(h)
+	}
+	g.met++
+	if s := g.net.layer(g.met); s >= 0 {
+		h = g.noisy(s, h, 0, 1, NoAct)
+	}
+	if g.to > 0 && g.to == g.met {
+		g.above = true
 	}
 	if !g.below || g.net.out.boundaries[g.from-1].Name != h.name {
 		return h

@@ -17,6 +17,8 @@ type outline struct {
 	masked     []Activation // per site: what its map reads of the rows that reach the loss
 	unmasked   []Activation // per site: the same of all rows, where that is more
 	links      []link       // per site: what lies between its outputs and its anchor
+	pooled     int          // rows of a block's output that the outputs are made of; 0: unknown
+	same       map[int]int  // per site of a block's output: that of its last map
 	features   Activation
 	widest     int          // width of the widest activation
 	most       int          // attention heads
@@ -51,6 +53,7 @@ func outlineOf(n *Net) (*outline, error) {
 		}
 	}
 	o.anchored(n.sites)
+	o.layers(n)
 	for i, s := range n.sites {
 		if o.unmasked[i].Name == "" {
 			o.unmasked[i] = o.masked[i]
@@ -186,14 +189,18 @@ func (o *outline) rows() int {
 // noisy lists the steps that depend on the output of one of the sites, the maps
 // themselves included.
 func (o *outline) noisy(sites ...int) []bool {
-	return o.depends(func(s *outlined) bool { return !s.dead && s.site >= 0 && slices.Contains(sites, s.site) })
+	at := make([]int, len(sites))
+	for i, s := range sites {
+		at[i] = o.mapOf(s)
+	}
+	return o.depends(func(s *outlined) bool { return !s.dead && s.site >= 0 && slices.Contains(at, s.site) })
 }
 
 // after is the cost of what follows the output of a site.
 func (o *outline) after(site int) int64 {
 	var n int64
 	for i, yes := range o.noisy(site) {
-		if s := &o.steps[i]; yes && !s.dead && s.site != site {
+		if s := &o.steps[i]; yes && !s.dead && s.site != o.mapOf(site) {
 			n += s.flops
 		}
 	}

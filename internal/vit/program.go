@@ -14,12 +14,12 @@ type Program struct {
 	Graph  *gorgonia.ExprGraph
 	Slots  int
 	Start  *gorgonia.Node            // slots × the images, or the activation of a boundary; nil in a suffix
-	Seed   *gorgonia.Node            // slots: weights of the losses; nil where there is no gradient
+	Seed   *gorgonia.Node            // slots: weights of the losses, or of every value that the graph ends at; nil without a gradient
 	Logits *gorgonia.Node            // slots × outputs
 	Losses *gorgonia.Node            // slots
 	Taps   map[string]*gorgonia.Node // computed activations
 	Reads  []Activation              // of the store
-	Grads  gorgonia.Nodes            // by Forward.Params
+	Grads  gorgonia.Nodes            // by Forward.Params, and by what the graph begins with where Forward.Below
 	Kept   gorgonia.Nodes            // what is read after a run
 
 	feed *Feed
@@ -54,12 +54,13 @@ func (n *Net) Program(slots int, f *Forward) (*Program, error) {
 func (n *Net) program(slots int, f *Forward) (*Program, error) {
 	g := newGraph(n, slots)
 	g.suffix, g.from, g.split, g.full = len(f.Sites) > 0, f.From, f.Split, f.Full
+	g.to, g.first = f.To, f.Pooled
 	if err := g.network(noiseSet(f.Sites)); err != nil {
 		return nil, err
 	}
 	p := &Program{Graph: g.g, Slots: slots, Start: g.images, Logits: g.logits, Losses: g.losses,
 		Taps: map[string]*gorgonia.Node{}, feed: g.feed}
-	if !f.Only {
+	if !f.Only && f.To == 0 {
 		p.Kept = gorgonia.Nodes{g.losses, g.logits}
 	}
 	for name, a := range g.taps {
@@ -71,16 +72,23 @@ func (n *Net) program(slots int, f *Forward) (*Program, error) {
 	if err := p.keep(n, f); err != nil {
 		return nil, err
 	}
-	if len(f.Params) == 0 {
-		return p, nil
-	}
-	p.Seed = g.input("seed", make([]float32, slots), slots)
 	var wrt gorgonia.Nodes
 	for _, i := range f.Params {
 		wrt = append(wrt, g.param(n.params[i]))
 	}
+	if f.Below {
+		wrt = append(wrt, g.images)
+	}
+	if len(wrt) == 0 {
+		return p, nil
+	}
+	end := g.losses
+	if f.To > 0 {
+		end = p.Taps[n.out.boundaries[f.To-1].Name]
+	}
+	p.Seed = g.input("seed", make([]float32, end.Shape().TotalSize()), end.Shape()...)
 	var err error
-	if p.Grads, err = gorgonia.Backpropagate(gorgonia.Nodes{g.losses}, gorgonia.Nodes{p.Seed}, wrt); err != nil {
+	if p.Grads, err = gorgonia.Backpropagate(gorgonia.Nodes{end}, gorgonia.Nodes{p.Seed}, wrt); err != nil {
 		return nil, fmt.Errorf("vit: differentiate: %w", err)
 	}
 	p.Kept = append(p.Kept, p.Grads...)
