@@ -103,7 +103,9 @@ func Begin(ctx context.Context, m Model, a Asker, number uint32, b *Batch) (*Ste
 // gradient without asking the model again.
 type Record struct {
 	Perturbation Perturbation
-	Coefs        []float32 // image by image, direction by direction: c_ip, or ℓ−b of each query where Joint
+	// Coefs are image by image, direction by direction: c_ip, or ℓ−b of each query where
+	// Joint, or of Layers the change of every output by the direction, over σ.
+	Coefs []float32
 	// Mean is the mean loss of each direction's queries less the clean loss; nil
 	// unless the scale is learned, which alone reads it.
 	Mean []float32
@@ -118,9 +120,12 @@ type Record struct {
 // Joint says that several sites were noisy at once. Coefs then holds what each query
 // said, ℓ−b, and not the direction's c_ip: the scale σ differs between the sites,
 // and each query's noise meets the inputs that the same query saw.
-func (r Record) Joint() bool { return len(r.Perturbation.Sites) > 1 }
+func (r Record) Joint() bool {
+	return r.Perturbation.Kind == Activations && len(r.Perturbation.Sites) > 1
+}
 
-// PerDirection is the number of coefficients in Coefs of one direction.
+// PerDirection is the number of coefficients in Coefs of one direction, except of
+// Layers, where it is the number of the outputs.
 func (r Record) PerDirection(antithetic bool) int {
 	if r.Joint() && antithetic {
 		return 2

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/noise"
@@ -39,10 +40,15 @@ const (
 
 const feedbackKeep = 0.95 // of running means, per step
 
-func newFeedback(sites []int, layers []Layer) *Feedback { return &Feedback{sites: sites, layers: layers} }
+func newFeedback(sites []int, layers []Layer) *Feedback {
+	return &Feedback{sites: sites, layers: layers}
+}
 
 // Name implements Surrogate.
 func (f *Feedback) Name() string { return "local" }
+
+// Predicts implements Surrogate.
+func (f *Feedback) Predicts(site int) bool { return slices.Contains(f.sites, site) }
 
 // Guess implements Surrogate: no site is predicted alone.
 func (f *Feedback) Guess(*Step, int) (*Guess, error) { return nil, nil }
@@ -104,7 +110,7 @@ func (f *Feedback) gradient(o *LocalOptions, s *Step, r *Record) ([][]float32, e
 	if e == nil {
 		return nil, fmt.Errorf("forward: a loss without a derivative by the outputs, which local feedback begins with")
 	}
-	share := s.shareOf(r)
+	share := s.ShareOf(r)
 	at := make([][]float32, len(f.layers))
 	f.hat = make([][]float32, len(f.layers))
 	for b, x := range f.layers {
@@ -123,7 +129,7 @@ func (f *Feedback) gradient(o *LocalOptions, s *Step, r *Record) ([][]float32, e
 		f.left = append(f.left, left)
 		for b, x := range f.layers {
 			if k := f.kappa(o, b); k != 0 {
-				axpy(at[b][i*x.Width:(i+1)*x.Width], k*left/share.over(i, o.Antithetic), eps[b])
+				axpy(at[b][i*x.Width:(i+1)*x.Width], k*left/over(share, i, o.Antithetic), eps[b])
 			}
 		}
 	})
@@ -138,7 +144,7 @@ func (f *Feedback) directions(o *LocalOptions, s *Step, r *Record, do func(i, j 
 		eps[b] = make([]float32, x.Width)
 	}
 	j := 0
-	for i, n := range s.shareOf(r).Counts {
+	for i, n := range s.ShareOf(r).Counts {
 		for p := range pairs(n, o.Antithetic) {
 			if (j+1)*f.classes > len(r.Coefs) {
 				return fmt.Errorf("forward: a record of %d numbers is too short for its queries", len(r.Coefs))
@@ -160,10 +166,9 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 		return
 	}
 	e, _ := s.Clean.OutputGradient(1)
-	share, dims := s.shareOf(r), 0
+	share := s.ShareOf(r)
 	add, halves := make([][]float32, len(f.layers)), make([][2][]float32, len(f.layers))
 	for b, x := range f.layers {
-		dims += x.Width
 		add[b] = make([]float32, C*x.Width)
 		halves[b] = [2][]float32{make([]float32, x.Width), make([]float32, x.Width)}
 	}
@@ -186,10 +191,10 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 			for k := range C {
 				axpy(add[b][k*x.Width:(k+1)*x.Width], weights[i]*rest[k], eps[b])
 			}
-			axpy(halves[b][i%2], f.left[j]/share.over(i, o.Antithetic), eps[b])
+			axpy(halves[b][i%2], f.left[j]/over(share, i, o.Antithetic), eps[b])
 		}
 	})
-	eta := float32(o.Gain) / (1 + float32(dims)/float32(n)) / float32(n)
+	eta := float32(o.Gain) / (1 + float32(f.dims())/float32(n)) / float32(n)
 	keep := func(v *float32, x float64) { *v = feedbackKeep**v + (1-feedbackKeep)*float32(x) }
 	keep(&f.squares[0], c2/float64(n))
 	keep(&f.squares[1], r2/float64(n))
@@ -205,6 +210,14 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 		keep(&m[common], float64(both))
 		keep(&m[spread], float64(dot(g0, g0)+dot(g1, g1)+2*both))
 	}
+}
+
+// dims are the dimensions of a direction: of the rows of all layers.
+func (f *Feedback) dims() (n int) {
+	for _, x := range f.layers {
+		n += x.Width
+	}
+	return n
 }
 
 // weights are those of the items in the learning of J, of mean 1 over the directions.

@@ -17,8 +17,11 @@ type local struct {
 	m      Model
 	layers []Layer
 	exact  []int // sites whose gradient is known without a query
+	top    []int // parameters after the layers, whose gradient is known too
 	f      *Feedback
-	w      workspace
+	q      []Query
+	losses []float32
+	rest   [2][]float32
 }
 
 // LocalOptions tune Local. Sites and Params are indices into the model's.
@@ -29,6 +32,10 @@ type LocalOptions struct {
 	Scaled bool    // predictions are scaled by how far they agree with the queries
 	Weigh  bool    // J is learned most from items of large error
 	Warmup uint32  // steps that only learn J
+	// RowAlone leaves out what goes from a layer to the other rows of its input: a
+	// layer's parameters then have the gradient through its own row alone, at a
+	// fraction of the operations.
+	RowAlone bool
 }
 
 // Local makes the estimator of the layers whose outputs the sites of o are. Other sites
@@ -43,35 +50,50 @@ func Local(m Model, o LocalOptions) (*Estimator, error) {
 	if !ok {
 		return nil, &OptionError{"Sites", "of a model without layers", "use Activation"}
 	}
-	known, inside := known(m, o.Sites), map[int]bool{}
-	var sites []int
-	for _, s := range o.Sites {
-		if at, ok := lm.Layer(s); ok {
-			own := at.Params[:0:0]
-			for _, p := range at.Params {
-				if slices.Contains(o.Params, p) && !inside[p] {
-					own, inside[p] = append(own, p), true
-				}
+	if err := l.chain(lm); err != nil {
+		return nil, err
+	}
+	l.f = newFeedback(l.o.Sites, l.layers)
+	return NewEstimator(m, l), nil
+}
+
+// chain finds the layers, and which of them each parameter belongs to.
+func (l *local) chain(m Layered) error {
+	known, owned := known(m, l.o.Sites), map[int]bool{}
+	take := func(of []int) (own []int) {
+		for _, p := range of {
+			if slices.Contains(l.o.Params, p) && !owned[p] {
+				own, owned[p] = append(own, p), true
 			}
-			at.Params, sites = own, append(sites, s)
+		}
+		return own
+	}
+	var sites []int
+	for _, s := range l.o.Sites {
+		at, ok := m.Layer(s)
+		switch {
+		case ok && len(l.layers) > 0 && at.Number != l.layers[len(l.layers)-1].Number+1:
+			return &OptionError{"Sites", m.Sites()[s].Name, "name the outputs of layers that follow one another"}
+		case ok:
+			at.Params, sites = take(at.Params), append(sites, s)
 			l.layers = append(l.layers, at)
-		} else if known[s] {
+		case known[s]:
 			l.exact = append(l.exact, s)
+			take(m.Sites()[s].Params())
+		case m.Sites()[s].Output:
+			return &OptionError{"Sites", m.Sites()[s].Name, "use a loss with a derivative by the outputs, such as cross-entropy"}
 		}
 	}
 	if len(sites) == 0 {
-		return nil, &OptionError{"Sites", "no layer's output", "name the outputs of layers of a model whose outputs are made of one row"}
+		return &OptionError{"Sites", "no layer's output", "name those of a model whose outputs are made of one row"}
 	}
-	for _, s := range o.Sites {
-		for _, p := range m.Sites()[s].Params() {
-			if !inside[p] && !slices.Contains(l.exact, s) {
-				return nil, &OptionError{"Sites", m.Sites()[s].Name, "it is part of no layer whose output is among the sites"}
-			}
+	l.o.Sites, l.top = sites, take(m.Top())
+	for _, p := range l.o.Params {
+		if !owned[p] {
+			return &OptionError{"Params", m.Params()[p].Name, "it is part of no layer whose output is among the sites"}
 		}
 	}
-	l.o.Sites = sites
-	l.f = newFeedback(sites, l.layers)
-	return NewEstimator(m, l), nil
+	return nil
 }
 
 func (l *local) Name() string { return "activation" }
@@ -81,10 +103,18 @@ func (l *local) perPair() int { return l.o.perPair() }
 // Sites are the layers' outputs and the map to the outputs.
 func (l *local) Sites(uint32) []int { return append(slices.Clone(l.o.Sites), l.exact...) }
 
+// Plan is one perturbation of all layers; its parameters are those that get a
+// gradient, none while the feedback warms up.
 func (l *local) Plan(step uint32) []Perturbation {
 	p := Perturbation{Kind: Layers, Step: step, Sites: l.o.Sites}
 	for _, at := range l.layers {
-		p.Sigma, p.Params = append(p.Sigma, float32(l.o.Sigma)), append(p.Params, at.Params...)
+		p.Sigma = append(p.Sigma, float32(l.o.Sigma))
+		if step >= l.o.Warmup {
+			p.Params = append(p.Params, at.Params...)
+		}
+	}
+	if step >= l.o.Warmup {
+		p.Params = append(p.Params, l.top...)
 	}
 	return []Perturbation{p}
 }
@@ -95,19 +125,21 @@ func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	if !ok {
 		return nil, fmt.Errorf("forward: a %T has no layers", s.Pass)
 	}
-	p, share, C := l.Plan(s.Number)[0], s.share(0), s.Clean.Classes
-	q, losses := l.w.plan(share.Counts, l.o.Antithetic)
-	outputs := make([]float32, len(q)*C)
+	p, share, C, per := l.Plan(s.Number)[0], s.share(0), s.Clean.Classes, l.perPair()
+	l.q = Planned(l.q, 0, share.Counts, l.o.Antithetic)
+	q := l.q
+	l.losses = room(l.losses, len(q)*(C+1))
+	losses, outputs := l.losses[:len(q)], l.losses[len(q):]
 	if err := pass.Outputs(ctx, &p, q, losses, outputs); err != nil {
 		return nil, err
 	}
-	rec := Record{Perturbation: p, Coefs: make([]float32, len(q)/l.perPair()*C)}
+	rec := Record{Perturbation: p, Coefs: make([]float32, len(q)/per*C)}
 	if s.Shares != nil {
 		rec.Share = &share
 	}
 	sigma := float32(l.o.Sigma)
-	for j := 0; j < len(q); j += l.perPair() {
-		y := rec.Coefs[j/l.perPair()*C:][:C]
+	for j := 0; j < len(q); j += per {
+		y := rec.Coefs[j/per*C:][:C]
 		from, over := s.Clean.Logits[int(q[j].Image)*C:], sigma
 		if l.o.Antithetic {
 			from, over = outputs[(j+1)*C:], 2*sigma
@@ -116,24 +148,54 @@ func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 			y[c] = (outputs[j*C+c] - from[c]) / over
 		}
 	}
-	r := &Result{Queries: int64(len(q)), FLOPs: int64(len(q)) * QueryFLOPs(m, p), Records: []Record{rec}}
-	for _, at := range l.layers {
-		r.FLOPs += int64(s.Batch.Size) * at.FLOPs
+	records := []Record{rec}
+	if s.Number >= l.o.Warmup {
+		for _, site := range l.exact {
+			records = append(records, Record{Perturbation: Perturbation{Kind: Outputs, Step: s.Number, Sites: []int{site}}})
+		}
+	}
+	return l.Answered(m, s, records), nil
+}
+
+// Answered implements Asker.
+func (l *local) Answered(m Model, s *Step, records []Record) *Result {
+	r := &Result{Records: records}
+	for _, n := range s.ShareOf(&records[0]).Counts {
+		r.Queries += int64(n)
+	}
+	_, r.FLOPs = l.StepCost(m, s.Number, int64(s.Batch.Size), r.Queries)
+	return r
+}
+
+// StepCost implements Asker. The known gradient after the layers is counted by its
+// maps; norms are left out everywhere.
+func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flops int64) {
+	flops = queries * QueryFLOPs(m, l.Plan(step)[0])
+	if step < l.o.Warmup {
+		return queries, flops
+	}
+	for b, x := range l.layers {
+		if l.o.RowAlone || b == len(l.layers)-1 {
+			flops += items * x.RowFLOPs
+		} else {
+			flops += items * x.AllFLOPs
+		}
+		if b > 0 && !l.o.RowAlone {
+			flops += items * x.BelowFLOPs
+		}
 	}
 	for _, site := range l.exact {
-		r.Records = append(r.Records, Record{Perturbation: Perturbation{Kind: Outputs, Step: s.Number, Sites: []int{site}}})
+		flops += items * SumFLOPs(m, site)
 	}
-	return r, nil
+	return queries, flops
 }
 
 func (l *local) Accumulate(ctx context.Context, s *Step, records []Record) error {
 	for i := range records {
-		r := &records[i]
-		var err error
-		switch {
-		case r.Perturbation.Kind == Layers:
+		r, err := &records[i], error(nil)
+		if r.Perturbation.Kind == Layers {
 			err = l.accumulate(ctx, s, r)
-		case s.Number >= l.o.Warmup:
+		} else {
 			err = accumulateOutputs(ctx, s.Pass, r)
 		}
 		if err != nil {
@@ -150,38 +212,52 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 		return fmt.Errorf("forward: a %T has no layers", s.Pass)
 	}
 	at, err := l.f.gradient(&l.o, s, r)
-	if err != nil || s.Number < l.o.Warmup {
+	if err != nil || len(r.Perturbation.Params) == 0 {
 		return err
+	}
+	if len(l.top) > 0 {
+		if err := pass.AccumulateTop(ctx, l.top); err != nil {
+			return err
+		}
 	}
 	var rest []float32
 	for b := len(l.layers) - 1; b >= 0; b-- {
 		x := &l.layers[b]
 		var below []float32
-		if b > 0 && x.Rows > 0 {
-			below = make([]float32, s.Batch.Size*x.Rows*l.layers[b-1].Width)
+		if b > 0 && !l.o.RowAlone {
+			l.rest[b%2] = room(l.rest[b%2], s.Batch.Size*x.Rows*l.layers[b-1].Width)
+			below = l.rest[b%2]
 		}
 		if err := pass.AccumulateLayer(ctx, l.o.Sites[b], at[b], rest, x.Params, below); err != nil {
 			return err
 		}
-		if rest != nil {
-			for i := range below {
-				below[i] += rest[i]
-			}
+		if below != nil && rest != nil {
+			axpy(below, 1, rest)
 		}
 		rest = below
 	}
 	return nil
 }
 
-// Variance is that of what the predictions leave: mean_p r_ip² times the noise's
-// dimensions.
-func (l *local) Variance(_ Model, s *Step, records []Record) []float64 {
-	r := &records[0]
-	dims := 0
-	for _, x := range l.layers {
-		dims += x.Width
+// room is v, or a longer one, of n numbers.
+func room(v []float32, n int) []float32 {
+	if cap(v) < n {
+		v = make([]float32, n)
 	}
-	return variance(s.shareOf(r).Counts, r.Left, l.perPair(), func(int) float64 { return float64(dims) })
+	return v[:n]
+}
+
+// Variances implements Asker: of what the predictions leave, mean_p r_ip² times the
+// noise's dimensions.
+func (l *local) Variances(_ Model, s *Step, records []Record) [][]float64 {
+	out := make([][]float64, len(records))
+	for k := range records {
+		if r := &records[k]; r.Perturbation.Kind == Layers {
+			dims := float64(l.f.dims())
+			out[k] = variance(s.ShareOf(r).Counts, r.Left, l.perPair(), func(int) float64 { return dims })
+		}
+	}
+	return out
 }
 
 // Learn has the feedback take in what Accumulate left of the step.

@@ -89,9 +89,9 @@ const (
 type Perturbation struct {
 	Kind   Kind
 	Step   uint32
-	Sites  []int     // Activations: indices into Model.Sites, all noisy in one forward
-	Sigma  []float32 // Activations: the scale of each of Sites; Weights: one number
-	Params []int     // Weights: indices into Model.Params
+	Sites  []int     // Activations, Layers: indices into Model.Sites, all noisy in one forward
+	Sigma  []float32 // Activations, Layers: the scale of each of Sites; Weights: one number
+	Params []int     // Weights, Layers: indices into Model.Params
 }
 
 // Site describes one linear map z = x Wᵀ + b whose output can be perturbed.

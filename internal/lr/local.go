@@ -1,6 +1,7 @@
 package lr
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/flops-vit/flops/forward"
@@ -13,9 +14,11 @@ import (
 var (
 	Kappa = settings.New("kappa", "0", "local: share of the correction by the queries: 0, 1, or auto for that of least error",
 		settings.Among("0", "1", "auto"))
-	FeedbackGain   = settings.New("feedback_gain", 0.6, "local: gain of the learning of the Jacobians, stable below 2", settings.Above(0, 2))
-	FeedbackScale  = settings.New("feedback_scale", true, "local: scale predictions by how far they agree with the queries")
-	FeedbackWeigh  = settings.New("feedback_weigh", true, "local: learn the Jacobians most from images of large error")
+	FeedbackGain  = settings.New("feedback_gain", 0.6, "local: gain of the learning of the Jacobians, stable below 2", settings.Above(0, 2))
+	FeedbackScale = settings.New("feedback_scale", true, "local: scale predictions by how far they agree with the queries")
+	FeedbackWeigh = settings.New("feedback_weigh", true, "local: learn the Jacobians most from images of large error")
+	FeedbackRows  = settings.New("feedback_rows", "all", "local: whether a block's parameters get the gradient through all rows, or through the row that is read alone",
+		settings.Among("all", "read"))
 	FeedbackWarmup = settings.New("feedback_warmup", 0, "local: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
 )
 
@@ -25,19 +28,38 @@ func init() {
 
 // newLocal makes the estimator of whole layers.
 func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, error) {
+	switch {
+	case f.LearnSigma:
+		return nil, uierr.New("estimator.learn_sigma: true does not go with estimator.surrogate: local", "set estimator.learn_sigma: false")
+	case f.Schedule == "random_site":
+		return nil, uierr.New("estimator.schedule: random_site does not go with estimator.surrogate: local, which asks all blocks at once",
+			"leave estimator.schedule out")
+	}
 	f.Schedule, f.Params = "joint", o.Params
 	l := forward.LocalOptions{Options: f, Gain: FeedbackGain.Of(o.Own), Scaled: FeedbackScale.Of(o.Own),
-		Weigh: FeedbackWeigh.Of(o.Own), Warmup: uint32(FeedbackWarmup.Of(o.Own))}
-	switch k := Kappa.Of(o.Own); k {
+		Weigh: FeedbackWeigh.Of(o.Own), Warmup: uint32(FeedbackWarmup.Of(o.Own)), RowAlone: FeedbackRows.Of(o.Own) == "read"}
+	switch Kappa.Of(o.Own) {
 	case "auto":
 		l.Kappa = -1
-	default:
-		fmt.Sscan(k, &l.Kappa)
+	case "1":
+		l.Kappa = 1
 	}
 	e, err := forward.Local(m, l)
-	if err != nil {
-		return nil, uierr.New("estimator.surrogate: local: "+err.Error(),
-			"set sites.kinds: [residual] on a network of our own whose classifier reads one row, or use linear")
+	var wrong *forward.OptionError
+	if errors.As(err, &wrong) {
+		hint := "set sites.kinds: [residual] on a network of our own whose classifier reads the cls row, or estimator.surrogate: linear"
+		return nil, uierr.New(fmt.Sprintf("estimator.surrogate: local: %s: %s", wrong.Is, wrong.Want), hint)
 	}
-	return e, nil
+	return e, err
+}
+
+// mapsOnly refuses sites that are no map, for those that know no others.
+func mapsOnly(m query.Model, sites []int) error {
+	for _, s := range sites {
+		if x := m.Sites()[s]; x.Weight < 0 {
+			return uierr.New(fmt.Sprintf("sites.kinds: [residual] is for estimator.surrogate: local; %s is no map with a gradient of its own", x.Name),
+				"set estimator.surrogate: local, or name maps such as [query, key, value, attn_out, mlp_in, mlp_out]")
+		}
+	}
+	return nil
 }

@@ -15,7 +15,7 @@ func Rounding(loss float64) float64 {
 
 // Differences is the root mean square of the loss differences that a record's
 // coefficients were made of: between the two queries of a pair, or between a
-// query and the clean pass.
+// query and the clean pass. Of layers it is that of the outputs, not of the losses.
 func Differences(r forward.Record, antithetic bool) float64 {
 	var sum float64
 	n := 0

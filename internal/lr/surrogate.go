@@ -38,6 +38,9 @@ func RegisterSurrogate(name string, build Surrogates) {
 
 func init() {
 	RegisterSurrogate("linear", func(m query.Model, o Options, f forward.Options) (*forward.Estimator, error) {
+		if err := mapsOnly(m, f.Sites); err != nil {
+			return nil, err
+		}
 		if f.Schedule != "joint" {
 			if l := forward.NewLinear(m, f.Sites, SurrogateGain.Of(o.Own)); l != nil {
 				f.Surrogate = l
@@ -46,6 +49,9 @@ func init() {
 		return forward.Activation(m, f)
 	})
 	RegisterSurrogate("none", func(m query.Model, _ Options, f forward.Options) (*forward.Estimator, error) {
+		if err := mapsOnly(m, f.Sites); err != nil {
+			return nil, err
+		}
 		return forward.Activation(m, f)
 	})
 }
@@ -55,7 +61,7 @@ func withSurrogate(m query.Model, o Options, f forward.Options) (*forward.Estima
 	name := Surrogate.Of(o.Own)
 	build := surrogates[name]
 	if build == nil {
-		return nil, uierr.New("estimator.surrogate: no surrogate "+name, "use linear or none")
+		return nil, uierr.New("estimator.surrogate: no surrogate "+name, "use linear, local or none")
 	}
 	return build(m, o, f)
 }

@@ -140,7 +140,7 @@ func (k *Bench) still(ctx context.Context, s *lr.Step, records []forward.Record)
 		return err
 	}
 	k.clearGrads()
-	_, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(records, -1, -1))
+	_, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(s, records, -1, -1))
 	k.base = k.gradient(k.base)
 	return err
 }
@@ -149,7 +149,7 @@ func (k *Bench) still(ctx context.Context, s *lr.Step, records []forward.Record)
 // all of its directions where pair is -1.
 func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []forward.Record, image, pair int) (float64, error) {
 	k.clearGrads()
-	if _, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(records, image, pair)); err != nil {
+	if _, err := lr.Apply(ctx, k.Model, k.Estimator, s, k.only(s, records, image, pair)); err != nil {
 		return 0, err
 	}
 	var sq float64
@@ -167,13 +167,13 @@ func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []forward.Record,
 // only keeps the coefficients of one direction (or image, where pair is -1; or none,
 // where image is -1) and puts what was predicted of them in place of the rest. Every
 // image has the same number of directions.
-func (k *Bench) only(records []forward.Record, image, pair int) []forward.Record {
+func (k *Bench) only(s *lr.Step, records []forward.Record, image, pair int) []forward.Record {
 	out := make([]forward.Record, len(records))
 	for j, r := range records {
-		per, width := len(r.Coefs)/k.Batch.Size, r.PerDirection(k.PerPair == 2)
-		c := make([]float32, len(r.Coefs))
-		for d, left := range r.Left {
-			c[d] = r.Coefs[d] - left
+		per, c := len(r.Coefs)/k.Batch.Size, r.Predicted(s.Clean)
+		width := r.PerDirection(k.PerPair == 2)
+		if r.Perturbation.Kind == forward.Layers {
+			width = s.Clean.Classes
 		}
 		out[j] = forward.Record{Perturbation: r.Perturbation, Coefs: c, Share: r.Share}
 		if image < 0 || len(c) == 0 {

@@ -36,6 +36,10 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 	if err != nil {
 		return Selection{}, err
 	}
+	if slices.Contains(c.Kinds, "residual") && slices.ContainsFunc(c.Kinds, inBlock) {
+		return Selection{}, uierr.New("sites.kinds: residual stands for all maps of a block; others beside it have no meaning",
+			"set sites.kinds: [residual]")
+	}
 	var sel Selection
 	for i, s := range m.Sites() {
 		var in bool
@@ -75,6 +79,11 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 		}
 	}
 	return sel, nil
+}
+
+// inBlock says whether a kind of site is a map of a block.
+func inBlock(kind string) bool {
+	return !slices.Contains([]string{"residual", "pool", "projection"}, kind)
 }
 
 // layers adds what lies in the blocks whose outputs are sites: their linear maps, which

@@ -56,12 +56,8 @@ func (n *Net) layer(boundary int) int {
 
 // within lists the parameters that lie between two boundaries, 0 being the images.
 func (o *outline) within(from, to int) []int {
-	first := 0
-	if from > 0 {
-		first = o.at[from-1]
-	}
 	var out []int
-	for _, s := range o.steps[first:o.at[to-1]] {
+	for _, s := range o.steps[o.start(from):o.at[to-1]] {
 		for _, p := range s.uses {
 			if !slices.Contains(out, p) {
 				out = append(out, p)
@@ -84,23 +80,68 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 		return forward.Layer{}, false
 	}
 	o, to := m.net.out, s.Block+1
-	l := forward.Layer{Width: s.Out, Params: o.within(s.Block, to), Lowest: s.Block == 0}
+	l := forward.Layer{Number: s.Block, Width: s.Out, Params: o.within(s.Block, to)}
 	if s.Block > 0 {
 		l.Rows = o.boundaries[s.Block-1].Rows
 	}
-	own := func(p int) bool { return slices.Contains(l.Params, p) && m.net.params[p].Grad != nil }
-	first := 0
-	if s.Block > 0 {
-		first = o.at[s.Block-1]
-	}
-	for _, x := range o.steps[first:o.at[to-1]] {
+	// Of the last block no more than the row that is read is computed anyway.
+	last := len(o.boundaries) - 1
+	l.AllFLOPs, l.RowFLOPs = m.layerFLOPs(s.Block), m.layerFLOPs(last)
+	for _, x := range o.steps[o.start(last):o.at[last]] {
 		if !x.dead {
-			l.FLOPs += x.flops // computed again
+			l.BelowFLOPs += 2 * x.flops
+			if x.twice {
+				l.BelowFLOPs += x.flops
+			}
 		}
 	}
-	part := &outline{steps: o.steps[:o.at[to-1]]}
-	l.FLOPs += part.backward(m.net.sites, own)
+	if s.Block == 0 && last > 0 { // what makes the tokens comes with it
+		l.RowFLOPs += l.BelowFLOPs / 2
+		for _, x := range o.steps[:o.at[0]] {
+			if x.site >= 0 && m.net.sites[x.site].Block < 0 {
+				l.RowFLOPs += 2 * x.flops
+			}
+		}
+	}
 	return l, true
+}
+
+// start is the first step of the block that ends at a boundary, counted from 0.
+func (o *outline) start(boundary int) int {
+	if boundary == 0 {
+		return 0
+	}
+	return o.at[boundary-1]
+}
+
+// layerFLOPs is the cost of a block, computed again, and of its derivative by what
+// is trained of it.
+func (m *Model) layerFLOPs(block int) (n int64) {
+	o := m.net.out
+	first, end := o.start(block), o.at[block]
+	for _, x := range o.steps[first:end] {
+		if !x.dead {
+			n += x.flops
+		}
+	}
+	within := o.within(block, block+1)
+	own := func(p int) bool { return slices.Contains(within, p) && m.net.params[p].Grad != nil }
+	part := &outline{steps: o.steps[:end]}
+	return n + part.backward(m.net.sites, own)
+}
+
+// Top implements forward.Layered.
+func (m *Model) Top() []int {
+	o := m.net.out
+	var out []int
+	for _, s := range o.steps[o.at[len(o.at)-1]:] {
+		for _, p := range s.uses {
+			if !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
 }
 
 // Outputs implements forward.Chained.
@@ -117,46 +158,70 @@ func (p *pass) Outputs(ctx context.Context, t *forward.Perturbation, q []forward
 	})
 }
 
+// AccumulateTop implements forward.Chained.
+func (p *pass) AccumulateTop(ctx context.Context, params []int) error {
+	m := p.m
+	start, err := p.starts(ctx, len(m.net.out.boundaries))
+	if err != nil {
+		return err
+	}
+	q, coef := m.images(p.batch.Size, 1/float32(p.batch.Size))
+	l := &List{Queries: q, Coef: coef, Loss: p.loss, Targets: p.loss.Targets}
+	return m.collect(params, m.ask(ctx, l, &Forward{From: start.From, Given: start.Given, Params: params, Split: true}))
+}
+
+// starts is the forward from a boundary, which the pass has kept or knows; 0 being
+// the images.
+func (p *pass) starts(ctx context.Context, boundary int) (*Forward, error) {
+	start, err := p.begin(ctx, boundary)
+	if err != nil || start.From == boundary {
+		return start, err
+	}
+	name := p.m.net.out.boundaries[boundary-1].Name
+	if !slices.ContainsFunc(p.plan.keep, func(a Activation) bool { return a.Name == name }) {
+		return nil, fmt.Errorf("vit: what goes on after %s was not kept", name)
+	}
+	return &Forward{From: boundary}, nil
+}
+
 // AccumulateLayer implements forward.Chained.
 func (p *pass) AccumulateLayer(ctx context.Context, site int, at, rest []float32, params []int, below []float32) error {
 	if err := p.usable(&forward.Perturbation{Sites: []int{site}}); err != nil {
 		return err
 	}
-	m, n := p.m, p.batch.Size
-	block := m.net.sites[site].Block
-	h := m.net.out.boundaries[block]
-	start, err := p.begin(ctx, block)
+	block := p.m.net.sites[site].Block
+	start, err := p.starts(ctx, block)
 	if err != nil {
 		return err
 	}
-	if start.From != block && block > 0 {
-		if !slices.ContainsFunc(p.plan.keep, func(a Activation) bool { return a.Name == m.net.out.boundaries[block-1].Name }) {
-			return fmt.Errorf("vit: what goes into block %d was not kept", block)
-		}
-		start = &Forward{From: block}
-	}
 	run := func(f *Forward, coef, below []float32) error {
-		f.From, f.Given, f.To = start.From, start.Given, block+1
-		q, _ := m.images(n, 0)
-		return m.ask(ctx, &List{Queries: q, Coef: coef, Below: below}, f)
+		f.From, f.Given, f.To, f.Below = start.From, start.Given, block+1, below != nil
+		q, _ := p.m.images(p.batch.Size, 0)
+		return p.m.ask(ctx, &List{Queries: q, Coef: coef, Below: below}, f)
 	}
-	if below != nil {
-		if err := run(&Forward{Pooled: true, Below: true}, at, below); err != nil {
+	if h := p.m.net.out.boundaries[block]; rest != nil && h.Rows > 1 && len(params) > 0 {
+		err := run(&Forward{Params: params, Split: true}, p.rows(h, at, rest), nil)
+		if err := p.m.collect(params, err); err != nil {
 			return err
 		}
+		params = nil
 	}
-	if len(params) == 0 {
+	if len(params) == 0 && below == nil {
 		return nil
 	}
-	coef := at
-	if h.Rows > 1 {
-		coef = make([]float32, n*h.Rows*h.Width)
-		if rest != nil {
-			copy(coef, rest)
-		}
-		for i := range n {
-			copy(coef[i*h.Rows*h.Width:], at[i*h.Width:(i+1)*h.Width])
-		}
+	return p.m.collect(params, run(&Forward{Params: params, Split: true, Pooled: true}, at, below))
+}
+
+// rows is the gradient at all rows of a block's output.
+func (p *pass) rows(h Activation, at, rest []float32) []float32 {
+	size := h.Rows * h.Width
+	if n := p.batch.Size * size; cap(p.m.seed) < n {
+		p.m.seed = make([]float32, n)
 	}
-	return m.collect(params, run(&Forward{Params: params, Split: true}, coef, nil))
+	all := p.m.seed[:p.batch.Size*size]
+	copy(all, rest)
+	for i := range p.batch.Size {
+		copy(all[i*size:], at[i*h.Width:(i+1)*h.Width])
+	}
+	return all
 }

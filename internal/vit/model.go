@@ -38,6 +38,7 @@ type Model struct {
 	queries []forward.Query // of a list, used again
 	targets []int32
 	coef    []float32
+	seed    []float32   // a gradient at all rows of a block's output
 	starts  [][]float32 // per image: what a forward begins with
 	e       []float32   // E of some images of a site
 }
