@@ -114,7 +114,8 @@ type Record struct {
 	Share *Share
 	// Left is what is left of each of Coefs beside what a surrogate predicted of it;
 	// nil where none did. Accumulate makes it; a file need not keep it.
-	Left []float32
+	Left  []float32
+	items []int32 // of Layers: the item of each direction; made with Left
 }
 
 // Joint says that several sites were noisy at once. Coefs then holds what each query

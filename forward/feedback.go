@@ -120,13 +120,13 @@ func (f *Feedback) gradient(o *LocalOptions, s *Step, r *Record) ([][]float32, e
 			at[b][k] = v / float32(n)
 		}
 	}
-	f.left = make([]float32, 0, len(r.Coefs)/C)
+	f.left, r.items = make([]float32, 0, len(r.Coefs)/C), nil
 	err = f.directions(o, s, r, func(i, j int, eps [][]float32) {
 		left := dot(e[i*C:(i+1)*C], r.Coefs[j*C:(j+1)*C])
 		for b, x := range f.layers {
 			left -= dot(eps[b], f.hat[b][i*x.Width:(i+1)*x.Width])
 		}
-		f.left = append(f.left, left)
+		f.left, r.items = append(f.left, left), append(r.items, int32(i))
 		for b, x := range f.layers {
 			if k := f.kappa(o, b); k != 0 {
 				axpy(at[b][i*x.Width:(i+1)*x.Width], k*left/over(share, i, o.Antithetic), eps[b])

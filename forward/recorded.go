@@ -36,3 +36,29 @@ func (r *Record) queries(antithetic bool) int64 {
 	}
 	return n
 }
+
+// Predicted are the coefficients that a record would have had the queries said what
+// was predicted of them, and nothing where nothing was. Of the changes of outputs it is
+// those of least difference by which the losses change so.
+func (r *Record) Predicted(c *Clean) []float32 {
+	out := make([]float32, len(r.Coefs))
+	if r.Perturbation.Kind != Layers {
+		for d, left := range r.Left {
+			out[d] = r.Coefs[d] - left
+		}
+		return out
+	}
+	e, err := c.OutputGradient(1)
+	if err != nil || e == nil || r.items == nil {
+		return out
+	}
+	C := c.Classes
+	copy(out, r.Coefs)
+	for d, left := range r.Left {
+		of := e[int(r.items[d])*C:][:C]
+		if sq := dot(of, of); sq > 0 {
+			axpy(out[d*C:(d+1)*C], -left/sq, of)
+		}
+	}
+	return out
+}

@@ -54,7 +54,7 @@ func costCase(w *twins, name string, o lr.Options, from int) {
 func train(m query.Model, name string, from int) (sites, params []int) {
 	mapped := map[int]bool{}
 	for i, s := range m.Sites() {
-		if s.Kind == vit.Classifier || s.Block >= from || from == 0 {
+		if s.Kind != vit.Residual && (s.Kind == vit.Classifier || s.Block >= from || from == 0) {
 			sites = append(sites, i)
 			for _, p := range s.Params() {
 				mapped[p] = true

@@ -89,7 +89,7 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 	trained := map[int]bool{}
 	if mode == "lr" {
 		name = "activation"
-		last := m.Sites()[len(m.Sites())-2].Block // the classifier comes after it
+		last := lastBlock(m) // the classifier comes after it
 		for i, s := range m.Sites() {
 			if s.Kind == vit.Classifier || s.Block == last && slices.Contains([]string{vit.Query, vit.Key, vit.Value,
 				vit.AttnOut}, s.Kind) {
@@ -294,7 +294,7 @@ func TestPrecision(t *testing.T) {
 // differences are a batch's logits and the c of a pair at each of four sites.
 func differences(t *testing.T, m *Model, b *forward.Batch) (logits, c []float64) {
 	ctx := context.Background()
-	last := m.Sites()[len(m.Sites())-2].Block
+	last := lastBlock(m)
 	var sites []int
 	for i, s := range m.Sites() {
 		if s.Block == last && slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {
@@ -329,4 +329,12 @@ func (d *timed) print(t *testing.T) {
 	for _, name := range names {
 		t.Logf("%-20s %6d calls %10.3f ms", name, d.calls[name], float64(d.by[name].Microseconds())/1e3)
 	}
+}
+
+// lastBlock is the number of a network's last block.
+func lastBlock(m *Model) (n int) {
+	for _, s := range m.Sites() {
+		n = max(n, s.Block)
+	}
+	return n
 }

@@ -24,7 +24,7 @@ func TestExactOutput(t *testing.T) {
 		for i := range b.Inputs {
 			b.Inputs[i] *= 1 + float32(i%7)/10
 		}
-		last := len(m.Sites()) - 1
+		last := lastMap(m)
 		out := m.Sites()[last]
 		if out.Kind != vit.Classifier || !out.Output || m.Sites()[last-1].Output {
 			t.Fatalf("the output is not known as such: %+v", out)
@@ -68,7 +68,7 @@ func TestExactOutput(t *testing.T) {
 // classifier is not trained, keep their queries.
 func TestExactOutputWhereItCan(t *testing.T) {
 	m, _, src := tiny(t, true)
-	last := len(m.Sites()) - 1
+	last := lastMap(m)
 	loss, err := objective.New("accuracy")
 	if err != nil {
 		t.Fatal(err)
@@ -95,4 +95,13 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// lastMap is the last site that is a map; the outputs of blocks come after it.
+func lastMap(m *vit.Model) int {
+	i := len(m.Sites()) - 1
+	for m.Sites()[i].Kind == vit.Residual {
+		i--
+	}
+	return i
 }

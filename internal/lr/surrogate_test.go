@@ -49,7 +49,7 @@ func someDrawn(perPair int) func(k int) ([]int, []float32) {
 // lastSites are the sites of the last block and after it.
 func lastSites(m *vit.Model) (out []int) {
 	for i, s := range m.Sites() {
-		if s.Block == 1 || s.Kind == vit.Classifier {
+		if s.Block == 1 && s.Kind != vit.Residual || s.Kind == vit.Classifier {
 			out = append(out, i)
 		}
 	}

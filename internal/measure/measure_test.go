@@ -95,7 +95,7 @@ func benchWith(t *testing.T, schedule string, antithetic bool, own settings.Valu
 	o := lr.Options{Schedule: schedule, Antithetic: antithetic, Sigma: 0.01, Noise: src, Own: own}
 	var params []int
 	for i, s := range m.Sites() {
-		if s.Block == 1 || s.Kind == "classifier" {
+		if s.Block == 1 && s.Kind != vit.Residual || s.Kind == "classifier" {
 			o.Sites = append(o.Sites, i)
 			params = append(params, s.Weight, s.Bias)
 			for _, p := range []int{s.Weight, s.Bias} {

@@ -71,6 +71,8 @@ func TestCosts(t *testing.T) {
 		for _, s := range n.Sites() {
 			want := a.suffixFLOPs(s.Block, s.Kind)
 			switch s.Kind {
+			case Residual:
+				want = a.suffixFLOPs(s.Block, MLPOut)
 			case PatchEmbed:
 				want = a.forwardFLOPs() - a.patchFLOPs()
 			case Classifier:
@@ -84,6 +86,8 @@ func TestCosts(t *testing.T) {
 			case s.Kind == PatchEmbed:
 				rows, live = a.Patches(), a.Patches()
 			case s.Kind == Classifier:
+				rows, live = 1, 1
+			case s.Kind == Residual:
 				rows, live = 1, 1
 			case s.Block == a.Layers-1 && s.Kind != Key && s.Kind != Value:
 				live = 1

@@ -49,6 +49,9 @@ func (w *Weights) ofSite(s forward.Site) (weight, b *forward.Param) {
 // siteGrads are the gradients of a site's weight and bias, each nil where it is
 // not trained or not there.
 func (n *Net) siteGrads(s forward.Site) (weight, bias []float32) {
+	if s.Weight < 0 {
+		return nil, nil
+	}
 	w, b := n.ofSite(s)
 	if b != nil {
 		bias = b.Grad

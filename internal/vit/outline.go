@@ -59,6 +59,9 @@ func outlineOf(n *Net) (*outline, error) {
 			o.unmasked[i] = o.masked[i]
 		}
 		s.Live, s.Rows = o.masked[i].Rows, o.unmasked[i].Rows
+		if s.Kind == Residual {
+			s.Live, s.Rows = 1, 1
+		}
 		s.FLOPs = o.after(i)
 		n.sites[i] = s
 	}

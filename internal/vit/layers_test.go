@@ -1,0 +1,140 @@
+package vit
+
+import (
+	"math"
+	"testing"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/noise"
+)
+
+// layered is a network of so many blocks, all of it trained, a batch that fills no
+// micro-batch, and its clean pass.
+func layered(t *testing.T, layers, threads int) (*Model, *forward.Batch, []int, *pass) {
+	t.Helper()
+	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: layers, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
+	w, err := NewWeights(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Init(func(dst []float32, tensor int) {
+		g := noise.Rand(7, noise.Init, uint32(tensor))
+		for i := range dst {
+			dst[i] = 5 * float32(g.Normal())
+		}
+	})
+	for _, p := range w.Params() {
+		p.Grad = make([]float32, len(p.Data))
+	}
+	m := NewModel(NewNet(w), Options{Threads: threads, Noise: source(t), Loss: crossEntropy(t), Mask: true})
+	const n = 21
+	b := &forward.Batch{Size: n, Inputs: make([]float32, n*3*64), Labels: make([]int32, n)}
+	g := noise.Rand(5, noise.Test)
+	for i := range b.Inputs {
+		b.Inputs[i] = float32(g.Normal())
+	}
+	for i := range b.Labels {
+		b.Labels[i] = int32(i % 3)
+	}
+	var sites []int
+	for i, s := range m.Sites() {
+		if s.Kind == Residual {
+			sites = append(sites, i)
+		}
+	}
+	p, err := m.Clean(t.Context(), b, sites)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, b, sites, p.(*pass)
+}
+
+// gradients copies and clears those of a model.
+func gradients(m *Model) (out [][]float32) {
+	for _, p := range m.Params() {
+		out = append(out, append([]float32(nil), p.Grad...))
+		clear(p.Grad)
+	}
+	return out
+}
+
+// TestLayersAreBackpropagation: handed the derivative of the loss by the row that is
+// read of the last block's output, the layers of a network of two blocks give every
+// parameter what backpropagation gives it, since all that goes to the first one's
+// other rows goes through the second one's attention; for any number of workers.
+func TestLayersAreBackpropagation(t *testing.T) {
+	for _, threads := range []int{1, 3} {
+		m, b, sites, p := layered(t, 2, threads)
+		if len(sites) != 2 {
+			t.Fatalf("%d blocks' outputs", len(sites))
+		}
+		h := m.net.out.boundaries[1]
+		at := make([]float32, b.Size*h.Width)
+		q, coef := m.images(b.Size, 1/float32(b.Size))
+		l := &List{Queries: q, Coef: coef, Loss: p.loss, Targets: p.loss.Targets, Below: at}
+		if err := m.ask(t.Context(), l, &Forward{From: 2, Below: true}); err != nil {
+			t.Fatal(err)
+		}
+		first, _ := m.Layer(sites[0])
+		second, ok := m.Layer(sites[1])
+		if !ok || second.Rows != 5 || first.Rows != 0 {
+			t.Fatalf("layers %+v, %+v", first, second)
+		}
+		below := make([]float32, b.Size*second.Rows*first.Width)
+		if err := p.AccumulateLayer(t.Context(), sites[1], at, nil, second.Params, below); err != nil {
+			t.Fatal(err)
+		}
+		var cls []float32
+		for i := range b.Size {
+			cls = append(cls, below[i*second.Rows*first.Width:][:first.Width]...)
+		}
+		if err := p.AccumulateLayer(t.Context(), sites[0], cls, below, first.Params, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.AccumulateTop(t.Context(), m.Top()); err != nil {
+			t.Fatal(err)
+		}
+		got := gradients(m)
+		if _, err := m.Backward(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range gradients(m) {
+			var off, size float64
+			for k, w := range want {
+				off, size = off+math.Pow(float64(got[i][k]-w), 2), size+float64(w)*float64(w)
+			}
+			if off > 1e-9*size || size == 0 {
+				t.Errorf("%d workers, %s: relative error %.2g", threads, m.Params()[i].Name, math.Sqrt(off/size))
+			}
+		}
+	}
+}
+
+// TestRowAlone: a gradient at the row alone, and one at all rows with zeros beside it,
+// are the same.
+func TestRowAlone(t *testing.T) {
+	m, b, sites, p := layered(t, 3, 2)
+	l, _ := m.Layer(sites[1])
+	at := make([]float32, b.Size*l.Width)
+	g := noise.Rand(9, noise.Test)
+	for i := range at {
+		at[i] = float32(g.Normal())
+	}
+	if err := p.AccumulateLayer(t.Context(), sites[1], at, nil, l.Params, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := gradients(m)
+	if err := p.AccumulateLayer(t.Context(), sites[1], at, make([]float32, b.Size*5*l.Width), l.Params, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range gradients(m) {
+		for k, w := range want {
+			if math.Abs(float64(got[i][k]-w)) > 1e-4*(1+math.Abs(float64(w))) {
+				t.Fatalf("%s[%d]: %v, with rows of zeros %v", m.Params()[i].Name, k, got[i][k], w)
+			}
+		}
+	}
+	if l.RowFLOPs >= l.AllFLOPs {
+		t.Errorf("the row alone costs %d of %d operations", l.RowFLOPs, l.AllFLOPs)
+	}
+}
