@@ -25,7 +25,8 @@ type Feedback struct {
 	moments [][]float32 // per layer: running means, see the constants
 	squares [2]float32  // running Σ c², Σ r²
 
-	hat  [][]float32 // of the last gradient: the prediction of each image
+	hat  [][]float32 // of the last gradient: the prediction of each image, unscaled
+	by   []float32   // what it was scaled by, per layer
 	left []float32   // r of each direction
 }
 
@@ -112,19 +113,19 @@ func (f *Feedback) gradient(o *LocalOptions, s *Step, r *Record) ([][]float32, e
 	}
 	share := s.ShareOf(r)
 	at := make([][]float32, len(f.layers))
-	f.hat = make([][]float32, len(f.layers))
+	f.hat, f.by = make([][]float32, len(f.layers)), make([]float32, len(f.layers))
 	for b, x := range f.layers {
-		f.hat[b] = transposed(f.j[b], e, n, C, x.Width, f.scale(o, b))
+		f.hat[b], f.by[b] = transposed(f.j[b], e, n, C, x.Width), f.scale(o, b)
 		at[b] = make([]float32, n*x.Width)
 		for k, v := range f.hat[b] {
-			at[b][k] = v / float32(n)
+			at[b][k] = f.by[b] * v / float32(n)
 		}
 	}
 	f.left, r.items = make([]float32, 0, len(r.Coefs)/C), nil
 	err = f.directions(o, s, r, func(i, j int, eps [][]float32) {
 		left := dot(e[i*C:(i+1)*C], r.Coefs[j*C:(j+1)*C])
 		for b, x := range f.layers {
-			left -= dot(eps[b], f.hat[b][i*x.Width:(i+1)*x.Width])
+			left -= f.by[b] * dot(eps[b], f.hat[b][i*x.Width:(i+1)*x.Width])
 		}
 		f.left, r.items = append(f.left, left), append(r.items, int32(i))
 		for b, x := range f.layers {
@@ -150,7 +151,8 @@ func (f *Feedback) directions(o *LocalOptions, s *Step, r *Record, do func(i, j 
 				return fmt.Errorf("forward: a record of %d numbers is too short for its queries", len(r.Coefs))
 			}
 			for b, site := range f.sites {
-				o.Noise.Fill(eps[b], noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i), Pair: uint32(p)}, 0)
+				at := noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i), Pair: uint32(p)}
+				o.Noise.Fill(eps[b], at, 0)
 			}
 			do(i, j, eps)
 			j++
@@ -200,11 +202,9 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 	keep(&f.squares[1], r2/float64(n))
 	for b := range f.layers {
 		axpy(f.j[b], eta, add[b])
-		m, sc := f.moments[b], float64(f.scale(o, b))
-		if sc > 0 { // what is kept is of the unscaled prediction
-			keep(&m[agree], agreed[b]/float64(n)/sc)
-			keep(&m[length], float64(dot(f.hat[b], f.hat[b]))/float64(s.Batch.Size)/(sc*sc))
-		}
+		m := f.moments[b]
+		keep(&m[agree], agreed[b]/float64(n))
+		keep(&m[length], float64(dot(f.hat[b], f.hat[b]))/float64(s.Batch.Size))
 		g0, g1 := halves[b][0], halves[b][1]
 		both := dot(g0, g1)
 		keep(&m[common], float64(both))
@@ -241,12 +241,12 @@ func (f *Feedback) weights(o *LocalOptions, e []float32, share Share) []float32 
 	return w
 }
 
-// transposed is scale·Jᵀe of n items.
-func transposed(j, e []float32, n, classes, width int, scale float32) []float32 {
+// transposed is Jᵀe of n items.
+func transposed(j, e []float32, n, classes, width int) []float32 {
 	out := make([]float32, n*width)
 	for i := range n {
 		for c := range classes {
-			axpy(out[i*width:(i+1)*width], scale*e[i*classes+c], j[c*width:(c+1)*width])
+			axpy(out[i*width:(i+1)*width], e[i*classes+c], j[c*width:(c+1)*width])
 		}
 	}
 	return out

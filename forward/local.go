@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// local is learned feedback through the layers of a network, docs/method.md (17) to
-// (22): one query of an image adds noise to the row that is read of every layer's
-// output at once, and says how all outputs changed. From that it learns J_b, the mean
+// local is learned feedback through the layers of a network (docs/method.md, "The
+// outputs of whole blocks"): one query of an image adds noise to the row that is read of
+// every layer's output at once, and says how all outputs changed. From that it learns J_b, the mean
 // Jacobian of the outputs by that row, and predicts the gradient there, J_bᵀ e_i. What
 // lies inside one layer, its own parameters and the other rows of its input, follows
 // by that layer's own derivative; no derivative crosses two layers.
@@ -81,7 +81,8 @@ func (l *local) chain(m Layered) error {
 			l.exact = append(l.exact, s)
 			take(m.Sites()[s].Params())
 		case m.Sites()[s].Output:
-			return &OptionError{"Sites", m.Sites()[s].Name, "use a loss with a derivative by the outputs, such as cross-entropy"}
+			return &OptionError{"Sites", m.Sites()[s].Name,
+				"use a loss with a derivative by the outputs, such as cross-entropy"}
 		}
 	}
 	if len(sites) == 0 {
@@ -151,7 +152,8 @@ func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	records := []Record{rec}
 	if s.Number >= l.o.Warmup {
 		for _, site := range l.exact {
-			records = append(records, Record{Perturbation: Perturbation{Kind: Outputs, Step: s.Number, Sites: []int{site}}})
+			p := Perturbation{Kind: Outputs, Step: s.Number, Sites: []int{site}}
+			records = append(records, Record{Perturbation: p})
 		}
 	}
 	return l.Answered(m, s, records), nil

@@ -169,7 +169,10 @@ func every(m query.Model) []int {
 // attn_out of the last blocks, and the classifier.
 func tuned(m query.Model, blocks int) []int {
 	var out []int
-	last := m.Sites()[len(m.Sites())-2].Block
+	last := 0
+	for _, s := range m.Sites() {
+		last = max(last, s.Block)
+	}
 	for i, s := range m.Sites() {
 		if s.Kind == vit.Classifier || s.Block > last-blocks &&
 			slices.Contains([]string{vit.Query, vit.Key, vit.Value, vit.AttnOut}, s.Kind) {

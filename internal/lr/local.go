@@ -12,14 +12,19 @@ import (
 
 // Settings of the surrogate local.
 var (
-	Kappa = settings.New("kappa", "0", "local: share of the correction by the queries: 0, 1, or auto for that of least error",
+	Kappa = settings.New("kappa", "0",
+		"local: share of the correction by the queries: 0, 1, or auto for that of least error",
 		settings.Among("0", "1", "auto"))
-	FeedbackGain  = settings.New("feedback_gain", 0.6, "local: gain of the learning of the Jacobians, stable below 2", settings.Above(0, 2))
-	FeedbackScale = settings.New("feedback_scale", true, "local: scale predictions by how far they agree with the queries")
+	FeedbackGain = settings.New("feedback_gain", 0.6, "local: gain of the learning of the Jacobians, stable below 2",
+		settings.Above(0, 2))
+	FeedbackScale = settings.New("feedback_scale", true,
+		"local: scale predictions by how far they agree with the queries")
 	FeedbackWeigh = settings.New("feedback_weigh", true, "local: learn the Jacobians most from images of large error")
-	FeedbackRows  = settings.New("feedback_rows", "all", "local: whether a block's parameters get the gradient through all rows, or through the row that is read alone",
+	FeedbackRows  = settings.New("feedback_rows", "all",
+		"local: the rows of a block's output that its parameters get a gradient through: all, or the one that is read",
 		settings.Among("all", "read"))
-	FeedbackWarmup = settings.New("feedback_warmup", 0, "local: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
+	FeedbackWarmup = settings.New("feedback_warmup", 0,
+		"local: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
 )
 
 func init() {
@@ -30,14 +35,16 @@ func init() {
 func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, error) {
 	switch {
 	case f.LearnSigma:
-		return nil, uierr.New("estimator.learn_sigma: true does not go with estimator.surrogate: local", "set estimator.learn_sigma: false")
+		return nil, uierr.New("estimator.learn_sigma: true does not go with estimator.surrogate: local",
+			"set estimator.learn_sigma: false")
 	case f.Schedule == "random_site":
-		return nil, uierr.New("estimator.schedule: random_site does not go with estimator.surrogate: local, which asks all blocks at once",
-			"leave estimator.schedule out")
+		return nil, uierr.New("estimator.schedule: random_site does not go with estimator.surrogate: local, "+
+			"which asks all blocks at once", "leave estimator.schedule out")
 	}
 	f.Schedule, f.Params = "joint", o.Params
 	l := forward.LocalOptions{Options: f, Gain: FeedbackGain.Of(o.Own), Scaled: FeedbackScale.Of(o.Own),
-		Weigh: FeedbackWeigh.Of(o.Own), Warmup: uint32(FeedbackWarmup.Of(o.Own)), RowAlone: FeedbackRows.Of(o.Own) == "read"}
+		Weigh: FeedbackWeigh.Of(o.Own), RowAlone: FeedbackRows.Of(o.Own) == "read",
+		Warmup: uint32(FeedbackWarmup.Of(o.Own))}
 	switch Kappa.Of(o.Own) {
 	case "auto":
 		l.Kappa = -1
@@ -47,7 +54,8 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 	e, err := forward.Local(m, l)
 	var wrong *forward.OptionError
 	if errors.As(err, &wrong) {
-		hint := "set sites.kinds: [residual] on a network of our own whose classifier reads the cls row, or estimator.surrogate: linear"
+		hint := "set sites.kinds: [residual] on a network of our own, on the CPU, whose classifier reads the cls row, " +
+			"or estimator.surrogate: linear"
 		return nil, uierr.New(fmt.Sprintf("estimator.surrogate: local: %s: %s", wrong.Is, wrong.Want), hint)
 	}
 	return e, err
@@ -57,8 +65,8 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 func mapsOnly(m query.Model, sites []int) error {
 	for _, s := range sites {
 		if x := m.Sites()[s]; x.Weight < 0 {
-			return uierr.New(fmt.Sprintf("sites.kinds: [residual] is for estimator.surrogate: local; %s is no map with a gradient of its own", x.Name),
-				"set estimator.surrogate: local, or name maps such as [query, key, value, attn_out, mlp_in, mlp_out]")
+			return uierr.New("sites.kinds: [residual] is for estimator.surrogate: local; "+x.Name+
+				" is no map with a gradient of its own", "set estimator.surrogate: local, or name maps such as [query, mlp_in]")
 		}
 	}
 	return nil

@@ -125,7 +125,8 @@ func TestLocalLearns(t *testing.T) {
 		}
 		params, err := Apply(t.Context(), m, e, s, r.Records)
 		if err != nil || len(params) > 0 || r.Queries != 16 || len(r.Records) != 1 || len(r.Records[0].Coefs) != 3*16 {
-			t.Fatalf("warming up gave %v a gradient, %d queries, %d records: %v", params, r.Queries, len(r.Records), err)
+			t.Fatalf("warming up gave %v a gradient, %d queries, %d records: %v", params, r.Queries, len(r.Records),
+				err)
 		}
 		if err := e.Learn(&s.Step, r.Records); err != nil {
 			t.Fatal(err)
@@ -147,7 +148,8 @@ func TestLocalLearns(t *testing.T) {
 			t.Errorf("%s is another after a restore", name)
 		}
 	}
-	for _, bad := range []map[string][]float32{{"all": {3, 0}}, {"all": {3, 0, 0}}, {"all": {float32(math.NaN()), 0, 0}}} {
+	for _, bad := range []map[string][]float32{{"all": {3, 0}}, {"all": {3, 0, 0}},
+		{"all": {float32(math.NaN()), 0, 0}}} {
 		if Predictor(again).Restore(bad) == nil {
 			t.Errorf("a state of %v was taken", bad)
 		}
@@ -182,8 +184,10 @@ func TestLocalRefusals(t *testing.T) {
 		says string
 	}{
 		{m, Options{Sites: []int{classifier}, Own: local(settings.Values{})}, "no layer's output"},
-		{m, Options{Sites: []int{residual}, Own: settings.Values{"surrogate": "none"}}, "is for estimator.surrogate: local"},
-		{m, Options{Sites: []int{residual}, Own: settings.Values{"surrogate": "linear"}}, "is for estimator.surrogate: local"},
+		{m, Options{Sites: []int{residual}, Own: settings.Values{"surrogate": "none"}},
+			"is for estimator.surrogate: local"},
+		{m, Options{Sites: []int{residual}, Own: settings.Values{"surrogate": "linear"}},
+			"is for estimator.surrogate: local"},
 		{m, Options{Sites: []int{residual}, Own: local(settings.Values{"learn_sigma": true})}, "learn_sigma"},
 		{m, Options{Sites: []int{residual}, Schedule: "random_site", Own: local(settings.Values{})}, "random_site"},
 		{m, Options{Sites: []int{residual}, Params: []int{0}, Own: local(settings.Values{})}, "part of no layer"},
@@ -196,8 +200,8 @@ func TestLocalRefusals(t *testing.T) {
 			t.Errorf("%s: %v", c.says, err)
 		}
 	}
-	e, err := newAsker("activation", m, Options{Sigma: 0.01, Noise: src, Sites: []int{first, residual}, Params: layer.Params,
-		Own: local(settings.Values{})})
+	e, err := newAsker("activation", m, Options{Sigma: 0.01, Noise: src, Sites: []int{first, residual},
+		Params: layer.Params, Own: local(settings.Values{})})
 	if err != nil || len(e.Plan(0)) != 1 || e.Plan(0)[0].Kind != forward.Layers {
 		t.Errorf("the outputs of blocks: %v", err)
 	}

@@ -37,8 +37,8 @@ func Select(c config.Sites, m query.Model) (Selection, error) {
 		return Selection{}, err
 	}
 	if slices.Contains(c.Kinds, "residual") && slices.ContainsFunc(c.Kinds, inBlock) {
-		return Selection{}, uierr.New("sites.kinds: residual stands for all maps of a block; others beside it have no meaning",
-			"set sites.kinds: [residual]")
+		return Selection{}, uierr.New("sites.kinds: residual stands for all maps of a block; "+
+			"others beside it have no meaning", "set sites.kinds: [residual]")
 	}
 	var sel Selection
 	for i, s := range m.Sites() {

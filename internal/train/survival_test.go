@@ -66,6 +66,10 @@ func methods() map[string]config.Config {
 	out["surrogate"] = c
 	c.Allocator.Name, c.Allocator.Scope, c.Allocator.Standardise, c.Budget.QueriesPerImage = "neyman", "both", true, 0.5
 	out["drawn"] = c
+	c.Allocator.Scope, c.Sites.Blocks = "image", "all"
+	c.Sites.Kinds, c.Sites.Params = []string{"residual"}, []string{"norm"}
+	c.Estimator.Own = lr.Kappa.With(lr.Surrogate.With(lr.FeedbackWarmup.With(c.Estimator.Own, 2), "local"), "auto")
+	out["local"] = c
 	return out
 }
 

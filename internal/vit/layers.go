@@ -28,8 +28,8 @@ func (o *outline) layers(n *Net) {
 			return
 		}
 		i := len(n.sites)
-		n.sites = append(n.sites, forward.Site{Name: fmt.Sprintf("block.%d.%s", block, Residual), Kind: Residual, Block: block,
-			Out: h.Width, Weight: -1, Bias: -1})
+		n.sites = append(n.sites, forward.Site{Name: fmt.Sprintf("block.%d.%s", block, Residual), Kind: Residual,
+			Block: block, Out: h.Width, Weight: -1, Bias: -1})
 		n.linears = append(n.linears, nil)
 		n.bySite[siteKey{Residual, block}] = i
 		o.same[i] = at
@@ -145,7 +145,8 @@ func (m *Model) Top() []int {
 }
 
 // Outputs implements forward.Chained.
-func (p *pass) Outputs(ctx context.Context, t *forward.Perturbation, q []forward.Query, losses, outputs []float32) error {
+func (p *pass) Outputs(ctx context.Context, t *forward.Perturbation, q []forward.Query,
+	losses, outputs []float32) error {
 	if err := p.usable(t); err != nil {
 		return err
 	}

@@ -124,7 +124,8 @@ func TestRowAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := gradients(m)
-	if err := p.AccumulateLayer(t.Context(), sites[1], at, make([]float32, b.Size*5*l.Width), l.Params, nil); err != nil {
+	zeros := make([]float32, b.Size*5*l.Width)
+	if err := p.AccumulateLayer(t.Context(), sites[1], at, zeros, l.Params, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range gradients(m) {

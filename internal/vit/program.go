@@ -14,7 +14,7 @@ type Program struct {
 	Graph  *gorgonia.ExprGraph
 	Slots  int
 	Start  *gorgonia.Node            // slots × the images, or the activation of a boundary; nil in a suffix
-	Seed   *gorgonia.Node            // slots: weights of the losses, or of every value that the graph ends at; nil without a gradient
+	Seed   *gorgonia.Node            // slots: weights of the losses, or of what the graph ends at; nil without a gradient
 	Logits *gorgonia.Node            // slots × outputs
 	Losses *gorgonia.Node            // slots
 	Taps   map[string]*gorgonia.Node // computed activations
