@@ -10,9 +10,14 @@ cd "$(dirname "$0")/.."
 flops=$PWD/bin/flops
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$flops" data export --kind shapes --set data.size=32 --classes disc,square --output "$work/photos" >/dev/null 2>&1 ||
-  "$flops" data export --kind shapes --output "$work/photos" >/dev/null
-picture=$(find "$work/photos" -name '*.png' | sort | head -n 1)
+"$flops" data export --kind shapes --output "$work/all" >/dev/null
+for split in train test; do # a few of each class
+  for class in "$work/all/$split"/*/; do
+    mkdir -p "$work/photos/$split/$(basename "$class")"
+    find "$class" -name '*.png' | sort | sed -n 1,4p | while read -r f; do cp "$f" "$work/photos/$split/$(basename "$class")/"; done
+  done
+done
+picture=$(find "$work/photos" -name '*.png' | sort | sed -n 1p)
 failed=0
 
 # try COMMAND...: yes, or what the error says, which a mistake of the user's is (status 2).
