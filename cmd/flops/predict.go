@@ -104,7 +104,7 @@ func predict(c *cobra.Command, m *network.Trained, model string, paths []string,
 			bad = err
 			continue
 		}
-		b := &forward.Batch{Size: 1, Inputs: make([]float32, t.Channels*t.Size*t.Size)}
+		b := &forward.Batch{Size: 1, Inputs: make([]float32, t.Channels*t.Size*t.Columns())}
 		t.Write(b.Inputs, im, nil)
 		out, err := m.Model.Evaluate(c.Context(), b)
 		if err != nil {
