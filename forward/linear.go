@@ -241,6 +241,10 @@ func (f *followed) follow(g *Guess) {
 		c2 += float64(c) * float64(c)
 		r2 += float64(g.Left[k]) * float64(g.Left[k])
 	}
+	if r2-r2 != 0 || r2 > 1e30 { // what was learned is no number any more: begin again
+		f.anchor.j, f.anchor.d, f.anchor.weight = nil, nil, 0
+		r2 = c2
+	}
 	if n := float64(len(g.Coefs)); n > 0 {
 		f.c2 = linearKeep*f.c2 + (1-linearKeep)*float32(c2/n)
 		f.r2 = linearKeep*f.r2 + (1-linearKeep)*float32(r2/n)
@@ -265,9 +269,9 @@ func (j *jacobian) learn(gain float64, C int, e []float32, root *positive, g *Gu
 	eta := gain / (1 + float64(C-1)*float64(W)/n)
 	sums := make([]float64, C*W)
 	for i := range len(e) / C {
-		p := g.Pushed[i*W : (i+1)*W]
+		p, w := g.Pushed[i*W:(i+1)*W], root.weigh(e[i*C:(i+1)*C])
 		for c := range C {
-			if v := float64(e[i*C+c]); v != 0 {
+			if v := w * float64(e[i*C+c]); v != 0 {
 				row := sums[c*W : (c+1)*W]
 				for k, x := range p {
 					row[k] += v * float64(x)

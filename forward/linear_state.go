@@ -10,7 +10,7 @@ func (l *Linear) Residuals() map[int]Residual {
 	out := map[int]Residual{}
 	for s, f := range l.sites {
 		if f.c2 > 0 { // else it was never asked
-			out[s] = Residual{Share: float64(f.r2 / f.c2), Used: f.used()}
+			out[s] = Residual{Share: min(1e6, float64(f.r2)/float64(f.c2)), Used: f.used()}
 		}
 	}
 	return out

@@ -31,6 +31,27 @@ func factored(a []float64, n int) *positive {
 	return &positive{l, n}
 }
 
+// mostLeverage is the largest eᵀS⁻¹e that an image teaches with, in units of its mean,
+// the number of outputs. Where nearly all images are right, a wrong one is far beyond,
+// and would throw over what the others taught.
+const mostLeverage = 2
+
+// weigh is the weight of an image's e in what is learned: 1, or what brings its leverage
+// to the most there is.
+func (p *positive) weigh(e []float32) float64 {
+	var sq float64
+	y := make([]float64, p.n)
+	for i, v := range e { // L y = e
+		s := float64(v)
+		for k := range i {
+			s -= p.l[i*p.n+k] * y[k]
+		}
+		y[i] = s / p.l[i*p.n+i]
+		sq += y[i] * y[i]
+	}
+	return min(1, mostLeverage*float64(p.n)/max(sq, 1e-30))
+}
+
 // solve overwrites the columns of b, n×w, with the inverse times them.
 func (p *positive) solve(b []float64, w int) {
 	less := func(i, k int, by float64) {
