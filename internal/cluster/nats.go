@@ -163,7 +163,8 @@ func connect(url string, own ...nats.Option) (*connection, error) {
 	own = append(own, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.Timeout(3*time.Second),
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectBufSize(-1),
-		nats.IgnoreAuthErrorAbort(), nats.CustomInboxPrefix("_INBOX.flops"))
+		nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // LastError has it
+		nats.CustomInboxPrefix("_INBOX.flops"))
 	nc, err := nats.Connect(url, own...)
 	if err != nil {
 		if errors.Is(err, nats.ErrAuthorization) {
@@ -190,7 +191,7 @@ func (k *connection) replicas() int {
 // refused says that the server knows this process not.
 func (k *connection) refused() error {
 	err := k.nc.LastError()
-	if err != nil && (errors.Is(err, nats.ErrAuthorization) ||
+	if err != nil && (errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrPermissionViolation) ||
 		strings.Contains(strings.ToLower(err.Error()), "authorization")) {
 		return uierr.Wrap(err, "the NATS server does not let this process in",
 			"give --key the worker.nk of the run folder's cluster/, or --creds what the servers want")
