@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/allocator"
@@ -67,7 +68,9 @@ examples/allocate.py a loop that trains.`,
 	f.IntVar(&o.MinQueries, "min-queries", d.MinQueries, "every item gets at least so many")
 	f.BoolVar(&o.Even, "antithetic", usual.Estimator.Antithetic, "counts are even, for pairs")
 	f.Uint64Var(&p.Seed, "seed", 0, "seed of everything that is drawn")
-	own = settingFlags(c, allocator.Settings(), allocator.Features.With(d.Own, "loss")) // most lines have no features
+	offered := maps.Clone(d.Own)
+	offered["features"] = "loss" // most lines have none
+	own = settingFlags(c, allocator.Settings(), offered)
 	f.BoolVar(&o.Fallback, "fallback", d.Fallback, "equal shares once the measured gain over --window is not positive")
 	f.IntVar(&o.Window, "window", d.Window, "steps over which the gain is measured")
 	return c
