@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 # characters, not bytes
-before=81
+before=80
 
 long() { # of the files whose names are on standard input
   while read -r file; do

@@ -55,7 +55,7 @@ func seesNoise(t *testing.T, precision Precision) {
 	w := lowTwins(t, eights, images, precision, 0)
 	n, _ := network(t, eights, images, false)
 	ref := newWide(n)
-	sites := all(len(w.gpu.Sites()))
+	sites := mapped(w.gpu.Sites())
 	_, clean := w.clean(sites)
 	var q []forward.Query
 	for i := range images {
@@ -108,7 +108,7 @@ func TestHalfModelIsTheCPUs(t *testing.T) {
 		"CLIP's tower": vit.CLIPVision{Arch: eights, Projected: 16}} {
 		t.Run(name, func(t *testing.T) {
 			w := lowTwins(t, a, 5, BF16, 2)
-			sites := all(len(w.cpu.Sites()))
+			sites := mapped(w.cpu.Sites())
 			cpu, gpu := w.clean(sites)
 			close := func(what string, got, want []float32) {
 				if e := relative(wide(got), wide(want)); e > 0.02 {

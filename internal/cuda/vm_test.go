@@ -74,7 +74,7 @@ func TestHostObjective(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newTwins(t, tiny, 5, true, Options{Loss: o})
-	n := len(w.cpu.Sites())
+	n := len(mapped(w.cpu.Sites()))
 	cpu, gpu := w.clean([]int{n - 1})
 	near(t, "losses", gpu.Losses, wide(cpu.Losses), 0)
 	q, _ := queries(5, 3)
@@ -122,7 +122,7 @@ func TestHostCoupled(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newTwins(t, tiny, 5, true, Options{Loss: o, Slots: 2})
-	n := len(w.cpu.Sites())
+	n := len(mapped(w.cpu.Sites()))
 	cpu, gpu := w.clean([]int{n - 2})
 	near(t, "losses", gpu.Losses, wide(cpu.Losses), 1e-4)
 	_, err = w.gpu.Evaluate(w.ctx, &forward.Batch{Size: 1, Inputs: random(144, 77), Labels: []int32{3}})

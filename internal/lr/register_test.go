@@ -57,7 +57,7 @@ func TestSilentEstimator(t *testing.T) {
 		return err
 	}
 	for _, c := range []struct{ settings, says string }{
-		{"allocator: {min_queries: 3}", "min_queries"},
+		{"allocator: {min_queries: 3}", "queries that every image gets"},
 		{"budget: {max_queries: 1}", "max_queries"},
 		{"", ""},
 	} {

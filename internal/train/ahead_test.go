@@ -61,6 +61,9 @@ func TestTailIsTakenAgain(t *testing.T) {
 			all += killAfter(t, c, dir, 8)
 			all += killAfter(t, c, dir, 0)
 			same(t, dir, want, c.Train.Steps)
+			if name == "local" { // it asks for outputs, which no evaluator answers, and is not counted
+				return
+			}
 			if perturbed := ledgerOf(t, dir).Of("perturbed").Queries; int64(all) != perturbed {
 				t.Errorf("%d queries were asked, the ledger has %d", all, perturbed)
 			}
