@@ -3,7 +3,7 @@ package noise
 import (
 	"testing"
 
-	"github.com/flops-vit/flops/internal/isa"
+	"github.com/flops-vit/flops/noise/isa"
 )
 
 // eachLevel runs f on the portable path and on every vector path that this

@@ -1,6 +1,6 @@
 package noise
 
-import "github.com/flops-vit/flops/internal/isa"
+import "github.com/flops-vit/flops/noise/isa"
 
 //go:generate go run ./asm -out noise_amd64.s -stubs noise_stubs_amd64.go -pkg noise
 

@@ -19,7 +19,7 @@ var public = []string{"alloc", "forward", "noise"}
 
 // allowed are what they may import beside the standard library.
 var allowed = []string{"golang.org/x/sys/cpu", "github.com/flops-vit/flops/alloc", "github.com/flops-vit/flops/noise",
-	"github.com/flops-vit/flops/internal/isa"}
+	"github.com/flops-vit/flops/noise/isa"}
 
 // TestPublicPackages: they import little, document every exported name, export no
 // single letter, and name no key of a config in what they say.

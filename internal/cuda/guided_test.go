@@ -26,10 +26,8 @@ func TestGuided(t *testing.T) {
 		at, _ := w.cpu.Anchor(site)
 		guess := func() *forward.Guess {
 			g := &forward.Guess{Site: site, Used: true, At: random(3*at.Width, 5), Coefs: []float32{0.5, -1, 2, 0.25},
-				Weights: []float32{0.2, 0, 0.7}}
-			for _, q := range []forward.Query{{Image: 0}, {Image: 2}, {Image: 2, Pair: 1}, {Image: 2, Pair: 2}} {
-				g.Queries = append(g.Queries, q)
-			}
+				Weights: []float32{0.2, 0, 0.7},
+				Queries: []forward.Query{{Image: 0}, {Image: 2}, {Image: 2, Pair: 1}, {Image: 2, Pair: 2}}}
 			return g
 		}
 		p := &forward.Perturbation{Kind: forward.Activations, Step: 3, Sites: []int{site}, Sigma: []float32{0.01}}

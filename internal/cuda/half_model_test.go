@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"fmt"
 	"math"
 	"testing"
 
@@ -87,8 +86,8 @@ func seesNoise(t *testing.T, precision Precision) {
 			}
 			got, single, want, values = append(got, g...), append(single, o...), append(want, r...), append(values, v...)
 		}
-		t.Log(fmt.Sprintf("%s, σ %g: pairs off by %.4f, one-sided by %.4f, values in bf16 by %.3f", precision, c.sigma,
-			relative(got, want), relative(single, want), relative(values, want)))
+		t.Logf("%s, σ %g: pairs off by %.4f, one-sided by %.4f, values in bf16 by %.3f", precision, c.sigma,
+			relative(got, want), relative(single, want), relative(values, want))
 		if e := relative(got, want); e > c.bound {
 			t.Errorf("σ %g: c of pairs is off by %.4f of it", c.sigma, e)
 		}

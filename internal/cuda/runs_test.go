@@ -78,13 +78,12 @@ func same(t *testing.T, device string) {
 }
 
 func runCase(t *testing.T, device, precision, kind string) {
-	c, n := runConfig(device, precision, kind)
+	c, _ := runConfig(device, precision, kind)
+	n := 1
 	if os.Getenv("FLOPS_BENCH") == "vit-b16" {
 		c.Data.Size, c.Data.Count, c.Train.BatchSize, c.Budget.QueriesPerImage = 224, 256, 64, 8
 		c.Model.Arch = config.Arch{Image: 224, Patch: 16, Chans: 3, Hidden: 768, Layers: 12, Heads: 12, MLP: 3072}
 		n = 12
-	} else {
-		n = 1
 	}
 	r := measuredRun{Mode: kind, Precision: precision}
 	out := steps(t, c, n, &r)

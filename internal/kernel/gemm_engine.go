@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/flops-vit/flops/internal/isa"
+	"github.com/flops-vit/flops/noise/isa"
 )
 
 // engine is one way to multiply matrices: micro-kernels under the shared

@@ -1,6 +1,6 @@
 package kernel
 
-import "github.com/flops-vit/flops/internal/isa"
+import "github.com/flops-vit/flops/noise/isa"
 
 //go:generate go run ./asm/vec -out vec_amd64.s -stubs vec_stubs_amd64.go -pkg kernel
 

@@ -5,7 +5,7 @@ import (
 	"math/rand"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/isa"
+	"github.com/flops-vit/flops/noise/isa"
 )
 
 // eachLevel runs f on the portable path and on every vector path that this
