@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/tokenizer"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
@@ -35,22 +36,8 @@ type textReference struct {
 // folder where it is there.
 func textFolders(t *testing.T) map[string]*textReference {
 	t.Helper()
-	dirs, err := filepath.Glob("../../testdata/texts/*")
-	if err != nil || len(dirs) < 3 {
-		t.Fatalf("%v %v", dirs, err)
-	}
-	root := os.Getenv("FLOPS_SHARED")
-	if root == "" {
-		root = "../../../shared"
-	}
-	for _, name := range []string{"clip", "clip-laion", "clip-eos2", "siglip", "siglip2-fixed", "open-clip",
-		"open-clip-quickgelu"} {
-		if dir := filepath.Join(root, "models", "zoo", name); exists(dir) {
-			dirs = append(dirs, dir)
-		}
-	}
 	out := map[string]*textReference{}
-	for _, dir := range dirs {
+	for _, dir := range testkit.TextModels(t) {
 		raw, err := os.ReadFile(filepath.Join(dir, "reference.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -62,11 +49,6 @@ func textFolders(t *testing.T) map[string]*textReference {
 		out[dir] = r
 	}
 	return out
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // weighed is Σ_j w_cj·t_cj of the text c of a batch: a loss whose gradient at the

@@ -11,37 +11,16 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/hf"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/texts"
 	"github.com/flops-vit/flops/internal/uierr"
 )
-
-// wholes are whole models with prompts and what PyTorch answers: those of
-// scripts/make-text-zoo.py, and those of the shared folder where it is.
-func wholes(t *testing.T) []string {
-	t.Helper()
-	dirs, err := filepath.Glob("../../testdata/texts/*")
-	if err != nil || len(dirs) < 3 {
-		t.Fatalf("%v %v", dirs, err)
-	}
-	shared := os.Getenv("FLOPS_SHARED")
-	if shared == "" {
-		shared = "../../../shared"
-	}
-	for _, name := range []string{"clip", "clip-laion", "clip-eos2", "siglip", "siglip2-fixed", "open-clip",
-		"open-clip-quickgelu"} {
-		dir := filepath.Join(shared, "models", "zoo", name)
-		if _, err := os.Stat(dir); err == nil {
-			dirs = append(dirs, dir)
-		}
-	}
-	return dirs
-}
 
 // Zero-shot logits and probabilities are the library's to 1e-4.
 func TestZeroShot(t *testing.T) {
 	ctx, c := context.Background(), config.Default()
 	c.Train.Device = "cpu"
-	for _, dir := range wholes(t) {
+	for _, dir := range testkit.TextModels(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var ref struct {
 				Prompts []string

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // peer answers like a real server in all but what a test replaces.
@@ -18,15 +20,7 @@ func peer(t *testing.T, infer http.HandlerFunc) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			infer(w, r)
-			return
-		}
-		h.ServeHTTP(w, r)
-	}))
-	t.Cleanup(srv.Close)
-	return srv
+	return testkit.Peer(t, h, infer)
 }
 
 func says200(body string) http.HandlerFunc {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/oip"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // TestRoundTrip: JSON and binary tensors give the logits that the model gives,
@@ -53,15 +54,7 @@ func peer(t *testing.T, infer http.HandlerFunc) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			infer(w, r)
-			return
-		}
-		h.ServeHTTP(w, r)
-	}))
-	t.Cleanup(srv.Close)
-	return srv
+	return testkit.Peer(t, h, infer)
 }
 
 func output(fields string) string {

@@ -68,13 +68,17 @@ func Write(t testing.TB, path string, b []byte) {
 // root; the test is skipped without it.
 func Shared(t testing.TB, path string) string {
 	t.Helper()
-	root := os.Getenv("FLOPS_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	p := filepath.Join(root, path)
+	p := filepath.Join(sharedRoot(), path)
 	if _, err := os.Stat(p); errors.Is(err, os.ErrNotExist) {
 		t.Skipf("no %s", p)
 	}
 	return p
+}
+
+// sharedRoot is the shared folder, for a package two folders below the root.
+func sharedRoot() string {
+	if root := os.Getenv("FLOPS_SHARED"); root != "" {
+		return root
+	}
+	return filepath.Join("..", "..", "..", "shared")
 }

@@ -29,24 +29,8 @@ func TestFamiliesBackpropagate(t *testing.T) {
 		"CLIP without a projection": CLIPVision{Arch: a}, "CLIP's rows alone": CLIPVision{Arch: tower},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := NewWeights(arch)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.Init(func(dst []float32, tensor int) {
-				r := noise.Rand(3, noise.Init, uint32(tensor))
-				for i := range dst {
-					dst[i] = float32(r.Normal())
-				}
-			})
-			for _, p := range w.Params() {
-				p.Grad = make([]float32, len(p.Data))
-				if p.Name == "classifier.weight" || p.Role == "cls_token" { // away from the small start
-					for i := range p.Data {
-						p.Data[i] *= 25
-					}
-				}
-			}
+			w := drawn(t, arch, 3, 1)
+			w.trainAll(func(p *forward.Param) bool { return p.Name == "classifier.weight" || p.Role == "cls_token" })
 			m := NewModel(NewNet(w), Options{Threads: 1, Loss: crossEntropy(t), Mask: true})
 			b := &forward.Batch{Size: 4, Inputs: make([]float32, 4*3*64), Labels: []int32{0, 1, 2, 1},
 				Index: []int32{0, 1, 2, 3}}

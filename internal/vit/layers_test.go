@@ -13,19 +13,8 @@ import (
 func layered(t *testing.T, layers, threads int) (*Model, *forward.Batch, []int, *pass) {
 	t.Helper()
 	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: layers, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
-	w, err := NewWeights(a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Init(func(dst []float32, tensor int) {
-		g := noise.Rand(7, noise.Init, uint32(tensor))
-		for i := range dst {
-			dst[i] = 5 * float32(g.Normal())
-		}
-	})
-	for _, p := range w.Params() {
-		p.Grad = make([]float32, len(p.Data))
-	}
+	w := drawn(t, a, 7, 5)
+	w.trainAll(nil)
 	m := NewModel(NewNet(w), Options{Threads: threads, Noise: source(t), Loss: crossEntropy(t), Mask: true})
 	const n = 21
 	b := &forward.Batch{Size: n, Inputs: make([]float32, n*3*64), Labels: make([]int32, n)}

@@ -16,25 +16,11 @@ import (
 // small is a ViT with odd sizes and every parameter trained, and a batch.
 func small(t testing.TB, images int) (*Net, *forward.Batch) {
 	t.Helper()
-	w, err := NewWeights(Arch{Image: 12, Patch: 4, Chans: 1, Hidden: 20, Layers: 2, Heads: 2, MLP: 28, Classes: 4,
-		Prompts: 1, Eps: 1e-6})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Init(func(dst []float32, tensor int) {
-		g := noise.Rand(3, noise.Init, uint32(tensor))
-		for i := range dst {
-			dst[i] = float32(g.Normal())
-		}
+	w := drawn(t, Arch{Image: 12, Patch: 4, Chans: 1, Hidden: 20, Layers: 2, Heads: 2, MLP: 28, Classes: 4,
+		Prompts: 1, Eps: 1e-6}, 3, 1)
+	w.trainAll(func(p *forward.Param) bool {
+		return p.Role != "norm" && p.Role != "linear" || p.Name == "classifier.weight"
 	})
-	for _, p := range w.params {
-		p.Grad = make([]float32, len(p.Data))
-		if p.Role != "norm" && p.Role != "linear" || p.Name == "classifier.weight" {
-			for i := range p.Data {
-				p.Data[i] *= 25
-			}
-		}
-	}
 	b := &forward.Batch{Size: images, Inputs: make([]float32, images*144), Labels: make([]int32, images),
 		Index: make([]int32, images)}
 	g := noise.Rand(4, noise.Test)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
-	"github.com/flops-vit/flops/noise"
 )
 
 // textTowers are one of each kind, small.
@@ -23,24 +22,8 @@ func textTowers() map[string]Text {
 // textModel draws a tower and a batch of texts.
 func textModel(t *testing.T, arch Text) (*Model, *Weights, *forward.Batch) {
 	t.Helper()
-	w, err := NewWeights(arch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Init(func(dst []float32, tensor int) {
-		r := noise.Rand(3, noise.Init, uint32(tensor))
-		for i := range dst {
-			dst[i] = float32(r.Normal())
-		}
-	})
-	for _, p := range w.Params() {
-		p.Grad = make([]float32, len(p.Data))
-		if p.Role == "token" || p.Role == "position" || p.Role == "prompt" { // away from the small start
-			for i := range p.Data {
-				p.Data[i] *= 25
-			}
-		}
-	}
+	w := drawn(t, arch, 3, 1)
+	w.trainAll(func(p *forward.Param) bool { return p.Role == "token" || p.Role == "position" || p.Role == "prompt" })
 	m := NewModel(NewNet(w), Options{Threads: 1, Loss: crossEntropy(t), Mask: true, Noise: source(t)})
 	b := &forward.Batch{Size: 3, Labels: []int32{0, 3, 1}, Index: []int32{0, 1, 2}}
 	for s := range b.Size {

@@ -35,16 +35,7 @@ func TestWeightQueriesStartAtTheTrainedBlock(t *testing.T) {
 		{"vit.layernorm", 3, a.headFLOPs()},
 		{Classifier, 3, a.headFLOPs()},
 	} {
-		w, err := NewWeights(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.Init(func(dst []float32, tensor int) {
-			r := noise.Rand(7, noise.Init, uint32(tensor))
-			for i := range dst {
-				dst[i] = 10 * float32(r.Normal())
-			}
-		})
+		w := drawn(t, a, 7, 10)
 		p := &forward.Perturbation{Kind: forward.Weights, Step: 1, Sigma: []float32{0.1}}
 		for i, x := range w.Params() {
 			if strings.HasPrefix(x.Name, c.name) {
