@@ -201,3 +201,18 @@ func Logits(dst, images, classes []float32, n, width int, scale, bias float64) {
 		}
 	}
 }
+
+// words are the embeddings of a text's ids, before positions.
+func (t *Tower) words(text string) ([]float32, error) {
+	ids := t.Tokenizer.Pieces(text)
+	table := t.Weights.Params()[t.Weights.Index(t.Arch.Names.Tokens)].Data
+	D := t.Arch.Hidden
+	var out []float32
+	for _, id := range ids {
+		if int(id) >= t.Arch.Vocabulary {
+			return nil, fmt.Errorf("texts: id %d of %d", id, t.Arch.Vocabulary)
+		}
+		out = append(out, table[int(id)*D:(int(id)+1)*D]...)
+	}
+	return out, nil
+}

@@ -1,0 +1,130 @@
+package texts
+
+import (
+	"context"
+	"slices"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/objective"
+)
+
+// Look makes the embeddings of images beforehand, which are then known.
+func (m *Model) Look(ctx context.Context, b *forward.Batch) error {
+	_, err := m.embed(ctx, b, true)
+	return err
+}
+
+// embed are the embeddings of a batch's images, which are asked for where they are
+// not known.
+func (m *Model) embed(ctx context.Context, b *forward.Batch, keep bool) ([]float32, error) {
+	width := m.tower.Width()
+	keep = keep && m.keep && len(b.Index) == b.Size
+	out := make([]float32, b.Size*width)
+	ask := &forward.Batch{}
+	var at []int
+	px := len(b.Inputs) / max(1, b.Size)
+	for i := range b.Size {
+		if keep {
+			if e, ok := m.known[b.Index[i]]; ok {
+				copy(out[i*width:], e)
+				continue
+			}
+		}
+		at = append(at, i)
+		ask.Inputs = append(ask.Inputs, b.Inputs[i*px:(i+1)*px]...)
+	}
+	if ask.Size = len(at); ask.Size == 0 {
+		return out, nil
+	}
+	c, err := m.images.Evaluate(ctx, ask)
+	if err != nil {
+		return nil, err
+	}
+	m.counts.Images += int64(ask.Size)
+	for k, i := range at {
+		e := c.Logits[k*width : (k+1)*width]
+		copy(out[i*width:], e)
+		if keep {
+			m.known[b.Index[i]] = slices.Clone(e)
+		}
+	}
+	return out, nil
+}
+
+// ask are the embeddings of the classes' texts at several thetas.
+func (m *Model) ask(ctx context.Context, thetas [][]float32) ([]float32, error) {
+	var out []float32
+	t := m.tower
+	context := t.Weights.Params()[t.Weights.Index(ContextName)].Data
+	for lo := 0; lo < len(thetas); lo += m.groups {
+		n := min(m.groups, len(thetas)-lo)
+		per := m.rows * t.Arch.Hidden
+		for g, theta := range thetas[lo : lo+n] {
+			m.shape.Make(context[g*per:(g+1)*per], theta)
+		}
+		b := &forward.Batch{Size: n * m.classes, Inputs: m.ids[:n*m.classes*t.Arch.Context]}
+		c, err := t.model.Evaluate(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		m.counts.Texts += int64(b.Size)
+		out = append(out, c.Logits...)
+	}
+	return out, nil
+}
+
+// now are the embeddings of the classes at theta as it is.
+func (m *Model) now(ctx context.Context) ([]float32, error) {
+	if m.texts != nil {
+		return m.texts, nil
+	}
+	e, err := m.ask(ctx, [][]float32{m.param.Data})
+	m.texts = e
+	return e, err
+}
+
+// Classes is a unit row for each class at theta as it is.
+func (m *Model) Classes(ctx context.Context) ([]float32, error) {
+	e, err := m.now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return units(e, m.tower.Width()), nil
+}
+
+// units are rows of length one.
+func units(e []float32, width int) []float32 {
+	out := make([]float32, len(e))
+	for lo := 0; lo < len(e); lo += width {
+		length := max(objective.Norm(e[lo:lo+width]), 1e-30)
+		for j, v := range e[lo : lo+width] {
+			out[lo+j] = float32(float64(v) / length)
+		}
+	}
+	return out
+}
+
+// Evaluate is what the model says of a batch that is not learned from.
+func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean, error) {
+	e, err := m.embed(ctx, b, false)
+	if err != nil {
+		return nil, err
+	}
+	t, err := m.now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return m.answer(b, e, t)
+}
+
+// answer compares embeddings of a batch with the classes.
+func (m *Model) answer(b *forward.Batch, images, texts []float32) (*forward.Clean, error) {
+	c := &forward.Clean{Logits: make([]float32, b.Size*m.classes), Classes: m.classes, Features: images,
+		Dim: m.tower.Width()}
+	m.tower.Logits(c.Logits, images, units(texts, m.tower.Width()), b.Size)
+	if b.Labels == nil {
+		return c, nil
+	}
+	c.Losses, c.Loss = make([]float32, b.Size), m.loss
+	return c, m.loss.Losses(c.Losses, c.Logits, b.Size, m.classes, b.Labels[:b.Size])
+}
