@@ -49,7 +49,7 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 	}
 	p := &Plan{Options: o, Arms: arms}
 	var err error
-	if p.Base, err = p.resolve(nil, p.Warn); err != nil {
+	if p.Base, err = p.Resolve(nil, p.Warn); err != nil {
 		return nil, err
 	}
 	base, err := p.open(p.Base)
@@ -88,19 +88,20 @@ func inArm(a Arm, err error) error {
 	return fmt.Errorf("arm %s: %w", a.Name, err)
 }
 
-// resolve is the experiment with an arm's changes.
-func (p *Plan) resolve(sets []string, warn func(string)) (config.Config, error) {
-	r, err := config.Load(p.Config, append(slices.Clone(p.Sets), sets...))
+// Resolve is the experiment with changes beside those of every arm, on its device; warn
+// gets a line for each thing in it that is likely a slip.
+func (o *Options) Resolve(sets []string, warn func(string)) (config.Config, error) {
+	r, err := config.Load(o.Config, append(slices.Clone(o.Sets), sets...))
 	if err != nil {
 		return config.Config{}, err
 	}
 	for _, w := range r.Warnings {
 		warn(w)
 	}
-	if p.Smoke {
+	if o.Smoke {
 		config.Smoke(&r.Config)
 	}
-	return r.Config, p.Device(&r.Config)
+	return r.Config, o.Device(&r.Config)
 }
 
 // cost is what an opened experiment says of its steps.
@@ -128,7 +129,7 @@ func (p *Plan) open(c config.Config) (cost, error) {
 
 // arm resolves one arm and gives it its steps.
 func (p *Plan) arm(a Arm) (config.Config, error) {
-	c, err := p.resolve(a.Set, func(string) {})
+	c, err := p.Resolve(a.Set, func(string) {})
 	if err != nil {
 		return c, err
 	}

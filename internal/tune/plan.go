@@ -94,7 +94,7 @@ func apart(over []Axis) error {
 // experiments are those to tune: of the arms, or the one that the file describes.
 func (p *Plan) experiments(arms []compare.Arm) ([]*Search, error) {
 	if len(arms) == 0 {
-		c, err := p.resolve(nil, p.Warn)
+		c, err := p.Resolve(nil, p.Warn)
 		if err != nil {
 			return nil, err
 		}
@@ -113,21 +113,6 @@ func (p *Plan) experiments(arms []compare.Arm) ([]*Search, error) {
 		out = append(out, &Search{Arm: a, Config: equal.Configs[i]})
 	}
 	return out, nil
-}
-
-// resolve is the experiment with changes.
-func (p *Plan) resolve(sets []string, warn func(string)) (config.Config, error) {
-	r, err := config.Load(p.Config, append(slices.Clone(p.Sets), sets...))
-	if err != nil {
-		return config.Config{}, err
-	}
-	for _, w := range r.Warnings {
-		warn(w)
-	}
-	if p.Smoke {
-		config.Smoke(&r.Config)
-	}
-	return r.Config, p.Device(&r.Config)
 }
 
 // in says which arm a mistake is in.

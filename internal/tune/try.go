@@ -42,7 +42,7 @@ func (s *Search) try(point []string) (*Try, error) {
 	for i, a := range s.Axes {
 		t.Sets = append(t.Sets, a.Key+"="+point[i])
 	}
-	c, err := s.plan.resolve(append(append([]string(nil), s.Arm.Set...), t.Sets...), func(string) {})
+	c, err := s.plan.Resolve(append(append([]string(nil), s.Arm.Set...), t.Sets...), func(string) {})
 	if err != nil {
 		return nil, err
 	}

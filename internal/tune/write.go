@@ -86,7 +86,7 @@ func (p *Plan) Write(all []Outcome) (string, error) {
 // best is the experiment with what was chosen, which extends the one that was given.
 func (p *Plan) best(all []Outcome) ([]byte, error) {
 	o := all[0]
-	c, err := p.resolve(o.Best.Sets, func(string) {})
+	c, err := p.Resolve(o.Best.Sets, func(string) {})
 	if err != nil {
 		return nil, err
 	}
