@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/fsys"
-	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // clockHead names the columns of clock.csv.
@@ -82,26 +81,16 @@ func (r *Folder) readClock(path string) error {
 		return fmt.Errorf("run folder: %w", err)
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		if n == 1 && lines.Text() == clockHead {
-			continue
-		}
-		t, err := parseTick(lines.Text())
-		if err != nil {
-			if lines.Scan() {
-				return uierr.Wrap(err, fmt.Sprintf("%s:%d: %v", path, n, err),
-					"the line was altered; remove the file to do without it")
-			}
-			r.note("%s: the last line is not whole", path)
+	return r.lines(bufio.NewScanner(f), path, "remove the file to do without it", func(n int, line []byte) error {
+		if n == 1 && string(line) == clockHead {
 			return nil
 		}
-		r.Clock = append(r.Clock, t)
-	}
-	if err := lines.Err(); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "this is no clock.csv of a run")
-	}
-	return nil
+		t, err := parseTick(string(line))
+		if err == nil {
+			r.Clock = append(r.Clock, t)
+		}
+		return err
+	})
 }
 
 func parseTick(line string) (t Tick, err error) {

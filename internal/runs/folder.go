@@ -105,23 +105,33 @@ func (r *Folder) readMetrics(path string) error {
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxMetric)
-	for n := 1; lines.Scan(); n++ {
+	return r.lines(lines, path, "remove it, or take the file from a backup", func(_ int, line []byte) error {
 		var m StepMetrics
-		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
-			if lines.Scan() {
-				return uierr.Wrap(err, fmt.Sprintf("%s:%d: %v", path, n, err),
-					"the line was altered; remove it, or take the file from a backup")
-			}
-			r.note("%s: the last line is not whole", path)
-			return nil
+		if err := json.Unmarshal(line, &m); err != nil {
+			return err
 		}
 		r.Metrics = append(r.Metrics, m)
 		if m.Best != nil {
 			r.BestTest = m.Best
 		}
+		return nil
+	})
+}
+
+// lines takes a file of the run line by line. The last may not be whole, which is noted;
+// of another that take refuses, cure says what to do.
+func (r *Folder) lines(lines *bufio.Scanner, path, cure string, take func(n int, line []byte) error) error {
+	for n := 1; lines.Scan(); n++ {
+		if err := take(n, lines.Bytes()); err != nil {
+			if lines.Scan() {
+				return uierr.Wrap(err, fmt.Sprintf("%s:%d: %v", path, n, err), "the line was altered; "+cure)
+			}
+			r.note("%s: the last line is not whole", path)
+			return nil
+		}
 	}
 	if err := lines.Err(); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "this is no metrics.jsonl of a run")
+		return uierr.Wrap(err, fmt.Sprintf("%s: %v", path, err), "this is no "+filepath.Base(path)+" of a run")
 	}
 	return nil
 }

@@ -31,23 +31,38 @@ func (r *run) back(b *Back) error {
 			}
 		}
 	}
-	from, err := r.newest()
+	from, err := r.rewind()
 	if err != nil {
 		return err
 	}
-	if err := r.restore(from); err != nil {
+	r.o.Watch.Warned(fmt.Sprintf("%s; back to step %d", b.Why, from))
+	if err := r.reopen(); err != nil {
 		return err
 	}
+	r.o.Watch.Begins(from)
+	return nil
+}
+
+// rewind restores the newest sound checkpoint, and says of which step it is.
+func (r *run) rewind() (step int, err error) {
+	from, err := r.newest()
+	if err != nil {
+		return 0, err
+	}
+	if err := r.restore(from); err != nil {
+		return 0, err
+	}
 	r.saved, r.bestNow = from.Step, false
-	r.o.Watch.Warned(fmt.Sprintf("%s; back to step %d", b.Why, from.Step))
+	return from.Step, nil
+}
+
+// reopen cuts the run's files back to the checkpoint that it is at; the answers of a
+// called model go on: they were paid for.
+func (r *run) reopen() error {
 	if err := r.closeFiles(); err != nil {
 		return err
 	}
-	if err := r.files(false); err != nil {
-		return err
-	}
-	r.o.Watch.Begins(from.Step)
-	return nil
+	return r.files(false)
 }
 
 // newest is the newest sound checkpoint; those that are not are told of.

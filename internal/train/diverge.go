@@ -47,21 +47,14 @@ func (r *run) diverged(d *Diverged, step int) error {
 			return err
 		}
 	}
-	from, err := r.newest()
+	from, err := r.rewind()
 	if err != nil {
 		return err
 	}
-	if err := r.restore(from); err != nil {
-		return err
-	}
-	r.saved, r.bestNow = from.Step, false
 	r.state.Rollbacks, r.t.Ledger, r.t.Factor, r.state.Seconds = rollbacks, ledger, factor, seconds
-	r.o.Watch.Warned(fmt.Sprintf("step %d: %s; back to step %d with the learning rate times %.3g", step+1, d.why, from.Step, factor))
-	r.o.Watch.Begins(from.Step)
-	if err := r.closeFiles(); err != nil { // the answers go on: they were paid for
-		return err
-	}
-	return r.files(false) // cut back to the checkpoint
+	r.o.Watch.Warned(fmt.Sprintf("step %d: %s; back to step %d with the learning rate times %.3g", step+1, d.why, from, factor))
+	r.o.Watch.Begins(from)
+	return r.reopen()
 }
 
 // discard removes a checkpoint whose very first step failed: its weights are
