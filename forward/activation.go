@@ -92,11 +92,7 @@ func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error)
 		return nil, err
 	}
 	for k, p := range plan {
-		share, q, losses := s.share(k), asked[k].Queries, asked[k].Losses
-		rec := Record{Perturbation: p}
-		if s.Shares != nil {
-			rec.Share = &share
-		}
+		rec, q, losses := s.record(k, p), asked[k].Queries, asked[k].Losses
 		if rec.Joint() {
 			rec.Coefs = a.jointCoefficients(q, losses, s.Clean.Losses)
 		} else {

@@ -27,6 +27,7 @@ type Feedback struct {
 
 	hat  [][]float32 // of the last gradient: the prediction of each image, unscaled
 	by   []float32   // what it was scaled by, per layer
+	e    []float32   // what it was made of, ∂ℓ_i/∂outputs_i
 	left []float32   // r of each direction
 }
 
@@ -111,6 +112,7 @@ func (f *Feedback) gradient(o *LocalOptions, s *Step, r *Record) ([][]float32, e
 	if e == nil {
 		return nil, fmt.Errorf("forward: a loss without a derivative by the outputs, which local feedback begins with")
 	}
+	f.e = e
 	share := s.ShareOf(r)
 	at := make([][]float32, len(f.layers))
 	f.hat, f.by = make([][]float32, len(f.layers)), make([]float32, len(f.layers))
@@ -167,8 +169,7 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 	if n == 0 {
 		return
 	}
-	e, _ := s.Clean.OutputGradient(1)
-	share := s.ShareOf(r)
+	e, share := f.e, s.ShareOf(r)
 	add, halves := make([][]float32, len(f.layers)), make([][2][]float32, len(f.layers))
 	for b, x := range f.layers {
 		add[b] = make([]float32, C*x.Width)

@@ -146,20 +146,12 @@ func (l *Linear) Guess(s *Step, site int) (*Guess, error) {
 		return nil, err
 	}
 	j, n, C := f.anchor, s.Batch.Size, s.Clean.Classes
-	g := &Guess{Site: site, Used: f.used(), At: make([]float32, n*j.Width)}
+	g := &Guess{Site: site, Used: f.used()}
 	if j.j == nil {
+		g.At = make([]float32, n*j.Width)
 		return g, nil
 	}
-	for i := range n {
-		u := g.At[i*j.Width : (i+1)*j.Width]
-		for c := range C {
-			if v := e[i*C+c]; v != 0 {
-				for k, w := range j.j[c*j.Width : (c+1)*j.Width] {
-					u[k] += v * w
-				}
-			}
-		}
-	}
+	g.At = transposed(j.j, e, n, C, j.Width)
 	return g, nil
 }
 

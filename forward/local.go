@@ -134,10 +134,8 @@ func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 	if err := pass.Outputs(ctx, &p, q, losses, outputs); err != nil {
 		return nil, err
 	}
-	rec := Record{Perturbation: p, Coefs: make([]float32, len(q)/per*C)}
-	if s.Shares != nil {
-		rec.Share = &share
-	}
+	rec := s.record(0, p)
+	rec.Coefs = make([]float32, len(q)/per*C)
 	sigma := float32(l.o.Sigma)
 	for j := 0; j < len(q); j += per {
 		y := rec.Coefs[j/per*C:][:C]

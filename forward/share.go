@@ -44,3 +44,13 @@ func (s *Step) ShareOf(r *Record) Share {
 	}
 	return Share{Counts: s.Counts, Chance: s.Chance}
 }
+
+// record is that of the k-th perturbation of the step's plan before it was asked.
+func (s *Step) record(k int, p Perturbation) Record {
+	r := Record{Perturbation: p}
+	if s.Shares != nil {
+		share := s.share(k)
+		r.Share = &share
+	}
+	return r
+}

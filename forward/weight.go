@@ -57,11 +57,8 @@ func (w *weight) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 		return nil, err
 	}
 	for k, p := range plan {
-		share, q, losses := s.share(k), asked[k].Queries, asked[k].Losses
-		rec := Record{Perturbation: p, Coefs: coefficients(q, losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)}
-		if s.Shares != nil {
-			rec.Share = &share
-		}
+		rec := s.record(k, p)
+		rec.Coefs = coefficients(asked[k].Queries, asked[k].Losses, s.Clean.Losses, p.Sigma[0], w.o.Antithetic)
 		records = append(records, rec)
 	}
 	return w.Answered(m, s, records), nil

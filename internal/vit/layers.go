@@ -56,15 +56,20 @@ func (n *Net) layer(boundary int) int {
 
 // within lists the parameters that lie between two boundaries, 0 being the images.
 func (o *outline) within(from, to int) []int {
-	var out []int
-	for _, s := range o.steps[o.start(from):o.at[to-1]] {
+	out := used(o.steps[o.start(from):o.at[to-1]])
+	slices.Sort(out)
+	return out
+}
+
+// used lists the parameters of some steps as they come.
+func used(steps []outlined) (out []int) {
+	for _, s := range steps {
 		for _, p := range s.uses {
 			if !slices.Contains(out, p) {
 				out = append(out, p)
 			}
 		}
 	}
-	slices.Sort(out)
 	return out
 }
 
@@ -133,15 +138,7 @@ func (m *Model) layerFLOPs(block int) (n int64) {
 // Top implements forward.Layered.
 func (m *Model) Top() []int {
 	o := m.net.out
-	var out []int
-	for _, s := range o.steps[o.at[len(o.at)-1]:] {
-		for _, p := range s.uses {
-			if !slices.Contains(out, p) {
-				out = append(out, p)
-			}
-		}
-	}
-	return out
+	return used(o.steps[o.at[len(o.at)-1]:])
 }
 
 // Outputs implements forward.Chained.
