@@ -22,10 +22,20 @@ func TestGuided(t *testing.T) {
 		t.Fatalf("anchors at %v", sites)
 	}
 	w.clean(sites)
-	for _, site := range sites {
+	down := 0
+	if w.host != nil {
+		down = w.host.copies["download"]
+	}
+	whole := w.gpu.b.l.regionBytes
+	for n := range 2 * len(sites) {
+		site, used := sites[n/2], n%2 == 0
 		at, _ := w.cpu.Anchor(site)
+		if w.gpu.b.l.regionBytes = whole; !used { // an image at a time
+			in := w.gpu.b.net.SiteInput(site, true)
+			w.gpu.b.l.regionBytes = guidedBytes(int64(in.Rows*w.cpu.Sites()[site].Out), int64(at.Width), 2, 3)
+		}
 		guess := func() *forward.Guess {
-			g := &forward.Guess{Site: site, Used: true, At: random(3*at.Width, 5), Coefs: []float32{0.5, -1, 2, 0.25},
+			g := &forward.Guess{Site: site, Used: used, At: random(3*at.Width, 5), Coefs: []float32{0.5, -1, 2, 0.25},
 				Weights: []float32{0.2, 0, 0.7},
 				Queries: []forward.Query{{Image: 0}, {Image: 2}, {Image: 2, Pair: 1}, {Image: 2, Pair: 2}}}
 			return g
@@ -42,6 +52,12 @@ func TestGuided(t *testing.T) {
 			}
 		}
 	}
+	if w.host != nil { // what is left, what was pushed and its variance, the sums: never an activation
+		if n, most := w.host.copies["download"]-down, 14*len(sites); n > most {
+			t.Errorf("%d downloads for %d predictions", n, 2*len(sites))
+		}
+	}
+	w.gpu.b.l.regionBytes = whole
 	last := sites[len(sites)-1]
 	if s := w.cpu.Sites()[last]; s.Kind != vit.Classifier {
 		t.Fatalf("%s comes last", s.Name)

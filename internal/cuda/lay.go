@@ -128,7 +128,8 @@ func (d *backend) regions(l vit.Layout) (least, most int64, err error) {
 	least = whole
 	for k, s := range l.Sites {
 		x, site := l.Inputs[k], d.net.Sites()[s]
-		least = max(least, whole+4*int64(x.Rows)*int64(site.Out+site.In))
+		n, width := int64(x.Rows)*int64(site.Out), int64(d.net.Widest())
+		least = max(least, whole+4*int64(x.Rows)*int64(site.Out+site.In), guidedBytes(n, width, width, 1))
 	}
 	for _, a := range l.Keep { // a forward may start at any of them
 		least = max(least, whole+4*int64(a.Rows)*int64(a.Width))

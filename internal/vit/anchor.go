@@ -4,26 +4,28 @@ import (
 	"github.com/flops-vit/flops/forward"
 )
 
-// link is what lies between the outputs of a site's map and its anchor, of which the
+// Link is what lies between the outputs of a site's map and its anchor, of which the
 // clean pass stores what its derivative takes.
-type link struct {
+type Link struct {
 	forward.Anchor
-	kind linkKind
-	act  Act        // atActivation: the function
-	z    Activation // and what it is of
-	part int        // atAttention: 0 query, 1 key, 2 value
+	Kind LinkKind
+	Act  Act        // AtActivation: the function
+	Z    Activation // and what it is of
+	Part int        // AtAttention: 0 query, 1 key, 2 value
 
-	q, k, v Activation // atAttention
-	heads   int
+	Q, K, V Activation // AtAttention
+	Heads   int
 }
 
-type linkKind int
+// LinkKind says what an anchor is.
+type LinkKind int
 
+// The anchors that there are.
 const (
-	noLink       linkKind = iota
-	atOutput              // the anchor is the map's output itself
-	atActivation          // an activation function's output
-	atAttention           // the sum of an attention of one row
+	NoLink       LinkKind = iota
+	AtOutput              // the map's output itself
+	AtActivation          // an activation function's output
+	AtAttention           // the sum of an attention of one row
 )
 
 // activated notes the activation function after a site's map.
@@ -31,8 +33,8 @@ func (o *outline) activated(site int, z act, f Act, dead bool) {
 	if o == nil || dead {
 		return
 	}
-	o.linked(site, link{Anchor: forward.Anchor{Name: string(f) + "." + z.name, Width: z.width, Teaches: true},
-		kind: atActivation, act: f, z: z.activation()})
+	o.linked(site, Link{Anchor: forward.Anchor{Name: string(f) + "." + z.name, Width: z.width, Teaches: true},
+		Kind: AtActivation, Act: f, Z: z.activation()})
 }
 
 // attends notes an attention of one row, whose query, key and value are sites' outputs.
@@ -40,12 +42,12 @@ func (o *outline) attends(name string, q, k, v act, heads int, dead bool) {
 	if o == nil || dead || q.rows != 1 {
 		return
 	}
-	l := link{Anchor: forward.Anchor{Name: name, Width: v.width}, kind: atAttention, heads: heads,
-		q: q.activation(), k: k.activation(), v: v.activation()}
+	l := Link{Anchor: forward.Anchor{Name: name, Width: v.width}, Kind: AtAttention, Heads: heads,
+		Q: q.activation(), K: k.activation(), V: v.activation()}
 	for part, x := range []act{q, k, v} {
 		for i := range o.steps {
 			if s := &o.steps[i]; s.Name == x.name && s.site >= 0 && !s.dead {
-				l.part, l.Teaches = part, part == 2
+				l.Part, l.Teaches = part, part == 2
 				o.linked(s.site, l)
 			}
 		}
@@ -53,9 +55,9 @@ func (o *outline) attends(name string, q, k, v act, heads int, dead bool) {
 }
 
 // linked notes a site's link.
-func (o *outline) linked(site int, l link) {
+func (o *outline) linked(site int, l Link) {
 	for len(o.links) <= site {
-		o.links = append(o.links, link{})
+		o.links = append(o.links, Link{})
 	}
 	o.links[site] = l
 }
@@ -64,11 +66,11 @@ func (o *outline) linked(site int, l link) {
 // anchors, and takes away the links of sites of more rows than reach the loss alone.
 func (o *outline) anchored(sites []forward.Site) {
 	for i, s := range sites {
-		if i >= len(o.links) || o.links[i].kind == noLink {
-			o.linked(i, link{Anchor: forward.Anchor{Name: s.Name, Width: s.Out, Teaches: true}, kind: atOutput})
+		if i >= len(o.links) || o.links[i].Kind == NoLink {
+			o.linked(i, Link{Anchor: forward.Anchor{Name: s.Name, Width: s.Out, Teaches: true}, Kind: AtOutput})
 		}
-		if o.links[i].kind != atAttention && o.masked[i].Rows != 1 {
-			o.links[i] = link{}
+		if o.links[i].Kind != AtAttention && o.masked[i].Rows != 1 {
+			o.links[i] = Link{}
 		}
 	}
 }
@@ -83,5 +85,5 @@ func (m *Model) SumFLOPs(site int) int64 {
 // that reach no loss has none.
 func (m *Model) Anchor(site int) (forward.Anchor, bool) {
 	l := &m.net.out.links[site]
-	return l.Anchor, l.kind != noLink && m.net.SiteInput(site, m.mask) == m.net.SiteInput(site, true)
+	return l.Anchor, l.Kind != NoLink && m.net.SiteInput(site, m.mask) == m.net.SiteInput(site, true)
 }

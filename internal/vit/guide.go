@@ -23,8 +23,16 @@ type guide struct {
 	hat, eps, raw []float32
 }
 
-// AccumulateGuided makes E_i = ĝ_i/B + w_i Σ_p r_ip ε_ip on the host, from the
-// activations that the clean pass stored, and has the backend sum E_iᵀ x_i.
+// Guider is a Backend that makes what is predicted where it computes.
+type Guider interface {
+	// SumGuided adds Σ_i E_iᵀ x_i of a site with E_i = ĝ_i/B + w_i Σ_p r_ip ε_ip to the
+	// sums of the site's parameters, as AccumulateGuided describes, for the first
+	// images of the store, and fills what the queries left of g.
+	SumGuided(ctx context.Context, site int, x Activation, l *Link, images int, step uint32, g *forward.Guess) error
+}
+
+// AccumulateGuided makes E_i = ĝ_i/B + w_i Σ_p r_ip ε_ip from the activations that the
+// clean pass stored, on the host where the backend does not, which then sums E_iᵀ x_i.
 func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g *forward.Guess) error {
 	if err := p.usable(t); err != nil {
 		return err
@@ -33,11 +41,15 @@ func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g 
 	if _, ok := m.Anchor(site); !ok || len(t.Sites) != 1 {
 		return fmt.Errorf("vit: the gradient at %s is not predicted", m.net.sites[site].Name)
 	}
+	x := m.net.SiteInput(site, m.mask)
+	if d, ok := m.b.(Guider); ok {
+		err := d.SumGuided(ctx, site, x, &m.net.out.links[site], p.batch.Size, t.Step, g)
+		return m.collect(m.net.sites[site].Params(), err)
+	}
 	c, err := p.carrier(site, t.Step, g)
 	if err != nil {
 		return err
 	}
-	x := m.net.SiteInput(site, m.mask)
 	n := x.Rows * m.net.sites[site].Out
 	some := max(1, guideValues/n)
 	m.e = sized(m.e, min(some, p.batch.Size)*n)
@@ -61,7 +73,7 @@ func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g 
 
 // carrier makes the images' E of one site.
 type carrier struct {
-	*link
+	*Link
 	g         *forward.Guess
 	noise     noise.Source
 	at        noise.Counter
@@ -74,7 +86,7 @@ type carrier struct {
 // carrier fetches what the link of a site takes of the store.
 func (p *pass) carrier(site int, step uint32, g *forward.Guess) (*carrier, error) {
 	m, n := p.m, p.batch.Size
-	c := &carrier{link: &m.net.out.links[site], g: g, noise: m.noise, at: noise.Counter{Step: step, Site: uint32(site)},
+	c := &carrier{Link: &m.net.out.links[site], g: g, noise: m.noise, at: noise.Counter{Step: step, Site: uint32(site)},
 		share: 1 / float32(n)}
 	for i, j := 0, 0; i <= n; i++ {
 		for j < len(g.Queries) && int(g.Queries[j].Image) < i {
@@ -89,11 +101,11 @@ func (p *pass) carrier(site int, step uint32, g *forward.Guess) (*carrier, error
 		}
 		return x
 	}
-	switch c.kind {
-	case atActivation:
-		c.z = get(c.link.z)
-	case atAttention:
-		c.q, c.k, c.v = get(c.link.q), get(c.link.k), get(c.link.v)
+	switch c.Kind {
+	case AtActivation:
+		c.z = get(c.Link.Z)
+	case AtAttention:
+		c.q, c.k, c.v = get(c.Link.Q), get(c.Link.K), get(c.Link.V)
 	}
 	g.Left = make([]float32, len(g.Coefs))
 	if c.Teaches {
@@ -132,17 +144,17 @@ func (c *carrier) image(w *guide, i int, e []float32) {
 
 // pull is ĝ_i = Dᵀu, into w.hat.
 func (c *carrier) pull(w *guide, i int, u []float32) {
-	switch c.kind {
-	case atActivation:
+	switch c.Kind {
+	case AtActivation:
 		n := len(w.hat)
-		c.act.grad(w.hat, c.z[i*n:(i+1)*n], u)
-	case atAttention:
+		c.Act.grad(w.hat, c.z[i*n:(i+1)*n], u)
+	case AtAttention:
 		c.attend(w, i)
-		W, T := c.Width, c.link.k.Rows
+		W, T := c.Width, c.Link.K.Rows
 		w.dq, w.dk, w.dv = sized(w.dq, W), sized(w.dk, T*W), sized(w.dv, T*W)
 		kernel.AttentionGrad(w.dq, W, w.dk, W, w.dv, W, u, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T,
-			c.heads, W/c.heads, c.scale(), w.probs, nil, &w.attn)
-		copy(w.hat, [][]float32{w.dq, w.dk, w.dv}[c.part])
+			c.Heads, W/c.Heads, c.scale(), w.probs, nil, &w.attn)
+		copy(w.hat, [][]float32{w.dq, w.dk, w.dv}[c.Part])
 	default:
 		copy(w.hat, u)
 	}
@@ -150,26 +162,26 @@ func (c *carrier) pull(w *guide, i int, u []float32) {
 
 // push is D·raw, of the noise that the directions left, with the variance of D·ε.
 func (c *carrier) push(w *guide, i int, out, spread []float32) {
-	switch c.kind {
-	case atActivation:
+	switch c.Kind {
+	case AtActivation:
 		n := len(out)
 		z := c.z[i*n : (i+1)*n]
-		c.act.grad(out, z, w.raw)
+		c.Act.grad(out, z, w.raw)
 		for k := range spread {
 			spread[k] = 1
 		}
-		c.act.grad(spread, z, spread)
+		c.Act.grad(spread, z, spread)
 		for k, v := range spread {
 			spread[k] = v * v
 		}
-	case atAttention: // linear in the values
-		W, T := c.Width, c.link.k.Rows
-		kernel.Attention(out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, w.raw, W, T, c.heads, W/c.heads, c.scale(), nil,
+	case AtAttention: // linear in the values
+		W, T := c.Width, c.Link.K.Rows
+		kernel.Attention(out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, w.raw, W, T, c.Heads, W/c.Heads, c.scale(), nil,
 			nil, &w.attn)
-		for h := range c.heads {
+		for h := range c.Heads {
 			p := w.probs[h*T : (h+1)*T]
 			sq := kernel.Dot(p, p)
-			for k := h * W / c.heads; k < (h+1)*W/c.heads; k++ {
+			for k := h * W / c.Heads; k < (h+1)*W/c.Heads; k++ {
 				spread[k] = sq
 			}
 		}
@@ -183,13 +195,13 @@ func (c *carrier) push(w *guide, i int, out, spread []float32) {
 
 // attend leaves the attention's weights in w.probs.
 func (c *carrier) attend(w *guide, i int) {
-	W, T := c.Width, c.link.k.Rows
-	w.probs, w.out = sized(w.probs, c.heads*T), sized(w.out, W)
-	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.heads, W/c.heads, c.scale(), nil,
+	W, T := c.Width, c.Link.K.Rows
+	w.probs, w.out = sized(w.probs, c.Heads*T), sized(w.out, W)
+	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.Heads, W/c.Heads, c.scale(), nil,
 		w.probs, &w.attn)
 }
 
-func (c *carrier) scale() float32 { return float32(1 / math.Sqrt(float64(c.Width/c.heads))) }
+func (c *carrier) scale() float32 { return float32(1 / math.Sqrt(float64(c.Width/c.Heads))) }
 
 // mean is that of the variances over the images, in their order.
 func (c *carrier) mean() {

@@ -33,7 +33,7 @@ func (o *outline) layers(n *Net) {
 		n.linears = append(n.linears, nil)
 		n.bySite[siteKey{Residual, block}] = i
 		o.same[i] = at
-		o.masked, o.unmasked, o.links = append(o.masked, h), append(o.unmasked, h), append(o.links, link{})
+		o.masked, o.unmasked, o.links = append(o.masked, h), append(o.unmasked, h), append(o.links, Link{})
 	}
 }
 

@@ -16,7 +16,7 @@ type outline struct {
 	at         []int        // per boundary: the steps before it
 	masked     []Activation // per site: what its map reads of the rows that reach the loss
 	unmasked   []Activation // per site: the same of all rows, where that is more
-	links      []link       // per site: what lies between its outputs and its anchor
+	links      []Link       // per site: what lies between its outputs and its anchor
 	pooled     int          // rows of a block's output that the outputs are made of; 0: unknown
 	same       map[int]int  // per site of a block's output: that of its last map
 	features   Activation

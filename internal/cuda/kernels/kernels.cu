@@ -2,6 +2,7 @@
 // with FLOPS_HOST the library of the tests.
 #include "attention.cu"
 #include "gemm.cu"
+#include "guided.cu"
 #include "noise.cu"
 #include "noisy_row.cu"
 #include "rows.cu"

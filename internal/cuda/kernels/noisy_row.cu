@@ -45,22 +45,6 @@ DEVICE float sum_slice(float v, int slice) {
 	return v;
 }
 
-// soften turns scores into their softmax, by one warp.
-DEVICE void soften(float *s, int n) {
-	int lane = TID % 32;
-	float top = -__builtin_inff(), sum = 0.0f;
-	for (int t = lane; t < n; t += 32)
-		top = s[t] > top ? s[t] : top;
-	top = warp_max(top);
-	for (int t = lane; t < n; t += 32) {
-		s[t] = exp_f(s[t] - top);
-		sum += s[t];
-	}
-	float inv = 1.0f / warp_sum(sum);
-	for (int t = lane; t < n; t += 32)
-		s[t] *= inv;
-}
-
 // noisy_row writes the row under noise of scale c to out, and that of scale −c to
 // other, where there is one.
 template <int AT> DEVICE void noisy_row(float *out, float *other, const stored &g, float c) {
