@@ -21,6 +21,10 @@
 // much as a fifth of the product, while its rows, read in order, are served by
 // the first cache anyway; the micro-kernels broadcast from them in place.
 //
+// [GemmHalf] multiplies with both factors rounded to bf16, on the tile unit of a processor
+// that has one ([DescribeHalf]), and with the same bits by vectors or in Go alone on
+// every other.
+//
 // # What callers may rely on
 //
 // A row of C depends on that row of A, on B and on the shapes k and n alone:

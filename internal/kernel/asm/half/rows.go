@@ -1,0 +1,92 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// constant is a vector of one number's bits.
+func constant(c *build.Context, bits uint32) reg.VecVirtual {
+	g, x, y := c.GP32(), c.XMM(), c.YMM()
+	c.MOVL(operand.U32(bits), g)
+	c.VMOVD(g, x)
+	c.VPBROADCASTD(x, y)
+	return y
+}
+
+// roundRows emits the rounding of float32 to the numbers that bf16 has: to the
+// nearest, ties to even, numbers below the normal ones to zero, and what is no number
+// to a quiet one.
+func roundRows(c *build.Context) {
+	function(c, "roundHalfAVX2", "roundHalfAVX2 rounds n values of x to bf16, n a multiple of 8; dst may be x.")
+	c.SignatureExpr("func(dst *float32, x *float32, n int)")
+	dst, src, n := c.GP64(), c.GP64(), c.GP64()
+	c.Load(c.Param("dst"), dst)
+	c.Load(c.Param("x"), src)
+	c.Load(c.Param("n"), n)
+	high, exp, abs := constant(c, odd), constant(c, 0x7f800000), constant(c, 0x7fffffff)
+	half, quiet, zero := constant(c, 0x7fff), constant(c, 0x00400000), c.YMM()
+	c.VPXOR(zero, zero, zero)
+	c.Label("round")
+	v, r, t, u := c.YMM(), c.YMM(), c.YMM(), c.YMM()
+	c.VMOVUPS(at(src, 0), v)
+	c.VPSLLD(operand.U8(15), v, r) // the bit that decides a tie
+	c.VPSRLD(operand.U8(31), r, r)
+	c.VPADDD(half, r, r)
+	c.VPADDD(v, r, r)
+	c.VPAND(v, exp, t)
+	c.VPCMPEQD(zero, t, t)
+	c.VPANDN(v, abs, u) // the sign alone
+	c.VBLENDVPS(t, u, r, r)
+	c.VPAND(v, abs, u)
+	c.VPCMPGTD(exp, u, t)
+	c.VPOR(v, quiet, u)
+	c.VBLENDVPS(t, u, r, r)
+	c.VPAND(high, r, r)
+	c.VMOVUPS(r, at(dst, 0))
+	c.ADDQ(operand.U8(32), src)
+	c.ADDQ(operand.U8(32), dst)
+	c.SUBQ(operand.U8(8), n)
+	c.JNE(operand.LabelRef("round"))
+	c.VZEROUPPER()
+	c.RET()
+}
+
+// storeStrip emits the way of a panel's sums to their rows.
+func storeStrip(c *build.Context) {
+	function(c, "storeStripAVX2", "storeStripAVX2 copies rows of 32 values to rows ldd apart, and adds those of res.")
+	c.SignatureExpr("func(dst *float32, ldd int, src *float32, res *float32, ldr int, rows int)")
+	var p [6]reg.GPVirtual
+	for i, name := range []string{"dst", "ldd", "src", "res", "ldr", "rows"} {
+		p[i] = c.GP64()
+		c.Load(c.Param(name), p[i])
+	}
+	dst, ldd, src, res, ldr, rows := p[0], p[1], p[2], p[3], p[4], p[5]
+	c.SHLQ(operand.U8(2), ldd)
+	c.SHLQ(operand.U8(2), ldr)
+	c.TESTQ(res, res)
+	c.JNE(operand.LabelRef("added"))
+	move := func(label string, add bool) {
+		c.Label(label)
+		for i := range panelBytes / 32 {
+			v := c.YMM()
+			c.VMOVUPS(at(src, 32*i), v)
+			if add {
+				c.VADDPS(at(res, 32*i), v, v)
+			}
+			c.VMOVUPS(v, at(dst, 32*i))
+		}
+		c.ADDQ(operand.U32(panelBytes), src)
+		c.ADDQ(ldd, dst)
+		if add {
+			c.ADDQ(ldr, res)
+		}
+		c.DECQ(rows)
+		c.JNE(operand.LabelRef(label))
+		c.VZEROUPPER()
+		c.RET()
+	}
+	move("plain", false)
+	move("added", true)
+}

@@ -1,0 +1,45 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+)
+
+// checkHalf compares a kernel with the portable one, bit for bit, on a small product
+// with every edge.
+func checkHalf(e *halfEngine) error {
+	if e == portableHalf {
+		return nil
+	}
+	m, n, k := 2*e.rows+1, halfPanel+5, 2*halfStep+7
+	v := uint32(1)
+	fill := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			v = v*1664525 + 1013904223
+			x[i] = float32(int32(v)) * (1.0 / (1 << 31))
+		}
+		return x
+	}
+	a, w, bias := fill(m*k), fill(n*k), fill(n)
+	var b Half
+	b.PackNT(w, n, k, k)
+	var c [2][]float32
+	for i, eng := range []*halfEngine{e, portableHalf} {
+		var s HalfScratch
+		eng.lay(eng, a, k, m, &b, &s)
+		for j := range b.panels() {
+			s.bias = zeroPanel
+			copy(s.bias[:], bias[j*halfPanel:])
+			sums := make([]float32, roundUp(m, eng.rows)*halfPanel)
+			eng.panel(sums, m, &b, j, &s)
+			c[i] = append(c[i], sums[:m*halfPanel]...)
+		}
+	}
+	for i, want := range c[1] {
+		if math.Float32bits(c[0][i]) != math.Float32bits(want) {
+			return fmt.Errorf("bf16 kernel %s: sum %d of the check is %g, not %g", e.name, i, c[0][i], want)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,15 @@
+//go:build !amd64
+
+package kernel
+
+func vectorHalf() (list []*halfEngine, why string) {
+	return nil, "this processor has no tile unit for bf16"
+}
+
+func packColumnsVec(tiles []uint16, src []float32, ld, steps int) bool { return false }
+
+func packRows16(tiles []uint16, src []float32, ld, steps int) {}
+
+func roundRowsVec(x []float32) bool { return false }
+
+func storeStrip(dst []float32, ldd int, src, res []float32, ldr, rows int) bool { return false }
