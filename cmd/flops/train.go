@@ -217,7 +217,8 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	if len(plan) > 0 {
 		fmt.Fprintf(w, "allocator  %s\n", x.Allocator.Name())
 	}
-	fmt.Fprintf(w, "sites      %s\n", siteNames(x))
+	fmt.Fprintf(w, "sites      %s\n", siteNames(x, x.Selection.Sites, len(x.Selection.Direct)))
+	printKnown(w, x)
 	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
 	each := fmt.Sprintf("%g queries each", c.Budget.QueriesPerImage)
 	if c.Draws() {
@@ -288,32 +289,4 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// siteNames lists the trained sites, block by block.
-func siteNames(x *train.Experiment) string {
-	var out []string
-	last := ""
-	for _, i := range x.Selection.Sites {
-		s := x.Model.Sites()[i]
-		prefix := ""
-		if s.Block >= 0 {
-			prefix = fmt.Sprintf("block %d: ", s.Block)
-			if prefix == last {
-				prefix = ""
-			} else {
-				last = prefix
-			}
-		}
-		out = append(out, prefix+s.Kind)
-	}
-	if n := len(x.Selection.Direct); n > 0 {
-		out = append(out, fmt.Sprintf("%d parameters perturbed directly", n))
-	}
-	text := strings.Join(out, " ")
-	if len(text) > ui.Width-11 {
-		text = fmt.Sprintf("%d sites, %s to %s", len(x.Selection.Sites), x.Model.Sites()[x.Selection.Sites[0]].Name,
-			x.Model.Sites()[x.Selection.Sites[len(x.Selection.Sites)-1]].Name)
-	}
-	return text
 }

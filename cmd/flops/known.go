@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/ui"
+)
+
+// printKnown says what is known of the gradient before a query is asked, and why
+// queries alone tell of the rest, as far as it was wanted.
+func printKnown(w io.Writer, x *train.Experiment) {
+	e, asks := x.Estimator.(lr.Asker)
+	if !asks {
+		return
+	}
+	own, name := x.Config.Estimator.Own, lr.Surrogate.Of(x.Config.Estimator.Own)
+	if x.Local == nil || !lr.Is(x.Config.Estimator.Name, lr.AtSites) {
+		if name != "none" || lr.ExactOutput.Of(own) {
+			why := "the noise is on weights, and only queries tell of it"
+			if x.Local == nil {
+				why = "of a called model only its answers are known"
+			}
+			fmt.Fprintf(w, "predicted  nothing: %s\n", why)
+		}
+		return
+	}
+	k := lr.Knows(e, x.Model, x.Selection.Sites)
+	if lr.ExactOutput.Of(own) || len(k.Exact) > 0 {
+		printExact(w, x, k.Exact)
+	}
+	if name == "none" {
+		return
+	}
+	if len(k.Predicted) > 0 {
+		fmt.Fprintf(w, "predicted  %s (%s)\n", siteNames(x, k.Predicted, 0), name)
+	}
+	if len(k.Follows) > 0 {
+		fmt.Fprintf(w, "asked      %s: predicted from value, which is not trained\n", siteNames(x, k.Follows, 0))
+	}
+	if len(k.Asked) > 0 {
+		fmt.Fprintf(w, "asked      %s: %s\n", siteNames(x, k.Asked, 0), unpredicted(x))
+	}
+	if n := len(x.Selection.Direct); n > 0 && name == "linear" {
+		fmt.Fprintf(w, "asked      %d parameters perturbed directly: they are no map\n", n)
+	}
+}
+
+// printExact says whether the gradient by the map to the outputs needs queries.
+func printExact(w io.Writer, x *train.Experiment, exact []int) {
+	if len(exact) > 0 {
+		fmt.Fprintf(w, "exact      %s: no query\n", siteNames(x, exact, 0))
+		return
+	}
+	for _, i := range x.Selection.Sites {
+		if x.Model.Sites()[i].Output {
+			fmt.Fprintf(w, "exact      nothing: %s has no derivative, so %s keeps its queries\n",
+				x.Config.Objective.Kind, x.Model.Sites()[i].Name)
+		}
+	}
+}
+
+// unpredicted says why sites are not predicted that could be in another setting.
+func unpredicted(x *train.Experiment) string {
+	switch {
+	case lr.Predictor(x.Estimator) == nil && x.Config.Estimator.Schedule == "joint":
+		return "not predicted where all are noisy at once"
+	case !x.Config.Estimator.StructuralMask:
+		return "not predicted without the structural mask"
+	}
+	return "not predicted, more rows than one reach the loss"
+}
+
+// siteNames lists sites, block by block, or from which to which where they are many, and
+// so many parameters that are no map.
+func siteNames(x *train.Experiment, sites []int, direct int) string {
+	var out []string
+	last := ""
+	for _, i := range sites {
+		s := x.Model.Sites()[i]
+		prefix := ""
+		if s.Block >= 0 {
+			prefix = fmt.Sprintf("block %d: ", s.Block)
+			if prefix == last {
+				prefix = ""
+			} else {
+				last = prefix
+			}
+		}
+		out = append(out, prefix+s.Kind)
+	}
+	if direct > 0 {
+		out = append(out, fmt.Sprintf("%d parameters perturbed directly", direct))
+	}
+	text := strings.Join(out, " ")
+	if len(text) > ui.Width-11 {
+		text = fmt.Sprintf("%d sites, %s to %s", len(sites), x.Model.Sites()[sites[0]].Name,
+			x.Model.Sites()[sites[len(sites)-1]].Name)
+	}
+	return text
+}
