@@ -117,33 +117,39 @@ func (w *weight) Variances(m Model, s *Step, records []Record) [][]float64 {
 	return out
 }
 
-// crossed is Σ_j K̂_ij of each image, with K̂_ij the mean of c_ip·c_jp over the
-// directions that both have.
+// crossed is Σ_j K̂_ij of each image.
 func crossed(counts []int, c []float32, perPair int) []float64 {
+	rows := make([]float64, len(counts))
+	for i, k := range Crossed(counts, c, perPair) {
+		for _, v := range k {
+			rows[i] += v
+		}
+	}
+	return rows
+}
+
+// Crossed is K̂ of docs/method.md (15), of coefficients whose directions the images
+// share: K̂_ij is the mean of c_ip·c_jp over the directions that both i and j have, 0
+// where there is none. counts are the queries of each, perPair those of a direction.
+func Crossed(counts []int, c []float32, perPair int) [][]float64 {
 	at, P := make([]int, len(counts)), make([]int, len(counts)) // an image's first coefficient, and their number
 	next := 0
 	for i, n := range counts {
 		at[i], P[i] = next, n/perPair
 		next += P[i]
 	}
-	rows := make([]float64, len(counts))
+	K := make([][]float64, len(counts))
 	for i := range counts {
+		K[i] = make([]float64, len(counts))
 		for j := range i + 1 {
 			both := min(P[i], P[j])
-			if both == 0 {
-				continue
-			}
-			var k float64
 			for p := range both {
-				k += float64(c[at[i]+p]) * float64(c[at[j]+p]) / float64(both)
+				K[i][j] += float64(c[at[i]+p]) * float64(c[at[j]+p]) / float64(both)
 			}
-			rows[i] += k
-			if i != j {
-				rows[j] += k
-			}
+			K[j][i] = K[i][j]
 		}
 	}
-	return rows
+	return K
 }
 
 func (w *weight) Learn(*Step, []Record) error { return nil }

@@ -93,45 +93,6 @@ func (k *Bench) drawn(ctx context.Context, s *lr.Step, dst []float32) ([]float32
 	return k.gradient(dst), nil
 }
 
-// Probe is V_i, the trace of the covariance of one direction's contribution of
-// each image to the gradient, from pairs directions of its own per image:
-// V_i = 1/(P−1) Σ_p ‖g_p − ḡ‖², with g_p the direction's contribution to B·Ĝ.
-// Under it, Var Ĝ = (1/B²) Σ_i V_i/P_i.
-func (k *Bench) Probe(ctx context.Context, pairs int) ([]float64, error) {
-	B := k.Batch.Size
-	counts := make([]int, B)
-	for i := range counts {
-		counts[i] = pairs * k.PerPair
-	}
-	s := k.next(counts)
-	r, err := lr.Ask(ctx, k.Model, k.Estimator, s)
-	if err != nil {
-		return nil, err
-	}
-	if err := k.still(ctx, s, r.Records); err != nil {
-		return nil, err
-	}
-	V := make([]float64, B)
-	for i := range B {
-		var sq float64
-		for p := range pairs {
-			n, err := k.norm2(ctx, s, r.Records, i, p)
-			if err != nil {
-				return nil, err
-			}
-			sq += n
-		}
-		all, err := k.norm2(ctx, s, r.Records, i, -1)
-		if err != nil {
-			return nil, err
-		}
-		// Contributions were weighed with 1/(B·P): undo it.
-		f := float64(B * pairs)
-		V[i] = f * f * (sq - all/float64(pairs)) / float64(pairs-1)
-	}
-	return V, nil
-}
-
 // still makes the gradient that a step has where no query says anything but what was
 // predicted of it: what is known or predicted alone.
 func (k *Bench) still(ctx context.Context, s *lr.Step, records []forward.Record) error {
@@ -165,8 +126,8 @@ func (k *Bench) norm2(ctx context.Context, s *lr.Step, records []forward.Record,
 }
 
 // only keeps the coefficients of one direction (or image, where pair is -1; or none,
-// where image is -1) and puts what was predicted of them in place of the rest. Every
-// image has the same number of directions.
+// where image is -1) and puts what was predicted of them in place of the rest, and of
+// all directions that images share. Every image has the same number of directions.
 func (k *Bench) only(s *lr.Step, records []forward.Record, image, pair int) []forward.Record {
 	out := make([]forward.Record, len(records))
 	for j, r := range records {
@@ -176,7 +137,7 @@ func (k *Bench) only(s *lr.Step, records []forward.Record, image, pair int) []fo
 			width = s.Clean.Classes
 		}
 		out[j] = forward.Record{Perturbation: r.Perturbation, Coefs: c, Share: r.Share}
-		if image < 0 || len(c) == 0 {
+		if image < 0 || len(c) == 0 || r.Perturbation.Kind == forward.Weights {
 			continue
 		}
 		lo, hi := image*per, (image+1)*per
@@ -192,7 +153,7 @@ func (k *Bench) only(s *lr.Step, records []forward.Record, image, pair int) []fo
 type Result struct {
 	Name      string
 	Counts    []int   // of the first draw
-	Predicted float64 // Σ V_i/n_i against equal shares, mean over the draws' allocations
+	Predicted float64 // variance that a probe predicts against equal shares, mean over the draws' allocations
 	Variance  float64 // Σ over parameters, of the gradient over the draws
 	Cosine    float64 // of a draw to the backpropagation gradient, mean over the draws
 	Seconds   float64 // of the allocator itself, per allocation
@@ -204,7 +165,7 @@ type Result struct {
 // Measure draws the gradient again and again under an allocator. Every draw has
 // its own noise and, where the allocator samples, its own allocation. reference
 // is the backpropagation gradient, or nil.
-func (k *Bench) Measure(ctx context.Context, a alloc.Allocator, sig alloc.Signals, budget, draws int, V []float64,
+func (k *Bench) Measure(ctx context.Context, a alloc.Allocator, sig alloc.Signals, budget, draws int, v *Spread,
 	reference []float32) (*Result, error) {
 	r := &Result{Name: a.Name()}
 	grads := make([][]float32, draws)
@@ -219,7 +180,7 @@ func (k *Bench) Measure(ctx context.Context, a alloc.Allocator, sig alloc.Signal
 		if j == 0 {
 			r.Counts = append([]int(nil), counts...)
 		}
-		r.Predicted += alloc.Ratio(V, counts) / float64(draws)
+		r.Predicted += v.Ratio(counts) / float64(draws)
 		if grads[j], err = k.Draw(ctx, counts, nil); err != nil {
 			return nil, err
 		}

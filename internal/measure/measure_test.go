@@ -62,6 +62,12 @@ func benchOf(t *testing.T, schedule string, antithetic bool) *Bench {
 // benchWith is the same with settings of the estimator's own.
 func benchWith(t *testing.T, schedule string, antithetic bool, own settings.Values) *Bench {
 	t.Helper()
+	return benchFor(t, "activation", schedule, antithetic, own)
+}
+
+// benchFor is the same by another estimator, which as weight perturbs what is trained.
+func benchFor(t *testing.T, estimator, schedule string, antithetic bool, own settings.Values) *Bench {
+	t.Helper()
 	w, err := vit.NewWeights(vit.Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 2, Heads: 2, MLP: 24,
 		Classes: 3, Eps: 1e-6})
 	if err != nil {
@@ -103,7 +109,10 @@ func benchWith(t *testing.T, schedule string, antithetic bool, own settings.Valu
 			}
 		}
 	}
-	e, err := lr.New("activation", m, o)
+	if o.Params = params; estimator == "activation" {
+		o.Params = nil
+	}
+	e, err := lr.New(estimator, m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,10 +129,11 @@ func benchWith(t *testing.T, schedule string, antithetic bool, own settings.Valu
 func study(t *testing.T, k *Bench, draws int) []Row {
 	t.Helper()
 	const budget = 96
-	V, err := k.Probe(context.Background(), 64)
+	spread, err := k.Probe(context.Background(), 64)
 	if err != nil {
 		t.Fatal(err)
 	}
+	V := spread.Images()
 	root := make([]float64, len(V))
 	against := make([]float64, len(V))
 	for i, v := range V {

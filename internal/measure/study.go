@@ -46,7 +46,7 @@ type Image struct {
 // Batch is the study of one batch.
 type Batch struct {
 	Results  []*Result // uniform first
-	Variance []float64 // of one direction of each image, from the probe
+	Variance []float64 // that one direction of each image adds, from the probe
 	Probe    time.Duration
 }
 
@@ -54,17 +54,17 @@ type Batch struct {
 // be the first of them.
 func (k *Bench) Study(ctx context.Context, all []alloc.Allocator, sig alloc.Signals, o Options) (*Batch, error) {
 	began := time.Now()
-	V, err := k.Probe(ctx, o.Pairs)
+	v, err := k.Probe(ctx, o.Pairs)
 	if err != nil {
 		return nil, err
 	}
-	out := &Batch{Variance: V, Probe: time.Since(began)}
+	out := &Batch{Variance: v.Images(), Probe: time.Since(began)}
 	ref, err := k.Reference(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range all {
-		r, err := k.Measure(ctx, a, sig, o.Budget, o.Draws, V, ref)
+		r, err := k.Measure(ctx, a, sig, o.Budget, o.Draws, v, ref)
 		if err != nil {
 			return nil, err
 		}
