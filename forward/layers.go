@@ -16,12 +16,22 @@ type Layered interface {
 // Layer is one part of a chain.
 type Layer struct {
 	Number int   // in the chain, from 0
+	Last   bool  // of the chain
 	Width  int   // of the row
 	Rows   int   // of the layer's input that carry something to it, one image's; 0 of the lowest
+	Outs   int   // rows of its output
+	Some   bool  // the gradient may be that at some of these alone
 	Params []int // that its output depends on, and that of no layer below
 	// Floating-point operations of AccumulateLayer, an image: with a gradient at
 	// the row alone, at all rows, and of what it leaves below.
 	RowFLOPs, AllFLOPs, BelowFLOPs int64
+}
+
+// LayerGradient is the gradient at a layer's output.
+type LayerGradient struct {
+	At   []float32 // in the row that is read, Size×Width
+	Rest []float32 // in others, Size×k×Width, nil where there is none
+	Rows []int32   // which these are, Size×k, none twice; nil: all Outs, of which the first counts for nothing
 }
 
 // Chained is a Pass of a Layered model.
@@ -30,10 +40,15 @@ type Chained interface {
 	// Outputs answers queries as Losses does, with the outputs as well, len(q)×Classes.
 	Outputs(ctx context.Context, p *Perturbation, q []Query, losses, outputs []float32) error
 	// AccumulateLayer adds the gradient by params, some of a layer's own, to Param.Grad,
-	// of images whose gradient at the layer's output is at, Size×Width, in its first
-	// row, and rest, Size×Rows×Width, in the others, nil for none. below, Size×Rows×Width,
-	// is set to what at alone leaves at the layer's input; nil where nobody asks.
-	AccumulateLayer(ctx context.Context, site int, at, rest []float32, params []int, below []float32) error
-	// AccumulateTop adds the gradient of the mean loss by params, some of Top.
-	AccumulateTop(ctx context.Context, params []int) error
+	// of images whose gradient at the layer's output is g. below, Size×Rows×Width, is set
+	// to what g.At alone leaves at the layer's input; nil where nobody asks.
+	AccumulateLayer(ctx context.Context, site int, g LayerGradient, params []int, below []float32) error
+	// AccumulateTop adds the gradient of the mean loss by params, some of Top, and sets
+	// at, Size×Width, to that by the row read of the last layer's output; nil where
+	// nobody asks.
+	AccumulateTop(ctx context.Context, params []int, at []float32) error
+	// Above sets outputs, len(items)×Classes, to what they are of these items of the
+	// batch with add, len(items)×Width, added to the row read of the last layer's
+	// output; add is used up.
+	Above(ctx context.Context, items []int32, add, outputs []float32) error
 }

@@ -22,6 +22,8 @@ type local struct {
 	q      []Query
 	losses []float32
 	rest   [2][]float32
+	drawn  []float32 // the rows of rest that are drawn
+	rows   []int32   // which these are
 }
 
 // LocalOptions tune Local. Sites and Params are indices into the model's.
@@ -32,10 +34,17 @@ type LocalOptions struct {
 	Scaled bool    // predictions are scaled by how far they agree with the queries
 	Weigh  bool    // J is learned most from items of large error
 	Warmup uint32  // steps that only learn J
+	// Above begins predictions with the gradient after the last layer, which is known:
+	// what is learned of the layers below it is how they differ from it.
+	Above bool
+	Share float64 // of what one layer's J learns that the next one's learns too, below 1
 	// RowAlone leaves out what goes from a layer to the other rows of its input: a
 	// layer's parameters then have the gradient through its own row alone, at a
 	// fraction of the operations.
 	RowAlone bool
+	// Rows, between 0 and 1, is the share of the other rows of a layer's output that its
+	// parameters get a gradient through, weighed by how likely each was drawn; 0: all.
+	Rows float64
 }
 
 // Local makes the estimator of the layers whose outputs the sites of o are. Other sites
@@ -175,9 +184,12 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 		return queries, flops
 	}
 	for b, x := range l.layers {
-		if l.o.RowAlone || b == len(l.layers)-1 {
+		switch k := l.some(b); {
+		case l.o.RowAlone || b == len(l.layers)-1:
 			flops += items * x.RowFLOPs
-		} else {
+		case k > 0:
+			flops += items * (x.RowFLOPs + (x.AllFLOPs-x.RowFLOPs)*int64(k)/int64(x.Outs-1))
+		default:
 			flops += items * x.AllFLOPs
 		}
 		if b > 0 && !l.o.RowAlone {
@@ -211,14 +223,23 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 	if !ok {
 		return fmt.Errorf("forward: a %T has no layers", s.Pass)
 	}
-	at, err := l.f.gradient(&l.o, s, r)
-	if err != nil || len(r.Perturbation.Params) == 0 {
-		return err
+	teaches := len(r.Perturbation.Params) == 0
+	var top []float32
+	if l.o.Above {
+		top = make([]float32, s.Batch.Size*l.layers[0].Width)
 	}
-	if len(l.top) > 0 {
-		if err := pass.AccumulateTop(ctx, l.top); err != nil {
+	if top != nil || len(l.top) > 0 && !teaches {
+		params := l.top
+		if teaches {
+			params = nil
+		}
+		if err := pass.AccumulateTop(ctx, params, top); err != nil {
 			return err
 		}
+	}
+	at, err := l.f.gradient(ctx, &l.o, s, r, pass, top)
+	if err != nil || teaches {
+		return err
 	}
 	var rest []float32
 	for b := len(l.layers) - 1; b >= 0; b-- {
@@ -228,7 +249,11 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 			l.rest[b%2] = room(l.rest[b%2], s.Batch.Size*x.Rows*l.layers[b-1].Width)
 			below = l.rest[b%2]
 		}
-		if err := pass.AccumulateLayer(ctx, l.o.Sites[b], at[b], rest, x.Params, below); err != nil {
+		g, err := l.someRows(s, b, LayerGradient{At: at[b], Rest: rest})
+		if err != nil {
+			return err
+		}
+		if err := pass.AccumulateLayer(ctx, l.o.Sites[b], g, x.Params, below); err != nil {
 			return err
 		}
 		if below != nil && rest != nil {
@@ -240,9 +265,9 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 }
 
 // room is v, or a longer one, of n numbers.
-func room(v []float32, n int) []float32 {
+func room[T any](v []T, n int) []T {
 	if cap(v) < n {
-		v = make([]float32, n)
+		v = make([]T, n)
 	}
 	return v[:n]
 }

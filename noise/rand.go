@@ -21,6 +21,7 @@ const (
 	Scramble                    // randomisation of low-discrepancy sequences
 	Data                        // synthetic images
 	Test                        // inputs of tests and benchmarks
+	Rows                        // which rows of an item a derivative is taken at
 )
 
 // Generator is a small stream of uniform and normal numbers. It holds no

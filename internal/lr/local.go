@@ -3,6 +3,7 @@ package lr
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/query"
@@ -21,8 +22,14 @@ var (
 		"local: scale predictions by how far they agree with the queries")
 	FeedbackWeigh = settings.New("feedback_weigh", true, "local: learn the Jacobians most from images of large error")
 	FeedbackRows  = settings.New("feedback_rows", "all",
-		"local: the rows of a block's output that its parameters get a gradient through: all, or the one that is read",
-		settings.Among("all", "read"))
+		"local: the rows of a block's output that its parameters get a gradient through: all, the one that is read "+
+			"(read), or besides that a share of the others, such as 0.25, drawn where the gradient is large",
+		settings.That(func(s string) error { _, _, err := rowsOf(s); return err }))
+	FeedbackTop = settings.New("feedback_top", "exact",
+		"local: what predictions begin with: the exact gradient after the last block, or nothing (learned)",
+		settings.Among("exact", "learned"))
+	FeedbackShare = settings.New("feedback_share", 0.0,
+		"local: share of what a block's Jacobian learns that its neighbours' learn too", settings.From(0, 0.99))
 	FeedbackWarmup = settings.New("feedback_warmup", 0,
 		"local: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
 )
@@ -43,8 +50,12 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 	}
 	f.Schedule, f.Params = "joint", o.Params
 	l := forward.LocalOptions{Options: f, Gain: FeedbackGain.Of(o.Own), Scaled: FeedbackScale.Of(o.Own),
-		Weigh: FeedbackWeigh.Of(o.Own), RowAlone: FeedbackRows.Of(o.Own) == "read",
+		Weigh: FeedbackWeigh.Of(o.Own), Above: FeedbackTop.Of(o.Own) == "exact", Share: FeedbackShare.Of(o.Own),
 		Warmup: uint32(FeedbackWarmup.Of(o.Own))}
+	var err error
+	if l.RowAlone, l.Rows, err = rowsOf(FeedbackRows.Of(o.Own)); err != nil {
+		return nil, err
+	}
 	switch Kappa.Of(o.Own) {
 	case "auto":
 		l.Kappa = -1
@@ -59,6 +70,21 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 		return nil, uierr.New(fmt.Sprintf("estimator.surrogate: local: %s: %s", wrong.Is, wrong.Want), hint)
 	}
 	return e, err
+}
+
+// rowsOf are the rows that FeedbackRows says: the one that is read alone, or a share of
+// the others, 0 being all.
+func rowsOf(s string) (alone bool, share float64, err error) {
+	switch s {
+	case "read":
+		return true, 0, nil
+	case "all":
+		return false, 0, nil
+	}
+	if share, err = strconv.ParseFloat(s, 64); err != nil || !(share > 0 && share < 1) {
+		return false, 0, uierr.New(fmt.Sprintf("%q is no choice of rows", s), "give all, read, or a share above 0 and below 1")
+	}
+	return false, share, nil
 }
 
 // mapsOnly refuses sites that are no map, for those that know no others.

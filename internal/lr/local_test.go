@@ -55,8 +55,8 @@ func localOf(t *testing.T, m *vit.Model, src noise.Source, antithetic bool, own 
 // TestLocalUnbiased: of two blocks, with Jacobians that are wrong and fixed, all of the
 // correction and each block's own derivative, the mean of many estimates agrees with
 // finite differences at every parameter within 4.5 standard errors, for pairs and
-// single directions, uneven counts and drawn images; and does not without the
-// correction. (Of more blocks the paths through two blocks' other rows are left out.)
+// single directions, uneven counts, drawn images and drawn rows; and does not without
+// the correction. (Of more blocks the paths through two blocks' other rows are left out.)
 func TestLocalUnbiased(t *testing.T) {
 	m, b, src := tiny(t, true)
 	groups := map[string][]int{}
@@ -79,9 +79,11 @@ func TestLocalUnbiased(t *testing.T) {
 		}
 		for _, c := range []struct {
 			antithetic, draw bool
-			kappa            string
-		}{{true, false, "1"}, {false, true, "1"}, {false, false, "0"}} {
-			e := localOf(t, m, src, c.antithetic, settings.Values{"kappa": c.kappa, "feedback_scale": false})
+			kappa, top, rows string
+		}{{true, false, "1", "learned", "all"}, {false, true, "1", "exact", "all"}, {false, false, "1", "exact", "0.5"},
+			{false, false, "0", "learned", "all"}} {
+			e := localOf(t, m, src, c.antithetic, settings.Values{"kappa": c.kappa, "feedback_scale": false,
+				"feedback_top": c.top, "feedback_rows": c.rows})
 			var draw func(int) ([]int, []float32)
 			if c.draw {
 				draw = someDrawn(1)
@@ -103,6 +105,47 @@ func TestLocalUnbiased(t *testing.T) {
 	}
 	if missed < compared-3 {
 		t.Errorf("a prediction without its correction was noticed in %d of %d comparisons", missed, compared)
+	}
+}
+
+// TestLocalRowsUnbiased: the mean over draws of rows is the gradient at all rows, within
+// 4.5 standard errors, where nothing else is drawn (κ = 0, fixed Jacobians).
+func TestLocalRowsUnbiased(t *testing.T) {
+	m, b, src := tiny(t, true)
+	var params []int
+	for i := range m.Params() {
+		params = append(params, i)
+	}
+	us := directions(t, m, b, params)
+	own := func(rows string) settings.Values {
+		return settings.Values{"feedback_scale": false, "feedback_rows": rows, "feedback_top": "learned"}
+	}
+	all := localOf(t, m, src, false, own("all"))
+	s, err := Prepare(t.Context(), m, all, 0, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Counts = uneven
+	r, err := all.Ask(t.Context(), m, &s.Step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clearGrads(m)
+	if err := all.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
+		t.Fatal(err)
+	}
+	var want []float64
+	for _, u := range us {
+		want = append(want, project(m, params, u))
+	}
+	for _, rows := range []string{"0.25", "0.5"} {
+		for k, s := range drawn(t, m, localOf(t, m, src, false, own(rows)), b, uneven, params, us, nil, nil) {
+			mean := s.sum / s.n
+			if z := s.z(want[k]); math.Abs(z) > limit || s.sq/s.n-mean*mean < 1e-6*mean*mean {
+				t.Errorf("rows %s, direction %d: mean %.5g, all rows %.5g, %.1f standard errors apart", rows, k, mean,
+					want[k], z)
+			}
+		}
 	}
 }
 

@@ -139,6 +139,7 @@ func (c *cpu) load(p *compiled, b *microBatch) {
 		size := len(seed) / p.Slots
 		copy(seed, l.Coef[at*size:(at+n)*size])
 	}
+	copy(feed.Rows, l.Rows[min(len(l.Rows), at*f.Drawn):])
 	if p.Start == nil {
 		return
 	}

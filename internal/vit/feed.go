@@ -17,6 +17,7 @@ type Feed struct {
 	Target []int32 // per slot: what the objective is told of it
 	Pair   []int32 // per slot: number of the direction
 	Sign   []int8  // per slot: +1, -1, or 0 where the slot carries no noise
+	Rows   []int32 // per slot, as many: rows that are drawn
 
 	Step  uint32
 	Sigma []float32 // per site of the network: scale of its noise

@@ -31,6 +31,7 @@ type graph struct {
 
 	to    int  // above 0 the graph ends at that boundary
 	first bool // and computes only the rows of it that the outputs are made of
+	drawn int  // or so many, which the feed names
 
 	met   int      // boundaries so far
 	below bool     // what is built now lies below the boundary where the graph starts

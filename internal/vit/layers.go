@@ -85,10 +85,12 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 		return forward.Layer{}, false
 	}
 	o, to := m.net.out, s.Block+1
-	l := forward.Layer{Number: s.Block, Width: s.Out, Params: o.within(s.Block, to)}
+	l := forward.Layer{Number: s.Block, Last: to == len(o.boundaries), Width: s.Out, Params: o.within(s.Block, to)}
 	if s.Block > 0 {
 		l.Rows = o.boundaries[s.Block-1].Rows
 	}
+	l.Outs = o.boundaries[s.Block].Rows
+	l.Some = !o.placed
 	// Of the last block no more than the row that is read is computed anyway.
 	last := len(o.boundaries) - 1
 	l.AllFLOPs, l.RowFLOPs = m.layerFLOPs(s.Block), m.layerFLOPs(last)
@@ -157,15 +159,46 @@ func (p *pass) Outputs(ctx context.Context, t *forward.Perturbation, q []forward
 }
 
 // AccumulateTop implements forward.Chained.
-func (p *pass) AccumulateTop(ctx context.Context, params []int) error {
+func (p *pass) AccumulateTop(ctx context.Context, params []int, at []float32) error {
 	m := p.m
 	start, err := p.starts(ctx, len(m.net.out.boundaries))
 	if err != nil {
 		return err
 	}
 	q, coef := m.images(p.batch.Size, 1/float32(p.batch.Size))
-	l := &List{Queries: q, Coef: coef, Loss: p.loss, Targets: p.loss.Targets}
-	return m.collect(params, m.ask(ctx, l, &Forward{From: start.From, Given: start.Given, Params: params, Split: true}))
+	l := &List{Queries: q, Coef: coef, Loss: p.loss, Targets: p.loss.Targets, Below: at}
+	f := &Forward{From: start.From, Given: start.Given, Params: params, Split: true, Below: at != nil}
+	return m.collect(params, m.ask(ctx, l, f))
+}
+
+// Above implements forward.Chained.
+func (p *pass) Above(ctx context.Context, items []int32, add, outputs []float32) error {
+	m := p.m
+	if m.pass != p {
+		return forward.ErrStale
+	}
+	from := len(m.net.out.boundaries)
+	if _, err := p.starts(ctx, from); err != nil {
+		return err
+	}
+	h := m.net.out.boundaries[from-1]
+	clean, err := m.b.Stored(h, p.batch.Size, nil)
+	if err != nil {
+		return err
+	}
+	m.gave = nil // what it handed over is another's now
+	m.starts = slices.Grow(m.starts[:0], len(items))[:len(items)]
+	for k, i := range items {
+		m.starts[k] = add[k*h.Width : (k+1)*h.Width]
+		for j, v := range clean[int(i)*h.Width : (int(i)+1)*h.Width] {
+			add[k*h.Width+j] += v
+		}
+	}
+	if err := m.b.Give(h, m.starts, false); err != nil {
+		return err
+	}
+	q, _ := m.images(len(items), 0)
+	return m.ask(ctx, &List{Queries: q, Logits: outputs}, &Forward{From: from, Given: true})
 }
 
 // starts is the forward from a boundary, which the pass has kept or knows; 0 being
@@ -183,7 +216,8 @@ func (p *pass) starts(ctx context.Context, boundary int) (*Forward, error) {
 }
 
 // AccumulateLayer implements forward.Chained.
-func (p *pass) AccumulateLayer(ctx context.Context, site int, at, rest []float32, params []int, below []float32) error {
+func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGradient, params []int,
+	below []float32) error {
 	if err := p.usable(&forward.Perturbation{Sites: []int{site}}); err != nil {
 		return err
 	}
@@ -192,14 +226,18 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, at, rest []float32
 	if err != nil {
 		return err
 	}
-	run := func(f *Forward, coef, below []float32) error {
+	run := func(f *Forward, coef, below []float32, rows []int32) error {
 		f.From, f.Given, f.To, f.Below = start.From, start.Given, block+1, below != nil
 		q, _ := p.m.images(p.batch.Size, 0)
-		return p.m.ask(ctx, &List{Queries: q, Coef: coef, Below: below}, f)
+		return p.m.ask(ctx, &List{Queries: q, Coef: coef, Below: below, Rows: rows}, f)
 	}
-	if h := p.m.net.out.boundaries[block]; rest != nil && h.Rows > 1 && len(params) > 0 {
-		err := run(&Forward{Params: params, Split: true}, p.rows(h, at, rest), nil)
-		if err := p.m.collect(params, err); err != nil {
+	if h := p.m.net.out.boundaries[block]; g.Rest != nil && h.Rows > 1 && len(params) > 0 {
+		f := &Forward{Params: params, Split: true}
+		coef, rows := p.rows(h, g)
+		if g.Rows != nil {
+			f.Drawn = len(rows) / p.batch.Size
+		}
+		if err := p.m.collect(params, run(f, coef, nil, rows)); err != nil {
 			return err
 		}
 		params = nil
@@ -207,19 +245,29 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, at, rest []float32
 	if len(params) == 0 && below == nil {
 		return nil
 	}
-	return p.m.collect(params, run(&Forward{Params: params, Split: true, Pooled: true}, at, below))
+	return p.m.collect(params, run(&Forward{Params: params, Split: true, Pooled: true}, g.At, below, nil))
 }
 
-// rows is the gradient at all rows of a block's output.
-func (p *pass) rows(h Activation, at, rest []float32) []float32 {
-	size := h.Rows * h.Width
-	if n := p.batch.Size * size; cap(p.m.seed) < n {
-		p.m.seed = make([]float32, n)
+// rows is the gradient at all rows of a block's output, or at the first and those that
+// are drawn, and which these are.
+func (p *pass) rows(h Activation, g forward.LayerGradient) ([]float32, []int32) {
+	n, k := p.batch.Size, h.Rows
+	if g.Rows != nil {
+		k = 1 + len(g.Rows)/n
 	}
-	all := p.m.seed[:p.batch.Size*size]
-	copy(all, rest)
-	for i := range p.batch.Size {
-		copy(all[i*size:], at[i*h.Width:(i+1)*h.Width])
+	size := k * h.Width
+	p.m.seed = slices.Grow(p.m.seed[:0], n*size)[:n*size]
+	all := p.m.seed
+	var rows []int32
+	for i := range n {
+		to := all[i*size : (i+1)*size]
+		copy(to, g.At[i*h.Width:(i+1)*h.Width])
+		if g.Rows == nil {
+			copy(to[h.Width:], g.Rest[i*size+h.Width:(i+1)*size])
+			continue
+		}
+		copy(to[h.Width:], g.Rest[i*(size-h.Width):(i+1)*(size-h.Width)])
+		rows = append(append(rows, 0), g.Rows[i*(k-1):(i+1)*(k-1)]...)
 	}
-	return all
+	return all, rows
 }

@@ -70,17 +70,18 @@ func TestLayersAreBackpropagation(t *testing.T) {
 			t.Fatalf("layers %+v, %+v", first, second)
 		}
 		below := make([]float32, b.Size*second.Rows*first.Width)
-		if err := p.AccumulateLayer(t.Context(), sites[1], at, nil, second.Params, below); err != nil {
+		if err := p.AccumulateLayer(t.Context(), sites[1], forward.LayerGradient{At: at}, second.Params, below); err != nil {
 			t.Fatal(err)
 		}
 		var cls []float32
 		for i := range b.Size {
 			cls = append(cls, below[i*second.Rows*first.Width:][:first.Width]...)
 		}
-		if err := p.AccumulateLayer(t.Context(), sites[0], cls, below, first.Params, nil); err != nil {
+		if err := p.AccumulateLayer(t.Context(), sites[0],
+			forward.LayerGradient{At: cls, Rest: below}, first.Params, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.AccumulateTop(t.Context(), m.Top()); err != nil {
+		if err := p.AccumulateTop(t.Context(), m.Top(), nil); err != nil {
 			t.Fatal(err)
 		}
 		got := gradients(m)
@@ -109,12 +110,12 @@ func TestRowAlone(t *testing.T) {
 	for i := range at {
 		at[i] = float32(g.Normal())
 	}
-	if err := p.AccumulateLayer(t.Context(), sites[1], at, nil, l.Params, nil); err != nil {
+	if err := p.AccumulateLayer(t.Context(), sites[1], forward.LayerGradient{At: at}, l.Params, nil); err != nil {
 		t.Fatal(err)
 	}
 	got := gradients(m)
 	zeros := make([]float32, b.Size*5*l.Width)
-	if err := p.AccumulateLayer(t.Context(), sites[1], at, zeros, l.Params, nil); err != nil {
+	if err := p.AccumulateLayer(t.Context(), sites[1], forward.LayerGradient{At: at, Rest: zeros}, l.Params, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range gradients(m) {
@@ -126,5 +127,48 @@ func TestRowAlone(t *testing.T) {
 	}
 	if l.RowFLOPs >= l.AllFLOPs {
 		t.Errorf("the row alone costs %d of %d operations", l.RowFLOPs, l.AllFLOPs)
+	}
+}
+
+// TestDrawnRows: a gradient at some rows, in any order, is that at all with zeros in
+// the others; a row of 0 is none.
+func TestDrawnRows(t *testing.T) {
+	m, b, sites, p := layered(t, 3, 2)
+	for _, site := range sites[:2] {
+		l, _ := m.Layer(site)
+		g := noise.Rand(9, noise.Test)
+		at, all := make([]float32, b.Size*l.Width), make([]float32, b.Size*l.Outs*l.Width)
+		var some []float32
+		var rows []int32
+		for i := range at {
+			at[i] = float32(g.Normal())
+		}
+		for i := range b.Size {
+			for _, r := range []int{1 + i%4, 0, 1 + (i+2)%4} {
+				rows = append(rows, int32(r))
+				for k := range l.Width {
+					v := float32(g.Normal())
+					if r == 0 {
+						v = 0
+					}
+					some, all[(i*l.Outs+r)*l.Width+k] = append(some, v), v
+				}
+			}
+		}
+		if err := p.AccumulateLayer(t.Context(), site, forward.LayerGradient{At: at, Rest: some, Rows: rows}, l.Params,
+			nil); err != nil {
+			t.Fatal(err)
+		}
+		got := gradients(m)
+		if err := p.AccumulateLayer(t.Context(), site, forward.LayerGradient{At: at, Rest: all}, l.Params, nil); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range gradients(m) {
+			for k, w := range want {
+				if math.Abs(float64(got[i][k]-w)) > 1e-4*(1+math.Abs(float64(w))) {
+					t.Fatalf("%s[%d]: %v, with rows of zeros %v", m.Params()[i].Name, k, got[i][k], w)
+				}
+			}
+		}
 	}
 }

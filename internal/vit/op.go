@@ -88,6 +88,10 @@ const (
 	OpCausalGrad = "causal_attention_grad"
 	OpNone       = "no_grad"
 
+	// Of rows that are drawn, which the processor alone has.
+	OpGather  = "gather"
+	OpScatter = "scatter"
+
 	OpReplace     = "replace"
 	OpReplaceGrad = "replace_grad"
 )

@@ -44,6 +44,7 @@ func Angles(s Spec) (cos, sin []float32) {
 
 // turn turns rows by their places.
 func (g *graph) turn(name string, x act, r rope) *gorgonia.Node {
+	g.out.place()
 	cos, sin := r.angles(x.width / r.heads)
 	o := g.turnOp(name, x, r, cos, sin, false)
 	o.grad = func(_ gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -93,6 +94,7 @@ type relative struct {
 // relativeBias is the bias of every head, row and key, from a column of the table
 // for each head; it is the same for every slot.
 func (g *graph) relativeBias(name string, r relative, rows, keys, heads int) *gorgonia.Node {
+	g.out.place()
 	table := g.net.param(r.table)
 	entries := table.Shape[0]
 	name += ".bias"

@@ -19,6 +19,7 @@ type outline struct {
 	links      []Link       // per site: what lies between its outputs and its anchor
 	pooled     int          // rows of a block's output that the outputs are made of; 0: unknown
 	same       map[int]int  // per site of a block's output: that of its last map
+	placed     bool         // attention depends on where rows stand, other than by what they hold
 	features   Activation
 	widest     int          // width of the widest activation
 	most       int          // attention heads
@@ -124,6 +125,13 @@ func (o *outline) deadInput(i int, x act) {
 func (o *outline) cost(flops int64) {
 	if o != nil {
 		o.last().flops, o.last().twice = flops, true
+	}
+}
+
+// place notes that what is computed of a row depends on where it stands.
+func (o *outline) place() {
+	if o != nil {
+		o.placed = true
 	}
 }
 

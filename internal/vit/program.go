@@ -54,7 +54,10 @@ func (n *Net) Program(slots int, f *Forward) (*Program, error) {
 func (n *Net) program(slots int, f *Forward) (*Program, error) {
 	g := newGraph(n, slots)
 	g.suffix, g.from, g.split, g.full = len(f.Sites) > 0, f.From, f.Split, f.Full
-	g.to, g.first = f.To, f.Pooled
+	g.to, g.first, g.drawn = f.To, f.Pooled, f.Drawn
+	if g.drawn > 0 {
+		g.feed.Rows = make([]int32, slots*g.drawn)
+	}
 	if err := g.network(noiseSet(f.Sites)); err != nil {
 		return nil, err
 	}

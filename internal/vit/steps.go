@@ -106,8 +106,14 @@ func (g *graph) normed(name, base string, x act, eps float64) act {
 		func(in []act) *gorgonia.Node { return g.norm(op, base, in[0], x.rows, x.width, float32(eps)) })
 }
 
-// taken is n rows of an activation from row lo on.
+// drawnRows stands for the first of some rows that are drawn anew for every run.
+const drawnRows = -1
+
+// taken is n rows of an activation from row lo on, or those that are drawn.
 func (g *graph) taken(name string, x act, lo, n int) act {
+	if lo == drawnRows {
+		return g.step(name, n, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.gather(name, in[0], n) })
+	}
 	return g.step(name, n, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.take(name, in[0], lo, n) })
 }
 

@@ -1,0 +1,98 @@
+package forward
+
+import "math"
+
+// learn takes one step of the least mean squares, and of the running means.
+func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
+	C, n := f.classes, len(r.Coefs)/f.classes
+	if n == 0 {
+		return
+	}
+	e, share := f.e, s.ShareOf(r)
+	add, halves := make([][]float32, len(f.layers)), make([][2][]float32, len(f.layers))
+	for b, x := range f.layers {
+		add[b] = make([]float32, C*x.Width)
+		halves[b] = [2][]float32{make([]float32, x.Width), make([]float32, x.Width)}
+	}
+	weights := f.weights(o, e, share)
+	var c2, r2 float64
+	agreed, met := make([]float64, len(f.layers)), make([]float64, len(f.layers))
+	rest := make([]float32, C)
+	_ = f.directions(o, s, r, func(i, j int, eps [][]float32) {
+		y := r.Coefs[j*C : (j+1)*C]
+		copy(rest, y)
+		if f.above != nil {
+			axpy(rest, -1, f.above[j*C:(j+1)*C])
+		}
+		c, unknown := dot(e[i*C:(i+1)*C], y), dot(e[i*C:(i+1)*C], rest)
+		for b, x := range f.layers {
+			for c := range C {
+				rest[c] -= dot(f.j[b][c*x.Width:(c+1)*x.Width], eps[b])
+			}
+		}
+		c2, r2 = c2+float64(c)*float64(c), r2+float64(f.left[j])*float64(f.left[j])
+		for b, x := range f.layers {
+			if f.top != nil {
+				met[b] += float64(c) * float64(dot(eps[b], f.top[i*x.Width:(i+1)*x.Width]))
+			}
+			agreed[b] += float64(unknown) * float64(dot(eps[b], f.hat[b][i*x.Width:(i+1)*x.Width]))
+			for k := range C {
+				axpy(add[b][k*x.Width:(k+1)*x.Width], weights[i]*rest[k], eps[b])
+			}
+			axpy(halves[b][i%2], f.left[j]/over(share, i, o.Antithetic), eps[b])
+		}
+	})
+	together := 1.0
+	for b := 1; b < len(f.layers); b++ {
+		together += 2 * math.Pow(o.Share, float64(b))
+	}
+	eta := float32(o.Gain / (together + float64(f.dims())/float64(n)) / float64(n))
+	keep := func(v *float32, x float64) { *v = feedbackKeep**v + (1-feedbackKeep)*float32(x) }
+	keep(&f.squares[0], c2/float64(n))
+	keep(&f.squares[1], r2/float64(n))
+	for b, x := range f.layers {
+		if f.top == nil || !x.Last {
+			for d := range f.layers {
+				if k := math.Pow(o.Share, math.Abs(float64(b-d))); d == b || k > 0 && !(f.top != nil && f.layers[d].Last) {
+					axpy(f.j[b], eta*float32(k), add[d])
+				}
+			}
+		}
+		m := f.moments[b]
+		if f.top != nil {
+			t2 := float64(dot(f.top, f.top)) / float64(s.Batch.Size)
+			if m[above] == 0 {
+				m[meets], m[above] = float32(t2), float32(t2)
+			}
+			keep(&m[meets], met[b]/float64(n))
+			keep(&m[above], t2)
+		}
+		keep(&m[agree], agreed[b]/float64(n))
+		keep(&m[length], float64(dot(f.hat[b], f.hat[b]))/float64(s.Batch.Size))
+		g0, g1 := halves[b][0], halves[b][1]
+		both := dot(g0, g1)
+		keep(&m[common], float64(both))
+		keep(&m[spread], float64(dot(g0, g0)+dot(g1, g1)+2*both))
+	}
+}
+
+// weights are those of the items in the learning of J, of mean 1 over the directions.
+func (f *Feedback) weights(o *LocalOptions, e []float32, share Share) []float32 {
+	C := f.classes
+	w := make([]float32, len(share.Counts))
+	var sum, n float64
+	for i, k := range share.Counts {
+		w[i] = 1
+		if o.Weigh {
+			w[i] = dot(e[i*C:(i+1)*C], e[i*C:(i+1)*C])
+		}
+		P := float64(pairs(k, o.Antithetic))
+		sum, n = sum+P*float64(w[i]), n+P
+	}
+	for i := range w {
+		if sum > 0 {
+			w[i] = min(4, w[i]*float32(n/sum))
+		}
+	}
+	return w
+}
