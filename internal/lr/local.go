@@ -82,7 +82,8 @@ func rowsOf(s string) (alone bool, share float64, err error) {
 		return false, 0, nil
 	}
 	if share, err = strconv.ParseFloat(s, 64); err != nil || !(share > 0 && share < 1) {
-		return false, 0, uierr.New(fmt.Sprintf("%q is no choice of rows", s), "give all, read, or a share above 0 and below 1")
+		return false, 0, uierr.New(fmt.Sprintf("%q is no choice of rows", s),
+			"give all, read, or a share above 0 and below 1")
 	}
 	return false, share, nil
 }

@@ -115,7 +115,8 @@ func TestRowAlone(t *testing.T) {
 	}
 	got := gradients(m)
 	zeros := make([]float32, b.Size*5*l.Width)
-	if err := p.AccumulateLayer(t.Context(), sites[1], forward.LayerGradient{At: at, Rest: zeros}, l.Params, nil); err != nil {
+	all := forward.LayerGradient{At: at, Rest: zeros}
+	if err := p.AccumulateLayer(t.Context(), sites[1], all, l.Params, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range gradients(m) {
