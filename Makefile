@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 3s
 
-.PHONY: all help build demo test race fuzz bench lint tidy smoke readme examples reproduce check dist ptx build-gpu gpu-test fresh quick clients clean
+.PHONY: all help build demo test race fuzz bench lint tidy smoke readme examples reproduce check dist ptx build-gpu gpu-test fresh quick clients clean serve-load
 
 all: build
 
@@ -57,10 +57,13 @@ examples: ## build and run the examples that are modules of their own
 reproduce: build ## the short form of the reproduction, where there is one
 	@if [ -x scripts/reproduce.sh ]; then scripts/reproduce.sh --short; else echo "reproduce: skipped, no scripts/reproduce.sh"; fi
 
+serve-load: build ## flops serve under load for 20 s (scripts/check-serve.sh 600 for ten minutes)
+	scripts/check-serve.sh 20
+
 clients: build ## real clients of flops (transformers, TensorBoard, Triton's client ...), installed into .build
 	scripts/clients.sh
 
-check: lint tidy test race fuzz gpu-test fresh smoke readme examples reproduce clients ## all that CI runs
+check: lint tidy test race fuzz gpu-test fresh smoke readme examples reproduce serve-load clients ## all that CI runs
 
 bench: build ## the engine's speed, beside PyTorch where it is installed
 	$(GO) test -run xxx -bench . -benchtime 3x ./internal/bench

@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 )
 
 // readBody reads a request of at most limit bytes, before and after it is
 // unpacked as its Content-Encoding says.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	long := &refusal{http.StatusRequestEntityTooLarge, fmt.Errorf("the request is longer than %d bytes", limit)}
+	long := &refusal{http.StatusRequestEntityTooLarge, fmt.Errorf("the request is longer than %d bytes", limit), large}
 	in, err := unpacked(http.MaxBytesReader(w, r.Body, limit), r.Header.Get("Content-Encoding"))
 	var body []byte
 	if err == nil {
@@ -28,6 +29,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, ref
 	case errors.As(err, &large), err == nil && int64(len(body)) > limit:
 		return nil, long
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &refusal{http.StatusRequestTimeout, errors.New("the request did not come within the time for it"), overdue}
 	case err != nil:
 		return nil, bad("the request broke off: %w", err)
 	}
@@ -51,5 +54,5 @@ func unpacked(in io.Reader, encoding string) (io.Reader, error) {
 		return zlib.NewReader(b)
 	}
 	return nil, &refusal{http.StatusUnsupportedMediaType,
-		fmt.Errorf("Content-Encoding %.40q is not read here; send gzip, deflate or the plain request", encoding)}
+		fmt.Errorf("Content-Encoding %.40q is not read here; send gzip, deflate or the plain request", encoding), wrong}
 }

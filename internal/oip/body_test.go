@@ -47,7 +47,7 @@ func TestServerUnpacks(t *testing.T) {
 		if w := send(encoding, packed(body)); w.Code != 200 || !strings.Contains(w.Body.String(), `"data":[0.1,0.2,0.3]`) {
 			t.Errorf("%s: %d %s", encoding, w.Code, w.Body)
 		}
-		if w := send(encoding, packed(bytes.Repeat([]byte(" "), int(h.limit)+1))); w.Code != 413 {
+		if w := send(encoding, packed(bytes.Repeat([]byte(" "), int(h.limits.Body)+1))); w.Code != 413 {
 			t.Errorf("%s bomb: %d %s", encoding, w.Code, w.Body)
 		}
 		half := packed(body)[:40]

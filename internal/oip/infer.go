@@ -7,76 +7,106 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 )
 
-// refusal is an error with the status that says whose fault it is.
+// refusal is an error with the status that says whose fault it is, and the reason
+// in a word.
 type refusal struct {
 	status int
 	err    error
+	why    string
 }
 
 func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
 
 func bad(format string, a ...any) error {
-	return &refusal{http.StatusBadRequest, fmt.Errorf(format, a...)}
+	return &refusal{http.StatusBadRequest, fmt.Errorf(format, a...), wrong}
 }
 
+// infer answers an inference. Answers are counted before they are written, so that a
+// client which has one finds it in the stats; one that never reached its client,
+// which will ask again, is taken back.
 func (h *Handler) infer(w http.ResponseWriter, r *http.Request) {
-	head, tail, n, err := h.answer(w, r)
-	h.mu.Lock()
-	if err != nil {
-		h.stats.Failed++
-	} else {
-		h.stats.Requests++
-		h.stats.Images += int64(n)
+	v := &visit{id: requestID(r), began: time.Now()}
+	w.Header().Set(idHeader, v.id)
+	status := http.StatusOK
+	var head, tail []byte
+	leave, err := h.enter()
+	if err == nil {
+		defer leave()
+		head, tail, err = h.answer(w, r, v)
 	}
-	h.mu.Unlock()
+	h.count(v, 1, err)
 	if err != nil {
-		status := http.StatusInternalServerError
+		status = http.StatusInternalServerError
 		var ref *refusal
 		if errors.As(err, &ref) {
 			status = ref.status
 		}
+		if status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "1")
+		}
 		answerError(w, status, err)
+	} else if err = h.write(w, head, tail); err != nil {
+		h.count(v, -1, nil)
+		err = &refusal{status, fmt.Errorf("the answer did not reach the client: %w", err), unsent}
+		h.count(v, 1, err)
+	}
+	h.finish(v, r, status, err)
+}
+
+// count adds n visits that ended so.
+func (h *Handler) count(v *visit, n int64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err != nil {
+		h.stats.Failed += n
+		h.refused[why(err)] += n
 		return
 	}
+	h.stats.Requests += n
+	h.stats.Images += n * int64(v.images)
+}
+
+// write sends an answer within the limit of time.
+func (h *Handler) write(w http.ResponseWriter, head, tail []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	if tail != nil {
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set(headerLength, fmt.Sprint(len(head)))
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(len(head)+len(tail)))
-	_, err = w.Write(append(head, tail...))
-	if err = errors.Join(err, http.NewResponseController(w).Flush()); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		h.takeBack(n)
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(time.Now().Add(h.limits.Time)) // a recorder of tests has no connection
+	_, err := w.Write(append(head, tail...))
+	if err = errors.Join(err, c.Flush()); errors.Is(err, http.ErrNotSupported) {
+		return nil
 	}
+	return err
 }
 
-// takeBack counts an answer as failed that never reached its client, which will
-// ask again. It was counted before it was written, so that a client which has
-// it finds it in the stats.
-func (h *Handler) takeBack(n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.stats.Requests--
-	h.stats.Images -= int64(n)
-	h.stats.Failed++
-}
-
-// answer reads a request, asks the model and writes the answer's document and,
-// for a binary output, its bytes.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (head, tail []byte, n int, err error) {
-	body, err := readBody(w, r, h.limit)
+// answer reads a request, asks the model and makes the answer's document and, for a
+// binary output, its bytes.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, v *visit) (head, tail []byte, err error) {
+	until := v.began.Add(h.limits.Time)
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(until) // a recorder of tests has no connection
+	body, err := readBody(w, r, h.limits.Body)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err // the deadline stays: what is left of a body is not waited for
 	}
+	_ = deadline.SetReadDeadline(time.Time{}) // or it would end the request that is being answered
+	v.bytes = len(body)
 	req, images, n, err := h.decode(body, r.Header.Get(headerLength))
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
-	logits, err := h.predict(r.Context(), images, n)
+	v.images = n
+	logits, err := h.predict(r.Context(), images, n, v, until)
 	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
 	out := wireTensor{Name: h.spec.Output, Datatype: fp32, Shape: []int64{int64(n), int64(h.spec.Classes)}}
 	if req.wantsBinary() {
@@ -86,7 +116,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request) (head, tail []b
 		out.Data = jsonFloats(logits)
 	}
 	head, err = json.Marshal(inferResponse{ModelName: h.spec.Name, ID: req.ID, Outputs: []wireTensor{out}})
-	return head, tail, n, err
+	return head, tail, err
 }
 
 // wantsBinary is the output's own wish, else the whole request's.
@@ -170,19 +200,16 @@ func floatsOf(t *wireTensor, rest []byte, want int) ([]float32, error) {
 }
 
 // predict waits for its turn and asks the model.
-func (h *Handler) predict(ctx context.Context, images []float32, n int) ([]float32, error) {
-	select {
-	case h.turn <- struct{}{}:
-		defer func() { <-h.turn }()
-	case <-ctx.Done():
-		return nil, &refusal{http.StatusServiceUnavailable, ctx.Err()}
+func (h *Handler) predict(ctx context.Context, images []float32, n int, visit *visit, until time.Time) ([]float32, error) {
+	came := time.Now()
+	if err := h.waitTurn(ctx, until); err != nil {
+		return nil, err
 	}
-	// A request whose client left while it waited is not worth the work; once
-	// begun it is finished, so that what is counted was answered.
-	if err := ctx.Err(); err != nil {
-		return nil, &refusal{http.StatusServiceUnavailable, err}
-	}
+	defer func() { <-h.turn }()
+	began := time.Now()
 	v, err := h.model.Logits(context.WithoutCancel(ctx), images, n)
+	h.modelTimes.Since(began)
+	visit.waited, visit.model = began.Sub(came), time.Since(began)
 	if err != nil {
 		return nil, fmt.Errorf("the model failed: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -42,27 +43,32 @@ const (
 // theVersion is the only version of a served model, which a path may name.
 const theVersion = "1"
 
-// maxBody bounds the memory of one request.
-const maxBody = 1 << 29
-
 // Handler serves one model by the Open Inference Protocol: /v2, /v2/health/live
 // and ready, /v2/models/NAME with ready and infer (JSON and binary tensors, plain
 // or compressed), the same below /versions/1, /stats and /metrics.
 // Requests wait for their turn at the predictor.
 type Handler struct {
-	model Predictor
-	spec  Spec
-	meta  Metadata
-	limit int64 // bytes of a body
-	turn  chan struct{}
+	model  Predictor
+	spec   Spec
+	meta   Metadata
+	limits Limits
+	places chan struct{} // held by the inferences under way
+	turn   chan struct{} // held by the one that the model answers
+	log    *slog.Logger
 
-	mu    sync.Mutex
-	stats Stats
-	mux   http.ServeMux
+	mu      sync.Mutex
+	stats   Stats
+	refused map[string]int64 // by reason
+
+	times, modelTimes *prometheus.Times
+	mux               http.ServeMux
 }
 
-// NewHandler checks the model's Spec, filling in the usual names of tensors.
-func NewHandler(p Predictor) (*Handler, error) {
+// NewHandler is a Handler with the usual limits that keeps no log.
+func NewHandler(p Predictor) (*Handler, error) { return newHandler(p, ServeOptions{}) }
+
+// newHandler checks the model's Spec, filling in the usual names of tensors.
+func newHandler(p Predictor, o ServeOptions) (*Handler, error) {
 	s := p.Spec()
 	if s.Name == "" || s.Pixels() < 1 || s.Classes < 1 {
 		return nil, fmt.Errorf("oip: cannot serve model %q of %d×%d×%d and %d classes", s.Name,
@@ -77,8 +83,13 @@ func NewHandler(p Predictor) (*Handler, error) {
 	if s.MaxBatch == 0 {
 		s.MaxBatch = DefaultBatch
 	}
-	h := &Handler{model: p, spec: s, meta: s.Metadata(), turn: make(chan struct{}, 1)}
-	h.limit = min(int64(s.MaxBatch)*int64(s.Pixels())*bytesPerNumber+1<<20, maxBody)
+	l := o.Limits.withDefaults(s)
+	h := &Handler{model: p, spec: s, meta: s.Metadata(), limits: l, places: make(chan struct{}, l.AtOnce),
+		turn: make(chan struct{}, 1), log: o.Log, refused: map[string]int64{},
+		times: prometheus.NewTimes("flops_request_seconds"), modelTimes: prometheus.NewTimes("flops_model_seconds")}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
 	h.route("GET /v2", func(w http.ResponseWriter, _ *http.Request) {
 		answerJSON(w, http.StatusOK, serverMetadata{Name: "flops", Version: "2", Extensions: []string{binaryExtension}})
 	})
@@ -90,10 +101,8 @@ func NewHandler(p Predictor) (*Handler, error) {
 		h.route("POST "+at+"/infer", h.infer)
 	}
 	h.route("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		s := h.Stats()
 		w.Header().Set("Content-Type", prometheus.ContentType)
-		prometheus.Write(w, map[string]float64{"flops_requests_total": float64(s.Requests),
-			"flops_images_total": float64(s.Images), "flops_requests_failed_total": float64(s.Failed)})
+		h.writeMetrics(w)
 	})
 	h.route("GET /stats", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, http.StatusOK, h.Stats()) })
 	h.mux.HandleFunc("/", h.unknown)
@@ -153,6 +162,8 @@ func answerError(w http.ResponseWriter, status int, err error) {
 
 // ServeOptions of Serve.
 type ServeOptions struct {
+	Limits    Limits
+	Log       *slog.Logger   // gets a line for every inference; nil: none
 	Listening func(net.Addr) // told once the address is bound
 	Stopped   func(Stats)    // told what was done, at the end
 }
@@ -164,7 +175,7 @@ const shutdownGrace = 15 * time.Second
 // Serve answers on addr until ctx is done, then lets the requests under way
 // finish.
 func Serve(ctx context.Context, addr string, p Predictor, o ServeOptions) error {
-	h, err := NewHandler(p)
+	h, err := newHandler(p, o)
 	if err != nil {
 		return err
 	}
@@ -176,13 +187,14 @@ func Serve(ctx context.Context, addr string, p Predictor, o ServeOptions) error 
 	if o.Listening != nil {
 		o.Listening(l.Addr())
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 5 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 1 << 16}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 1 << 16, ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelWarn)}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
+		h.log.Info("stopping", "under_way", len(h.places))
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 		defer cancel()
 		if err = srv.Shutdown(late); err != nil {

@@ -125,7 +125,7 @@ func TestServerRefuses(t *testing.T) {
 			t.Errorf("%.80q: %d %s, want %q", c.body, w.Code, w.Body, c.want)
 		}
 	}
-	if w := post(h, bytes.Repeat([]byte(" "), int(h.limit)+1), ""); w.Code != 413 {
+	if w := post(h, bytes.Repeat([]byte(" "), int(h.limits.Body)+1), ""); w.Code != 413 {
 		t.Errorf("too long: %d %s", w.Code, w.Body)
 	}
 	if s := h.Stats(); s != (Stats{Failed: int64(len(cases)) + 1}) {

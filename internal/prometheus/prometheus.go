@@ -10,12 +10,16 @@ import (
 // ContentType is that of what Write writes.
 const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 
-// Write writes values by their names, labels included, as gauges, and the process's own.
-func Write(w io.Writer, values map[string]float64) {
+// Write writes values by their names, labels included, as gauges, then times, and the
+// process's own.
+func Write(w io.Writer, values map[string]float64, times ...*Times) {
 	set := metrics.NewSet()
 	for name, v := range values {
 		set.NewGauge(name, func() float64 { return v })
 	}
 	set.WritePrometheus(w)
+	for _, t := range times {
+		t.set.WritePrometheus(w)
+	}
 	metrics.WriteProcessMetrics(w)
 }

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// metrics are the values of /metrics by their names, and when they were read.
+type metrics map[string]float64
+
+const readAt = "read_at"
+
+// elapsed is the time from an earlier reading.
+func (m metrics) elapsed(since metrics) time.Duration {
+	return time.Duration((m[readAt] - since[readAt]) * float64(time.Second))
+}
+
+// scrape reads a server's /metrics.
+func scrape(url string) (metrics, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer a.Body.Close()
+	if a.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s/metrics: %s", url, a.Status)
+	}
+	out := metrics{readAt: float64(time.Now().UnixNano()) / 1e9}
+	lines := bufio.NewScanner(a.Body)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			out[name] = v
+		}
+	}
+	return out, lines.Err()
+}
