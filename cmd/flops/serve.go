@@ -117,7 +117,8 @@ func checkServer(ctx context.Context, w io.Writer, addr string) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	if err := errors.Join(c.Ready(ctx), c.Close()); err != nil {
-		return uierr.Failed(err, "no server is ready: "+strings.TrimPrefix(err.Error(), "model.url "), "start one with 'flops serve --model DIR'")
+		return uierr.Failed(err, "no server is ready: "+strings.TrimPrefix(err.Error(), "model.url "),
+			"start one with 'flops serve --model DIR'")
 	}
 	_, err = fmt.Fprintf(w, "ready at %s\n", at)
 	return err

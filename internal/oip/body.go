@@ -30,7 +30,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	case errors.As(err, &large), err == nil && int64(len(body)) > limit:
 		return nil, long
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &refusal{http.StatusRequestTimeout, errors.New("the request did not come within the time for it"), overdue}
+		return nil, &refusal{http.StatusRequestTimeout, errors.New("the request did not come in time"), overdue}
 	case err != nil:
 		return nil, bad("the request broke off: %w", err)
 	}

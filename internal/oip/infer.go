@@ -200,7 +200,8 @@ func floatsOf(t *wireTensor, rest []byte, want int) ([]float32, error) {
 }
 
 // predict waits for its turn and asks the model.
-func (h *Handler) predict(ctx context.Context, images []float32, n int, visit *visit, until time.Time) ([]float32, error) {
+func (h *Handler) predict(ctx context.Context, images []float32, n int, visit *visit, until time.Time) ([]float32,
+	error) {
 	came := time.Now()
 	if err := h.waitTurn(ctx, until); err != nil {
 		return nil, err
