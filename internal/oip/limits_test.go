@@ -45,7 +45,8 @@ func limited(t *testing.T, l Limits) (s *httptest.Server, m held, log *bytes.Buf
 // send posts one image and gives the status, the header and the error that it names.
 func send(t *testing.T, s *httptest.Server, id string) (int, http.Header, string) {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, s.URL+"/v2/models/lin/infer", bytes.NewReader(input(`"datatype":"FP32","shape":[1,1,4,3],`+twelve)))
+	body := bytes.NewReader(input(`"datatype":"FP32","shape":[1,1,4,3],` + twelve))
+	r, err := http.NewRequest(http.MethodPost, s.URL+"/v2/models/lin/infer", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,8 @@ func TestServerTime(t *testing.T) {
 	done := make(chan int)
 	go func() { s, _, _ := send(t, server, ""); done <- s }()
 	<-m.begun
-	if status, head, why := send(t, server, ""); status != 503 || head.Get("Retry-After") == "" || !strings.Contains(why, "within 50ms") {
+	status, head, why := send(t, server, "")
+	if status != 503 || head.Get("Retry-After") == "" || !strings.Contains(why, "within 50ms") {
 		t.Errorf("the second: %d %q", status, why)
 	}
 	close(m.let)

@@ -128,8 +128,8 @@ func (p plan) judge(clients []*client, before, after metrics, warm, peak float64
 	}
 	fmt.Printf("load: %d s, %d clients: %d requests of 1 to %d images, %d images, none failed\n", p.seconds, p.clients,
 		len(took), p.batch, images)
-	fmt.Printf("load: latency p50 %v, p99 %v, longest %v; memory %.0f MiB when warm, %.0f at most after\n", at(.5), at(.99),
-		at(1), warm/(1<<20), peak/(1<<20))
+	fmt.Printf("load: latency p50 %v, p99 %v, longest %v; memory %.0f MiB when warm, %.0f at most after\n",
+		at(.5), at(.99), at(1), warm/(1<<20), peak/(1<<20))
 	for name, want := range map[string]int{"flops_requests_total": len(took), "flops_images_total": images,
 		"flops_requests_failed_total": 0} {
 		if got := after[name] - before[name]; got != float64(want) {
@@ -153,7 +153,8 @@ func (c *client) ask(ctx context.Context, batch int, seed uint64) error {
 	for ctx.Err() == nil {
 		n := 1 + r.IntN(batch)
 		began := time.Now()
-		if err := c.Call(context.WithoutCancel(ctx), pixels[:n*c.Spec().Pixels()], n, logits[:n*c.Spec().Classes]); err != nil {
+		x, y := pixels[:n*c.Spec().Pixels()], logits[:n*c.Spec().Classes]
+		if err := c.Call(context.WithoutCancel(ctx), x, n, y); err != nil {
 			return err
 		}
 		c.took, c.images = append(c.took, time.Since(began)), c.images+n
