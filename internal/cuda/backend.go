@@ -37,6 +37,7 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 	b := &backend{dev: NewDevice(d, opt.Noise), net: n, shapes: n.Outline(), slots: opt.Slots,
 		loss: opt.Loss.Name(), hostLoss: opt.Loss.Name() != objective.CE{}.Name(),
 		stale: make([]bool, len(n.Params())), begun: map[int]bool{},
+		held:  holding{ahead: make([]bool, len(n.Params()))},
 		progs: map[string]*compiled{}, one: map[string]int64{}}
 	if err := b.dev.openBLAS(opt.Precision); err != nil {
 		b.note = err.Error() + "; matrix products run on this program's own float32 kernels"
@@ -79,8 +80,9 @@ type backend struct {
 	sent  int            // of them that are on the device
 	list  *vit.List
 
-	saved     *Arena // originals of perturbed weights
-	originals map[int]Ptr
+	saved             []*Arena // originals of perturbed weights that the layout was not told of
+	perturbed, summed table
+	held              holding
 }
 
 var _ vit.Backend = (*backend)(nil)
@@ -98,7 +100,7 @@ func (d *backend) Device() string {
 // Changed has the parameters uploaded before they are read again.
 func (d *backend) Changed(params []int) {
 	for _, i := range params {
-		d.stale[i] = true
+		d.stale[i], d.held.ahead[i] = true, false
 	}
 }
 

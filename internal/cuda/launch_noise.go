@@ -1,5 +1,7 @@
 package cuda
 
+import "encoding/binary"
+
 // Slots is where the device finds what each slot of a run evaluates: arrays of
 // int32, the scale of every site, and the step.
 type Slots struct{ Image, Label, Pair, Sign, Sigma, Step Ptr }
@@ -25,11 +27,47 @@ func (d *Device) NoiseSum(out, first, image, pair, coef Ptr, rows int, step, sit
 	return d.over("noise_sum", noiseThreads(n), rows, append(a, d.noise.args()...)...)
 }
 
-// WeightNoise writes z + Σ coef_j·ε_j over all terms, for the parameter whose
-// number stands in the counter's image. z may be out.
-func (d *Device) WeightNoise(out, z, pair, coef Ptr, terms int, step, site, image uint32, n int64) error {
-	a := []Arg{P(out), P(z), P(pair), P(coef), I(terms), U(step), U(site), U(image), L(n)}
-	return d.over("weight_noise", noiseThreads(n), 1, append(a, d.noise.args()...)...)
+// WeightShare is a parameter that WeightsNoise writes: n values of out and, where it is
+// not 0, their nearest bf16 in half. Image stands for its number in the counter.
+type WeightShare struct {
+	Out, Z, Half Ptr
+	N            int64
+	Image        uint32
+}
+
+// shareBytes is the size of one in the device's table (share in kernels/noise.cu).
+const shareBytes = 40
+
+// shareTable is a table of them on the device.
+type shareTable struct {
+	at            Ptr
+	count, blocks int
+}
+
+// Shares uploads a table to memory of shareBytes each.
+func (d *Device) Shares(at Ptr, shares []WeightShare) (shareTable, error) {
+	t := shareTable{at: at, count: len(shares)}
+	var b []byte
+	for _, s := range shares {
+		for _, v := range []uint64{uint64(s.Out), uint64(s.Z), uint64(s.Half), uint64(s.N)} {
+			b = binary.LittleEndian.AppendUint64(b, v)
+		}
+		b = binary.LittleEndian.AppendUint32(b, s.Image)
+		b = binary.LittleEndian.AppendUint32(b, uint32(t.blocks))
+		t.blocks += max(1, blocks(noiseThreads(s.N), blockThreads))
+	}
+	return t, d.Upload(at, b, Compute)
+}
+
+// WeightsNoise writes z + Σ coef_j·ε_j over all terms of every parameter of a table,
+// whose number stands in the counter's image. z may be out.
+func (d *Device) WeightsNoise(t shareTable, pair, coef Ptr, terms int, step, site uint32) error {
+	if t.count == 0 {
+		return nil
+	}
+	a := []Arg{P(t.at), I(t.count), P(pair), P(coef), I(terms), U(step), U(site)}
+	return d.Launch("weights_noise", Dim{t.blocks, 1, 1}, Dim{blockThreads, 1, 1}, 0, Compute,
+		append(a, d.noise.args()...))
 }
 
 // NoisyTokens is the longest sequence of NoisyRow, whose scores stand in shared

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
@@ -42,9 +43,21 @@ func joined(have, l vit.Layout) vit.Layout {
 	out.Gradient = have.Gradient || l.Gradient
 	f, g := &out.Forward, &l.Forward
 	f.Split, f.Full, f.Features = f.Split || g.Split, f.Full || g.Full, f.Features || g.Features
+	out.Weights = slices.Clone(have.Weights)
+	for _, i := range l.Weights {
+		if !slices.Contains(have.Weights, i) {
+			out.Weights = append(out.Weights, i)
+		}
+	}
 	out.Sites, out.Inputs = slices.Clone(have.Sites), slices.Clone(have.Inputs)
 	for k, s := range l.Sites {
 		if !slices.Contains(have.Sites, s) {
+			out.Weights = slices.Clone(have.Weights)
+			for _, i := range l.Weights {
+				if !slices.Contains(have.Weights, i) {
+					out.Weights = append(out.Weights, i)
+				}
+			}
 			out.Sites, out.Inputs = append(out.Sites, s), append(out.Inputs, l.Inputs[k])
 		}
 	}
@@ -65,11 +78,11 @@ func (d *backend) fits(l vit.Layout) bool {
 		return false
 	}
 	for i, p := range d.net.Params() {
-		if p.Grad != nil && d.l.grads[i] == 0 {
+		if p.Grad != nil && (d.l.grads[i] == 0 || d.held.on && len(d.l.kept[i]) != d.held.kept) {
 			return false
 		}
 	}
-	return true
+	return len(l.Weights) == len(a.Weights)
 }
 
 // arrange lays the arena out anew: first on one that only counts, then on
@@ -134,6 +147,9 @@ func (d *backend) regions(l vit.Layout) (least, most int64, err error) {
 	for _, a := range l.Keep { // a forward may start at any of them
 		least = max(least, whole+4*int64(a.Rows)*int64(a.Width))
 	}
+	if d.held.kind == query.RuleMuon {
+		least = max(least, d.muonWork())
+	}
 	if l.Gradient {
 		var wrt []int
 		for i, p := range d.net.Params() {
@@ -149,4 +165,22 @@ func (d *backend) regions(l vit.Layout) (least, most int64, err error) {
 	}
 	least += slack
 	return least, least * int64(min(max(l.Images, 16), d.slots)), nil
+}
+
+// muonWork is that of the largest trained matrix, as a step cuts tensors.
+func (d *backend) muonWork() (most int64) {
+	for _, p := range d.net.Params() {
+		if p.Grad != nil {
+			rows, cols := 1, 1
+			for _, n := range p.Shape {
+				if rows == 1 {
+					rows = n
+				} else {
+					cols *= n
+				}
+			}
+			most = max(most, muonWork(rows, cols))
+		}
+	}
+	return most
 }

@@ -21,10 +21,15 @@ type layout struct {
 	first, coef Ptr
 
 	losses, logits, features, sumsq Ptr
-	grads                           []Ptr // per parameter: sum of its gradient
-	gradBytes                       int64 // largest of them
-	sums                            Ptr   // workspace of column sums
-	library                         Ptr   // workspace of cuBLASLt
+	grads                           []Ptr       // per parameter: sum of its gradient
+	gradBytes                       int64       // largest of them
+	sums                            Ptr         // workspace of column sums
+	kept                            [][]Ptr     // per parameter: what an optimizer keeps of it
+	originals                       map[int]Ptr // of parameters that are perturbed
+	squareBytes                     int64
+	squares, bad                    Ptr // sums of squares, and whether a step made no finite number
+	shares                          Ptr // two tables of parameters
+	library                         Ptr // workspace of cuBLASLt
 	region                          Ptr
 	regionBytes                     int64
 
@@ -49,7 +54,7 @@ func (l *layout) slotsAt(i int) Slots {
 
 // lay takes everything from an arena.
 func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error) {
-	l := &layout{asked: asked, store: map[string]stored{}, regionBytes: region}
+	l := &layout{asked: asked, store: map[string]stored{}, regionBytes: region, originals: map[int]Ptr{}}
 	var err error
 	take := func(what string, values int64) (p Ptr) {
 		if err == nil {
@@ -58,6 +63,7 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 		return p
 	}
 	classes, n := int64(d.net.Arch.Outputs()), int64(asked.Images)
+	var squares int64
 	for _, p := range d.net.Params() {
 		l.params = append(l.params, take("weights", int64(len(p.Data))))
 		var g Ptr
@@ -66,7 +72,20 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 			l.gradBytes = max(l.gradBytes, 4*int64(len(p.Data)))
 		}
 		l.grads = append(l.grads, g)
+		var kept []Ptr
+		for range d.held.kept {
+			if p.Grad != nil {
+				kept = append(kept, take("optimizer", int64(len(p.Data))))
+			}
+		}
+		l.kept = append(l.kept, kept)
+		squares += int64(squaresOf(len(p.Data)))
 	}
+	for _, i := range asked.Weights {
+		l.originals[i] = take("originals", int64(len(d.net.Params()[i].Data)))
+	}
+	l.squares, l.bad, l.squareBytes = take("norms", 2*squares), take("norms", 1), 8*squares
+	l.shares = take("operands", align(shareBytes*int64(len(l.params)))/2)
 	l.halves = make([]Ptr, len(l.params))
 	if d.dev.halves() {
 		for _, s := range d.net.Sites() {
@@ -113,7 +132,7 @@ func (d *backend) pin() error {
 		return err
 	}
 	logits, features := max(n, logitRoom())*int64(d.net.Arch.Outputs()), n*int64(d.net.Features().Width)
-	most := max(l.gradBytes, 4*(int64(queryRoom)+logits+features+n))
+	most := max(l.gradBytes, l.squareBytes, 4*(int64(queryRoom)+logits+features+n))
 	for _, a := range l.asked.Keep { // one image's at least goes up or down in one piece
 		most = max(most, 4*int64(a.Rows)*int64(a.Width))
 	}
@@ -141,16 +160,18 @@ func (d *backend) release() error {
 	}
 	keep(d.dev.Sync())
 	if d.l != nil {
+		keep(d.Fetch()) // what an optimizer made stays
 		for _, b := range d.l.pinned {
 			keep(d.dev.Unpin(b))
 		}
 	}
-	for _, a := range []*Arena{d.arena, d.saved} {
+	for _, a := range append([]*Arena{d.arena}, d.saved...) {
 		if a != nil {
 			keep(a.Close())
 		}
 	}
-	d.arena, d.saved, d.l, d.originals, d.batch, d.list = nil, nil, nil, nil, nil, nil
+	d.arena, d.saved, d.l, d.batch, d.list = nil, nil, nil, nil, nil
+	d.perturbed, d.summed, d.held.hosts = table{}, table{}, map[int][]*float32{}
 	clear(d.begun)
 	d.progs, d.one = map[string]*compiled{}, map[string]int64{}
 	return err

@@ -32,7 +32,7 @@ func TestNoiseIsTheCPUs(t *testing.T) {
 		want := make([]float32, size)
 		source(n).Fill(want, noise.Counter{Step: 41, Site: 4095, Image: 3, Pair: 77}, 0)
 		out, z := r.room(4*size), put(r, make([]float32, size))
-		r.ok(r.WeightNoise(out, z, put(r, []int32{77}), put(r, []float32{1}), 1, 41, 4095, 3, size))
+		r.weights([]WeightShare{{Out: out, Z: z, N: size, Image: 3}}, []int32{77}, []float32{1}, 41)
 		got, differ := r.floats(out, size), 0
 		for i, g := range got {
 			if g != want[i] {
@@ -135,6 +135,54 @@ func wide(v []float32) []float64 {
 	return w
 }
 
+// weights runs WeightsNoise.
+func (r *rig) weights(shares []WeightShare, pair []int32, coef []float32, step uint32) {
+	r.t.Helper()
+	table, err := r.Shares(r.room(shareBytes*len(shares)), shares)
+	r.ok(err)
+	r.ok(r.WeightsNoise(table, put(r, pair), put(r, coef), len(pair), step, 4095))
+}
+
+// TestWeightsNoise writes several parameters at once, of sizes around those of blocks,
+// some in place, some with a copy in bf16, and finds their neighbours untouched.
+func TestWeightsNoise(t *testing.T) {
+	n := Noise{Seed: 8}
+	r, src := newRig(t, n), source(n)
+	var shares []WeightShare
+	var want [][]float32
+	pair, coef := []int32{4, 9}, []float32{0.5, -0.25}
+	for k, size := range []int{1, 8, 1024, 1025, 3000, 31} {
+		z := random(size, uint32(k))
+		s := WeightShare{Z: put(r, z), N: int64(size), Image: uint32(10 * k)}
+		if s.Out = r.room(4 * size); k%2 == 1 {
+			s.Out = s.Z
+		}
+		if k > 2 {
+			s.Half = r.room(2 * size)
+		}
+		for j := range pair {
+			src.Axpy(z, coef[j], noise.Counter{Step: 2, Site: 4095, Image: uint32(10 * k), Pair: uint32(pair[j])}, 0)
+		}
+		shares, want = append(shares, s), append(want, z)
+	}
+	r.weights(shares, pair, coef, 2)
+	for k, s := range shares {
+		got := r.floats(s.Out, len(want[k]))
+		near(t, "parameter", got, wide(want[k]), 1e-6)
+		if s.Half == 0 {
+			continue
+		}
+		half := make([]uint16, len(got))
+		r.ok(r.Download(bytesOf(half), s.Half, Compute))
+		for i, h := range half {
+			v := math.Float32frombits(uint32(h) << 16)
+			if d := math.Abs(float64(v - got[i])); d > math.Abs(float64(got[i]))/256 {
+				t.Fatalf("value %d of parameter %d is %v, in bf16 %v", i, k, got[i], v)
+			}
+		}
+	}
+}
+
 func TestWeightNoiseAddsInPlace(t *testing.T) {
 	n := Noise{Seed: 8, Rademacher: true}
 	r, src := newRig(t, n), source(n)
@@ -142,7 +190,7 @@ func TestWeightNoiseAddsInPlace(t *testing.T) {
 	g := random(size, 4)
 	pair, coef := []int32{0, 5, 6}, []float32{0.1, -0.2, 0.3}
 	p := put(r, g)
-	r.ok(r.WeightNoise(p, p, put(r, pair), put(r, coef), len(pair), 1, 4095, 12, size))
+	r.weights([]WeightShare{{Out: p, Z: p, N: size, Image: 12}}, pair, coef, 1)
 	for j := range pair {
 		src.Axpy(g, coef[j], noise.Counter{Step: 1, Site: 4095, Image: 12, Pair: uint32(pair[j])}, 0)
 	}

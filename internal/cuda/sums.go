@@ -71,8 +71,11 @@ func (d *backend) add(s forward.Site, e, x Ptr, rows int) error {
 	return err
 }
 
-// Collect downloads sums.
+// Collect downloads sums, except those that the device keeps.
 func (d *backend) Collect(params []int) error {
+	if d.held.on {
+		return nil
+	}
 	defer clear(d.begun)
 	for _, i := range params {
 		p := d.net.Params()[i]
@@ -206,25 +209,31 @@ func (d *backend) SumWeights(ctx context.Context, params []int, step uint32, ter
 		if err := d.sendCoefs(len(part)); err != nil {
 			return err
 		}
+		var shares []WeightShare
+		var summed []int
 		for _, i := range params {
-			n := int64(len(d.net.Params()[i].Data))
 			if d.l.grads[i] == 0 {
 				continue
 			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
 			if !d.begun[i] {
-				if err := d.dev.Zero(d.l.grads[i], 4*n, Compute); err != nil {
+				if err := d.dev.Zero(d.l.grads[i], d.size(i), Compute); err != nil {
 					return err
 				}
 				d.begun[i] = true
 			}
-			err := d.dev.WeightNoise(d.l.grads[i], d.l.grads[i], d.l.slots.Pair, d.l.coef, len(part), step,
-				forward.WeightSite, uint32(i), n)
-			if err != nil {
-				return err
-			}
+			summed = append(summed, i)
+			shares = append(shares, WeightShare{Out: d.l.grads[i], Z: d.l.grads[i], N: d.size(i) / 4, Image: uint32(i)})
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		at := d.l.shares + Ptr(align(shareBytes*int64(len(d.l.params))))
+		if err := d.shares(&d.summed, at, summed, shares); err != nil {
+			return err
+		}
+		err := d.dev.WeightsNoise(d.summed.shareTable, d.l.slots.Pair, d.l.coef, len(part), step, forward.WeightSite)
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -40,11 +41,8 @@ func (a *adamw) Name() string { return "adamw" }
 func (a *adamw) Step(params []*forward.Param, lr float64) {
 	b1, b2, eps := float32(a.beta1), float32(a.beta2), float32(a.eps)
 	for _, p := range params {
-		a.t[p.Name]++
-		t := float64(a.t[p.Name])
+		rate, fix := a.count(p, lr)
 		m, v := a.m.of(p), a.v.of(p)
-		rate := float32(lr / (1 - math.Pow(a.beta1, t)))
-		fix := float32(1 / math.Sqrt(1-math.Pow(a.beta2, t)))
 		keep := decay(p, a.o, lr)
 		pieces(a.o.Workers, len(p.Grad), func(lo, hi int) {
 			for i := lo; i < hi; i++ {
@@ -55,6 +53,28 @@ func (a *adamw) Step(params []*forward.Param, lr float64) {
 			}
 		})
 	}
+}
+
+// count begins an update of a parameter: the rate, and what corrects √v, both for
+// averages that began at 0.
+func (a *adamw) count(p *forward.Param, lr float64) (rate, fix float32) {
+	a.t[p.Name]++
+	t := float64(a.t[p.Name])
+	return float32(lr / (1 - math.Pow(a.beta1, t))), float32(1 / math.Sqrt(1-math.Pow(a.beta2, t)))
+}
+
+// Kind implements Ruled.
+func (a *adamw) Kind() (string, int) { return query.RuleAdamW, 2 }
+
+// Rules implements Ruled.
+func (a *adamw) Rules(params []*forward.Param, lr float64) (out []query.Rule) {
+	b1, b2 := float32(a.beta1), float32(a.beta2)
+	for _, p := range params {
+		rate, fix := a.count(p, lr)
+		out = append(out, query.Rule{Kind: query.RuleAdamW, Kept: [][]float32{a.m.of(p), a.v.of(p)},
+			Numbers: []float32{b1, 1 - b1, b2, 1 - b2, rate, fix, float32(a.eps), decay(p, a.o, lr)}})
+	}
+	return out
 }
 
 func (a *adamw) State() map[string][]float32 {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -112,6 +113,28 @@ func matrix(shape []int) (rows, cols int) {
 		}
 	}
 	return rows, cols
+}
+
+// Kind implements Ruled.
+func (u *muon) Kind() (string, int) { return query.RuleMuon, 1 }
+
+// Rules implements Ruled.
+func (u *muon) Rules(params []*forward.Param, lr float64) (out []query.Rule) {
+	mu, look := float32(u.momentum), float32(0)
+	if u.nesterov {
+		look = 1
+	}
+	for _, p := range params {
+		rows, cols := matrix(p.Shape)
+		size := len(p.Data)
+		if rows > 1 && cols > 1 {
+			size = max(rows, cols)
+		}
+		numbers := []float32{mu, 1 - mu, look, decay(p, u.o, lr), float32(lr * (muonRMS * math.Sqrt(float64(size))))}
+		out = append(out, query.Rule{Kind: query.RuleMuon, Kept: [][]float32{u.m.of(p)}, Rows: rows, Cols: cols,
+			Rounds: newtonSchulzRounds, Numbers: append(numbers, newtonSchulz[:]...)})
+	}
+	return out
 }
 
 func (u *muon) State() map[string][]float32 { return u.m.named("momentum_avg") }

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -27,6 +28,16 @@ type Optimizer interface {
 	// parameter's shape, or one number. Restore takes them back.
 	State() map[string][]float32
 	Restore(map[string][]float32) error
+}
+
+// Ruled is an Optimizer whose steps a model can take where it keeps its parameters
+// (query.Updating).
+type Ruled interface {
+	Optimizer
+	// Kind is that of its rules, and kept how many tensors each has.
+	Kind() (kind string, kept int)
+	// Rules is what Step would do, which counts as done. Rule.Param is the caller's.
+	Rules(params []*forward.Param, lr float64) []query.Rule
 }
 
 var registry = settings.NewRegistry[func(Options) Optimizer]("optimizer.name", "optimizer")

@@ -2,6 +2,7 @@ package optim
 
 import (
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -34,6 +35,18 @@ func (s *sgd) Step(params []*forward.Param, lr float64) {
 			p.Data[i] = keep*p.Data[i] - rate*v[i]
 		}
 	}
+}
+
+// Kind implements Ruled.
+func (s *sgd) Kind() (string, int) { return query.RuleSGD, 1 }
+
+// Rules implements Ruled.
+func (s *sgd) Rules(params []*forward.Param, lr float64) (out []query.Rule) {
+	for _, p := range params {
+		out = append(out, query.Rule{Kind: query.RuleSGD, Kept: [][]float32{s.v.of(p)},
+			Numbers: []float32{float32(s.momentum), float32(lr), decay(p, s.o, lr)}})
+	}
+	return out
 }
 
 func (s *sgd) State() map[string][]float32 { return s.v.named("momentum") }

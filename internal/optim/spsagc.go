@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -37,8 +38,7 @@ type spsaGC struct {
 func (s *spsaGC) Name() string { return "spsa_gc" }
 
 func (s *spsaGC) Step(params []*forward.Param, lr float64) {
-	s.k++
-	rate, mu := float32(lr/math.Pow(float64(s.k)+s.offset, s.decay)), float32(s.momentum)
+	rate, mu := s.count(lr), float32(s.momentum)
 	for _, p := range params {
 		m := s.m.of(p)
 		keep := decay(p, s.o, lr)
@@ -48,6 +48,25 @@ func (s *spsaGC) Step(params []*forward.Param, lr float64) {
 			m[i] = next
 		}
 	}
+}
+
+// count begins a step and returns its rate.
+func (s *spsaGC) count(lr float64) float32 {
+	s.k++
+	return float32(lr / math.Pow(float64(s.k)+s.offset, s.decay))
+}
+
+// Kind implements Ruled.
+func (s *spsaGC) Kind() (string, int) { return query.RuleLookAhead, 1 }
+
+// Rules implements Ruled.
+func (s *spsaGC) Rules(params []*forward.Param, lr float64) (out []query.Rule) {
+	rate, mu := s.count(lr), float32(s.momentum)
+	for _, p := range params {
+		out = append(out, query.Rule{Kind: query.RuleLookAhead, Kept: [][]float32{s.m.of(p)},
+			Numbers: []float32{mu, rate, decay(p, s.o, lr), 1 + mu}})
+	}
+	return out
 }
 
 // spsaSteps is the name of the number of steps among the tensors of State.

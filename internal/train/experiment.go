@@ -47,7 +47,8 @@ type Experiment struct {
 	Cache      *Cache         // what is kept of the images
 	Warn       func(string)   // one line, at most once per cause
 
-	unmoved bool // Warn was told that sigma is too small for the weights
+	held    *holder // nil: gradients and updates are the host's
+	unmoved bool    // Warn was told that sigma is too small for the weights
 }
 
 // Open builds an experiment. A config's mistakes that only the data or the

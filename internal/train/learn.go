@@ -21,7 +21,10 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 			return nil
 		}
 		step := t.Step - 1
-		v := x.Variance(t.last, t.asked)
+		v, err := x.Variance(t.last, t.asked)
+		if err != nil {
+			return err
+		}
 		sig := x.Signals(step, t.last)
 		total := 0
 		for _, n := range t.last.Counts {
@@ -45,8 +48,9 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 }
 
 // Variance is V̂_i of a step's images from its recorded coefficients.
-func (x *Experiment) Variance(s *lr.Step, records []forward.Record) []float64 {
-	return x.Sharer.Combined(x.seen(s, records), s.Batch.Size)
+func (x *Experiment) Variance(s *lr.Step, records []forward.Record) ([]float64, error) {
+	seen, err := x.seen(s, records)
+	return x.Sharer.Combined(seen, s.Batch.Size), err
 }
 
 // Signals are what an allocator would see on the batch of a clean pass.

@@ -37,8 +37,9 @@ func (x *Experiment) residuals(p forward.Surrogate) (share map[string]float64, u
 }
 
 // Kept are the norms of the tensors that the optimizer keeps, over all parameters
-// together.
+// together; of a device that does not say, as it was last known.
 func (t *Trainer) Kept() runs.Learned {
+	_ = t.X.settle() // a broken device ends the next step, with its error
 	l := runs.Learned{Of: "optimizer", Params: optim.Kept(t.X.Config.Optimizer.Name)}
 	state := t.X.Optimizer.State()
 	for _, p := range l.Params {

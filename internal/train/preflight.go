@@ -42,10 +42,9 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 	if err != nil {
 		return nil, err
 	}
+	x.hold() // as the run's steps
 	step, err := x.probeGradient(ctx, b)
-	for _, p := range x.Trained {
-		clear(p.Grad)
-	}
+	x.forget()
 	if err != nil {
 		return nil, err
 	}
@@ -155,6 +154,9 @@ func (x *Experiment) probeUpdate() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	if x.held != nil { // what the queries take is long beside it
+		return 0, nil
+	}
 	var largest *forward.Param
 	for _, p := range x.Trained {
 		if largest == nil || len(p.Data) > len(largest.Data) {
@@ -183,7 +185,9 @@ func (x *Experiment) probeUpdate() (time.Duration, error) {
 func (x *Experiment) probeGradient(ctx context.Context, b *forward.Batch) (time.Duration, error) {
 	var s *lr.Step
 	clean, err := fastest(func() (err error) {
-		x.Model.Touch() // as every update does
+		if x.held == nil {
+			x.Model.Touch() // as every update does
+		}
 		s, err = lr.Prepare(ctx, x.Model, x.Estimator, probeStep, b)
 		return err
 	})

@@ -95,7 +95,7 @@ func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*T
 			return nil, err
 		}
 	}
-	return t, nil
+	return t, x.release()
 }
 
 // isOf refuses to walk along a run with another experiment, by the keys that

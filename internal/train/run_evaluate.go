@@ -124,6 +124,9 @@ func (r *run) testBest(ctx context.Context, m *runs.StepMetrics) error {
 
 // as lends the model a checkpoint's weights.
 func (t *Trainer) as(c *checkpoint.Checkpoint, f func() error) error {
+	if err := t.X.settle(); err != nil {
+		return err
+	}
 	kept := make([][]float32, len(t.X.Trained))
 	for i, p := range t.X.Trained {
 		kept[i] = append([]float32(nil), p.Data...)

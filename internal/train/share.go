@@ -60,20 +60,17 @@ func (x *Experiment) partOf(p forward.Perturbation) string {
 
 // seen is what the queries of a step showed, once its gradient is made and before an
 // update has changed it.
-func (x *Experiment) seen(s *lr.Step, records []forward.Record) []alloc.Seen {
-	var out []alloc.Seen
+func (x *Experiment) seen(s *lr.Step, records []forward.Record) (out []alloc.Seen, err error) {
 	for k, v := range lr.Variances(x.Model, x.Estimator, s, records) {
 		r := &records[k]
 		if v == nil {
 			continue
 		}
 		one := alloc.Seen{Key: x.partOf(r.Perturbation), Share: s.ShareOf(r), Variance: v}
-		for _, i := range forward.Touched(x.Model, records[k:k+1]) {
-			for _, g := range x.Model.Params()[i].Grad {
-				one.Square += float64(g) * float64(g)
-			}
+		if one.Square, err = x.squares(forward.Touched(x.Model, records[k:k+1])); err != nil {
+			return nil, err
 		}
 		out = append(out, one)
 	}
-	return out
+	return out, nil
 }

@@ -19,6 +19,9 @@ import (
 // checkpoint collects the run's state after a step.
 func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 	t := r.t
+	if err := t.X.settle(); err != nil {
+		return nil, err
+	}
 	if err := t.X.syncAnswers(); err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/settings"
 )
@@ -83,7 +82,10 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*runs.StepMetrics, 
 	if err != nil {
 		return nil, err
 	}
-	seen := x.seen(s, r.Records)
+	seen, err := x.seen(s, r.Records)
+	if err != nil {
+		return nil, err
+	}
 	m, err := t.update(s, r.Records, params)
 	if err != nil {
 		return nil, err
@@ -134,9 +136,8 @@ func (t *Trainer) ask(ctx context.Context, b *forward.Batch, budget int) (*lr.St
 
 // batch is that of the next step, before whose clean pass the gradient is cleared.
 func (t *Trainer) batch() (*forward.Batch, error) {
-	for _, p := range t.X.Trained {
-		clear(p.Grad)
-	}
+	t.X.hold()
+	t.X.forget()
 	return t.X.Loader.Batch(t.Step)
 }
 
@@ -165,18 +166,12 @@ func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*r
 	if err != nil {
 		return nil, err
 	}
-	m.GradNorm = optim.Clip(with, x.Config.Optimizer.Clip)
-	if err := sound(m); err != nil {
-		return nil, err
-	}
-	x.Optimizer.Step(with, m.LR)
-	if err := finite(with); err != nil {
+	if err := x.step(with, params, m); err != nil {
 		return nil, err
 	}
 	if x.align != nil {
 		x.align.loss.Bound()
 	}
-	x.Model.Touch()
 	if e, ok := x.Estimator.(lr.Asker); ok {
 		if err := e.Learn(&s.Step, records); err != nil {
 			return nil, err

@@ -87,6 +87,7 @@ type Layout struct {
 	Keep     []Activation // of the store
 	Forward  Forward      // that leaves Keep
 	Gradient bool         // gradients by every trained parameter are asked
+	Weights  []int        // parameters that may be perturbed
 }
 
 // Forward says which of a network's graphs is meant, and what becomes of its

@@ -28,9 +28,10 @@ type plan struct {
 	sites  []int
 	inputs []Activation // per site: what its gradient pairs noise with
 	keep   []Activation
-	from   int  // boundary at which queries of the weights start
-	known  int  // boundary that the memory of the batch keeps, 0: none
-	start  bool // the store has to hold what is known too
+	direct []int // parameters that no site has
+	from   int   // boundary at which queries of the weights start
+	known  int   // boundary that the memory of the batch keeps, 0: none
+	start  bool  // the store has to hold what is known too
 	whole  Forward
 }
 
@@ -50,7 +51,7 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	m.pass = nil
 	t := m.plan
 	images, err := m.lay(m.room(Layout{Images: b.Size, Pass: true, Sites: t.sites, Inputs: t.inputs, Keep: t.keep,
-		Forward: t.whole}, known))
+		Forward: t.whole, Weights: t.direct}, known))
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,8 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 // planOf finds what the clean pass must keep: what any suffix of these sites
 // reads, the inputs of their maps, and the boundary for queries of the weights.
 func (m *Model) planOf(sites []int, known int) (*plan, error) {
-	p := &plan{sites: slices.Clone(sites), from: m.start(sites), known: known}
+	direct := m.direct(sites)
+	p := &plan{sites: slices.Clone(sites), direct: direct, from: m.net.out.resume(direct), known: known}
 	need := map[string]Activation{}
 	var sets [][]int
 	for _, s := range sites {
@@ -126,9 +128,12 @@ func (m *Model) readsOf(set []int) ([]Activation, error) {
 }
 
 // start is the boundary from which queries of the weights are evaluated: what lies
-// below the first trained parameter is as the clean pass left it. Parameters of
-// the sites are perturbed there, not as weights.
-func (m *Model) start(sites []int) int {
+// below the first trained parameter is as the clean pass left it.
+func (m *Model) start(sites []int) int { return m.net.out.resume(m.direct(sites)) }
+
+// direct lists the trained parameters that are perturbed as weights: those of the
+// sites are perturbed there.
+func (m *Model) direct(sites []int) []int {
 	at := map[int]bool{}
 	for _, s := range sites {
 		for _, i := range m.net.sites[s].Params() {
@@ -141,7 +146,7 @@ func (m *Model) start(sites []int) int {
 			direct = append(direct, i)
 		}
 	}
-	return m.net.out.resume(direct)
+	return direct
 }
 
 // WeightFLOPs is the cost of one query of the weights: the blocks from the first

@@ -29,6 +29,7 @@ typedef float f4 __attribute__((vector_size(16)));
 DEVICE void sync_block() { __syncthreads(); }
 DEVICE float shuffle_xor(float v, int mask) { return __nvvm_shfl_sync_bfly_f32(0xffffffffu, v, mask, 31); }
 DEVICE float sqrt_rn(float v) { return __nvvm_sqrt_rn_f(v); }
+DEVICE double sqrt_rn64(double v) { return __nvvm_sqrt_rn_d(v); }
 // shared4 reads four floats of shared memory in one instruction, into which
 // clang does not merge the loads by itself.
 DEVICE f4 shared4(const float *p) {
@@ -63,4 +64,10 @@ DEVICE float warp_max(float v) {
 		v = w > v ? w : v;
 	}
 	return v;
+}
+
+// bf16_nearest is the nearest bf16, of ties the even one.
+DEVICE unsigned short bf16_nearest(float v) {
+	u32 u = float_bits(v);
+	return v != v ? 0x7FFF : (unsigned short)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
 }

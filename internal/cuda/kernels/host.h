@@ -89,5 +89,6 @@ template <class... A> registered(const char *, void (*)(A...)) -> registered<A..
 DEVICE void sync_block() { host::barrier(); }
 DEVICE float shuffle_xor(float v, int mask) { return host::exchange(v, mask); }
 DEVICE float sqrt_rn(float v) { return __builtin_sqrtf(v); }
+DEVICE double sqrt_rn64(double v) { return __builtin_sqrt(v); }
 DEVICE f4 shared4(const float *p) { return *(const f4 *)p; }
 DEVICE u32 mul_hi(u32 a, u32 b) { return (u32)(((u64)a * b) >> 32); }

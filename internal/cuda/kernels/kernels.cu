@@ -5,5 +5,6 @@
 #include "guided.cu"
 #include "noise.cu"
 #include "noisy_row.cu"
+#include "optimizer.cu"
 #include "rows.cu"
 #include "tokens.cu"

@@ -58,24 +58,55 @@ KERNEL(noise_sum, float *out, const int *first, const int *image, const int *pai
 	place(out, at + 24, n, s.e3, 0);
 }
 
-// weight_noise: out = z + Σ_j coef_j ε_j over all terms, for one parameter,
-// whose number stands in the counter's image. z may be out.
-KERNEL(weight_noise, float *out, const float *z, const int *pair, const float *coef, int terms, u32 step, u32 site, u32 image,
-       i64 n, int rademacher, u32 k0, u32 k1) {
-	i64 t = thread_at(), at = t / 8 * 32 + t % 8;
-	if (at >= n)
+// share is a parameter among those that weights_noise writes: its bf16 copy, which may
+// be 0, its values and number, and the grid's block that it begins at.
+struct share {
+	float *out;
+	const float *z;
+	unsigned short *half;
+	i64 n;
+	u32 image, first;
+};
+
+DEVICE void rounded(unsigned short *half, i64 at, i64 n, float v) {
+	if (at < n)
+		half[at] = bf16_nearest(v);
+}
+
+// weights_noise: out = z + Σ_j coef_j ε_j over all terms, of count parameters, whose
+// numbers stand in the counter's image. z may be out.
+// Grid: x covers the parameters in their order, whole blocks each.
+KERNEL(weights_noise, const share *shares, int count, const int *pair, const float *coef, int terms, u32 step, u32 site,
+       int rademacher, u32 k0, u32 k1) {
+	int lo = 0, hi = count - 1;
+	while (lo < hi) { // the last that begins at this block or before
+		int mid = (lo + hi + 1) / 2;
+		if ((int)shares[mid].first <= BID_X)
+			lo = mid;
+		else
+			hi = mid - 1;
+	}
+	share p = shares[lo];
+	i64 t = (i64)(BID_X - (int)p.first) * THREADS + TID, at = t / 8 * 32 + t % 8;
+	if (at >= p.n)
 		return;
-	normals s = {element(z, at, n), element(z, at + 8, n), element(z, at + 16, n), element(z, at + 24, n)};
+	normals s = {element(p.z, at, p.n), element(p.z, at + 8, p.n), element(p.z, at + 16, p.n), element(p.z, at + 24, p.n)};
 	for (int j = 0; j < terms; j++) {
-		normals e = noise_at((u32)t, (u32)pair[j], site, image, step, k0, k1, rademacher);
+		normals e = noise_at((u32)t, (u32)pair[j], site, p.image, step, k0, k1, rademacher);
 		float c = coef[j];
 		s.e0 = fma32(c, e.e0, s.e0);
 		s.e1 = fma32(c, e.e1, s.e1);
 		s.e2 = fma32(c, e.e2, s.e2);
 		s.e3 = fma32(c, e.e3, s.e3);
 	}
-	place(out, at, n, s.e0, 0);
-	place(out, at + 8, n, s.e1, 0);
-	place(out, at + 16, n, s.e2, 0);
-	place(out, at + 24, n, s.e3, 0);
+	place(p.out, at, p.n, s.e0, 0);
+	place(p.out, at + 8, p.n, s.e1, 0);
+	place(p.out, at + 16, p.n, s.e2, 0);
+	place(p.out, at + 24, p.n, s.e3, 0);
+	if (!p.half)
+		return;
+	rounded(p.half, at, p.n, s.e0);
+	rounded(p.half, at + 8, p.n, s.e1);
+	rounded(p.half, at + 16, p.n, s.e2);
+	rounded(p.half, at + 24, p.n, s.e3);
 }
