@@ -61,9 +61,7 @@ func (j *trainJob) train(ctx context.Context, w io.Writer, x *train.Experiment,
 	if path := k.KeyFile(); path != "" {
 		fmt.Fprintf(w, "key        %s\n", path)
 	}
-	if line := k.Foresee(); line != "" {
-		fmt.Fprintln(w, line)
-	}
+	fmt.Fprintln(w, k.Foresee())
 	end, err := serveMetrics(j.metrics, k.WriteMetrics)
 	if err != nil {
 		return nil, errors.Join(err, k.Close(false))
@@ -208,7 +206,7 @@ func printRuns(w io.Writer, all []cluster.Status) error {
 	}
 	for _, s := range all {
 		fmt.Fprintf(w, "%s on %s: step %d of %d, loss %.4f, %s queries/s for %s\n", s.Run, s.Host, s.Step, s.Of, s.Loss,
-			ui.Count(int64(s.Rate)), time.Since(s.Since).Round(time.Second))
+			ui.Count(int64(s.Rate)), time.Duration(s.Seconds)*time.Second)
 		fmt.Fprintf(w, "  %s queries here, %s by workers, %s wasted; %d tasks, %d copies; %s up, %s down\n",
 			ui.Count(s.Stats.Own), ui.Count(s.Stats.Queries), ui.Count(s.Stats.Wasted), s.Stats.Tasks, s.Stats.Copies,
 			bytesText(s.Stats.Up), bytesText(s.Stats.Down))

@@ -92,16 +92,20 @@ type party struct {
 	want  int       // workers that the second step waits for
 	first time.Time // when the first step was over
 	each  func(*train.Trainer)
+	dial  Dial // of workers that join; without a URL the run's
 }
 
-// begin opens a run to others.
-func begin(t *testing.T, cfg config.Config, dir string, o Options) *party {
+// begin opens a run to others; wrap changes the coordinator's experiment.
+func begin(t *testing.T, cfg config.Config, dir string, o Options, wrap ...func(*train.Experiment)) *party {
 	t.Helper()
 	x, err := train.Open(cfg, nil)
 	testkit.Must(t, err)
 	o.Dir, o.Run = dir, Name(dir)
 	w := &quiet{}
 	o.Warn = w.Warned
+	for _, f := range wrap {
+		f(x)
+	}
 	c, err := New(x, o)
 	testkit.Must(t, err)
 	testkit.Must(t, os.MkdirAll(dir, 0o755))
@@ -126,7 +130,11 @@ func (p *party) joinFor(d time.Duration, wrap func(*train.Experiment)) {
 }
 
 func (p *party) work(ctx context.Context, threads int, wrap func(*train.Experiment)) {
-	w, err := NewWorker(WorkerOptions{Dial: Dial{URL: p.c.URL()}, Run: p.c.Run(), Log: func(s string) { p.t.Log(s) },
+	d := p.dial
+	if d.URL == "" {
+		d.URL = p.c.URL()
+	}
+	w, err := NewWorker(WorkerOptions{Dial: d, Run: p.c.Run(), Log: func(s string) { p.t.Log(s) },
 		Local: func(c *config.Config) { c.Train.Threads, c.Train.Device = threads, "cpu" },
 		Open: func(c config.Config, warn func(string)) (*train.Experiment, error) {
 			x, err := train.Open(c, warn)
@@ -202,7 +210,7 @@ func TestExact(t *testing.T) {
 	t.Parallel()
 	c := tiny()
 	want := alone(t, c)
-	for _, v := range []struct{ workers, images int }{{0, 0}, {1, 1}, {2, 2}, {4, 0}, {2, 8}} {
+	for _, v := range []struct{ workers, images int }{{0, 0}, {1, 1}, {2, 2}, {4, 0}, {2, 8}, {8, 1}, {8, 8}} {
 		began := time.Now()
 		c.Cluster.Work = v.workers == 0 // else it would have done all before they are there
 		p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{Images: v.images})
@@ -215,7 +223,14 @@ func TestExact(t *testing.T) {
 			t.Error(e)
 		}
 		same(t, p.dir, want, c.Train.Steps)
-		t.Logf("%d workers, %d images a task: %v, %+v", v.workers, v.images, time.Since(began), stats)
+		st, err := os.Stat(filepath.Join(p.dir, "journal.bin"))
+		testkit.Must(t, err)
+		most := 4*(stats.Queries+stats.Wasted) + int64(v.workers)*st.Size() + 1024*stats.Tasks
+		t.Logf("%d workers, %d images a task: %v, %d bytes of at most %d, %+v", v.workers, v.images, time.Since(began),
+			stats.Up+stats.Down, most, stats)
+		if v.workers > 0 && stats.Up+stats.Down > most {
+			t.Errorf("%d bytes up and %d down, at most %d were expected", stats.Up, stats.Down, most)
+		}
 		if v.workers > 0 && stats.Queries == 0 {
 			t.Error("no worker answered anything")
 		}

@@ -44,7 +44,6 @@ type Coordinator struct {
 	o    Options
 	env  runs.Env
 	conn *connection
-	subs []*nats.Subscription
 
 	task    time.Duration
 	ackWait time.Duration
@@ -68,6 +67,7 @@ type Coordinator struct {
 	since     time.Time
 	loss      float64
 	ended     bool
+	told      string // the last warning of a checkpoint that workers cannot have
 	stop      chan struct{}
 	stopped   sync.WaitGroup
 }
@@ -317,7 +317,7 @@ func (c *Coordinator) answer(w *worker, r *reply) {
 	}
 	b := r.encode()
 	c.stats.Down += int64(len(b))
-	_ = w.parked.Respond(b) // who does not hear it asks again
+	respond(w.parked, b)
 	w.parked = nil
 }
 
@@ -407,7 +407,7 @@ func (c *Coordinator) take(w *worker, x *result) verdict {
 	}
 	c.timed(time.Since(at))
 	c.stats.Queries += int64(n)
-	if !w.passed || c.rand.Float64() < c.c.Verify {
+	if !w.passed || c.rand.Float64() < c.c.Verify || !finite(x.losses) {
 		e.claim, e.by = x.losses, w.id
 		j.verify = append(j.verify, e)
 		c.stats.Verified++
@@ -416,6 +416,16 @@ func (c *Coordinator) take(w *worker, x *result) verdict {
 	}
 	c.poke()
 	return accepted
+}
+
+// finite says that all are numbers.
+func finite(v []float32) bool {
+	for _, x := range v {
+		if x-x != 0 { // NaN for both
+			return false
+		}
+	}
+	return true
 }
 
 // timed notes how long a task took.

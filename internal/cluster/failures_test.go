@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/allocator"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/train"
 )
 
@@ -103,34 +105,70 @@ func TestVanish(t *testing.T) {
 	same(t, p.dir, want, c.Train.Steps)
 }
 
-// TestMethods: every estimator and schedule, with workers, is what it is alone.
+// changed is a config with keys set as by --set.
+func changed(t *testing.T, c config.Config, sets ...string) config.Config {
+	t.Helper()
+	text, err := config.Marshal(c)
+	testkit.Must(t, err)
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	testkit.Must(t, os.WriteFile(path, text, 0o600))
+	r, err := config.Load(path, sets)
+	testkit.Must(t, err)
+	return r.Config
+}
+
+// methods are settings of what makes a step, by what they are.
+func methods() map[string][]string {
+	m := map[string][]string{
+		"weight":                      {"estimator.name=weight"},
+		"weight tensor":               {"estimator.name=weight", "estimator.schedule=tensor"},
+		"weights of norms and tokens": {"estimator.name=weight", "sites.params=[norm, cls_token, position]"},
+		"joint":                       {"estimator.schedule=joint"},
+		"random site":                 {"estimator.schedule=random_site"},
+		"pairs":                       {"estimator.antithetic=true", "allocator.min_queries=2"},
+		"bp":                          {"estimator.name=bp"},
+		"norms":                       {"sites.params=[norm, position]"},
+		"average":                     {"optimizer.ema=0.9"},
+		"no surrogate":                {"estimator.surrogate=none", "estimator.exact_output=false", "allocator.standardise=false"},
+		"local":                       {"estimator.surrogate=local", "estimator.kappa=auto", "sites.kinds=[residual]"},
+		"drawn":                       {"budget.queries_per_image=0.5"},
+		"by operations":               {"budget.unit=operations"},
+		"by site":                     {"allocator.scope=site"},
+		"by both":                     {"allocator.scope=both"},
+		"signs":                       {"estimator.noise=rademacher"},
+		"sobol":                       {"estimator.qmc=sobol"},
+		"learned scale":               {"estimator.learn_sigma=true", "estimator.surrogate=none"},
+		"tokens":                      {"prompt.kind=tokens", "prompt.count=2"},
+	}
+	for _, name := range allocator.Names() {
+		m["allocator "+name] = []string{"allocator.name=" + name}
+	}
+	return m
+}
+
+// TestMethods: every estimator, schedule, surrogate and allocator, with a worker, is what it
+// is alone.
 func TestMethods(t *testing.T) {
-	for name, change := range map[string]func(*config.Config){
-		"weight":        func(c *config.Config) { c.Estimator.Name = "weight" },
-		"weight tensor": func(c *config.Config) { c.Estimator.Name, c.Estimator.Schedule = "weight", "tensor" },
-		"joint":         func(c *config.Config) { c.Estimator.Schedule = "joint" },
-		"random site":   func(c *config.Config) { c.Estimator.Schedule = "random_site" },
-		"one-sided":     func(c *config.Config) { c.Estimator.Antithetic, c.Allocator.MinQueries = false, 1 },
-		"bp":            func(c *config.Config) { c.Estimator.Name = "bp" },
-		"neyman":        func(c *config.Config) { c.Allocator.Name = "neyman" },
-		"norms":         func(c *config.Config) { c.Sites.Params = []string{"norm", "position"} },
-		"average":       func(c *config.Config) { c.Optimizer.EMA = 0.9 },
-	} {
+	for name, sets := range methods() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := tiny()
-			c.Train.Steps = 5
-			change(&c)
+			c.Train.Steps = 4
+			c = changed(t, c, sets...)
 			want := alone(t, c)
 			c.Cluster.Work = c.Estimator.Name == "bp" // which asks nothing
 			p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{})
 			p.join(1, nil)
 			p.want = 1
 			p.run()
+			stats := p.c.Status().Stats
 			for _, e := range p.end() {
 				t.Error(e)
 			}
 			same(t, p.dir, want, c.Train.Steps)
+			if stats.Queries == 0 && !c.Cluster.Work && name != "local" {
+				t.Error("the worker answered nothing")
+			}
 		})
 	}
 }
@@ -187,56 +225,11 @@ func TestStraggler(t *testing.T) {
 	}
 	without, with := took(0), took(1)
 	t.Logf("%v without the straggler, %v with it, %.2f times", without, with, with.Seconds()/without.Seconds())
-	if limit := 2.0; with.Seconds() > limit*without.Seconds() { // 1.25 on an idle machine
+	limit := 2.0
+	if os.Getenv("FLOPS_TEST_FULL") != "" { // on a machine that has nothing else to do
+		limit = 1.25
+	}
+	if with.Seconds() > limit*without.Seconds() {
 		t.Errorf("%.2f times as long", with.Seconds()/without.Seconds())
-	}
-}
-
-// TestScaling: on a device that takes its time by operations, workers divide it.
-func TestScaling(t *testing.T) {
-	if os.Getenv("FLOPS_TEST_FULL") == "" {
-		t.Skip("measures time for a minute; FLOPS_TEST_FULL=1 does so")
-	}
-	c := tiny()
-	c.Model.Arch.Layers, c.Train.Steps, c.Train.EvalEvery, c.Train.BatchSize = 12, 3, 0, 16
-	c.Cluster.Work, c.Cluster.Verify, c.Cluster.Task = false, 0, "20ms"
-	seconds := map[int]float64{}
-	for _, n := range []int{1, 4, 8} {
-		p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{})
-		for range n {
-			p.join(1, simulated(2e7))
-		}
-		p.want = n
-		p.run()
-		seconds[n] = time.Since(p.first).Seconds()
-		p.end()
-	}
-	t.Logf("steps 2 to %d: %.2f s, 4 workers %.2f times as fast, 8 workers %.2f times", c.Train.Steps, seconds[1],
-		seconds[1]/seconds[4], seconds[1]/seconds[8])
-	if seconds[1]/seconds[4] < 3.6 || seconds[1]/seconds[8] < 6.5 {
-		t.Error("that is less than 3.6 times and 6.5 times")
-	}
-}
-
-// device is a simulated one: a query takes its operations over its speed.
-type device struct {
-	forward.Pass
-	m     query.Model
-	speed float64 // operations a second
-}
-
-func (d device) Losses(ctx context.Context, p *forward.Perturbation, q []forward.Query, out []float32) error {
-	end := time.Now().Add(time.Duration(float64(forward.QueryFLOPs(d.m, *p)) * float64(len(q)) / d.speed * 1e9))
-	err := d.Pass.Losses(ctx, p, q, out)
-	time.Sleep(time.Until(end))
-	return err
-}
-
-func simulated(speed float64) func(*train.Experiment) {
-	return func(x *train.Experiment) {
-		m := x.Model
-		x.Model = query.AnsweredBy(m, func(_ *forward.Batch, p forward.Pass) forward.Evaluator {
-			return device{p, m, speed}
-		})
 	}
 }

@@ -7,17 +7,15 @@ import (
 	"github.com/flops-vit/flops/internal/lr"
 )
 
-// Gain is how many times faster a step is expected to be with n workers as fast as the
-// coordinator, which answers too where works says so: everybody runs the clean pass and
-// makes the update, and the queries are shared.
+// Gain is how many times as fast as alone a step is expected to be with n workers, each
+// as fast as the coordinator, which answers too where works says so: everybody runs the
+// clean pass and makes the update, and the queries are shared.
 func (c *Coordinator) Gain(n int, works bool) float64 {
-	plan := lr.Plan(c.x.Estimator, 0)
-	images := int64(c.x.Config.Train.BatchSize)
 	asked := int64(0)
-	for _, p := range plan {
-		asked += images * int64(c.x.Config.Budget.QueriesPerImage) * forward.QueryFLOPs(c.x.Model, p)
+	for _, p := range lr.Plan(c.x.Estimator, 0) {
+		asked += int64(c.x.Config.PassQueries()) * forward.QueryFLOPs(c.x.Model, p)
 	}
-	clean := images * c.x.Model.ForwardFLOPs()
+	clean := int64(c.x.Config.Train.BatchSize) * c.x.Model.ForwardFLOPs()
 	if works {
 		n++
 	}
@@ -27,13 +25,14 @@ func (c *Coordinator) Gain(n int, works bool) float64 {
 	return float64(clean+asked) / (float64(clean) + float64(asked)/float64(n))
 }
 
-// Foresee says in a line where other machines gain little; empty where they do not.
+// Foresee says what other machines gain, and what gains more where that is little.
 func (c *Coordinator) Foresee() string {
 	g := c.Gain(4, c.c.Work)
-	if g >= 1.2 {
-		return ""
+	line := fmt.Sprintf("gain       four workers make a step %.1f times as fast", g)
+	if g < 1.2 {
+		line = fmt.Sprintf("gain       four workers make a step only %.2f times as fast: what every\n"+
+			"           machine does itself, the clean pass, is nearly all of it;\n"+
+			"           train.cache gains more", g)
 	}
-	return fmt.Sprintf("gain       four workers make a step %.2f times as fast: what every machine\n"+
-		"           does itself, the clean pass, is nearly all of it; train.cache\n"+
-		"           gains more", g)
+	return line
 }

@@ -15,6 +15,9 @@ import (
 // maxHello bounds what is read of a manifest, a hello and an answer to it.
 const maxHello = 1 << 20
 
+// maxWorkers bounds what is kept of those who say hello.
+const maxWorkers = 4096
+
 // Manifest is what a worker is told of a run.
 type Manifest struct {
 	Protocol int    `json:"protocol"`
@@ -73,11 +76,9 @@ func stripped(c config.Config) config.Config {
 func (c *Coordinator) listen() error {
 	for name, f := range map[string]func(*nats.Msg){
 		"manifest": c.onManifest, "start": c.onStart, "hello": c.onHello, "work": c.onWork, "alive": c.onAlive} {
-		s, err := c.conn.nc.Subscribe(subject(c.o.Run, name), f)
-		if err != nil {
+		if _, err := c.conn.hear(subject(c.o.Run, name), f); err != nil {
 			return fmt.Errorf("cluster: %w", err)
 		}
-		c.subs = append(c.subs, s)
 	}
 	return nil
 }
@@ -89,11 +90,8 @@ func (c *Coordinator) onManifest(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	b, err := json.Marshal(Manifest{Protocol: version, Config: string(text), Device: c.env.Device,
+	respondJSON(m, Manifest{Protocol: version, Config: string(text), Device: c.env.Device,
 		Kernel: c.env.Kernel, Path: c.x.Config.Model.Path != ""})
-	if err == nil {
-		_ = m.Respond(b)
-	}
 }
 
 // onStart says which checkpoint there is, for a worker that has no model of its own.
@@ -101,9 +99,7 @@ func (c *Coordinator) onStart(m *nats.Msg) {
 	c.mu.Lock()
 	w, _ := c.standing()
 	c.mu.Unlock()
-	if b, err := json.Marshal(w); err == nil {
-		_ = m.Respond(b)
-	}
+	respondJSON(m, w)
 }
 
 // standing is where a worker begins; ok is false where it is to ask again.
@@ -114,7 +110,10 @@ func (c *Coordinator) standing() (w welcome, ok bool) {
 	s := &c.snapshots[len(c.snapshots)-1]
 	if s.object == "" {
 		if err := c.offer(s); err != nil {
-			c.warn(fmt.Sprintf("cluster: the checkpoint of step %d cannot be offered: %v", s.step, err))
+			if line := fmt.Sprintf("cluster: the checkpoint of step %d cannot be offered: %v", s.step, err); line != c.told {
+				c.told = line
+				c.warn(line)
+			}
 			return w, false
 		}
 	}
@@ -122,10 +121,7 @@ func (c *Coordinator) standing() (w welcome, ok bool) {
 }
 
 func (c *Coordinator) onHello(m *nats.Msg) {
-	w := c.hello(m.Data)
-	if b, err := json.Marshal(w); err == nil {
-		_ = m.Respond(b)
-	}
+	respondJSON(m, c.hello(m.Data))
 }
 
 func (c *Coordinator) hello(raw []byte) welcome {
@@ -143,6 +139,9 @@ func (c *Coordinator) hello(raw []byte) welcome {
 	}
 	if c.ended {
 		return welcome{Ended: true}
+	}
+	if c.workers[h.ID] == nil && len(c.workers) >= maxWorkers {
+		return welcome{What: fmt.Sprintf("the run has %d workers already", len(c.workers)), Hint: "let one of them end"}
 	}
 	start, ok := c.standing()
 	if !ok {
@@ -250,9 +249,10 @@ func (c *Coordinator) onWork(m *nats.Msg) {
 		} else if c.ended {
 			k.kind = done
 		}
-		_ = m.Respond(k.encode())
+		respond(m, k.encode())
 		return
 	}
+	c.answer(w, &reply{kind: wait}) // a request that it has given up, or that somebody repeats
 	w.seen, w.since, w.parked, w.have = time.Now(), time.Now(), m, r.have
 	w.Step, w.digest = int(min(r.step, 1<<31-1)), r.digest
 	v := nothing

@@ -98,14 +98,14 @@ func workerMay(run string) *server.Permissions {
 			"$JS.API.CONSUMER.CREATE." + objects + ".>", "$JS.API.CONSUMER.DELETE." + objects + ".>",
 			"$JS.API.CONSUMER.INFO." + objects + ".>", "$JS.API.CONSUMER.MSG.NEXT." + objects + ".>",
 			"$JS.ACK." + objects + ".>", "$JS.FC." + objects + ".>"}, tableMay()...)},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.flops.>"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{workerInbox + ".>", viewerInbox + ".>"}},
 	}
 }
 
 // viewerMay is what `flops cluster` may do: read the table of runs.
 func viewerMay() *server.Permissions {
 	return &server.Permissions{Publish: &server.SubjectPermission{Allow: tableMay()},
-		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.flops.>"}}}
+		Subscribe: &server.SubjectPermission{Allow: []string{viewerInbox + ".>"}}}
 }
 
 func tableMay() []string {

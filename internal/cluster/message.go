@@ -3,14 +3,17 @@ package cluster
 import (
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"math"
 )
 
-// The messages of flops.RUN.work, little-endian. A list is a 4-byte count and its items.
+// Every message between the ends of a run has the CRC-32C of the rest as its last 4 bytes:
+// what a network has damaged is no message. Those of flops.RUN.work are little-endian; a
+// list is a 4-byte count and its items.
 //
 // A request:
 //
-//	1   version, 1
+//	1   version, 2
 //	8   epoch
 //	8   worker
 //	4   step that the worker is at
@@ -27,14 +30,29 @@ import (
 //
 // A reply:
 //
-//	1   version, 1
+//	1   version, 2
 //	1   verdict on the result
 //	1   kind, and by it
 //	task    4 step, 2 part, 4 first image, list of uint32: queries of each image
 //	record  4 step, 4 length, 4 offset, list of bytes from there
 //	leave   list of bytes, why
 
-const version = 1
+const version = 2
+
+// castagnoli is the table of CRC-32C.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// seal ends a message with its checksum.
+func seal(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)) }
+
+// unseal is a message without its checksum, nil where that is another.
+func unseal(b []byte) []byte {
+	n := len(b) - 4
+	if n < 0 || binary.LittleEndian.Uint32(b[n:]) != crc32.Checksum(b[:n], castagnoli) {
+		return nil
+	}
+	return b[:n:n]
+}
 
 // verdict is what became of a result.
 type verdict uint8

@@ -81,3 +81,25 @@ func FuzzMessages(f *testing.F) {
 		}
 	})
 }
+
+// TestSealed: a bit that the network has turned anywhere makes a message none.
+func TestSealed(t *testing.T) {
+	for _, b := range [][]byte{nil, requests()[3].encode(), replies()[3].encode()} {
+		whole := seal(bytes.Clone(b))
+		if got := unseal(whole); got == nil || !bytes.Equal(got, b) {
+			t.Errorf("%x became %x", b, got)
+		}
+		for i := range 8 * len(whole) {
+			wrong := bytes.Clone(whole)
+			wrong[i/8] ^= 1 << (i % 8)
+			if unseal(wrong) != nil {
+				t.Fatalf("bit %d of %x was turned, and nobody saw it", i, whole)
+			}
+		}
+	}
+	for n := range 4 {
+		if unseal(make([]byte, n)) != nil {
+			t.Errorf("%d bytes are a message", n)
+		}
+	}
+}

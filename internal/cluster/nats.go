@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -98,7 +99,7 @@ func openServer(c config.Cluster, dir, run string, warn func(string)) (*connecti
 		s.Shutdown()
 		return nil, uierr.New("cluster.listen: no server can be started at "+c.Listen, "choose another port")
 	}
-	k, err := connect("", append(own, nats.InProcessServer(s))...)
+	k, err := connect("flops train", "", append(own, nats.InProcessServer(s))...)
 	if err != nil {
 		s.Shutdown()
 		return nil, err
@@ -130,7 +131,7 @@ type Dial struct {
 
 // open connects, and goes on trying where no server answers yet.
 func (d Dial) open(name string) (*connection, error) {
-	own := []nats.Option{nats.Name(name)}
+	var own []nats.Option
 	if d.Key != "" {
 		o, err := nats.NkeyOptionFromSeed(d.Key)
 		if err != nil {
@@ -156,15 +157,30 @@ func (d Dial) open(name string) (*connection, error) {
 		}
 		own = append(own, nats.Secure(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}))
 	}
-	return connect(d.URL, own...)
+	return connect(name, d.URL, own...)
 }
 
-func connect(url string, own ...nats.Option) (*connection, error) {
-	own = append(own, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond),
+// inbox is where answers to a process of a name go: a viewer, whose key lets it look at the
+// table of runs alone, cannot listen where weights go to workers.
+func inbox(name string) string {
+	if name == viewer {
+		return viewerInbox
+	}
+	return workerInbox
+}
+
+const (
+	viewer      = "flops cluster"
+	viewerInbox = "_INBOX.flops-viewer"
+	workerInbox = "_INBOX.flops"
+)
+
+func connect(name, url string, own ...nats.Option) (*connection, error) {
+	own = append(own, nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(200*time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.Timeout(3*time.Second),
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // LastError has it
-		nats.CustomInboxPrefix("_INBOX.flops"))
+		nats.CustomInboxPrefix(inbox(name)))
 	nc, err := nats.Connect(url, own...)
 	if err != nil {
 		if errors.Is(err, nats.ErrAuthorization) {
@@ -188,9 +204,14 @@ func (k *connection) replicas() int {
 	return 1
 }
 
-// refused says that the server knows this process not.
+// refused says that the server knows this process not, or this process the server not.
 func (k *connection) refused() error {
 	err := k.nc.LastError()
+	var unknown *tls.CertificateVerificationError
+	if errors.As(err, &unknown) {
+		return uierr.Wrap(err, fmt.Sprintf("the NATS server's certificate is not to be trusted: %v", unknown.Err),
+			"give --ca-file the certificate of its authority, and the server's name as that has it")
+	}
 	if err != nil && (errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrPermissionViolation) ||
 		strings.Contains(strings.ToLower(err.Error()), "authorization")) {
 		return uierr.Wrap(err, "the NATS server does not let this process in",
@@ -203,11 +224,33 @@ func (k *connection) refused() error {
 func (k *connection) request(ctx context.Context, subject string, body []byte, wait time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	m, err := k.nc.RequestWithContext(ctx, subject, body)
+	m, err := k.nc.RequestWithContext(ctx, subject, seal(body))
 	if err != nil {
 		return nil, err
 	}
+	if m.Data = unseal(m.Data); m.Data == nil {
+		return nil, errMessage
+	}
 	return m.Data, nil
+}
+
+// hear has f called with every whole message of a subject.
+func (k *connection) hear(subject string, f func(*nats.Msg)) (*nats.Subscription, error) {
+	return k.nc.Subscribe(subject, func(m *nats.Msg) {
+		if m.Data = unseal(m.Data); m.Data != nil {
+			f(m)
+		}
+	})
+}
+
+// respond answers a request; who does not hear it asks again.
+func respond(m *nats.Msg, b []byte) { _ = m.Respond(seal(b)) }
+
+// respondJSON answers with a value.
+func respondJSON(m *nats.Msg, v any) {
+	if b, err := json.Marshal(v); err == nil {
+		respond(m, b)
+	}
 }
 
 // close ends the connection, and the server with it.

@@ -1,9 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"net"
-	"net/url"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,60 +28,75 @@ func freePorts(t *testing.T, n int) (ports []int) {
 	return ports
 }
 
-// outside are NATS servers with JetStream that know each other.
+// natsServer is the program of the module that the embedded server is of.
+func natsServer(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "nats-server")
+	c := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2")
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Skipf("nats-server cannot be built here: %v: %s", err, out)
+	}
+	said, err := exec.Command(path, "--version").Output()
+	if err != nil || !strings.Contains(string(said), server.VERSION) {
+		t.Fatalf("nats-server says %q, %v; the embedded one is %s", said, err, server.VERSION)
+	}
+	return path
+}
+
+// outside are processes of NATS servers with JetStream that know each other.
 type outside struct {
-	options []*server.Options
-	servers []*server.Server
+	program string
+	args    [][]string
+	servers []*exec.Cmd
 }
 
 func startOutside(t *testing.T, n int) (*outside, string) {
 	t.Helper()
+	o := &outside{program: natsServer(t)}
 	ports := freePorts(t, 2*n)
-	var routes []*url.URL
-	var urls []string
+	var routes, urls []string
 	for i := range n {
-		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", ports[n+i])})
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[n+i]))
 		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
 	}
-	o := &outside{servers: make([]*server.Server, n)}
 	for i := range n {
-		opt := &server.Options{ServerName: fmt.Sprint("s", i), Host: "127.0.0.1", Port: ports[i], JetStream: true,
-			StoreDir: t.TempDir(), NoSigs: true, NoLog: true, Routes: routes}
-		opt.Cluster.Name, opt.Cluster.Host, opt.Cluster.Port = "test", "127.0.0.1", ports[n+i]
-		o.options = append(o.options, opt)
+		o.args = append(o.args, []string{"-js", "-sd", t.TempDir(), "-a", "127.0.0.1", "-p", fmt.Sprint(ports[i]),
+			"-n", fmt.Sprint("s", i), "--cluster_name", "test", "--cluster", routes[i], "--routes", strings.Join(routes, ",")})
+		o.servers = append(o.servers, nil)
 		o.start(t, i)
 	}
 	t.Cleanup(func() {
 		for _, s := range o.servers {
-			s.Shutdown()
-			s.WaitForShutdown()
+			end(s)
 		}
 	})
-	for range 200 { // until one of them leads
-		for _, s := range o.servers {
-			if s.JetStreamIsLeader() {
-				return o, strings.Join(urls, ",")
-			}
+	all := strings.Join(urls, ",")
+	k, err := Dial{URL: all}.open("test")
+	testkit.Must(t, err)
+	defer k.close()
+	for range 100 { // until one of them leads
+		ctx, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
+		_, err = k.js.AccountInfo(ctx)
+		if stop(); err == nil {
+			return o, all
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatal("no server leads")
+	t.Fatalf("no server leads: %v", err)
 	return nil, ""
 }
 
 func (o *outside) start(t *testing.T, i int) {
 	t.Helper()
-	s, err := server.NewServer(o.options[i].Clone())
-	testkit.Must(t, err)
-	s.Start()
-	o.servers[i] = s
+	o.servers[i] = exec.Command(o.program, o.args[i]...)
+	testkit.Must(t, o.servers[i].Start())
 }
 
-// TestServersOutside: three NATS servers carry a run, one of them is gone in the middle
-// of it and comes back, and the run is what it is alone.
+// TestServersOutside: three NATS servers, processes of their own, carry a run; one of them is
+// killed in the middle of it and started again, and the run is what it is alone.
 func TestServersOutside(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts three servers")
+		t.Skip("builds and starts three servers")
 	}
 	t.Parallel()
 	o, urls := startOutside(t, 3)
@@ -92,8 +108,7 @@ func TestServersOutside(t *testing.T) {
 	p.each = func(tr *train.Trainer) {
 		switch tr.Step {
 		case 3:
-			o.servers[0].Shutdown()
-			o.servers[0].WaitForShutdown()
+			end(o.servers[0])
 		case 6:
 			o.start(t, 0)
 		}

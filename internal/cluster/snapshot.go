@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,11 +148,10 @@ func (k *connection) fetch(ctx context.Context, run, object string, step int,
 	if err := os.MkdirAll(s.Dir(step), 0o700); err != nil {
 		return nil, err
 	}
-	var all bytes.Buffer
-	if _, err := all.ReadFrom(o); err != nil { // the digest is compared at the end
+	if err := unpack(o, s.Dir(step)); err != nil {
 		return nil, err
 	}
-	if err := unpack(&all, s.Dir(step)); err != nil {
+	if _, err := io.Copy(io.Discard, o); err != nil { // the digest is compared at the end
 		return nil, err
 	}
 	return s.Load(step)

@@ -45,6 +45,7 @@ type Status struct {
 	Rate    float64   `json:"queries_per_second"`
 	Host    string    `json:"host"`
 	Since   time.Time `json:"since"`
+	Seconds float64   `json:"seconds"` // since then, by the clock of the run's machine
 	Stats   Stats     `json:"stats"`
 	Members []Member  `json:"workers"`
 }
@@ -55,8 +56,8 @@ func (c *Coordinator) Status() Status {
 	defer c.mu.Unlock()
 	s := Status{Run: c.o.Run, Step: c.taken, Of: c.x.Config.Train.Steps, Host: hostName(), Since: c.since,
 		Stats: c.stats, Loss: c.loss, Members: []Member{}}
-	if d := time.Since(c.since).Seconds(); d > 0 {
-		s.Rate = float64(c.stats.Queries+c.stats.Own) / d
+	if s.Seconds = time.Since(c.since).Seconds(); s.Seconds > 0 {
+		s.Rate = float64(c.stats.Queries+c.stats.Own) / s.Seconds
 	}
 	for _, w := range c.workers {
 		if c.alive(w) && w.Member.Step >= 0 {
@@ -102,7 +103,7 @@ func (c *Coordinator) publish() {
 
 // List is every run that is under way, by name.
 func List(ctx context.Context, d Dial) ([]Status, error) {
-	k, err := d.open("flops cluster")
+	k, err := d.open(viewer)
 	if err != nil {
 		return nil, err
 	}
