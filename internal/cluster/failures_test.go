@@ -132,7 +132,7 @@ func methods() map[string][]string {
 		"no surrogate":                {"estimator.surrogate=none", "estimator.exact_output=false", "allocator.standardise=false"},
 		"local":                       {"estimator.surrogate=local", "estimator.kappa=auto", "sites.kinds=[residual]"},
 		"drawn":                       {"budget.queries_per_image=0.5"},
-		"by operations":               {"budget.unit=operations"},
+		"by operations":               {"budget.unit=operations", "allocator.scope=both"},
 		"by site":                     {"allocator.scope=site"},
 		"by both":                     {"allocator.scope=both"},
 		"signs":                       {"estimator.noise=rademacher"},
