@@ -49,8 +49,8 @@ func TestChild(t *testing.T) {
 		testkit.Must(t, err)
 		n, err := strconv.Atoi(port)
 		testkit.Must(t, err)
-		s, err := server.NewServer(&server.Options{Host: host, Port: n, JetStream: true, StoreDir: storeOf(dir), NoSigs: true,
-			NoLog: true})
+		s, err := server.NewServer(&server.Options{Host: host, Port: n, JetStream: true, StoreDir: storeOf(dir),
+			NoSigs: true, NoLog: true})
 		testkit.Must(t, err)
 		s.Start()
 		s.WaitForShutdown()

@@ -61,7 +61,8 @@ func startOutside(t *testing.T, n int) (*outside, string) {
 	}
 	for i := range n {
 		o.args = append(o.args, []string{"-js", "-sd", t.TempDir(), "-a", "127.0.0.1", "-p", fmt.Sprint(ports[i]),
-			"-n", fmt.Sprint("s", i), "--cluster_name", "test", "--cluster", routes[i], "--routes", strings.Join(routes, ",")})
+			"-n", fmt.Sprint("s", i), "--cluster_name", "test", "--cluster", routes[i],
+			"--routes", strings.Join(routes, ",")})
 		o.servers = append(o.servers, nil)
 		o.start(t, i)
 	}

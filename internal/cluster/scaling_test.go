@@ -51,7 +51,9 @@ func (p devicePass) Losses(ctx context.Context, per *forward.Perturbation, q []f
 func simulated(speed float64) func(*train.Experiment) {
 	return func(x *train.Experiment) {
 		d := device{x.Model, speed}
-		x.Model = query.AnsweredBy(d, func(_ *forward.Batch, p forward.Pass) forward.Evaluator { return devicePass{p, d} })
+		x.Model = query.AnsweredBy(d, func(_ *forward.Batch, p forward.Pass) forward.Evaluator {
+			return devicePass{p, d}
+		})
 	}
 }
 
@@ -101,8 +103,8 @@ func TestScaling(t *testing.T) {
 		for _, n := range workers {
 			took, foreseen := measured(t, c, n, speed)
 			gain := one / took
-			t.Logf("blocks %s: %.2f s with one worker, %.2f s with %d: %.2f times as fast, %.2f foreseen", blocks, one, took, n,
-				gain, foreseen)
+			t.Logf("blocks %s: %.2f s with one worker, %.2f s with %d: %.2f times as fast, %.2f foreseen", blocks, one,
+				took, n, gain, foreseen)
 			if math.Abs(gain/foreseen-1) > off {
 				t.Errorf("%s, %d workers: %.2f times as fast, %.2f were foreseen", blocks, n, gain, foreseen)
 			}

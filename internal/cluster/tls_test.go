@@ -71,7 +71,8 @@ func TestTLS(t *testing.T) {
 	other, _, _ := certificates(t)
 	for _, file := range []string{"", other} {
 		for _, name := range []string{p.c.Run(), ""} {
-			w, err := NewWorker(WorkerOptions{Dial: Dial{URL: p.c.URL(), CAFile: file}, Run: name, Local: func(*config.Config) {}})
+			w, err := NewWorker(WorkerOptions{Dial: Dial{URL: p.c.URL(), CAFile: file}, Run: name,
+				Local: func(*config.Config) {}})
 			testkit.Must(t, err)
 			err = w.Work(ctx)
 			if e, ok := uierr.As(err); !ok || !strings.Contains(e.Hint, "--ca-file") {

@@ -291,7 +291,8 @@ func (w *Worker) start(ctx context.Context) (string, error) {
 // loop asks for work and does it, until the run stands elsewhere or has ended.
 func (w *Worker) loop(ctx context.Context) error {
 	for failed := 0; ; {
-		r := request{epoch: w.epoch, worker: w.id, step: uint32(w.f.Step()), have: uint32(len(w.record)), result: w.pending}
+		r := request{epoch: w.epoch, worker: w.id, step: uint32(w.f.Step()), have: uint32(len(w.record)),
+			result: w.pending}
 		if s := w.f.Step(); s%digestEvery == 0 && s > 0 && s != w.sent {
 			d := [sha256.Size]byte(w.f.Digest())
 			r.digest = &d
