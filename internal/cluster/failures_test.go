@@ -129,7 +129,7 @@ func methods() map[string][]string {
 		"bp":                          {"estimator.name=bp"},
 		"norms":                       {"sites.params=[norm, position]"},
 		"average":                     {"optimizer.ema=0.9"},
-		"no surrogate":                {"estimator.surrogate=none", "estimator.exact_output=false", "allocator.standardise=false"},
+		"no surrogate":                {"estimator.surrogate=none", "estimator.exact_output=false"},
 		"local":                       {"estimator.surrogate=local", "estimator.kappa=auto", "sites.kinds=[residual]"},
 		"drawn":                       {"budget.queries_per_image=0.5"},
 		"by operations":               {"budget.unit=operations", "allocator.scope=both"},

@@ -156,7 +156,8 @@ func (w *Worker) find(ctx context.Context) error {
 // heartbeat says that this worker is there while it computes.
 func (w *Worker) heartbeat(ctx context.Context) {
 	for ctx.Err() == nil {
-		_ = w.conn.nc.Publish(subject(w.o.Run, "alive"), seal(binary.LittleEndian.AppendUint64(nil, w.id))) // the next is soon
+		id := binary.LittleEndian.AppendUint64(nil, w.id)
+		_ = w.conn.nc.Publish(subject(w.o.Run, "alive"), seal(id)) // the next one is soon
 		pause(ctx, time.Second)
 	}
 }
