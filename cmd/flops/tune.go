@@ -27,7 +27,7 @@ type tuneFlags struct {
 func tuneCmd() *cobra.Command {
 	var f tuneFlags
 	c := &cobra.Command{
-		Use: "tune --config FILE", Short: "Find the rate and other settings by short runs", Args: cobra.NoArgs,
+		Use: "tune --config FILE", Short: "Find the rate and other settings by trying them", Args: cobra.NoArgs,
 		Long: `Tries values of settings in short runs, which are measured on the validation
 split and never on the test split, and writes the experiment with those that
 did best. The values of a setting are halved: all are tried for a few steps,
@@ -37,10 +37,12 @@ from a tenth of what the experiment says to ten times that.
 
 A try is the run in small: its schedule is shortened, and its rate is larger by
 the root of how much shorter it is, since long runs want smaller rates. What is
-shown and written is the whole run's.
+shown and written is the whole run's. Since long runs that meet their images
+often want still smaller ones, the search ends with at most --whole whole runs,
+at the rate that was chosen so and at those beside it, the smaller one first.
 
-All tries together take at most --share of the queries of training that the run
-itself would; evaluations are apart. With --arms each arm is tuned, with as
+All short tries together take at most --share of the queries of training that
+the run itself would; evaluations are apart. With --arms each arm is tuned, with as
 many tries as the others: where it asks no queries (bp) the rate is tried more
 finely. A search that was stopped goes on when the same command is given again.
 
@@ -56,7 +58,8 @@ for 'flops compare --arms'; tune.json; and the tries, each a run folder.`,
 	}
 	f.add(c)
 	c.Flags().StringArrayVar(&f.over, "over", nil, "a setting with the values to try, KEY=VALUE,...; may be repeated")
-	c.Flags().Float64Var(&f.o.Share, "share", 0.2, "of the run's queries of training that tuning may take")
+	c.Flags().Float64Var(&f.o.Share, "share", 0.2, "of the run's queries of training that the short tries may take")
+	c.Flags().IntVar(&f.o.Wholes, "whole", 3, "whole runs at the end, by which the rate is chosen; 0: none")
 	c.Flags().StringVar(&f.o.By, "by", "loss", "what the validation split decides by: loss, accuracy or a metric")
 	c.Flags().StringVar(&f.arms, "arms", "", "YAML file of arms, or names parted by commas, each to be tuned")
 	c.Flags().StringVarP(&f.o.Dir, "output", "o", "", "folder (default runs/tune-NAME)")

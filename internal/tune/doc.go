@@ -8,6 +8,9 @@
 // ordinary run that was stopped, so it goes on where it was, and a search that was
 // stopped goes on with what is missing.
 //
-// What a search may spend is a share of the queries of the run that is tuned for,
+// Of the rate, short runs alone say too much where long ones overfit, so that a search
+// ends with whole runs of the rate that was chosen and of those beside it.
+//
+// What the short runs of a search may spend is a share of the queries of the run that is tuned for,
 // and every arm of a comparison gets as many tries.
 package tune

@@ -21,6 +21,7 @@ type Options struct {
 	compare.Options
 	Over    []Axis  // nil: the rate, and the scale of the noise
 	Share   float64 // of the queries of training of the run that is tuned for
+	Wholes  int     // whole runs that a search ends with at most, 0: none; their queries come on top of Share
 	By      string  // loss, accuracy or one of train.metrics, on the validation split
 	Version string  // of the program, for env.json; Dir is runs/tune-NAME where it is empty
 }
@@ -56,6 +57,10 @@ func MakePlan(o Options, arms []compare.Arm) (*Plan, error) {
 	if !(o.Share > 0) || o.Share > 100 {
 		return nil, uierr.New(fmt.Sprintf("--share %v", o.Share),
 			"give the share of the run's queries that tuning may take, such as 0.2")
+	}
+	if o.Wholes < 0 || o.Wholes == 1 {
+		return nil, uierr.New(fmt.Sprintf("--whole %d", o.Wholes),
+			"give at least two whole runs, of which one can be chosen, or 0 to leave them out")
 	}
 	if err := apart(o.Over); err != nil {
 		return nil, err
@@ -218,9 +223,13 @@ func (s *Search) Describe() string {
 	for _, a := range s.Axes {
 		over = append(over, fmt.Sprintf("%s %s", a.Key, strings.Join(a.Values, " ")))
 	}
+	whole := ""
+	if n := s.wholes(); n > 1 {
+		whole = fmt.Sprintf("; then up to %d whole runs, at the rate so chosen and beside it", n)
+	}
 	return fmt.Sprintf("%d tries at no more than %g of %d queries of training, by validation %s: %s; "+
 		"tries end after at most %d of %d steps, with %.3g times the rate", tries(s.Axes), s.plan.Share, s.Whole, s.plan.By,
-		strings.Join(over, ", then "), s.short, s.steps, math.Sqrt(float64(s.steps)/float64(s.short)))
+		strings.Join(over, ", then "), s.short, s.steps, math.Sqrt(float64(s.steps)/float64(s.short))) + whole
 }
 
 // with is a point with another value on an axis.

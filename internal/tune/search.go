@@ -45,14 +45,14 @@ func (p *Plan) Do(ctx context.Context, stop func() bool, tell Progress) ([]Outco
 	return out, nil
 }
 
-// rounds is how often a try of the search is trained or looked up.
+// rounds is how often a try of the search is trained or looked up, at most.
 func (s *Search) rounds() (n int) {
 	for _, a := range s.Axes {
 		for _, r := range rungs(len(a.Values)) {
 			n += r.tries
 		}
 	}
-	return n
+	return n + s.wholes()
 }
 
 // do searches one axis after another.
@@ -87,6 +87,9 @@ func (s *Search) do(ctx context.Context, stop func() bool, tell func(*Try, bool)
 				"try smaller ones by --over "+a.Key+"=...")
 		}
 		point[i], o.Best = at[best], best
+	}
+	if err := s.finish(ctx, &o, point, stop, tell); err != nil {
+		return o, err
 	}
 	for _, t := range o.Tries {
 		o.Queries += t.queries()
