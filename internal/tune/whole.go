@@ -65,7 +65,8 @@ func walk(from, total, n int, visit func(at int) (bool, error)) error {
 // finish makes whole runs at the rate that short ones chose and at those beside it, for
 // what long runs suffer from, short ones do not show: where images are met again and
 // again, the best rate is smaller than the short runs' one says, however it is scaled.
-func (s *Search) finish(ctx context.Context, o *Outcome, point []string, stop func() bool, tell func(*Try, bool)) error {
+func (s *Search) finish(ctx context.Context, o *Outcome, point []string, stop func() bool,
+	tell func(*Try, bool)) error {
 	n := s.wholes()
 	if n < 2 {
 		return nil

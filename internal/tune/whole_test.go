@@ -58,7 +58,8 @@ func TestWholeRuns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			all, err := p.Do(context.Background(), func() bool { return run == 0 && n == stops }, func(_, _ int, _ *Search, _ *Try, done bool) {
+			stop := func() bool { return run == 0 && n == stops }
+			all, err := p.Do(context.Background(), stop, func(_, _ int, _ *Search, _ *Try, done bool) {
 				if !done {
 					n++
 				}
