@@ -23,8 +23,9 @@ type Layer struct {
 	Some   bool  // the gradient may be that at some of these alone
 	Params []int // that its output depends on, and that of no layer below
 	// Floating-point operations of AccumulateLayer, an image: with a gradient at
-	// the row alone, at all rows, and of what it leaves below.
-	RowFLOPs, AllFLOPs, BelowFLOPs int64
+	// the row alone, at all rows, of what it leaves below, and of what is computed once
+	// more for that where the gradient is at all rows.
+	RowFLOPs, AllFLOPs, BelowFLOPs, AgainFLOPs int64
 }
 
 // LayerGradient is the gradient at a layer's output.

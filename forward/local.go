@@ -184,7 +184,8 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 		return queries, flops
 	}
 	for b, x := range l.layers {
-		switch k := l.some(b); {
+		k := l.some(b)
+		switch {
 		case l.o.RowAlone || b == len(l.layers)-1:
 			flops += items * x.RowFLOPs
 		case k > 0:
@@ -194,6 +195,9 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 		}
 		if b > 0 && !l.o.RowAlone {
 			flops += items * x.BelowFLOPs
+			if k == 0 && b < len(l.layers)-1 {
+				flops += items * x.AgainFLOPs
+			}
 		}
 	}
 	for _, site := range l.exact {

@@ -106,7 +106,7 @@ type Forward struct {
 	Inputs   []Activation // per site: Coef·sign·εᵀx of every query goes to the sums, with the x that it saw
 	Params   []int        // the gradient by these, of losses weighted by Coef, goes to the sums
 	Pooled   bool         // with To: of the last block only the rows that the outputs are made of
-	Drawn    int          // with To: of the last block only so many rows, those that the list names
+	Drawn    int          // with To and Pooled: so many rows beside these, which the list names; Rest weighs them
 	Below    bool         // with To: the gradient by what the forward begins with is wanted
 }
 
@@ -124,4 +124,5 @@ type List struct {
 	Losses, Logits, Features []float32 // per query
 	Below                    []float32 // per query: the gradient by what its forward began with
 	Rows                     []int32   // per query: Forward.Drawn rows
+	Rest                     []float32 // per query: weighs every value of these
 }

@@ -139,7 +139,12 @@ func (c *cpu) load(p *compiled, b *microBatch) {
 		size := len(seed) / p.Slots
 		copy(seed, l.Coef[at*size:(at+n)*size])
 	}
-	copy(feed.Rows, l.Rows[min(len(l.Rows), at*f.Drawn):])
+	if p.Rest != nil {
+		rest := values(p.Rest)
+		size := len(rest) / p.Slots
+		copy(rest, l.Rest[at*size:(at+n)*size])
+		copy(feed.Rows, l.Rows[at*f.Drawn:(at+n)*f.Drawn])
+	}
 	if p.Start == nil {
 		return
 	}

@@ -140,10 +140,11 @@ func (e Encoder) build(g *graph) (logits, features act) {
 	g.out.read(e.live())
 	for l := range e.Layers {
 		lo, n := 0, T
-		if l == e.Layers-1 || g.first && l == g.to-1 {
-			lo, n = e.live()
-		} else if g.drawn > 0 && l == g.to-1 {
+		switch {
+		case g.drawn > 0 && l == g.to-1:
 			lo, n = drawnRows, g.drawn
+		case l == e.Layers-1 || g.first && l == g.to-1:
+			lo, n = e.live()
 		}
 		if e.Deep && l > 0 {
 			h = g.replaced(at("deep", l), deepPrompts(l), h, e.Lead(), e.Prompts)

@@ -77,23 +77,60 @@ func (b branch) mixed(x act) act {
 func (e Encoder) block(g *graph, l int, h act, lo, n int) act {
 	b := branch{Encoder: e, g: g, l: l, n: e.Names.Block(l)}
 	T := e.Tokens()
-	row := func(name string, x act) act {
-		if n == T {
-			return x
-		}
-		return g.taken(b.name(name), x, lo, n)
-	}
 	x1 := g.normed(b.name("x1"), b.n.Norm1, h, e.Eps)
-	q := b.turned("q", b.n.QueryNorm, b.project(Query, "q", row("xq", x1), NoAct), lo)
+	var q act
+	if lo != drawnRows {
+		q = b.query(x1, lo, n)
+	}
 	k := b.turned("k", b.n.KeyNorm, b.project(Key, "k", x1, NoAct), 0)
 	v := b.project(Value, "v", x1, NoAct)
-	h1 := b.add(AttnOut, b.name("h1"), b.n.Scale1, b.attended(q, k, v, lo), row("hr", h))
-	x2 := g.normed(b.name("x2"), b.n.Norm2, h1, e.Eps)
-	out := b.add(MLPOut, at("h", l+1), b.n.Scale2, b.mixed(x2), h1)
+	if lo == drawnRows {
+		return b.drawn(x1, k, v, h, n)
+	}
+	out := b.after(q, k, v, h, lo, n)
 	if n < T {
 		e.deadRows(g, l, x1, h, k, v)
 	}
 	return g.boundary(out)
+}
+
+// drawn builds the rows of a block that the outputs are made of, and n that are drawn
+// beside them, whose derivative goes to the parameters alone where the graph is asked
+// for that by what it begins with.
+func (b branch) drawn(x1, k, v, h act, n int) act {
+	lo, live := b.live()
+	b.suffix, b.g.mark = rowMark, rowMark
+	b.after(b.query(x1, lo, live), k, v, h, lo, live)
+	b.suffix, b.g.mark = "", ""
+	if b.g.parted {
+		x1, k, v, h = b.g.apart(x1), b.g.apart(k), b.g.apart(v), b.g.apart(h)
+	}
+	return b.g.boundary(b.after(b.query(x1, drawnRows, n), k, v, h, drawnRows, n))
+}
+
+// rowMark ends the names of what is computed of the rows that the outputs are made of
+// where others stand beside them.
+const rowMark = ".row"
+
+// rows are n rows of an activation of the block from row lo on.
+func (b branch) rows(name string, x act, lo, n int) act {
+	if n == b.Tokens() {
+		return x
+	}
+	return b.g.taken(b.name(name), x, lo, n)
+}
+
+// query are the queries of n rows from lo on.
+func (b branch) query(x1 act, lo, n int) act {
+	return b.turned("q", b.n.QueryNorm, b.project(Query, "q", b.rows("xq", x1, lo, n), NoAct), lo)
+}
+
+// after is what a block makes of queries, keys and values: n rows of its output from lo
+// on.
+func (b branch) after(q, k, v, h act, lo, n int) act {
+	h1 := b.add(AttnOut, b.name("h1"), b.n.Scale1, b.attended(q, k, v, lo), b.rows("hr", h, lo, n))
+	x2 := b.g.normed(b.name("x2"), b.n.Norm2, h1, b.Eps)
+	return b.add(MLPOut, at("h"+b.suffix, b.l+1), b.n.Scale2, b.mixed(x2), h1)
 }
 
 // deadRows computes the rows of a block that never reach the loss. They are the
@@ -104,8 +141,8 @@ func (e Encoder) deadRows(g *graph, l int, x1, h, k, v act) {
 		return
 	}
 	defer g.endDead()
-	b := branch{Encoder: e, g: g, l: l, n: e.Names.Block(l), suffix: ".full"}
-	q := b.turned("q", b.n.QueryNorm, b.project(Query, "q", x1, NoAct), 0)
+	b := branch{Encoder: e, g: g, l: l, n: e.Names.Block(l), suffix: g.mark}
+	q := b.query(x1, 0, e.Tokens())
 	h1 := b.add(AttnOut, b.name("h1"), b.n.Scale1, b.attended(q, k, v, 0), h)
 	x2 := g.normed(b.name("x2"), b.n.Norm2, h1, e.Eps)
 	g.deadInput(MLPOut, l, b.mixed(x2))

@@ -31,12 +31,15 @@ type graph struct {
 
 	to    int  // above 0 the graph ends at that boundary
 	first bool // and computes only the rows of it that the outputs are made of
-	drawn int  // or so many, which the feed names
+	drawn int  // and so many beside these, which the feed names
+
+	parted bool // of which no derivative goes to what the graph begins with
 
 	met   int      // boundaries so far
 	below bool     // what is built now lies below the boundary where the graph starts
 	above bool     // what is built now comes after the boundary where the graph ends
 	dead  bool     // what is built now are rows that nothing reads
+	mark  string   // ends the names of ops that are built twice, for other rows
 	out   *outline // of a graph that is built to be described
 
 	g      *gorgonia.ExprGraph
@@ -180,8 +183,10 @@ func (g *graph) boundary(h act) act {
 
 // beginDead begins rows that nothing reads, and says whether they are wanted.
 func (g *graph) beginDead() bool {
-	g.dead = g.full && !g.below
+	if g.dead = g.full && !g.below; g.dead {
+		g.mark = ".full"
+	}
 	return g.dead
 }
 
-func (g *graph) endDead() { g.dead = false }
+func (g *graph) endDead() { g.dead, g.mark = false, "" }

@@ -96,14 +96,15 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 	l.AllFLOPs, l.RowFLOPs = m.layerFLOPs(s.Block), m.layerFLOPs(last)
 	for _, x := range o.steps[o.start(last):o.at[last]] {
 		if !x.dead {
-			l.BelowFLOPs += 2 * x.flops
+			l.AgainFLOPs += x.flops
+			l.BelowFLOPs += x.flops
 			if x.twice {
 				l.BelowFLOPs += x.flops
 			}
 		}
 	}
 	if s.Block == 0 && last > 0 { // what makes the tokens comes with it
-		l.RowFLOPs += l.BelowFLOPs / 2
+		l.RowFLOPs += l.BelowFLOPs
 		for _, x := range o.steps[:o.at[0]] {
 			if x.site >= 0 && m.net.sites[x.site].Block < 0 {
 				l.RowFLOPs += 2 * x.flops
@@ -226,18 +227,20 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGra
 	if err != nil {
 		return err
 	}
-	run := func(f *Forward, coef, below []float32, rows []int32) error {
-		f.From, f.Given, f.To, f.Below = start.From, start.Given, block+1, below != nil
-		q, _ := p.m.images(p.batch.Size, 0)
-		return p.m.ask(ctx, &List{Queries: q, Coef: coef, Below: below, Rows: rows}, f)
+	run := func(f Forward, l List) error {
+		f.From, f.Given, f.To, f.Split = start.From, start.Given, block+1, true
+		f.Below = l.Below != nil
+		l.Queries, _ = p.m.images(p.batch.Size, 0)
+		return p.m.collect(f.Params, p.m.ask(ctx, &l, &f))
 	}
-	if h := p.m.net.out.boundaries[block]; g.Rest != nil && h.Rows > 1 && len(params) > 0 {
-		f := &Forward{Params: params, Split: true}
-		coef, rows := p.rows(h, g)
-		if g.Rows != nil {
-			f.Drawn = len(rows) / p.batch.Size
-		}
-		if err := p.m.collect(params, run(f, coef, nil, rows)); err != nil {
+	h := p.m.net.out.boundaries[block]
+	switch {
+	case g.Rest == nil || h.Rows == 1 || len(params) == 0:
+	case g.Rows != nil:
+		f := Forward{Params: params, Pooled: true, Drawn: len(g.Rows) / p.batch.Size}
+		return run(f, List{Coef: g.At, Rest: g.Rest, Rows: g.Rows, Below: below})
+	default:
+		if err := run(Forward{Params: params}, List{Coef: p.rows(h, g)}); err != nil {
 			return err
 		}
 		params = nil
@@ -245,29 +248,16 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGra
 	if len(params) == 0 && below == nil {
 		return nil
 	}
-	return p.m.collect(params, run(&Forward{Params: params, Split: true, Pooled: true}, g.At, below, nil))
+	return run(Forward{Params: params, Pooled: true}, List{Coef: g.At, Below: below})
 }
 
-// rows is the gradient at all rows of a block's output, or at the first and those that
-// are drawn, and which these are.
-func (p *pass) rows(h Activation, g forward.LayerGradient) ([]float32, []int32) {
-	n, k := p.batch.Size, h.Rows
-	if g.Rows != nil {
-		k = 1 + len(g.Rows)/n
+// rows is the gradient at all rows of a block's output.
+func (p *pass) rows(h Activation, g forward.LayerGradient) []float32 {
+	size := h.Rows * h.Width
+	p.m.seed = slices.Grow(p.m.seed[:0], len(g.Rest))[:len(g.Rest)]
+	copy(p.m.seed, g.Rest)
+	for i := range p.batch.Size {
+		copy(p.m.seed[i*size:], g.At[i*h.Width:(i+1)*h.Width])
 	}
-	size := k * h.Width
-	p.m.seed = slices.Grow(p.m.seed[:0], n*size)[:n*size]
-	all := p.m.seed
-	var rows []int32
-	for i := range n {
-		to := all[i*size : (i+1)*size]
-		copy(to, g.At[i*h.Width:(i+1)*h.Width])
-		if g.Rows == nil {
-			copy(to[h.Width:], g.Rest[i*size+h.Width:(i+1)*size])
-			continue
-		}
-		copy(to[h.Width:], g.Rest[i*(size-h.Width):(i+1)*(size-h.Width)])
-		rows = append(append(rows, 0), g.Rows[i*(k-1):(i+1)*(k-1)]...)
-	}
-	return all, rows
+	return p.m.seed
 }

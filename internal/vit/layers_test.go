@@ -156,13 +156,23 @@ func TestDrawnRows(t *testing.T) {
 				}
 			}
 		}
-		if err := p.AccumulateLayer(t.Context(), site, forward.LayerGradient{At: at, Rest: some, Rows: rows}, l.Params,
-			nil); err != nil {
+		var below [2][]float32
+		if l.Rows > 0 {
+			below = [2][]float32{make([]float32, b.Size*l.Rows*l.Width), make([]float32, b.Size*l.Rows*l.Width)}
+		}
+		drawn := forward.LayerGradient{At: at, Rest: some, Rows: rows}
+		if err := p.AccumulateLayer(t.Context(), site, drawn, l.Params, below[0]); err != nil {
 			t.Fatal(err)
 		}
 		got := gradients(m)
-		if err := p.AccumulateLayer(t.Context(), site, forward.LayerGradient{At: at, Rest: all}, l.Params, nil); err != nil {
+		whole := forward.LayerGradient{At: at, Rest: all}
+		if err := p.AccumulateLayer(t.Context(), site, whole, l.Params, below[1]); err != nil {
 			t.Fatal(err)
+		}
+		for k, w := range below[1] {
+			if math.Abs(float64(below[0][k]-w)) > 1e-5*(1+math.Abs(float64(w))) {
+				t.Fatalf("below, %d: %v, with rows of zeros %v", k, below[0][k], w)
+			}
 		}
 		for i, want := range gradients(m) {
 			for k, w := range want {

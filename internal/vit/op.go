@@ -91,6 +91,7 @@ const (
 	// Of rows that are drawn, which the processor alone has.
 	OpGather  = "gather"
 	OpScatter = "scatter"
+	OpApart   = "apart"
 
 	OpReplace     = "replace"
 	OpReplaceGrad = "replace_grad"

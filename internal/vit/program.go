@@ -15,6 +15,7 @@ type Program struct {
 	Slots  int
 	Start  *gorgonia.Node            // slots × the images, or the activation of a boundary; nil in a suffix
 	Seed   *gorgonia.Node            // slots: weights of the losses, or of what the graph ends at; nil without a gradient
+	Rest   *gorgonia.Node            // slots: weights of the rows that are drawn; nil without
 	Logits *gorgonia.Node            // slots × outputs
 	Losses *gorgonia.Node            // slots
 	Taps   map[string]*gorgonia.Node // computed activations
@@ -56,6 +57,7 @@ func (n *Net) program(slots int, f *Forward) (*Program, error) {
 	g.suffix, g.from, g.split, g.full = len(f.Sites) > 0, f.From, f.Split, f.Full
 	g.to, g.first, g.drawn = f.To, f.Pooled, f.Drawn
 	if g.drawn > 0 {
+		g.parted = f.Below
 		g.feed.Rows = make([]int32, slots*g.drawn)
 	}
 	if err := g.network(noiseSet(f.Sites)); err != nil {
@@ -85,17 +87,31 @@ func (n *Net) program(slots int, f *Forward) (*Program, error) {
 	if len(wrt) == 0 {
 		return p, nil
 	}
+	return p, p.differentiate(g, f, wrt)
+}
+
+// differentiate adds the gradients by wrt of what the graph ends at. Of rows that are
+// drawn nothing goes to what it begins with.
+func (p *Program) differentiate(g *graph, f *Forward, wrt gorgonia.Nodes) (err error) {
+	seed := func(name string, end *gorgonia.Node) *gorgonia.Node {
+		return g.input(name, make([]float32, end.Shape().TotalSize()), end.Shape()...)
+	}
 	end := g.losses
 	if f.To > 0 {
-		end = p.Taps[n.out.boundaries[f.To-1].Name]
+		end = p.Taps[g.net.out.boundaries[f.To-1].Name]
 	}
-	p.Seed = g.input("seed", make([]float32, end.Shape().TotalSize()), end.Shape()...)
-	var err error
-	if p.Grads, err = gorgonia.Backpropagate(gorgonia.Nodes{end}, gorgonia.Nodes{p.Seed}, wrt); err != nil {
-		return nil, fmt.Errorf("vit: differentiate: %w", err)
+	ends, seeds := gorgonia.Nodes{}, gorgonia.Nodes{}
+	if f.Drawn > 0 {
+		p.Rest = seed("rest", end)
+		ends, seeds = append(ends, end), append(seeds, p.Rest)
+		end = p.Taps[at("h"+rowMark, f.To)]
+	}
+	p.Seed = seed("seed", end)
+	if p.Grads, err = gorgonia.Backpropagate(append(ends, end), append(seeds, p.Seed), wrt); err != nil {
+		return fmt.Errorf("vit: differentiate: %w", err)
 	}
 	p.Kept = append(p.Kept, p.Grads...)
-	return p, nil
+	return nil
 }
 
 // keep adds the activations that are read after a run. Inputs of sites that a

@@ -54,17 +54,14 @@ func (g *graph) mapped(kind string, block int, base, name string, x act, f Act, 
 	}
 	return g.step(name, z.rows, z.width, []act{z}, func(in []act) *gorgonia.Node {
 		g.out.activated(i, z, f, g.dead)
-		return g.activation(g.net.sites[i].Name, in[0], f)
+		return g.activation(g.net.sites[i].Name+g.mark, in[0], f)
 	})
 }
 
 // unperturbed is the linear map of a site without its noise.
 func (g *graph) unperturbed(kind string, block int, base, name string, x act, f Act, res ...act) (act, int) {
 	i, l := g.site(kind, block, base)
-	op := g.net.sites[i].Name
-	if g.dead {
-		op += ".full"
-	}
+	op := g.net.sites[i].Name + g.mark
 	return g.step(name, x.rows, l.out, append([]act{x}, res...), func(in []act) *gorgonia.Node {
 		g.out.site(i, x, l, g.dead)
 		var r *act
@@ -98,10 +95,7 @@ func (g *graph) deadInput(kind string, block int, x act) {
 
 // normed is the layer norm of every row.
 func (g *graph) normed(name, base string, x act, eps float64) act {
-	op := base
-	if g.dead {
-		op += ".full"
-	}
+	op := base + g.mark
 	return g.step(name, x.rows, x.width, []act{x},
 		func(in []act) *gorgonia.Node { return g.norm(op, base, in[0], x.rows, x.width, float32(eps)) })
 }
