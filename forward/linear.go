@@ -20,6 +20,7 @@ import (
 // feedback weights are the gradient itself, and so biased.
 type Linear struct {
 	gain    float64
+	kappa   float64 // share of the queries' correction that is taken
 	classes int
 	sites   map[int]*followed
 	anchors map[string]*jacobian
@@ -57,8 +58,11 @@ const (
 )
 
 // NewLinear makes a surrogate for those of the sites that have an anchor; nil where
-// none has. gain is that of its learning, 0 for 0.5.
-func NewLinear(m Model, sites []int, gain float64) *Linear {
+// none has. gain is that of its learning, 0 for 0.5. kappa is the share of what the
+// queries say beyond the prediction that is taken: with 1 the estimate has no bias
+// whatever is predicted; noise at all rows of an image has so many dimensions that less
+// can be the smaller error.
+func NewLinear(m Model, sites []int, gain, kappa float64) *Linear {
 	a, ok := As[Anchored](m)
 	if !ok {
 		return nil
@@ -66,7 +70,7 @@ func NewLinear(m Model, sites []int, gain float64) *Linear {
 	if gain == 0 {
 		gain = 0.5
 	}
-	l := &Linear{gain: gain, sites: map[int]*followed{}, anchors: map[string]*jacobian{}}
+	l := &Linear{gain: gain, kappa: kappa, sites: map[int]*followed{}, anchors: map[string]*jacobian{}}
 	for _, s := range sites {
 		at, ok := a.Anchor(s)
 		if !ok {
@@ -146,7 +150,7 @@ func (l *Linear) Guess(s *Step, site int) (*Guess, error) {
 		return nil, err
 	}
 	j, n, C := f.anchor, s.Batch.Size, s.Clean.Classes
-	g := &Guess{Site: site, Used: f.used()}
+	g := &Guess{Site: site, Used: f.used(), Withheld: float32(1 - l.kappa)}
 	if j.j == nil {
 		g.At = make([]float32, n*j.Width)
 		return g, nil

@@ -72,8 +72,11 @@ type Guided interface {
 // accumulated it, what they left to learn.
 type Guess struct {
 	Site int
-	Used bool      // what is predicted goes into the gradient; else it is only compared
-	At   []float32 // u_i, Size×Width
+	Used bool // what is predicted goes into the gradient; else it is only compared
+	// Withheld is the share of what the queries say besides that is kept out of it: 0
+	// for an estimate without a bias, more for one of less variance.
+	Withheld float32
+	At       []float32 // u_i, Size×Width
 
 	// What the estimator adds.
 	Queries []Query   // one of each direction, image by image

@@ -13,6 +13,9 @@ var (
 		"what predicts the gradient at the sites before their queries, which then correct it")
 	SurrogateGain = settings.New("surrogate_gain", 0.5, "linear: gain of its learning, stable below 2",
 		settings.Above(0, 2))
+	SurrogateKappa = settings.New("surrogate_kappa", 1.0,
+		"linear: share of what the queries say beyond the prediction: 1 has no bias, less has less noise",
+		settings.From(0, 1))
 )
 
 // Plain are settings of an estimator of which nothing is predicted and nothing known
@@ -42,7 +45,7 @@ func init() {
 			return nil, err
 		}
 		if f.Schedule != "joint" {
-			if l := forward.NewLinear(m, f.Sites, SurrogateGain.Of(o.Own)); l != nil {
+			if l := forward.NewLinear(m, f.Sites, SurrogateGain.Of(o.Own), SurrogateKappa.Of(o.Own)); l != nil {
 				f.Surrogate = l
 			}
 		}

@@ -9,6 +9,7 @@ import (
 type Link struct {
 	forward.Anchor
 	Kind LinkKind
+	Runs Runs       // of the rows that it stands for, each Width/len(Runs) wide
 	Act  Act        // AtActivation: the function
 	Z    Activation // and what it is of
 	Part int        // AtAttention: 0 query, 1 key, 2 value
@@ -25,7 +26,7 @@ const (
 	NoLink       LinkKind = iota
 	AtOutput              // the map's output itself
 	AtActivation          // an activation function's output
-	AtAttention           // the sum of an attention of one row
+	AtAttention           // the sums of an attention
 )
 
 // activated notes the activation function after a site's map.
@@ -33,16 +34,30 @@ func (o *outline) activated(site int, z act, f Act, dead bool) {
 	if o == nil || dead {
 		return
 	}
-	o.linked(site, Link{Anchor: forward.Anchor{Name: string(f) + "." + z.name, Width: z.width, Teaches: true},
-		Kind: AtActivation, Act: f, Z: z.activation()})
+	r := o.together(z.rows)
+	o.linked(site, Link{Anchor: forward.Anchor{Name: string(f) + "." + z.name, Width: len(r) * z.width, Teaches: true},
+		Kind: AtActivation, Runs: r, Act: f, Z: z.activation()})
 }
 
-// attends notes an attention of one row, whose query, key and value are sites' outputs.
+// together are the runs of so many rows; nil where they are neither one nor those that
+// the outputs are made of.
+func (o *outline) together(rows int) Runs {
+	switch {
+	case rows == 1:
+		return alone
+	case len(o.read) > 0 && rows == o.read.rows():
+		return o.read
+	}
+	return nil
+}
+
+// attends notes an attention whose query, key and value are sites' outputs.
 func (o *outline) attends(name string, q, k, v act, heads int, dead bool) {
-	if o == nil || dead || q.rows != 1 {
+	if o == nil || dead || o.together(q.rows) == nil {
 		return
 	}
-	l := Link{Anchor: forward.Anchor{Name: name, Width: v.width}, Kind: AtAttention, Heads: heads,
+	r := o.together(q.rows)
+	l := Link{Anchor: forward.Anchor{Name: name, Width: len(r) * v.width}, Kind: AtAttention, Runs: r, Heads: heads,
 		Q: q.activation(), K: k.activation(), V: v.activation()}
 	for part, x := range []act{q, k, v} {
 		for i := range o.steps {
@@ -62,15 +77,19 @@ func (o *outline) linked(site int, l Link) {
 	o.links[site] = l
 }
 
-// anchored gives the sites of one row that nothing was noted of their own outputs as
-// anchors, and takes away the links of sites of more rows than reach the loss alone.
+// anchored gives the sites that nothing was noted of their own outputs as anchors, and
+// takes away the links of sites whose rows reach the loss each in its own way: there is
+// one row, or they are those of the last block that the outputs are made of.
 func (o *outline) anchored(sites []forward.Site) {
+	last := len(o.boundaries) - 1
 	for i, s := range sites {
-		if i >= len(o.links) || o.links[i].Kind == NoLink {
-			o.linked(i, Link{Anchor: forward.Anchor{Name: s.Name, Width: s.Out, Teaches: true}, Kind: AtOutput})
+		if r := o.together(o.masked[i].Rows); i >= len(o.links) || o.links[i].Kind == NoLink {
+			o.linked(i, Link{Anchor: forward.Anchor{Name: s.Name, Width: len(r) * s.Out, Teaches: true}, Kind: AtOutput,
+				Runs: r})
 		}
-		if o.links[i].Kind != AtAttention && o.masked[i].Rows != 1 {
-			o.links[i] = Link{}
+		if l := &o.links[i]; len(l.Runs) == 0 || l.Runs.rows() > 1 && s.Block != last ||
+			l.Kind != AtAttention && o.masked[i].Rows != l.Runs.rows() {
+			*l = Link{}
 		}
 	}
 }

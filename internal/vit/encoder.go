@@ -1,10 +1,6 @@
 package vit
 
-import (
-	"fmt"
-
-	"gorgonia.org/gorgonia"
-)
+import "fmt"
 
 // Encoder is the network that the families share: tokens and their positions,
 // pre-norm blocks (Xiong et al. 2020, arXiv 2002.04745), a norm, pooling, and a
@@ -35,17 +31,6 @@ type Encoder struct {
 	Bare       bool // without classes the outputs are the embedding itself; else there is always a classifier
 }
 
-// Positions says which tokens have a learned position.
-type Positions int
-
-// Which tokens have a learned position.
-const (
-	PositionsAll     Positions = iota // all but learned prompts
-	PositionsLead                     // all but prompts and registers
-	PositionsPatches                  // patches alone
-	PositionsNone
-)
-
 // Relative says where the tables of relative position biases stand.
 type Relative int
 
@@ -57,38 +42,6 @@ const (
 )
 
 var _ Architecture = Encoder{}
-
-// Lead is the number of tokens before prompts and patches.
-func (e Encoder) Lead() int {
-	n := e.Registers
-	if !e.NoCls {
-		n++
-	}
-	if e.Dist {
-		n++
-	}
-	return n
-}
-
-// Tokens is the length T of the sequence: lead, prompts, patches.
-func (e Encoder) Tokens() int { return e.Lead() + e.Prompts + e.Patches() }
-
-// table is the rows of the positions and how many of them are those of lead tokens.
-func (e Encoder) table() (rows, lead int) {
-	switch e.Positions {
-	case PositionsAll:
-		lead = e.Lead()
-	case PositionsLead:
-		lead = e.Lead() - e.Registers
-	case PositionsNone:
-		return 0, 0
-	}
-	return lead + e.Patches(), lead
-}
-
-// PositionLead is how many rows of the position table belong to tokens before the
-// patches.
-func (e Encoder) PositionLead() int { _, lead := e.table(); return lead }
 
 // Outputs is the number of classes, or the width of the embedding.
 func (e Encoder) Outputs() int {
@@ -137,7 +90,8 @@ func (e Encoder) build(g *graph) (logits, features act) {
 		h = g.normed("h.0", e.Names.Pre, h, e.Eps)
 	}
 	T := e.Tokens()
-	g.out.read(e.live())
+	first, _ := e.live()
+	g.out.reads(first, e.runs())
 	for l := range e.Layers {
 		lo, n := 0, T
 		switch {
@@ -173,63 +127,4 @@ func (e Encoder) build(g *graph) (logits, features act) {
 		f = g.mapped(Projection, -1, e.Names.Projection, "embedding", f, NoAct)
 	}
 	return g.mapped(Classifier, -1, e.Names.Classifier, "logits", f, NoAct), f
-}
-
-// embedded is the sequence of tokens, each with its position.
-func (e Encoder) embedded(g *graph) act {
-	name := "h.0"
-	if e.PreNorm {
-		name = "tokens"
-	}
-	P := e.Patches()
-	cut := g.step("patches", P, e.PatchLen(), []act{g.pixels()}, func(in []act) *gorgonia.Node {
-		return g.patches(in[0].node, e.Arch)
-	})
-	z, site := g.unperturbed(PatchEmbed, -1, e.Names.Patch, "patch_embed", cut, NoAct)
-	h := g.step(name, e.Tokens(), e.Hidden, []act{z}, func(in []act) *gorgonia.Node {
-		return g.embed(in[0], e.segments(), e.Tokens())
-	})
-	return g.noisy(site, h, e.Tokens()-P, P, NoAct)
-}
-
-// segments are the runs of rows of the sequence in their order; the last is that
-// of the patches.
-func (e Encoder) segments() []segment {
-	table := e.Names.Positions
-	rows, lead := e.table()
-	if rows == 0 {
-		table = ""
-	}
-	var s []segment
-	at := 0
-	add := func(token string, rows int) {
-		x := segment{token: token, rows: rows, position: -1}
-		if at += rows; at <= lead {
-			x.position = at - rows
-		}
-		s = append(s, x)
-	}
-	if !e.NoCls {
-		add(e.Names.Cls, 1)
-	}
-	if e.Dist {
-		add(e.Names.Dist, 1)
-	}
-	if e.Registers > 0 {
-		add(e.Names.Registers, e.Registers)
-	}
-	if e.Prompts > 0 {
-		s = append(s, segment{token: namePrompts, rows: e.Prompts, position: -1})
-	}
-	p := segment{rows: e.Patches(), position: lead}
-	if table == "" {
-		p.position = -1
-	}
-	s = append(s, p)
-	for i := range s {
-		if s[i].position >= 0 {
-			s[i].table = table
-		}
-	}
-	return s
 }

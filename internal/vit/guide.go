@@ -19,6 +19,7 @@ const guideValues = 1 << 22
 type guide struct {
 	attn          kernel.AttentionScratch
 	probs, out    []float32
+	rows, row     []float32
 	dq, dk, dv    []float32
 	hat, eps, raw []float32
 }
@@ -42,7 +43,7 @@ func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g 
 		return fmt.Errorf("vit: the gradient at %s is not predicted", m.net.sites[site].Name)
 	}
 	x := m.net.SiteInput(site, m.mask)
-	if d, ok := m.b.(Guider); ok {
+	if d, ok := m.b.(Guider); ok && m.net.out.links[site].Runs.rows() == 1 && g.Withheld == 0 {
 		err := d.SumGuided(ctx, site, x, &m.net.out.links[site], p.batch.Size, t.Step, g)
 		return m.collect(m.net.sites[site].Params(), err)
 	}
@@ -122,6 +123,7 @@ func (c *carrier) image(w *guide, i int, e []float32) {
 	u := g.At[i*c.Width : (i+1)*c.Width]
 	c.pull(w, i, u)
 	clear(w.raw)
+	weight := (1 - g.Withheld) * g.Weights[i]
 	at := c.at
 	at.Image = uint32(i)
 	for j := c.first[i]; j < c.first[i+1]; j++ {
@@ -130,11 +132,11 @@ func (c *carrier) image(w *guide, i int, e []float32) {
 		g.Left[j] = g.Coefs[j] - kernel.Dot(w.eps, w.hat)
 		kernel.Axpy(w.raw, g.Left[j], w.eps)
 		if !g.Used {
-			kernel.Axpy(e, g.Weights[i]*g.Coefs[j], w.eps)
+			kernel.Axpy(e, weight*g.Coefs[j], w.eps)
 		}
 	}
 	if g.Used {
-		kernel.Axpy(e, g.Weights[i], w.raw)
+		kernel.Axpy(e, weight, w.raw)
 		kernel.Axpy(e, c.share, w.hat)
 	}
 	if c.Teaches {
@@ -142,66 +144,97 @@ func (c *carrier) image(w *guide, i int, e []float32) {
 	}
 }
 
+// width is that of a row of the anchor.
+func (c *carrier) width() int { return c.Width / len(c.Runs) }
+
 // pull is ĝ_i = Dᵀu, into w.hat.
 func (c *carrier) pull(w *guide, i int, u []float32) {
+	W, R := c.width(), c.Runs.rows()
 	switch c.Kind {
 	case AtActivation:
 		n := len(w.hat)
-		c.Act.grad(w.hat, c.z[i*n:(i+1)*n], u)
+		w.rows = sized(w.rows, n)
+		c.Runs.spread(w.rows, u, W)
+		c.Act.grad(w.hat, c.z[i*n:(i+1)*n], w.rows)
 	case AtAttention:
 		c.attend(w, i)
-		W, T := c.Width, c.Link.K.Rows
-		w.dq, w.dk, w.dv = sized(w.dq, W), sized(w.dk, T*W), sized(w.dv, T*W)
-		kernel.AttentionGrad(w.dq, W, w.dk, W, w.dv, W, u, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T,
+		T := c.Link.K.Rows
+		w.rows = sized(w.rows, R*W)
+		c.Runs.spread(w.rows, u, W)
+		w.dq, w.dk, w.dv = sized(w.dq, R*W), sized(w.dk, T*W), sized(w.dv, T*W)
+		kernel.AttentionGrad(w.dq, W, w.dk, W, w.dv, W, w.rows, W, c.q[i*R*W:], W, R, c.k[i*T*W:], W, c.v[i*T*W:], W, T,
 			c.Heads, W/c.Heads, c.scale(), w.probs, nil, &w.attn)
 		copy(w.hat, [][]float32{w.dq, w.dk, w.dv}[c.Part])
 	default:
-		copy(w.hat, u)
+		c.Runs.spread(w.hat, u, W)
 	}
 }
 
 // push is D·raw, of the noise that the directions left, with the variance of D·ε.
 func (c *carrier) push(w *guide, i int, out, spread []float32) {
+	W, R := c.width(), c.Runs.rows()
 	switch c.Kind {
 	case AtActivation:
-		n := len(out)
+		n := R * W
 		z := c.z[i*n : (i+1)*n]
-		c.Act.grad(out, z, w.raw)
-		for k := range spread {
-			spread[k] = 1
+		w.rows = sized(w.rows, n)
+		c.Act.grad(w.rows, z, w.raw)
+		c.Runs.gather(out, w.rows, W)
+		for k := range w.rows {
+			w.rows[k] = 1
 		}
-		c.Act.grad(spread, z, spread)
-		for k, v := range spread {
-			spread[k] = v * v
-		}
-	case AtAttention: // linear in the values
-		W, T := c.Width, c.Link.K.Rows
-		kernel.Attention(out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, w.raw, W, T, c.Heads, W/c.Heads, c.scale(), nil,
-			nil, &w.attn)
-		for h := range c.Heads {
-			p := w.probs[h*T : (h+1)*T]
-			sq := kernel.Dot(p, p)
-			for k := h * W / c.Heads; k < (h+1)*W/c.Heads; k++ {
-				spread[k] = sq
+		c.Act.grad(w.rows, z, w.rows)
+		c.Runs.each(func(k, lo, hi int, share float32) {
+			at := spread[k*W : (k+1)*W]
+			for t := lo; t < hi; t++ {
+				for j, v := range w.rows[t*W : (t+1)*W] {
+					at[j] += share * share * v * v
+				}
 			}
-		}
+		})
+	case AtAttention: // linear in the values
+		T := c.Link.K.Rows
+		w.rows = sized(w.rows, R*W)
+		kernel.Attention(w.rows, W, c.q[i*R*W:], W, R, c.k[i*T*W:], W, w.raw, W, T, c.Heads, W/c.Heads, c.scale(), nil,
+			nil, &w.attn)
+		c.Runs.gather(out, w.rows, W)
+		c.weighed(w, spread)
 	default:
-		copy(out, w.raw)
+		c.Runs.gather(out, w.raw, W)
 		for k := range spread {
 			spread[k] = 1
 		}
 	}
 }
 
+// weighed is the variance of noise of the values at the anchor: of a head and a run
+// Σ_s (Σ_t p_ts)² over the number of its rows t.
+func (c *carrier) weighed(w *guide, spread []float32) {
+	W, R, T := c.width(), c.Runs.rows(), c.Link.K.Rows
+	w.row = sized(w.row, T)
+	for h := range c.Heads {
+		c.Runs.each(func(k, lo, hi int, share float32) {
+			clear(w.row)
+			for t := lo; t < hi; t++ {
+				kernel.Axpy(w.row, share, w.probs[(h*R+t)*T:(h*R+t+1)*T])
+			}
+			sq := kernel.Dot(w.row, w.row)
+			for j := k*W + h*W/c.Heads; j < k*W+(h+1)*W/c.Heads; j++ {
+				spread[j] = sq
+			}
+		})
+	}
+}
+
 // attend leaves the attention's weights in w.probs.
 func (c *carrier) attend(w *guide, i int) {
-	W, T := c.Width, c.Link.K.Rows
-	w.probs, w.out = sized(w.probs, c.Heads*T), sized(w.out, W)
-	kernel.Attention(w.out, W, c.q[i*W:], W, 1, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.Heads, W/c.Heads, c.scale(), nil,
+	W, R, T := c.width(), c.Runs.rows(), c.Link.K.Rows
+	w.probs, w.out = sized(w.probs, c.Heads*R*T), sized(w.out, R*W)
+	kernel.Attention(w.out, W, c.q[i*R*W:], W, R, c.k[i*T*W:], W, c.v[i*T*W:], W, T, c.Heads, W/c.Heads, c.scale(), nil,
 		w.probs, &w.attn)
 }
 
-func (c *carrier) scale() float32 { return float32(1 / math.Sqrt(float64(c.Width/c.Heads))) }
+func (c *carrier) scale() float32 { return float32(1 / math.Sqrt(float64(c.width()/c.Heads))) }
 
 // mean is that of the variances over the images, in their order.
 func (c *carrier) mean() {

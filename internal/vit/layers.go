@@ -8,10 +8,13 @@ import (
 	"github.com/flops-vit/flops/forward"
 )
 
-// read notes which rows of the last block's output the outputs are made of.
-func (o *outline) read(lo, n int) {
-	if o != nil && lo == 0 {
-		o.pooled = n
+// reads notes which rows of the last block's output the outputs are made of.
+func (o *outline) reads(lo int, r Runs) {
+	if o == nil {
+		return
+	}
+	if o.read = r; lo == 0 {
+		o.pooled = r.rows()
 	}
 }
 

@@ -18,6 +18,7 @@ type outline struct {
 	unmasked   []Activation // per site: the same of all rows, where that is more
 	links      []Link       // per site: what lies between its outputs and its anchor
 	pooled     int          // rows of a block's output that the outputs are made of; 0: unknown
+	read       Runs         // these rows, by how they come to the outputs
 	same       map[int]int  // per site of a block's output: that of its last map
 	placed     bool         // attention depends on where rows stand, other than by what they hold
 	features   Activation
