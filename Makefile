@@ -45,8 +45,9 @@ lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names 
 tidy: ## go.mod and go.sum say what is used
 	$(GO) mod tidy -diff
 
-smoke: build ## a short run of every shipped config
+smoke: build ## a short run of every shipped config, and every command on a model of every family
 	scripts/smoke.sh
+	scripts/models-table.sh --check
 
 readme: build ## every command of the README, on small stand-ins for its data
 	scripts/check-readme.sh

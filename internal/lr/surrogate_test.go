@@ -12,7 +12,8 @@ import (
 // wrong predicts the same wrong gradient at every step.
 type wrong struct {
 	forward.Surrogate
-	m *vit.Model
+	m        *vit.Model
+	withheld float32
 }
 
 func (w wrong) Predicts(int) bool { return true }
@@ -22,7 +23,7 @@ func (w wrong) Guess(s *forward.Step, site int) (*forward.Guess, error) {
 	if !ok {
 		return nil, nil
 	}
-	g := &forward.Guess{Site: site, Used: true, At: make([]float32, s.Batch.Size*at.Width)}
+	g := &forward.Guess{Site: site, Used: true, At: make([]float32, s.Batch.Size*at.Width), Withheld: w.withheld}
 	r := noise.Rand(77, noise.Test, uint32(site))
 	for i := range g.At {
 		g.At[i] = float32(r.Normal())
@@ -265,6 +266,54 @@ func uncorrected(t *testing.T, e Asker, s *forward.Step, records []forward.Recor
 		r := &records[k]
 		for j, c := range r.Coefs {
 			r.Coefs[j] = c + (c - r.Left[j])
+		}
+	}
+}
+
+// TestWithheld: of what the queries say beside a prediction the gradient has the share
+// that is not withheld, and with all of it withheld it is the same for any noise.
+func TestWithheld(t *testing.T) {
+	m, b, src := network(t, vit.DINOv2(tinyArch, 0, false), true)
+	for _, site := range lastSites(m) {
+		params := m.Sites()[site].Params()
+		gradient := func(withheld float32, step uint32) (out []float32) {
+			f, err := forward.Activation(m, forward.Options{Sigma: 0.01, Sites: []int{site}, Noise: src,
+				Surrogate: wrong{m: m, withheld: withheld}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := Prepare(t.Context(), m, asker{f}, step, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Counts = []int{1, 2, 1, 3}
+			r, err := f.Ask(t.Context(), m, &s.Step)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clearGrads(m)
+			if err := f.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range params {
+				out = append(out, m.Params()[p].Grad...)
+			}
+			return out
+		}
+		none, half, all, other := gradient(0, 1), gradient(0.5, 1), gradient(1, 1), gradient(1, 2)
+		differ := false
+		for i := range none {
+			if d := float64(half[i] - (none[i]+all[i])/2); math.Abs(d) > 1e-5*(1+math.Abs(float64(none[i]))) {
+				t.Fatalf("%s: %v with half of it withheld, %v and %v with none and all", m.Sites()[site].Name, half[i], none[i],
+					all[i])
+			}
+			if all[i] != other[i] {
+				t.Fatalf("%s: the noise of a step is in a gradient that is predicted alone", m.Sites()[site].Name)
+			}
+			differ = differ || none[i] != all[i]
+		}
+		if !differ {
+			t.Errorf("%s: nothing was withheld", m.Sites()[site].Name)
 		}
 	}
 }
