@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 3s
 
-.PHONY: all help build demo test race fuzz bench lint tidy smoke readme examples reproduce check dist ptx build-gpu gpu-test fresh quick clients clean serve-load
+.PHONY: all help build demo test race fuzz bench lint tidy smoke readme examples reproduce check dist ptx build-gpu gpu-test fresh quick clients clean serve-load packages
 
 all: build
 
@@ -64,7 +64,7 @@ serve-load: build ## flops serve under load for 20 s (scripts/check-serve.sh 600
 clients: build ## real clients of flops (transformers, TensorBoard, Triton's client ...), installed into .build
 	scripts/clients.sh
 
-check: lint tidy test race fuzz gpu-test fresh smoke readme examples reproduce serve-load clients ## all that CI runs
+check: lint tidy test race fuzz gpu-test fresh smoke readme examples reproduce serve-load packages clients ## all that CI runs
 
 bench: build ## the engine's speed, beside PyTorch where it is installed
 	$(GO) test -run xxx -bench . -benchtime 3x ./internal/bench
@@ -81,6 +81,10 @@ gpu-test: ## CI's checks of the tag gpu
 
 fresh: ## build-gpu, demo, bench and the tests' modules, each from an empty module cache
 	scripts/check-fresh.sh
+
+packages: ## go install from outside, this machine's archive, the container and the units of systemd
+	scripts/check-install.sh
+	scripts/check-dist.sh
 
 dist: ## archives for linux, macOS and Windows on amd64 and arm64, without cgo
 	scripts/dist.sh $(VERSION)

@@ -115,7 +115,8 @@ func commandHint(c *cobra.Command, typed string) string {
 	return fmt.Sprintf("run '%s --help' for the commands", c.CommandPath())
 }
 
-// versionString is the release, or the commit that the toolchain recorded.
+// versionString is the release that the linker or 'go install MODULE@VERSION' set,
+// else the commit that the toolchain recorded.
 func versionString() string {
 	if version != "" {
 		return version
@@ -124,6 +125,12 @@ func versionString() string {
 	if !ok {
 		return "unknown"
 	}
+	return versionOf(info)
+}
+
+// versionOf is the module's version where it has one of a release: a build in a
+// checkout has one that only repeats its commit, or none.
+func versionOf(info *debug.BuildInfo) string {
 	rev, dirty := "", ""
 	for _, s := range info.Settings {
 		switch {
@@ -133,8 +140,11 @@ func versionString() string {
 			dirty = "+changes"
 		}
 	}
-	if rev == "" {
-		return "devel"
+	switch v := info.Main.Version; {
+	case rev != "":
+		return "devel-" + rev + dirty
+	case v != "" && v != "(devel)":
+		return v
 	}
-	return strings.TrimSpace("devel-" + rev + dirty)
+	return "devel"
 }
