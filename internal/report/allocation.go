@@ -96,7 +96,9 @@ func (r AllocationReport) Write(w io.Writer) error {
 }
 
 func (r AllocationReport) forest() Forest {
-	f := Forest{Title: "Measured variance ratio", XTitle: "variance against equal shares", Level: 1, Also: "predicted"}
+	f := Forest{Title: "Measured variance ratio", XTitle: "variance against equal shares", Level: 1, Also: "predicted",
+		How: "Left of the dashed line the same queries tell more than in equal shares: at 0.5 they are worth twice as " +
+			"many. A line that crosses it shows no difference."}
 	for _, a := range r.Allocators {
 		f.Rows = append(f.Rows, Estimate{Name: a.Name, Value: a.Measured, Lo: a.Lo, Hi: a.Hi, Also: a.Predicted})
 	}
@@ -161,7 +163,11 @@ func (r AllocationReport) scatter() Charts {
 		for _, im := range r.Images {
 			s.Xs, s.Ys = append(s.Xs, im.Loss), append(s.Ys, float64(im.Counts[name]))
 		}
-		out = append(out, Chart{Title: name, XTitle: "loss", YTitle: "queries", Series: []Series{s}, Zero: true,
+		how := "How the queries follow the loss: an image far right is hard, one far up got many."
+		if name == "uniform" {
+			how = "The control: every image gets the same, whatever its loss."
+		}
+		out = append(out, Chart{Title: name, How: how, XTitle: "loss", YTitle: "queries", Series: []Series{s}, Zero: true,
 			YMax: float64(top), Small: true})
 	}
 	return out

@@ -57,6 +57,7 @@ func (Facts) template() string { return "facts" }
 
 // Bars are horizontal bars, each the whole of what it names, parted alike.
 type Bars struct {
+	How   string   // as of a Chart
 	Parts []string // the names of the parts
 	Rows  []Bar
 }

@@ -20,6 +20,7 @@ type Series struct {
 // Chart is a set of series over one pair of axes.
 type Chart struct {
 	Title, XTitle, YTitle string
+	How                   string // a sentence below the title: what it shows, and how to read it
 	Series                []Series
 	Zero                  bool    // the y axis begins at 0
 	Percent               bool    // y is a share, labelled in percent

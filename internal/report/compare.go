@@ -98,6 +98,7 @@ func timed(p CurvePoint) bool { return finite(p.Seconds) }
 func (r CompareReport) seconds() Chart {
 	c := r.Curves()
 	c.Title, c.XTitle = title(r.followed())+" against seconds", "seconds of training"
+	c.How = "The same runs by the clock of this machine: what one waits for. It is another picture on another machine."
 	for i, a := range r.Arms {
 		for k, p := range a.Curve {
 			c.Series[i].Xs[k] = p.Seconds
@@ -180,7 +181,9 @@ func (r CompareReport) followed() string {
 }
 
 func (r CompareReport) forest() Forest {
-	f := Forest{Title: title(r.result()), XTitle: r.result(), Percent: true, Level: math.NaN()}
+	f := Forest{Title: title(r.result()), XTitle: r.result(), Percent: true, Level: math.NaN(),
+		How: "A dot is the mean over the seeds, its line the 95% interval. Lines that overlap may still differ: the " +
+			"differences below are paired by seed."}
 	for _, a := range r.Arms {
 		f.Rows = append(f.Rows, Estimate{Name: a.Name, Value: a.Accuracy, Lo: a.Lo, Hi: a.Hi, Also: math.NaN()})
 	}
@@ -250,7 +253,9 @@ func (r CompareReport) arms() Table {
 
 // Curves is the chart of accuracy against queries.
 func (r CompareReport) Curves() Chart {
-	c := Chart{Title: title(r.followed()) + " against queries", XTitle: "queries", YTitle: r.followed(), Percent: true}
+	c := Chart{Title: title(r.followed()) + " against queries", XTitle: "queries", YTitle: r.followed(), Percent: true,
+		How: "What each arm has reached when it has asked so much: further up at the same place is better. The price where " +
+			"every query is a call."}
 	for _, a := range r.Arms {
 		s := Series{Name: a.Name}
 		for _, p := range a.Curve {
@@ -267,6 +272,7 @@ func (r CompareReport) Curves() Chart {
 func (r CompareReport) operations() Chart {
 	c := r.Curves()
 	c.Title, c.XTitle = title(r.followed())+" against operations", "floating-point operations"
+	c.How = "The same runs by the work of the processor: queries of the last layers are cheap, clean passes are not."
 	for i, a := range r.Arms {
 		for k := range c.Series[i].Xs {
 			c.Series[i].Xs[k] *= a.FLOPs / a.Queries

@@ -10,6 +10,7 @@ import (
 // that stands for no effect.
 type Forest struct {
 	Title   string
+	How     string  // as of a Chart
 	XTitle  string  // what the estimates are
 	Level   float64 // no effect; NaN: none
 	Also    string  // what the second mark of a line is, "" for none

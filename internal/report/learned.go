@@ -3,7 +3,6 @@ package report
 import (
 	"slices"
 	"sort"
-	"strings"
 
 	"github.com/flops-vit/flops/internal/settings"
 )
@@ -27,17 +26,8 @@ func (l Learned) sections() []Section {
 	if len(l.Points) < 2 {
 		return nil
 	}
-	var notes []string
-	for _, p := range l.Params {
-		if p.Doc != "" {
-			notes = append(notes, p.Name+": "+p.Doc)
-		}
-	}
-	s := Section{Title: "Parameters of the " + l.Of, Blocks: []Block{l.Paths()}}
-	if len(notes) > 0 {
-		s.Note = strings.Join(notes, "; ") + "."
-	}
-	return []Section{s}
+	return []Section{{Title: "Parameters of the " + l.Of, Note: "What was learned beside the weights.",
+		Blocks: []Block{l.Paths()}}}
 }
 
 // Paths are the parameters over the steps, a small chart each.
@@ -52,7 +42,8 @@ func (l Learned) Paths() Charts {
 				s.Xs, s.Ys = append(s.Xs, float64(p.Step)), append(s.Ys, p.Values[k])
 			}
 		}
-		out = append(out, Chart{Title: param.Name, XTitle: "step", Series: []Series{s}, Small: true})
+		out = append(out, Chart{Title: param.Name, How: title(param.Doc), XTitle: "step", Series: []Series{s},
+			Small: true})
 	}
 	return out
 }

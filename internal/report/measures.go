@@ -32,7 +32,8 @@ func (r RunReport) measures() []Section {
 	t := Table{Head: []string{"metric", "split", "last", "best"}, Text: 2, Caption: explain(r.Measures)}
 	charts := Charts{}
 	for _, m := range r.Measures {
-		c := Chart{Title: m.Title, XTitle: "step", Percent: m.Percent, Small: true}
+		c := Chart{Title: m.Title, How: title(m.About) + "; " + m.Better + " is better.", XTitle: "step", Percent: m.Percent,
+			Small: true}
 		for i, s := range m.Splits {
 			t.Add(m.Title, s.Name, m.write(s.Ys[len(s.Ys)-1]), m.write(m.best(s.Ys)))
 			s.Color = i + 2 // as in the charts of loss and accuracy, where the batches are the first

@@ -108,7 +108,7 @@ func (r RunReport) column(f func(StepPoint) float64) (x, y []float64) {
 }
 
 // title begins a word with a capital.
-func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+func title(s string) string { return strings.ToUpper(s[:min(1, len(s))]) + s[min(1, len(s)):] }
 
 // followed says in words what the evaluations measured.
 func (r RunReport) followed() string {
@@ -119,6 +119,14 @@ func (r RunReport) followed() string {
 		return "the validation and the test split"
 	}
 	return "the validation split"
+}
+
+// split is the split along which the run was followed.
+func (r RunReport) split() string {
+	if len(r.Validations) > 0 {
+		return "validation"
+	}
+	return "test"
 }
 
 // evals are the series of one number of every evaluation, validation before
@@ -147,8 +155,11 @@ func (r RunReport) curves() []Block {
 	acc.Xs, acc.Ys = r.column(func(s StepPoint) float64 { return s.Accuracy })
 	out := []Block{
 		Chart{Title: "Loss", XTitle: "step",
+			How: "Falling is learning. A batch that falls while " + r.split() + " rises is learnt by heart; one that does " +
+				"not move wants a larger rate or more queries, one that jumps a smaller rate.",
 			Series: append([]Series{loss}, r.evals(step, func(e EvalPoint) float64 { return e.Loss })...)},
 		Chart{Title: "Accuracy", XTitle: "step", Percent: true,
+			How:    "The share of images whose class has the largest output.",
 			Series: append([]Series{acc}, r.evals(step, func(e EvalPoint) float64 { return e.Accuracy })...)},
 	}
 	small := Charts{}
@@ -158,34 +169,40 @@ func (r RunReport) curves() []Block {
 		s.Color = 2
 		small = append(small,
 			Chart{Title: title(s.Name) + " accuracy by queries", XTitle: "queries of the run", Percent: true,
+				How:    "What a query bought, evaluations counted.",
 				Series: []Series{s}, Small: true})
 		clock := r.evals(func(e EvalPoint) float64 { return e.Seconds },
 			func(e EvalPoint) float64 { return e.Accuracy })[0]
 		if clock.Color = 4; !slices.Contains(clock.Xs, 0) {
 			small = append(small,
 				Chart{Title: title(s.Name) + " accuracy by seconds", XTitle: "seconds of training", Percent: true,
+					How:    "What a second bought, evaluations left out.",
 					Series: []Series{clock}, Small: true})
 		}
 	}
 	for i, c := range []struct {
-		title string
-		f     func(StepPoint) float64
+		title, how string
+		f          func(StepPoint) float64
 	}{
-		{"Queries of the run", func(s StepPoint) float64 { return float64(s.Queries) }},
-		{"Norm of the gradient", func(s StepPoint) float64 { return s.GradNorm }},
-		{"Learning rate", func(s StepPoint) float64 { return s.LR }},
+		{"Queries of the run", "Every forward evaluation so far. Steeper: more queries a step.",
+			func(s StepPoint) float64 { return float64(s.Queries) }},
+		{"Norm of the gradient", "Of the estimate, before it is clipped: mostly noise where queries are few.",
+			func(s StepPoint) float64 { return s.GradNorm }},
+		{"Learning rate", "As its schedule has it.", func(s StepPoint) float64 { return s.LR }},
 	} {
 		s := Series{Name: c.title, Color: []int{3, 4, 1}[i], Smooth: c.title == "Norm of the gradient"}
 		s.Xs, s.Ys = r.column(c.f)
 		if slices.ContainsFunc(s.Ys, func(v float64) bool { return v != 0 }) {
-			small = append(small, Chart{Title: c.title, XTitle: "step", Series: []Series{s}, Zero: true, Small: true})
+			small = append(small, Chart{Title: c.title, How: c.how, XTitle: "step", Series: []Series{s}, Zero: true,
+				Small: true})
 		}
 	}
 	return append(out, small)
 }
 
 func (r RunReport) bars() Bars {
-	b := Bars{Rows: []Bar{{Name: "queries"}, {Name: "operations"}, {Name: "time"}}}
+	b := Bars{How: "Each bar is the whole of what stands at its right; a part is a purpose.",
+		Rows: []Bar{{Name: "queries"}, {Name: "operations"}, {Name: "time"}}}
 	var queries, flops int64
 	var seconds float64
 	for _, s := range r.Ledger {
@@ -228,7 +245,8 @@ func (r RunReport) allocation() (out []Block) {
 			half.Xs, half.Ys, half.Lo, half.Hi = append(half.Xs, x), append(half.Ys, s.Mid), append(half.Lo, s.Low),
 				append(half.Hi, s.High)
 		}
-		out = append(out, Chart{Title: "Queries per image", XTitle: "step", Zero: true, Series: []Series{all, half}})
+		out = append(out, Chart{Title: "Queries per image", XTitle: "step", Zero: true,
+			How: "A flat, thin band is equal shares; the wider it is, the more a few images got.", Series: []Series{all, half}})
 	}
 	var s Series
 	for _, p := range r.Steps {
@@ -239,6 +257,7 @@ func (r RunReport) allocation() (out []Block) {
 	if len(s.Xs) > 0 {
 		s.Name, s.Smooth, s.Color = "ratio", true, 3
 		out = append(out, Chart{Title: "Variance against equal shares, by the step's own queries", XTitle: "step",
+			How:    "Below 1 the shares of that step were better than equal ones: at 0.8 its queries were worth 1/0.8 as many.",
 			Series: []Series{s}, Level: 1})
 	}
 	return out
