@@ -35,6 +35,9 @@ func preflight(ctx context.Context, w io.Writer, x *train.Experiment, dir string
 	total := f.Total + x.Saving(dir, from)
 	fmt.Fprintf(w, "forecast   %s memory, %s per step, %s to the end\n", ui.Bytes(f.Memory), ui.Duration(f.Step),
 		ui.Forecast(total))
+	if n := x.Faster(); n >= 1.2 {
+		fmt.Fprintf(w, "faster     this machine has AMX: train.precision: bf16 would be about %.1f times as fast\n", n)
+	}
 	limit, by := bench.MemoryLimit()
 	return fits(f.Memory, limit, by)
 }

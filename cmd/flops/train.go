@@ -245,7 +245,22 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	}
 	printCache(w, x.Cache)
 	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", x.Model.Device(), kernel.Describe(), train.Threads(c))
+	printPrecision(w, x)
 	fmt.Fprintf(w, "run folder %s\n", dir)
+}
+
+// printPrecision says which maps multiply in bf16, and what is done for the queries.
+func printPrecision(w io.Writer, x *train.Experiment) {
+	r := x.Rounded()
+	if r.Maps == 0 {
+		return
+	}
+	queries := "what is perturbed is float32"
+	if r.Differences {
+		queries = "queries multiply what their noise changed"
+	}
+	fmt.Fprintf(w, "precision  bf16 on %s: %d of %d maps, %.0f%% of a forward; %s\n", kernel.DescribeHalf(), r.Maps, r.Of,
+		100*float64(r.FLOPs)/float64(x.Model.ForwardFLOPs()), queries)
 }
 
 // printRows says what a query of the last block costs where its network reads more

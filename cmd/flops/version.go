@@ -21,6 +21,7 @@ func versionCmd() *cobra.Command {
 			w := c.OutOrStdout()
 			fmt.Fprintf(w, "flops %s\n", versionLine())
 			fmt.Fprintf(w, "kernel %s, %d cores\n", kernel.Describe(), runtime.NumCPU())
+			fmt.Fprintf(w, "bf16 %s\n", kernel.DescribeHalf())
 			for _, kind := range device.Kinds() {
 				if ok, why := device.Available(kind); ok {
 					fmt.Fprintf(w, "%s available\n", kind)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/directions"
+	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -34,7 +35,7 @@ type Options struct {
 	Threads   int                 // processor: workers, 0 for every core
 	Loss      objective.Objective // what a query answers
 	Mask      bool                // structural mask of the gradients (docs/method.md)
-	Precision string              // of matrix products elsewhere than on the processor; empty: fp32
+	Precision string              // of matrix products; empty: fp32
 	Noise     *Noise              // the directions of the queries; nil where none are asked
 	Warn      func(string)        // takes a line about what the device does without; may be nil
 }
@@ -144,11 +145,32 @@ func Open(spec string, n *vit.Net, o Options) (Model, error) {
 		}
 		return k.Open(spec, n, o)
 	}
+	half, err := onProcessor(o)
+	if err != nil {
+		return nil, err
+	}
 	var src noise.Source
 	if o.Noise != nil {
 		if src, err = o.Noise.Source(); err != nil {
 			return nil, err
 		}
 	}
-	return vit.NewModel(n, vit.Options{Threads: o.Threads, Noise: src, Loss: o.Loss, Mask: o.Mask}), nil
+	return vit.NewModel(n, vit.Options{Threads: o.Threads, Noise: src, Loss: o.Loss, Mask: o.Mask, Half: half}), nil
+}
+
+// onProcessor says whether the processor multiplies in bf16, and refuses what it does
+// not know.
+func onProcessor(o Options) (half bool, err error) {
+	switch o.Precision {
+	case "", vit.FP32:
+		return false, nil
+	case vit.BF16:
+		if !kernel.HasTileUnit() && o.Warn != nil {
+			o.Warn("this processor multiplies in bf16 on " + kernel.DescribeHalf() +
+				", no faster than in float32: the numbers are those of a tile unit (AMX), the time is not")
+		}
+		return true, nil
+	}
+	return false, uierr.New(fmt.Sprintf("precision %s is of a GPU: the processor has fp32 and bf16", o.Precision),
+		"use fp32 or bf16, or a GPU by train.device: cuda")
 }

@@ -34,6 +34,12 @@ func Add(dst, a, b []float32) {
 	addVec(dst, a, b)
 }
 
+// Sub sets dst = a − b.
+func Sub(dst, a, b []float32) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	subVec(dst, a, b)
+}
+
 // AddTo adds a to dst.
 func AddTo(dst, a []float32) {
 	addVec(dst, dst, a[:len(dst)])

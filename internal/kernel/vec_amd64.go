@@ -70,6 +70,20 @@ func addVec(dst, a, b []float32) {
 	}
 }
 
+func subVec(dst, a, b []float32) {
+	if len(dst) == 0 {
+		return
+	}
+	switch vecLevel {
+	case vecAVX512:
+		subAVX512(&dst[0], &a[0], &b[0], len(dst))
+	case vecAVX2:
+		subAVX2(&dst[0], &a[0], &b[0], len(dst))
+	default:
+		subGeneric(dst, a, b)
+	}
+}
+
 func axpyVec(dst []float32, alpha float32, x []float32) {
 	if len(dst) == 0 {
 		return

@@ -1326,6 +1326,60 @@ row_done:
 	VZEROUPPER
 	RET
 
+// func subAVX2(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·subAVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x10, BX
+	JL   row_rest
+
+row_loop:
+	VMOVUPS (DX)(SI*4), Y0
+	VMOVUPS 32(DX)(SI*4), Y1
+	VMOVUPS (CX)(SI*4), Y2
+	VMOVUPS 32(CX)(SI*4), Y3
+	VSUBPS  Y0, Y2, Y0
+	VSUBPS  Y1, Y3, Y1
+	VMOVUPS Y0, (AX)(SI*4)
+	VMOVUPS Y1, 32(AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, BX
+	JGE     row_loop
+
+row_rest:
+	ADDQ       $0x10, BX
+	JZ         row_done
+	LEAQ       tailMask<>+0(SB), DI
+	MOVQ       $0x00000010, R8
+	SUBQ       BX, R8
+	VMOVUPS    (DI)(R8*4), Y0
+	VMOVUPS    32(DI)(R8*4), Y1
+	CMPQ       BX, $0x08
+	JG         row_most
+	VMASKMOVPS (DX)(SI*4), Y0, Y1
+	VMASKMOVPS (CX)(SI*4), Y0, Y2
+	VSUBPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (AX)(SI*4)
+	JMP        row_done
+
+row_most:
+	VMASKMOVPS (DX)(SI*4), Y0, Y2
+	VMASKMOVPS 32(DX)(SI*4), Y1, Y3
+	VMASKMOVPS (CX)(SI*4), Y0, Y4
+	VMASKMOVPS 32(CX)(SI*4), Y1, Y5
+	VSUBPS     Y2, Y4, Y2
+	VSUBPS     Y3, Y5, Y3
+	VMASKMOVPS Y2, Y0, (AX)(SI*4)
+	VMASKMOVPS Y3, Y1, 32(AX)(SI*4)
+
+row_done:
+	VZEROUPPER
+	RET
+
 // func axpyAVX2(dst *float32, alpha float32, x *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-32
@@ -3787,6 +3841,42 @@ row_rest:
 	VMOVUPS.Z (DX)(SI*4), K1, Z0
 	VMOVUPS.Z (CX)(SI*4), K1, Z1
 	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (AX)(SI*4)
+
+row_done:
+	VZEROUPPER
+	RET
+
+// func subAVX512(dst *float32, x *float32, y *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·subAVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	XORQ SI, SI
+	SUBQ $0x10, BX
+	JL   row_rest
+
+row_loop:
+	VMOVUPS (DX)(SI*4), Z0
+	VMOVUPS (CX)(SI*4), Z1
+	VSUBPS  Z0, Z1, Z0
+	VMOVUPS Z0, (AX)(SI*4)
+	ADDQ    $0x10, SI
+	SUBQ    $0x10, BX
+	JGE     row_loop
+
+row_rest:
+	ADDQ      $0x10, BX
+	JZ        row_done
+	MOVL      $0x00000001, DI
+	SHLXL     BX, DI, DI
+	DECL      DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (DX)(SI*4), K1, Z0
+	VMOVUPS.Z (CX)(SI*4), K1, Z1
+	VSUBPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(SI*4)
 
 row_done:

@@ -38,6 +38,12 @@ func addGeneric(dst, a, b []float32) {
 	}
 }
 
+func subGeneric(dst, a, b []float32) {
+	for i, v := range a {
+		dst[i] = v - b[i]
+	}
+}
+
 func axpyGeneric(dst []float32, alpha float32, x []float32) {
 	for i, v := range x {
 		dst[i] += alpha * v

@@ -6,6 +6,7 @@ func expVec(dst, x []float32)                           { expGeneric(dst, x) }
 func geluVec(dst, x []float32)                          { geluGeneric(dst, x) }
 func geluGradVec(dst, x, dy []float32)                  { geluGradGeneric(dst, x, dy) }
 func addVec(dst, a, b []float32)                        { addGeneric(dst, a, b) }
+func subVec(dst, a, b []float32)                        { subGeneric(dst, a, b) }
 func axpyVec(dst []float32, alpha float32, x []float32) { axpyGeneric(dst, alpha, x) }
 func scaleVec(dst []float32, alpha float32)             { scaleGeneric(dst, alpha) }
 func dotVec(a, b []float32) float32                     { return dotGeneric(a, b) }

@@ -24,6 +24,11 @@ func geluGradAVX2(dst *float32, x *float32, y *float32, n int)
 //go:noescape
 func addAVX2(dst *float32, x *float32, y *float32, n int)
 
+// subAVX2 sets dst = x − y.
+//
+//go:noescape
+func subAVX2(dst *float32, x *float32, y *float32, n int)
+
 // axpyAVX2 adds alpha·x to dst.
 //
 //go:noescape
@@ -113,6 +118,11 @@ func geluGradAVX512(dst *float32, x *float32, y *float32, n int)
 //
 //go:noescape
 func addAVX512(dst *float32, x *float32, y *float32, n int)
+
+// subAVX512 sets dst = x − y.
+//
+//go:noescape
+func subAVX512(dst *float32, x *float32, y *float32, n int)
 
 // axpyAVX512 adds alpha·x to dst.
 //

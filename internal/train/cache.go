@@ -12,7 +12,6 @@ import (
 
 	"github.com/flops-vit/flops/internal/bench"
 	"github.com/flops-vit/flops/internal/data"
-	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/prefix"
 	"github.com/flops-vit/flops/internal/vit"
 )
@@ -236,7 +235,7 @@ func (x *Experiment) openCache(dir string) error {
 			return err
 		}
 		k := prefix.Key{Data: data.Checksum(p.data), Weights: c.sum, Preparation: how,
-			Kernel: x.Model.Device() + ", " + kernel.Describe(), Records: p.loader.Records(),
+			Kernel: x.arithmetic(), Records: p.loader.Records(),
 			Width: c.prefix.Rows * c.prefix.Width}
 		sum := func(record int) (uint64, error) { return data.ContentSum(p.data, p.loader.Image(record)), nil }
 		if p.kept, err = prefix.InFile(filepath.Join(dir, p.name+".prefix"), k, sum, x.warn); err != nil {

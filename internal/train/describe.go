@@ -21,8 +21,27 @@ func (x *Experiment) Describe(version string) runs.Env {
 	}
 	checksum := all[data.Train].Checksum
 	return runs.Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: runs.CPUName(),
-		Cores: runtime.NumCPU(), Kernel: kernel.Describe(), Threads: Threads(x.Config), Device: x.Model.Device(), Seed: x.Config.Train.Seed,
+		Cores: runtime.NumCPU(), Kernel: x.kernels(), Threads: Threads(x.Config), Device: x.Model.Device(),
+		Seed: x.Config.Train.Seed,
 		Checksum: checksum, Data: all, Model: x.modelSum()}
+}
+
+// kernels are what multiplies matrices here.
+func (x *Experiment) kernels() string {
+	if x.Rounded().Maps == 0 {
+		return kernel.Describe()
+	}
+	return kernel.Describe() + ", bf16 on " + kernel.DescribeHalf()
+}
+
+// arithmetic names what the bits of a forward depend on beside the network and its
+// images; of bf16 they are the same on every kernel.
+func (x *Experiment) arithmetic() string {
+	s := x.Model.Device() + ", " + kernel.Describe()
+	if r := x.Rounded(); r.Maps > 0 {
+		s += fmt.Sprintf(", %d of %d maps in bf16", r.Maps, r.Of)
+	}
+	return s
 }
 
 // modelSum names the model that a run begins with, and how it prepares images;

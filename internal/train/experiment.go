@@ -56,7 +56,8 @@ type Experiment struct {
 // are found here, before a query is spent.
 func Open(c config.Config, warn func(string)) (*Experiment, error) {
 	x := &Experiment{Config: c, Warn: warn}
-	for _, build := range []func() error{x.openData, x.openModel, x.checkMetrics, x.openLoader, x.openHead, x.openMethod} {
+	for _, build := range []func() error{x.openData, x.openModel, x.checkMetrics, x.openLoader, x.openHead, x.openMethod,
+		x.openPrecision} {
 		if err := build(); err != nil {
 			x.Close()
 			return nil, err

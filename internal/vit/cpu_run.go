@@ -71,18 +71,37 @@ func (c *cpu) RunTogether(ctx context.Context, lists []*List, f []*Forward) erro
 
 // microBatch is n queries of a list from at on, for a graph of so many slots.
 type microBatch struct {
-	l     *List
-	f     *Forward
-	key   string // of the graph
-	slots int
-	at, n int
+	l      *List
+	f      *Forward
+	key    string // of the graph
+	slots  int
+	at, n  int
+	images []int32 // of the slots without noise that the queries are differences from
 }
 
 // cut adds the micro-batches of the queries lo to hi−1 of a list.
 func (c *cpu) cut(work []microBatch, l *List, f *Forward, lo, hi int) []microBatch {
 	slots, key := c.net.slots(f.Sites), fmt.Sprint(*f)
-	for at := lo; at < hi; at += slots {
-		work = append(work, microBatch{l, f, key, slots, at, min(slots, hi-at)})
+	if !c.net.differs(f.Sites) {
+		for at := lo; at < hi; at += slots {
+			work = append(work, microBatch{l, f, key, slots, at, min(slots, hi-at), nil})
+		}
+		return work
+	}
+	slots += max(4, slots/2) // a slot without noise for each image, and as many of its queries as there is room for
+	for at := lo; at < hi; {
+		b := microBatch{l, f, key, slots, at, 0, nil}
+		for ; at < hi; at++ {
+			image := l.Queries[at].Image
+			is := slices.Contains(b.images, image)
+			if is && b.n+len(b.images) == slots || !is && b.n+len(b.images) > slots-2 {
+				break
+			}
+			if b.n++; !is {
+				b.images = append(b.images, image)
+			}
+		}
+		work = append(work, b)
 	}
 	return work
 }
@@ -124,7 +143,7 @@ func (c *cpu) program(w *worker, f *Forward, key string, slots int) (*compiled, 
 // load puts queries into the slots of a graph.
 func (c *cpu) load(p *compiled, b *microBatch) {
 	l, f, at, n, feed := b.l, b.f, b.at, b.n, p.feed
-	feed.Slots, feed.Step, feed.Noise, feed.Loss, feed.err = n, l.Step, c.noise, l.Loss, nil
+	feed.Slots, feed.Step, feed.Noise, feed.Loss, feed.err = n+len(b.images), l.Step, c.noise, l.Loss, nil
 	for i, s := range l.Sites {
 		feed.Sigma[s] = l.Sigma[i]
 	}
@@ -134,6 +153,7 @@ func (c *cpu) load(p *compiled, b *microBatch) {
 	if l.Targets != nil {
 		copy(feed.Target, l.Targets[at:at+n])
 	}
+	feed.differ(n, b.images)
 	if p.Seed != nil {
 		seed := values(p.Seed)
 		size := len(seed) / p.Slots

@@ -18,6 +18,7 @@ type Feed struct {
 	Pair   []int32 // per slot: number of the direction
 	Sign   []int8  // per slot: +1, -1, or 0 where the slot carries no noise
 	Rows   []int32 // per slot, as many: rows that are drawn
+	Base   []int32 // per slot: that without noise which products in bf16 are differences from, itself where there is none
 
 	Step  uint32
 	Sigma []float32 // per site of the network: scale of its noise
@@ -25,6 +26,7 @@ type Feed struct {
 	Loss  *objective.Bound // nil where no losses are wanted
 
 	gemm kernel.Scratch
+	half kernel.HalfScratch
 	attn kernel.AttentionScratch
 	bufs [3][]float32
 	err  error // of the last run's objective
@@ -41,7 +43,7 @@ func (f *Feed) buf(i, n int) []float32 {
 
 func newFeed(slots, sites int) *Feed {
 	return &Feed{Image: make([]int32, slots), Target: make([]int32, slots), Pair: make([]int32, slots),
-		Sign: make([]int8, slots), Sigma: make([]float32, sites)}
+		Sign: make([]int8, slots), Base: make([]int32, slots), Sigma: make([]float32, sites)}
 }
 
 // lossGrad is the derivative of each slot's loss by its logits.

@@ -13,10 +13,13 @@ type linear struct {
 	w, b    *forward.Param // b is nil where there is none
 	out, in int
 
-	mu         sync.Mutex
-	forward    kernel.Packed // Wᵀ, for z = x Wᵀ
-	backward   kernel.Packed // W, for dx = dz W
-	hasF, hasB bool
+	half bool // the forward's products are in bf16
+
+	mu               sync.Mutex
+	forward          kernel.Packed // Wᵀ, for z = x Wᵀ
+	backward         kernel.Packed // W, for dx = dz W
+	rounded          kernel.Half   // Wᵀ, for z = x Wᵀ in bf16
+	hasF, hasB, hasH bool
 }
 
 func newLinear(w, b *forward.Param) *linear {
@@ -25,7 +28,7 @@ func newLinear(w, b *forward.Param) *linear {
 }
 
 // stale says that the weight changed.
-func (l *linear) stale() { l.hasF, l.hasB = false, false }
+func (l *linear) stale() { l.hasF, l.hasB, l.hasH = false, false, false }
 
 // nt is the packed weight for the forward. Workers may ask at once.
 func (l *linear) nt() *kernel.Packed {
@@ -47,4 +50,15 @@ func (l *linear) nn() *kernel.Packed {
 		l.hasB = true
 	}
 	return &l.backward
+}
+
+// bf16 is the packed weight for the forward in bf16.
+func (l *linear) bf16() *kernel.Half {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.hasH {
+		l.rounded.PackNT(l.w.Data, l.out, l.in, l.in)
+		l.hasH = true
+	}
+	return &l.rounded
 }

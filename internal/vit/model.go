@@ -18,6 +18,7 @@ type Options struct {
 	Noise   noise.Source        // the directions of the queries
 	Loss    objective.Objective // what a query answers
 	Mask    bool                // structural mask of the gradients (docs/method.md)
+	Half    bool                // products in bf16 on the CPU: all of a network's until Halve says which
 }
 
 // Model answers queries with a Net on a Backend. It implements
@@ -35,6 +36,8 @@ type Model struct {
 	shown *forward.Batch          // whose images the backend has all, nil: others
 	gave  *forward.Batch          // of which all that is kept was handed to the backend, nil: another
 
+	differences bool // queries multiply in bf16 what their noise changed
+
 	queries []forward.Query // of a list, used again
 	targets []int32
 	coef    []float32
@@ -45,6 +48,9 @@ type Model struct {
 
 // NewModel puts a network on the CPU.
 func NewModel(n *Net, opt Options) *Model {
+	if opt.Half {
+		n.halve(func(site int) bool { return !n.sites[site].Output })
+	}
 	return NewModelOn(newCPU(n, opt.Threads, opt.Noise), n, opt)
 }
 

@@ -101,6 +101,9 @@ func (g *graph) perturb(site int, x act, rows, width, offset, live int, act Act)
 			}
 			y, z := out[s*rows*width:(s+1)*rows*width], v[0][i*rows*width:(i+1)*rows*width]
 			lo, hi := offset*width, (offset+live)*width
+			if f.Sign[s] == 0 {
+				hi = lo
+			}
 			copy(y[:lo], z[:lo])
 			copy(y[hi:], z[hi:])
 			f.Noise.AddScaled(y[lo:hi], z[lo:hi], float32(f.Sign[s])*f.Sigma[site], f.counter(s, site), 0)

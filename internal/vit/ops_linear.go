@@ -23,6 +23,10 @@ func (g *graph) linear(name string, l *linear, x act, rows int, f Act, res *act)
 	o := g.op(Spec{Kind: OpLinear, Name: name, Rows: rows, Width: n, Bias: l.b != nil, Act: f, Indexed: idx})
 	var ep kernel.Epilogue
 	o.run = func(out []float32, v [][]float32) {
+		if l.half && g.suffix {
+			g.differences(l, out, v, rows, f, res, at)
+			return
+		}
 		ep = kernel.Epilogue{GELU: f == GELU}
 		if l.b != nil {
 			ep.Bias = v[2]
@@ -30,15 +34,16 @@ func (g *graph) linear(name string, l *linear, x act, rows int, f Act, res *act)
 		if res != nil && !res.clean {
 			ep.Residual, ep.LdRes = v[at], n
 		}
-		kernel.Gemm(out, n, v[0], l.in, feed.Slots*rows, l.nt(), &ep, &feed.gemm)
+		if l.half {
+			kernel.GemmHalf(out, n, v[0], l.in, feed.Slots*rows, l.bf16(), &ep, &feed.half)
+		} else {
+			kernel.Gemm(out, n, v[0], l.in, feed.Slots*rows, l.nt(), &ep, &feed.gemm)
+		}
 		if f != GELU { // which is the product's own
 			f.apply(out[:feed.Slots*rows*n], out[:feed.Slots*rows*n])
 		}
 		if res != nil && res.clean {
-			for s := 0; s < feed.Slots; s++ {
-				i := int(feed.Image[s])
-				kernel.AddTo(out[s*rows*n:(s+1)*rows*n], v[at][i*rows*n:(i+1)*rows*n])
-			}
+			g.addResidual(out, v[at], rows*n, *res)
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {

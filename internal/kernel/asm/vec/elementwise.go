@@ -42,6 +42,9 @@ func elementwise(f simd.Form) {
 	f.Elementwise("add", "sets dst = x + y.", binary, []string{"x", "y"}, func(in func(int) simd.Vec) simd.Vec {
 		return f.New(VADDPS, in(1), in(0))
 	})
+	f.Elementwise("sub", "sets dst = x − y.", binary, []string{"x", "y"}, func(in func(int) simd.Vec) simd.Vec {
+		return f.New(VSUBPS, in(1), in(0))
+	})
 	scalarTimes(f, "axpy", "adds alpha·x to dst.", "func(dst *float32, alpha float32, x *float32, n int)", true)
 	scalarTimes(f, "scale", "multiplies dst by alpha.", "func(dst *float32, alpha float32, n int)", false)
 }

@@ -1,0 +1,111 @@
+package train
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/device"
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// halving is a network on the processor, which can multiply in bf16.
+type halving interface {
+	Halve(sites, params []int) vit.Halved
+	CouldHalve(sites, params []int) vit.Halved
+	Rounded() vit.Halved
+}
+
+// halver is the network of a run on the processor; nil elsewhere.
+func (x *Experiment) halver() halving {
+	if h, ok := x.Model.(halving); ok && x.Model.Device() == device.CPU {
+		return h
+	}
+	return nil
+}
+
+// openPrecision chooses the maps that multiply in bf16, by what the estimator perturbs
+// and what it takes the gradient of itself.
+func (x *Experiment) openPrecision() error {
+	h := x.halver()
+	if h == nil || x.Config.Train.Precision != vit.BF16 {
+		return nil
+	}
+	r := h.Halve(x.disturbed())
+	if r.Maps > 0 {
+		return nil
+	}
+	name := x.Estimator.Name()
+	return uierr.New(fmt.Sprintf("train.precision: bf16 leaves nothing to do: the %s estimator changes or differentiates what "+
+		"comes first in the network, and rounding would drown what it looks for", name),
+		"use fp32, or train fewer blocks by sites.blocks and sites.params")
+}
+
+// disturbed are the sites where queries carry noise, and the parameters that queries
+// change or a gradient is taken by.
+func (x *Experiment) disturbed() (sites, params []int) {
+	if !lr.Is(x.Estimator.Name(), lr.AtSites) {
+		return nil, x.Selection.All()
+	}
+	for _, p := range lr.Plan(x.Estimator, 0) {
+		if p.Kind == forward.Weights {
+			return x.Selection.Sites, x.Selection.Direct
+		}
+	}
+	return x.Selection.Sites, nil
+}
+
+// Rounded says which maps of a run on the processor multiply in bf16.
+func (x *Experiment) Rounded() vit.Halved {
+	if h := x.halver(); h != nil {
+		return h.Rounded()
+	}
+	return vit.Halved{}
+}
+
+// Faster is about how many times as fast a step of this run would be with
+// train.precision: bf16, 1 where it would not be.
+func (x *Experiment) Faster() float64 {
+	h := x.halver()
+	if h == nil || x.Config.Train.Precision == vit.BF16 || !kernel.HasTileUnit() {
+		return 1
+	}
+	r := h.CouldHalve(x.disturbed())
+	batch, kept := int64(x.Config.Train.BatchSize), x.Cache.spared()
+	all, part := float64(x.StepCost(0).FLOPs), float64(batch*max(0, r.FLOPs-kept))
+	if all <= 0 {
+		return 1
+	}
+	queries := all - float64(batch*(x.Model.ForwardFLOPs()-kept))
+	if r.Differences {
+		part += queries * float64(r.FLOPs) / float64(r.OfFLOPs)
+	}
+	return 1 / (1 - part/all*(1-1/gain()))
+}
+
+// gain is how many times as fast a product in bf16 is here.
+func gain() float64 {
+	const m, n, k = 256, 256, 512
+	a, w, c := make([]float32, m*k), make([]float32, n*k), make([]float32, m*n)
+	var p kernel.Packed
+	var h kernel.Half
+	p.PackNT(w, n, k, k)
+	h.PackNT(w, n, k, k)
+	var s kernel.Scratch
+	var t kernel.HalfScratch
+	least := func(f func()) time.Duration {
+		best := time.Hour
+		for range 5 {
+			began := time.Now()
+			f()
+			best = min(best, time.Since(began))
+		}
+		return best
+	}
+	single := least(func() { kernel.Gemm(c, n, a, k, m, &p, nil, &s) })
+	half := least(func() { kernel.GemmHalf(c, n, a, k, m, &h, nil, &t) })
+	return max(1, float64(single)/float64(half))
+}

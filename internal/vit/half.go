@@ -1,0 +1,142 @@
+package vit
+
+import (
+	"slices"
+)
+
+// Precisions of the CPU's matrix products.
+const (
+	FP32 = "fp32"
+	BF16 = "bf16"
+)
+
+// Halved says which of a network's maps multiply in bf16.
+type Halved struct {
+	Maps, Of    int   // how many do, of all but those to the outputs
+	FLOPs       int64 // of theirs in a forward
+	OfFLOPs     int64 // of all maps
+	Differences bool  // queries multiply what the noise changed; else none reaches one of these maps
+}
+
+// halve has the maps that is says multiply in bf16.
+func (n *Net) halve(is func(site int) bool) {
+	for s, l := range n.linears {
+		if l != nil {
+			l.half = is(s)
+		}
+	}
+}
+
+// halved counts the maps that is says.
+func (n *Net) halved(is func(site int) bool) (h Halved) {
+	for i := range n.out.steps {
+		s := &n.out.steps[i]
+		if s.dead || s.site < 0 {
+			continue
+		}
+		h.OfFLOPs += s.flops
+		if n.sites[s.site].Output {
+			continue
+		}
+		if h.Of++; is(s.site) {
+			h.Maps++
+			h.FLOPs += s.flops
+		}
+	}
+	return h
+}
+
+// differs says that what follows noisy sites multiplies in bf16 somewhere.
+func (n *Net) differs(sites []int) bool {
+	if len(sites) == 0 {
+		return false
+	}
+	after := n.out.noisy(sites...)
+	return slices.ContainsFunc(n.out.steps, func(s outlined) bool {
+		return s.site >= 0 && n.linears[s.site].half && slices.ContainsFunc(s.reads, func(j int) bool { return after[j] })
+	})
+}
+
+// Halve chooses, of a model whose Options say Half, the maps that multiply in bf16
+// while queries perturb these sites, and these parameters themselves or their gradient
+// is asked. Where noise begins in the last block, or parameters are among it, it is the
+// maps that nothing trained or noisy comes before: what is perturbed stays float32.
+// Else it is all but those to the outputs, and a query multiplies the differences from
+// its image without noise, which keeps the signal where rounded values would drown it.
+func (m *Model) Halve(sites, params []int) Halved {
+	is, differences := m.net.halves(sites, params)
+	m.net.halve(is)
+	if c, ok := m.b.(*cpu); ok {
+		for _, w := range c.workers {
+			clear(w.programs)
+		}
+	}
+	m.differences = differences
+	return m.Rounded()
+}
+
+// CouldHalve is what Halve would say.
+func (m *Model) CouldHalve(sites, params []int) Halved {
+	is, differences := m.net.halves(sites, params)
+	h := m.net.halved(is)
+	h.Differences = differences
+	return h
+}
+
+// Rounded says which maps multiply in bf16 now.
+func (m *Model) Rounded() Halved {
+	h := m.net.halved(func(s int) bool { return m.net.linears[s] != nil && m.net.linears[s].half })
+	h.Differences = m.differences
+	return h
+}
+
+func (n *Net) halves(sites, params []int) (is func(site int) bool, differences bool) {
+	last := len(n.out.boundaries) - 1
+	early := func(s int) bool {
+		x := n.sites[s]
+		return x.Kind == PatchEmbed || x.Block >= 0 && x.Block < last
+	}
+	if len(params) == 0 && slices.ContainsFunc(sites, early) {
+		return func(s int) bool { return !n.sites[s].Output }, true
+	}
+	maps := make([]int, len(sites))
+	for i, s := range sites {
+		maps[i] = n.out.mapOf(s)
+	}
+	above := n.out.depends(func(s *outlined) bool {
+		return s.site >= 0 && slices.Contains(maps, s.site) ||
+			slices.ContainsFunc(s.uses, func(p int) bool { return slices.Contains(params, p) })
+	})
+	below := map[int]bool{}
+	for i := range n.out.steps {
+		if s := &n.out.steps[i]; s.site >= 0 && !s.dead && !above[i] {
+			below[s.site] = !n.sites[s.site].Output
+		}
+	}
+	return func(s int) bool { return below[s] }, false
+}
+
+// differ lists the images of the slots after the first n, which carry no noise, and
+// which of them each slot is a difference from.
+func (f *Feed) differ(n int, images []int32) {
+	for s := range n {
+		f.Base[s] = int32(s)
+		if len(images) > 0 {
+			f.Base[s] = int32(n + slices.Index(images, f.Image[s]))
+			f.Target[f.Base[s]] = f.Target[s]
+		}
+	}
+	for i, image := range images {
+		s := n + i
+		f.Image[s], f.Pair[s], f.Sign[s], f.Base[s] = image, 0, 0, int32(s)
+	}
+}
+
+// bases is the number of slots that carry no noise, at the end.
+func (f *Feed) bases() int {
+	n := 0
+	for s := f.Slots - 1; s >= 0 && f.Base[s] == int32(s); s-- {
+		n++
+	}
+	return n
+}
