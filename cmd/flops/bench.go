@@ -63,7 +63,7 @@ steps after one that is not counted.
 				return err
 			}
 			if peak && o.Device == device.CPU {
-				r.AgainstPeak(bench.Peak(o.Threads))
+				r.AgainstPeak(bench.Peak(o.Threads, o.Precision == vit.BF16))
 			}
 			if asJSON {
 				return json.NewEncoder(w).Encode(r)
@@ -86,7 +86,7 @@ steps after one that is not counted.
 	f.IntVar(&o.Threads, "threads", 0, "workers, 0: every core")
 	f.IntVar(&o.Steps, "steps", 3, "timed steps")
 	addDevice(c, &o.Device, device.CPU)
-	f.StringVar(&o.Precision, "precision", "fp32", "of matrix products on a GPU: fp32, tf32 or bf16")
+	f.StringVar(&o.Precision, "precision", "fp32", "of matrix products: fp32, bf16, or tf32 of a GPU")
 	f.BoolVar(&asJSON, "json", false, "print one JSON line")
 	f.BoolVar(&peak, "peak", true, "also measure a large matrix product, as the machine's limit")
 	offer(c, "mode", append(bench.Modes(), "gemm")...)

@@ -24,6 +24,7 @@ import (
 type embedFlags struct {
 	configFlags
 	model, folder, split, layer, output string
+	precision, words                    string // --precision, and what is said of it
 	texts, file                         string // --texts, and the file that it names
 	prompts                             promptFlags
 	classes                             []string
@@ -71,11 +72,12 @@ class's name decide.`,
 			if err := embed.Write(f.output, s); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%d embeddings of width %d in %s\n", s.Len(), s.Width, f.output)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%d embeddings of width %d in %s%s\n", s.Len(), s.Width, f.output, f.words)
 			return err
 		},
 	}
 	f.add(c)
+	addPrecision(c, &f.precision)
 	c.Flags().StringVar(&f.model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&f.folder, "data", "", "folder of images: class folders, or such a folder for each split")
 	c.Flags().StringVar(&f.split, "split", "test", "train, validation or test")
@@ -174,6 +176,10 @@ func (f *embedFlags) make(ctx context.Context, warn func(string)) (*embed.Set, e
 	if f.texts != "" {
 		return f.makeTexts(cfg)
 	}
+	if err := inPrecision(&cfg, f.precision); err != nil {
+		return nil, err
+	}
+	f.words = inWords(cfg)
 	return f.images(ctx, cfg, warn)
 }
 

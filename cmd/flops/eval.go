@@ -24,7 +24,7 @@ import (
 
 func evalCmd() *cobra.Command {
 	var f configFlags
-	var model, folder, split, ckpt string
+	var model, folder, split, ckpt, precision string
 	var aligned textFlags
 	var prompts promptFlags
 	var batch, limit int
@@ -98,6 +98,9 @@ once for each image, as its run's config.yaml or --config says.`,
 			if err := aligned.apply(&cfg); err != nil {
 				return err
 			}
+			if err := inPrecision(&cfg, precision); err != nil {
+				return err
+			}
 			if c.Flags().Changed("metrics") {
 				cfg.Train.Metrics = metrics
 			}
@@ -106,13 +109,14 @@ once for each image, as its run's config.yaml or --config says.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(e)
+				return json.NewEncoder(c.OutOrStdout()).Encode(runs.Measured{Eval: *e, Precision: strings.TrimPrefix(inWords(cfg), ", ")})
 			}
-			return printEval(c, e)
+			return printEval(c, e, inWords(cfg))
 		},
 	}
 	f.add(c)
 	aligned.add(c)
+	addPrecision(c, &precision)
 	prompts.addPrompts(c)
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	c.Flags().StringVar(&folder, "data", "", "folder of images, or another dataset")
@@ -291,7 +295,7 @@ func metricsKey(c *cobra.Command) string {
 
 // printEval prints the single numbers on one line, and a line for each metric that
 // has several.
-func printEval(c *cobra.Command, e *runs.Eval) error {
+func printEval(c *cobra.Command, e *runs.Eval, precision string) error {
 	single, more := "", ""
 	for _, v := range e.All() {
 		m := metric.Named(v.Name)
@@ -307,7 +311,7 @@ func printEval(c *cobra.Command, e *runs.Eval) error {
 		}
 		more += "\n"
 	}
-	_, err := fmt.Fprintf(c.OutOrStdout(), "%s on %d images (%.0f images/s)\n%s",
-		strings.TrimPrefix(single, ", "), e.Images, e.PerSecond, more)
+	_, err := fmt.Fprintf(c.OutOrStdout(), "%s on %d images (%.0f images/s%s)\n%s",
+		strings.TrimPrefix(single, ", "), e.Images, e.PerSecond, precision, more)
 	return err
 }

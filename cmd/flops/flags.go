@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -55,6 +58,32 @@ func (f *configFlags) load() (config.Config, error) {
 func addDevice(c *cobra.Command, spec *string, unset string) {
 	c.Flags().StringVar(spec, "device", unset, "auto, cpu, cuda or cuda:1")
 	offer(c, "device", device.Settings()...)
+}
+
+// addPrecision adds --precision to a command that evaluates a network.
+func addPrecision(c *cobra.Command, spec *string) {
+	c.Flags().StringVar(spec, "precision", "", "of matrix products: fp32, bf16, or tf32 of a GPU")
+	offer(c, "precision", config.Choices("train.precision")...)
+}
+
+// inPrecision takes what --precision says, where it says something.
+func inPrecision(cfg *config.Config, spec string) error {
+	if spec == "" {
+		return nil
+	}
+	if known := config.Choices("train.precision"); !slices.Contains(known, spec) {
+		return uierr.New(fmt.Sprintf("--precision: no precision %q", spec), "use "+strings.Join(known, ", "))
+	}
+	cfg.Train.Precision = spec
+	return nil
+}
+
+// inWords says a precision that is not the usual one, before what it is added to ends.
+func inWords(cfg config.Config) string {
+	if cfg.Model.Kind != "local" || cfg.Train.Precision == vit.FP32 {
+		return ""
+	}
+	return ", " + cfg.Train.Precision
 }
 
 // onDevice is the settings of a command without an experiment, with a device

@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -22,6 +23,7 @@ type prediction struct {
 	Logits      []float32 `json:"logits"`
 	Labels      []string  `json:"labels"` // of the logits, in their order
 	Top         []guess   `json:"top"`
+	Precision   string    `json:"precision,omitempty"` // of matrix products, where it is not fp32
 }
 
 // guess is a class and how likely it is.
@@ -31,7 +33,7 @@ type guess struct {
 }
 
 func predictCmd() *cobra.Command {
-	var model, spec string
+	var model, spec, precision string
 	var asJSON bool
 	var top int
 	var names promptFlags
@@ -61,6 +63,9 @@ each in --prompt. CLIP's probabilities sum to 1, SigLIP's stand alone.`,
 			if err != nil {
 				return err
 			}
+			if err := inPrecision(&cfg, precision); err != nil {
+				return err
+			}
 			if err := names.check(); err != nil {
 				return err
 			}
@@ -74,18 +79,22 @@ each in --prompt. CLIP's probabilities sum to 1, SigLIP's stand alone.`,
 				return err
 			}
 			defer t.Close()
-			return predict(c, t, model, paths, asJSON, top)
+			if in := inWords(cfg); in != "" && t.Local != nil && !asJSON {
+				fmt.Fprintf(c.ErrOrStderr(), "flops: the products of this model are in %s\n", cfg.Train.Precision)
+			}
+			return predict(c, t, model, cfg.Train.Precision, paths, asJSON, top)
 		},
 	}
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
 	addDevice(c, &spec, "auto")
+	addPrecision(c, &precision)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per image and line")
 	c.Flags().IntVar(&top, "top", 3, "classes to print")
 	names.addLabels(c)
 	return c
 }
 
-func predict(c *cobra.Command, m *network.Trained, model string, paths []string, asJSON bool, top int) error {
+func predict(c *cobra.Command, m *network.Trained, model, precision string, paths []string, asJSON bool, top int) error {
 	t, err := m.Transform(config.Data{})
 	if err != nil {
 		return err
@@ -112,6 +121,9 @@ func predict(c *cobra.Command, m *network.Trained, model string, paths []string,
 		}
 		p := m.Scores(out.Logits)
 		line := prediction{Path: path, Labels: m.Labels, Logits: out.Logits}
+		if m.Local != nil && precision != vit.FP32 {
+			line.Precision = precision
+		}
 		for _, k := range train.Ranked(p)[:min(top, len(p))] {
 			line.Top = append(line.Top, guess{m.Labels[k], float64(p[k])})
 		}

@@ -21,7 +21,7 @@ import (
 )
 
 func serveCmd() *cobra.Command {
-	var model, addr, name, spec string
+	var model, addr, name, spec, precision string
 	var threads, bodyMiB int
 	var check bool
 	var limits oip.Limits
@@ -56,6 +56,9 @@ health check, and answers with status 0 or 1.`,
 			}
 			limits.Body = int64(bodyMiB) << 20
 			cfg, err := onDevice(spec)
+			if err == nil {
+				err = inPrecision(&cfg, precision)
+			}
 			if err != nil {
 				return err
 			}
@@ -73,7 +76,9 @@ health check, and answers with status 0 or 1.`,
 			}
 			w := c.OutOrStdout()
 			return oip.Serve(ctx, addr, p, oip.ServeOptions{Limits: limits, Log: requestLog(c, logged.word),
-				Listening: func(a net.Addr) { fmt.Fprintf(w, "serving %s at http://%s/v2/models/%s\n", model, a, name) },
+				Listening: func(a net.Addr) {
+					fmt.Fprintf(w, "serving %s at http://%s/v2/models/%s%s\n", model, a, name, inWords(cfg))
+				},
 				Stopped: func(s oip.Stats) {
 					fmt.Fprintf(w, "answered %d images in %d requests, %d failed\n", s.Images, s.Requests, s.Failed)
 				}})
@@ -90,6 +95,7 @@ health check, and answers with status 0 or 1.`,
 	offer(c, "log", logged.words...)
 	c.Flags().BoolVar(&check, "check", false, "ask the server at --addr whether it is ready")
 	addDevice(c, &spec, "auto")
+	addPrecision(c, &precision)
 	return c
 }
 

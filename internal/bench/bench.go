@@ -32,7 +32,7 @@ type Options struct {
 	Threads   int    // 0: every core
 	Steps     int    // timed steps; the median counts
 	Device    string // a setting of internal/device
-	Precision string // of matrix products on a GPU
+	Precision string // of matrix products
 }
 
 // Result is one line of output.
@@ -80,6 +80,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	res := &Result{Mode: o.Mode, Kernel: kernel.Describe(), Threads: o.Threads}
 	if d := r.m.Device(); d != device.CPU {
 		res.Kernel = d
+	} else if o.Precision == vit.BF16 {
+		res.Kernel += ", bf16 on " + kernel.DescribeHalf()
 	}
 	var times []float64
 	for i := 0; i <= o.Steps; i++ { // the first builds graphs and packs weights
@@ -189,6 +191,9 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 	if err != nil {
 		return err
 	}
+	if err := r.halve(o, lo); err != nil {
+		return err
+	}
 	trained := map[int]bool{}
 	for _, s := range lo.Sites {
 		for _, p := range r.m.Sites()[s].Params() {
@@ -228,6 +233,21 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 			q = int64(o.Batch) // bp: images
 		}
 		return q, int64(o.Batch)*r.m.ForwardFLOPs() + res.FLOPs, nil
+	}
+	return nil
+}
+
+// halve chooses the maps that multiply in bf16 on the processor, where that is asked.
+func (r *runner) halve(o Options, lo lr.Options) error {
+	h, ok := r.m.(interface {
+		Halve(sites, params []int) vit.Halved
+	})
+	if !ok || o.Precision != vit.BF16 || r.m.Device() != device.CPU {
+		return nil
+	}
+	if h.Halve(lo.Sites, lo.Params).Maps == 0 {
+		return uierr.New("--precision bf16: --mode "+o.Mode+" changes or differentiates every weight, and rounding would "+
+			"drown what it looks for", "use --precision fp32, or --mode forward or lr")
 	}
 	return nil
 }

@@ -49,6 +49,8 @@ type product struct {
 	a, b, c []float32
 	packed  kernel.Packed
 	scratch []kernel.Scratch
+	half    kernel.Half
+	rounds  []kernel.HalfScratch // not nil: in bf16
 }
 
 func newProduct(s Shape, threads int) *product {
@@ -77,8 +79,12 @@ func (p *product) run() {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			kernel.Gemm(p.c[lo*p.s.Cols:], p.s.Cols, p.a[lo*p.s.Inner:], p.s.Inner, hi-lo, &p.packed, &kernel.Epilogue{},
-				&p.scratch[t])
+			c, a := p.c[lo*p.s.Cols:], p.a[lo*p.s.Inner:]
+			if p.rounds != nil {
+				kernel.GemmHalf(c, p.s.Cols, a, p.s.Inner, hi-lo, &p.half, nil, &p.rounds[t])
+				return
+			}
+			kernel.Gemm(c, p.s.Cols, a, p.s.Inner, hi-lo, &p.packed, &kernel.Epilogue{}, &p.scratch[t])
 		}()
 	}
 	wg.Wait()
@@ -123,9 +129,14 @@ func Gemm(threads, tries int) (*GemmTable, error) {
 }
 
 // Peak is the rate of a large product on some threads, in GFLOP/s: what the
-// machine gives to matrix products now.
-func Peak(threads int) float64 {
-	return rate(large, 3, newProduct(large, threads).run)
+// machine gives to matrix products now, in float32 or in bf16.
+func Peak(threads int, half bool) float64 {
+	p := newProduct(large, threads)
+	if half {
+		p.half.PackNT(p.b, large.Cols, large.Inner, large.Inner)
+		p.rounds = make([]kernel.HalfScratch, threads)
+	}
+	return rate(large, 3, p.run)
 }
 
 // AgainstPeak sets what share of the machine's limit the result reached.

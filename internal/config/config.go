@@ -213,7 +213,7 @@ type Train struct {
 	TensorBoard bool     `yaml:"tensorboard"` // write event files into the run folder's tb/
 	Threads     int      `yaml:"threads"`     // 0: every core
 	Device      string   `yaml:"device"`      // auto | cpu | cuda | cuda:N
-	Precision   string   `yaml:"precision"`   // fp32 | tf32 | bf16 (CUDA)
+	Precision   string   `yaml:"precision"`   // fp32 | bf16 | tf32 (a GPU): of matrix products
 	// auto | off | memory | disk: where what the part below everything trained makes of an image is kept, so that it is
 	// made once
 	Cache          string  `yaml:"cache"`

@@ -11,7 +11,6 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/directions"
-	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -145,7 +144,7 @@ func Open(spec string, n *vit.Net, o Options) (Model, error) {
 		}
 		return k.Open(spec, n, o)
 	}
-	half, err := onProcessor(o)
+	half, err := inHalf(o.Precision)
 	if err != nil {
 		return nil, err
 	}
@@ -158,19 +157,14 @@ func Open(spec string, n *vit.Net, o Options) (Model, error) {
 	return vit.NewModel(n, vit.Options{Threads: o.Threads, Noise: src, Loss: o.Loss, Mask: o.Mask, Half: half}), nil
 }
 
-// onProcessor says whether the processor multiplies in bf16, and refuses what it does
-// not know.
-func onProcessor(o Options) (half bool, err error) {
-	switch o.Precision {
+// inHalf says whether the processor multiplies in bf16, and refuses what it does not know.
+func inHalf(precision string) (half bool, err error) {
+	switch precision {
 	case "", vit.FP32:
 		return false, nil
 	case vit.BF16:
-		if !kernel.HasTileUnit() && o.Warn != nil {
-			o.Warn("this processor multiplies in bf16 on " + kernel.DescribeHalf() +
-				", no faster than in float32: the numbers are those of a tile unit (AMX), the time is not")
-		}
 		return true, nil
 	}
-	return false, uierr.New(fmt.Sprintf("precision %s is of a GPU: the processor has fp32 and bf16", o.Precision),
+	return false, uierr.New(fmt.Sprintf("precision %s is of a GPU: the processor has fp32 and bf16", precision),
 		"use fp32 or bf16, or a GPU by train.device: cuda")
 }

@@ -177,6 +177,23 @@ func (e *Eval) UnmarshalJSON(raw []byte) error {
 	return err
 }
 
+// Measured is an Eval of a command, which says the precision of the network's matrix
+// products where it is not the usual one.
+type Measured struct {
+	Eval
+	Precision string
+}
+
+type measuredFile struct {
+	evalFile
+	Precision string `json:"precision,omitempty"`
+}
+
+// MarshalJSON writes an Eval with its precision.
+func (m Measured) MarshalJSON() ([]byte, error) {
+	return json.Marshal(measuredFile{m.file(), m.Precision})
+}
+
 // BestEval is what the best checkpoint measures on the test split.
 type BestEval struct {
 	Step int // of the checkpoint
