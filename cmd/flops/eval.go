@@ -109,7 +109,8 @@ once for each image, as its run's config.yaml or --config says.`,
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(runs.Measured{Eval: *e, Precision: strings.TrimPrefix(inWords(cfg), ", ")})
+				m := runs.Measured{Eval: *e, Precision: strings.TrimPrefix(inWords(cfg), ", ")}
+				return json.NewEncoder(c.OutOrStdout()).Encode(m)
 			}
 			return printEval(c, e, inWords(cfg))
 		},

@@ -94,7 +94,8 @@ each in --prompt. CLIP's probabilities sum to 1, SigLIP's stand alone.`,
 	return c
 }
 
-func predict(c *cobra.Command, m *network.Trained, model, precision string, paths []string, asJSON bool, top int) error {
+func predict(c *cobra.Command, m *network.Trained, model, precision string, paths []string, asJSON bool,
+	top int) error {
 	t, err := m.Transform(config.Data{})
 	if err != nil {
 		return err

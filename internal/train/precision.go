@@ -39,8 +39,8 @@ func (x *Experiment) openPrecision() error {
 		return nil
 	}
 	name := x.Estimator.Name()
-	return uierr.New(fmt.Sprintf("train.precision: bf16 leaves nothing to do: the %s estimator changes or differentiates what "+
-		"comes first in the network, and rounding would drown what it looks for", name),
+	return uierr.New(fmt.Sprintf("train.precision: bf16 leaves nothing to do: the %s estimator changes or differentiates "+
+		"what comes first in the network, and rounding would drown what it looks for", name),
 		"use fp32, or train fewer blocks by sites.blocks and sites.params")
 }
 

@@ -18,7 +18,7 @@ type Feed struct {
 	Pair   []int32 // per slot: number of the direction
 	Sign   []int8  // per slot: +1, -1, or 0 where the slot carries no noise
 	Rows   []int32 // per slot, as many: rows that are drawn
-	Base   []int32 // per slot: that without noise which products in bf16 are differences from, itself where there is none
+	Base   []int32 // per slot: that without noise which products in bf16 are differences from, else itself
 
 	Step  uint32
 	Sigma []float32 // per site of the network: scale of its noise

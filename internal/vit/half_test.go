@@ -91,7 +91,8 @@ func TestHalfQueriesSeeTheirNoise(t *testing.T) {
 				diff := func(rounds bool) float64 {
 					ref.rounds = rounds
 					up := ref.loss(b.Inputs, int(b.Labels[0]), s, ref.direction(m.noise, s, 3, q[0], c.sigma))
-					return (up - ref.loss(b.Inputs, int(b.Labels[0]), s, ref.direction(m.noise, s, 3, q[0], -c.sigma))) / (2 * c.sigma)
+					down := ref.loss(b.Inputs, int(b.Labels[0]), s, ref.direction(m.noise, s, 3, q[0], -c.sigma))
+					return (up - down) / (2 * c.sigma)
 				}
 				pair = append(pair, float64(loss[0]-loss[1])/(2*c.sigma))
 				single = append(single, float64(loss[0]-clean.Clean().Losses[0])/c.sigma)
