@@ -49,6 +49,28 @@ func printKnown(w io.Writer, x *train.Experiment) {
 	}
 }
 
+// paperQueries are those of an image and site in the paper's setting, four antithetic
+// pairs (configs/paper.yaml).
+const paperQueries = 8
+
+// printSaved says how many queries a step of maps, one noisy after another, asks less than
+// the same step in the paper's setting.
+func printSaved(w io.Writer, x *train.Experiment, asked int) {
+	c := x.Config
+	if !lr.Is(c.Estimator.Name, lr.AtSites) || c.Estimator.Schedule != "per_site" && c.Estimator.Schedule != "" ||
+		lr.Surrogate.Of(c.Estimator.Own) == "local" {
+		return
+	}
+	passes := len(x.Selection.Sites)
+	if len(x.Selection.Direct) > 0 {
+		passes++
+	}
+	if all := c.Train.BatchSize * (1 + paperQueries*passes); asked < all {
+		fmt.Fprintf(w, "saves      %s of %s queries a step: the paper's setting asks %d an image in %d passes\n",
+			ui.Count(int64(all-asked)), ui.Count(int64(all)), paperQueries, passes)
+	}
+}
+
 // printExact says whether the gradient by the map to the outputs needs queries.
 func printExact(w io.Writer, x *train.Experiment, exact []int) {
 	if len(exact) > 0 {

@@ -230,6 +230,7 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	} else {
 		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %s)\n", ui.Count(int64(q)),
 			c.Train.BatchSize, len(plan), each)
+		printSaved(w, x, q)
 	}
 	printRows(w, x)
 	fmt.Fprintf(w, "data       %d training", x.TrainData.Len())
