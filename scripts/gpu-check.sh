@@ -10,15 +10,17 @@
 # In order, the most important first, each with its own limit and all together
 # within TOTAL seconds (default 290; what has no time left says so):
 #
-#   steps        forward, lr and spsa of ViT-B/16 at batch 256 and 20 queries, in
-#                bf16, tf32 and fp32
-#   precision    logits and coefficients of queries against fp32 on the same GPU
-#   PyTorch      the same steps (scripts/gpu-peer.py), where python3 has it
+#   steps        forward, lr and spsa of ViT-B/16 at batch 256 and 20 queries in bf16,
+#                with the memory that was forecast; should that fail, bf16 by single
+#                maps (plain)
 #   runs         whole steps of training with loader, allocator and optimizer, the
 #                share of them that is kernels, and a small run beside the processor's
+#   PyTorch      the steps (scripts/gpu-peer.py), where python3 has it
 #   parity       the tests of internal/cuda on the GPU
+#   precision    logits and coefficients of queries against fp32 on the same GPU
+#   steps        in bf16 with the library's GELU, tf32 and fp32
 #   sanitizers   compute-sanitizer where it is installed, LIMIT seconds (default 15)
-#                each
+#                each; racecheck, which is slow, test by test
 #
 # Rows are printed as they come, and the tables of docs/gpu.md at the end; everything
 # is kept under OUT (default .build/gpu-check/results). The exit status is 1 when
@@ -120,25 +122,42 @@ for p in site.getsitepackages() + [site.getusersitepackages()] + sys.path:
 fi
 
 export FLOPS_BENCH="$size"
-for precision in bf16 tf32 fp32; do
-	export FLOPS_BENCH_PRECISION=$precision
-	tests "steps-$precision" 60 -test.v -test.run '^TestSteps$'
-done
-unset FLOPS_BENCH_PRECISION
-tests precision 30 -test.v -test.run '^TestPrecision$'
+
+# steps PRECISION SECONDS [WAY]
+steps() {
+	FLOPS_BENCH_PRECISION=$1 FLOPS_BENCH_WAY=${3:-} && export FLOPS_BENCH_PRECISION FLOPS_BENCH_WAY
+	name="steps-$1${3:+-$3}" seconds=$2 status=0
+	tests "$name" "$seconds" -test.v -test.run '^TestSteps$' || status=$?
+	unset FLOPS_BENCH_PRECISION FLOPS_BENCH_WAY
+	return $status
+}
+steps bf16 45 || steps bf16 45 plain
+tests runs 75 -test.v -test.run '^TestRuns$'
 if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
 	part torch 80 python3 scripts/gpu-peer.py --batch "$batch" --size "$size"
 else
 	row PyTorch "not here, or it has no GPU"
 fi
-tests runs 70 -test.v -test.run '^TestRuns$'
 unset FLOPS_BENCH
 tests parity 60 -test.v && row parity "$(grep -c '^--- PASS' "$out/parity.txt") tests"
+export FLOPS_BENCH="$size"
+tests precision 30 -test.v -test.run '^TestPrecision$'
+steps bf16 20 tanh
+steps tf32 30
+steps fp32 40
+unset FLOPS_BENCH
 if command -v compute-sanitizer >/dev/null 2>&1; then
-	for tool in memcheck racecheck initcheck synccheck; do
-		SANITIZER="compute-sanitizer --report-api-errors no --tool $tool --error-exitcode 1"
+	# sanitize NAME TOOL TESTS
+	sanitize() {
+		SANITIZER="compute-sanitizer --report-api-errors no --tool $2 --error-exitcode 1"
 		export SANITIZER
-		tests "$tool" "$limit" -test.short -test.run 'Half|Noisy|Levels|Gemm|Attention|Softmax|LayerNorm|Sums|Perturb'
+		tests "$1" "$limit" -test.short -test.run "$3"
+	}
+	for tool in memcheck initcheck synccheck; do
+		sanitize $tool $tool 'Half|Noisy|Levels|Gemm|Attention|Softmax|LayerNorm|Sums|Perturb|WeightsNoise|Held'
+	done
+	for test in NoisyRow WeightsNoise Sums Guided HeldStepOfNoNumber Softmax AttentionRow HalfAttention; do
+		sanitize "racecheck-$test" racecheck "^Test$test"
 	done
 else
 	row compute-sanitizer "not installed"
@@ -149,20 +168,34 @@ value() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -n 1; }
 ours() { grep "\"mode\":\"$1\",\"precision\":\"$2\"" "$out/lines.json" | value "$3"; }
 theirs() { sed 's/": /":/g; s/, "/,"/g' "$out/lines.json" | grep "\"mode\":\"$1\",\"way\":\"$2\"" | value queries_per_s; }
 whole() { awk -v v="$1" 'BEGIN { if (v == "") print "–"; else printf "%.0f", v }'; }
+both() { awk -v a="$1" -v b="$2" 'BEGIN { if (a == "" || b == "") print "–"; else printf "%.2f, %.2f", a, b }'; }
 small() { awk -v v="$1" -v by="${2:-1}" 'BEGIN { if (v == "") print "–"; else printf "%.3g", v * by }'; }
 {
 	echo
-	echo "| queries/s (kernels alone) | ours fp32 | tf32 | bf16 | PyTorch tf32 | bf16 | bf16 compiled |"
-	echo "|---|---|---|---|---|---|---|"
+	columns="fp32 tf32 bf16 bf16-tanh"
+	[ -n "$(ours forward 'bf16 plain' queries)" ] && columns="$columns bf16-plain"
+	echo "| queries/s (kernels alone) | ours $(echo "$columns" | sed 's/-/, /g; s/ bf16/ | bf16/g; s/ tf32/ | tf32/') | PyTorch tf32 | bf16 | bf16 compiled |"
+	echo "|---$(echo "$columns" | sed 's/[^ ]*/|---/g; s/ //g')|---|---|---|"
 	for mode in forward lr spsa; do
 		line="| $mode |"
-		for precision in fp32 tf32 bf16; do
-			n=$(ours $mode $precision queries) k=$(ours $mode $precision kernel_seconds)
+		for precision in $columns; do
+			precision=$(echo "$precision" | tr - ' ')
+			n=$(ours $mode "$precision" queries) k=$(ours $mode "$precision" kernel_seconds)
 			alone=$(awk -v n="${n:-0}" -v k="${k:-0}" 'BEGIN { if (k > 0) printf "%.0f", n / k; else print "–" }')
-			line="$line $(whole "$(ours $mode $precision queries_per_s)") ($alone) |"
+			line="$line $(whole "$(ours $mode "$precision" queries_per_s)") ($alone) |"
 		done
 		for way in 'tf32 eager' 'bf16 eager' 'bf16 compiled'; do
 			line="$line $(whole "$(theirs $mode "$way")") |"
+		done
+		echo "$line"
+	done
+	echo
+	echo "| GiB of memory, forecast and taken | fp32 | tf32 | bf16 |"
+	echo "|---|---|---|---|"
+	for mode in forward lr spsa; do
+		line="| $mode |"
+		for precision in fp32 tf32 bf16; do
+			line="$line $(both "$(ours $mode $precision memory_gib)" "$(ours $mode $precision measured_gib)") |"
 		done
 		echo "$line"
 	done

@@ -13,7 +13,8 @@ const envPrefix = "FLOPS_"
 // program, its scripts or its tests. Those of tests alone begin with FLOPS_TEST_.
 var Variables = []string{
 	"FLOPS_SHARED", "FLOPS_CACHE", "FLOPS_KERNEL", "FLOPS_CUBLAS", "FLOPS_PYTHON", "FLOPS_PEER_URL",
-	"FLOPS_BENCH", "FLOPS_BENCH_BATCH", "FLOPS_BENCH_PRECISION", "FLOPS_HOST_KERNELS", "FLOPS_PRETRAIN", "FLOPS_DINOV2",
+	"FLOPS_BENCH", "FLOPS_BENCH_BATCH", "FLOPS_BENCH_PRECISION", "FLOPS_BENCH_WAY", "FLOPS_HOST_KERNELS",
+	"FLOPS_PRETRAIN", "FLOPS_DINOV2",
 }
 
 // strays are warnings of FLOPS_ variables that set nothing and are named by

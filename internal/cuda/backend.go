@@ -16,6 +16,8 @@ type Options struct {
 	Mask      bool                // structural mask of the gradients (docs/method.md)
 	Precision Precision           // of the matrix products; fp32 where it is empty
 	Slots     int                 // most images of one micro-batch; 0: 256
+	Tanh      bool                // GELU in bf16 by tanh, which cuBLASLt adds to its product
+	Plain     bool                // bf16 by single maps, with residuals in floats everywhere
 }
 
 // Model is a network on a CUDA device: vit's step over this package's backend, to
@@ -39,11 +41,15 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 		stale: make([]bool, len(n.Params())), begun: map[int]bool{},
 		held:  holding{ahead: make([]bool, len(n.Params()))},
 		progs: map[string]*compiled{}, one: map[string]int64{}}
+	b.dev.next, b.dev.plain = neighbours(n), opt.Plain
 	if err := b.dev.openBLAS(opt.Precision); err != nil {
 		b.note = err.Error() + "; matrix products run on this program's own float32 kernels"
 		if opt.Precision != FP32 {
 			b.note = fmt.Sprintf("train.precision: %s needs cuBLAS: %s", opt.Precision, b.note)
 		}
+	}
+	if b.dev.blas != nil {
+		b.dev.blas.tanh = opt.Tanh
 	}
 	return &Model{vit.NewModelOn(b, n, vit.Options{Noise: opt.Noise.host(), Loss: opt.Loss, Mask: opt.Mask}), b}, nil
 }
@@ -103,6 +109,25 @@ func (d *backend) Changed(params []int) {
 		d.stale[i], d.held.ahead[i] = true, false
 	}
 }
+
+// Memory is what the model takes of the device's memory for what it was asked so far,
+// the library's own included; 0 before it was asked anything.
+func (m *Model) Memory() int64 {
+	if m.b.arena == nil {
+		return 0
+	}
+	bytes := m.b.arena.size
+	for _, a := range m.b.saved {
+		bytes += a.size
+	}
+	if m.b.dev.blas != nil {
+		bytes += libraryBytes
+	}
+	return bytes
+}
+
+// libraryBytes is about what cuBLAS takes for itself: workspace, and its kernels.
+const libraryBytes = 96 << 20
 
 // Close gives the device back.
 func (d *backend) Close() error {

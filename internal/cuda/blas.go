@@ -12,6 +12,7 @@ type blas struct {
 	sync      func() error
 	precision Precision
 	lt        *blasLt // nil: not found, or refused a product
+	tanh      bool    // GELU in bf16 may be that by tanh
 	handle    uintptr
 	call      func(fn uintptr, args ...uintptr) uintptr
 
@@ -107,16 +108,20 @@ func (d *Device) SplitGemm(g Gemm, gap int64) error {
 
 // halfGemm is a product of two matrices in bf16, of one slot, by cuBLASLt.
 func (d *Device) halfGemm(g Gemm) error {
-	if d.blas == nil || d.blas.lt == nil || g.Form != NT || g.batch() != 1 || g.HalfC && (g.Residual != 0 ||
-		g.Accumulate) {
+	if d.blas == nil || d.blas.lt == nil || g.Form != NT || g.batch() != 1 || g.HalfC && (g.Accumulate ||
+		g.Residual != 0 && (g.Act != Identity || g.Index != 0)) {
 		return fmt.Errorf("cuda: a %s product of %d in bf16, which nothing computes", g.Form, g.batch())
 	}
 	residual := g.Residual
 	if g.Act != Identity || g.Index != 0 || g.Accumulate {
 		residual = 0
 	}
+	fused := g.fused(d.blas)
 	if err := d.blas.lt.gemm(&g, residual); err != nil {
 		return err
+	}
+	if fused {
+		return nil
 	}
 	if g.Bias = 0; residual != 0 {
 		g.Residual = 0

@@ -13,7 +13,7 @@ type blasLt struct {
 	handle, stream uintptr
 	plans          map[ltShape]*ltPlan
 	bias           uint64 // the attribute while it is set
-	fixed          [4]uint32
+	fixed          [5]uint32
 	room           uint64 // bytes of workspace
 	work           Ptr    // 0: none
 
@@ -33,6 +33,7 @@ type blasLt struct {
 const (
 	ltTransA, ltEpilogue, ltBias         = 3, 7, 8
 	ltEpilogueNone, ltEpilogueBias       = 1, 4
+	ltEpilogueTanh                       = 36 // bias, then GELU by tanh
 	ltPreferWorkspace                    = 1
 	ltResult, ltAlgorithm                = 96, 64
 	ltAlgorithms                         = 8
@@ -46,6 +47,7 @@ const ltPlans = 2048
 type ltShape struct {
 	m, n, k, lda, ldb int
 	half, halfC, bias bool
+	tanh              bool
 	compute           uintptr
 }
 
@@ -69,7 +71,7 @@ func (b *blas) openLt(path string, stream uintptr) error {
 
 func (b *blas) useLt(lib, stream uintptr) error {
 	l := &blasLt{blas: b, stream: stream, plans: map[ltShape]*ltPlan{},
-		fixed: [4]uint32{blasT, ltEpilogueNone, ltEpilogueBias}}
+		fixed: [5]uint32{blasT, ltEpilogueNone, ltEpilogueBias, ltEpilogueTanh}}
 	for name, fn := range map[string]*uintptr{"cublasLtCreate": &l.create, "cublasLtDestroy": &l.destroy,
 		"cublasLtMatmulDescCreate":             &l.descCreate,
 		"cublasLtMatmulDescSetAttribute":       &l.descSet,
@@ -118,7 +120,13 @@ func (s *ltShape) types() (in, out uintptr) {
 }
 
 func (g *Gemm) shape(b *blas) ltShape {
-	return ltShape{g.M, g.N, g.K, g.A.Ld, g.B.Ld, g.Half, g.HalfC, g.Bias != 0, b.compute(g)}
+	return ltShape{g.M, g.N, g.K, g.A.Ld, g.B.Ld, g.Half, g.HalfC, g.Bias != 0, g.fused(b), b.compute(g)}
+}
+
+// fused says that the library takes the activation function into the product: of a
+// result in bf16 with a bias the GELU by tanh, and where that may stand for it GELU.
+func (g *Gemm) fused(b *blas) bool {
+	return g.HalfC && g.Bias != 0 && g.Residual == 0 && (g.Act == TanhGELU || g.Act == GELU && b.tanh)
 }
 
 // plan describes a product once; a shape comes back in every step.
@@ -138,6 +146,9 @@ func (l *blasLt) plan(g *Gemm) (*ltPlan, error) {
 	epilogue := 1
 	if s.bias {
 		epilogue = 2
+	}
+	if s.tanh {
+		epilogue = 3
 	}
 	at := func(i int) uintptr { return uintptr(unsafe.Pointer(&l.fixed[i])) }
 	for _, set := range []struct{ name, value uintptr }{{ltTransA, at(0)}, {ltEpilogue, at(epilogue)}} {

@@ -50,8 +50,12 @@ func openTuner(device string, version uintptr) *tuner {
 }
 
 func (t *tuner) name(s ltShape) string {
-	return fmt.Sprintf("%s, %d×%d×%d, rows %d and %d apart, bf16 %v to %v, bias %v", t.key, s.m, s.n, s.k, s.lda, s.ldb, s.half,
-		s.halfC, s.bias)
+	name := fmt.Sprintf("%s, %d×%d×%d, rows %d and %d apart, bf16 %v to %v, bias %v", t.key, s.m, s.n, s.k, s.lda, s.ldb,
+		s.half, s.halfC, s.bias)
+	if s.tanh {
+		name += " and GELU by tanh"
+	}
+	return name
 }
 
 // keep remembers a choice, and writes it down: what cannot be written is tried again

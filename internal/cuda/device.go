@@ -62,7 +62,9 @@ func (n Noise) args() []Arg {
 type Device struct {
 	Driver
 	noise Noise
-	blas  *blas // nil: the package's own GEMM
+	blas  *blas             // nil: the package's own GEMM
+	next  map[string]string // weights that stand one after another in bf16 (neighbours)
+	plain bool              // maps are not joined, and residuals stay in floats
 
 	// pointers is workspace for the operand lists of batched products: room
 	// for 3·pointerRoom addresses, in chunks of which a batch is cut.

@@ -16,7 +16,8 @@ import (
 //     whole, and in a forward that queries are compared with everything after its
 //     sites.
 //   - Elsewhere, with train.precision bf16, a value stands in bf16 where everything
-//     that reads it takes it so. The stream of residuals stays in floats.
+//     that reads it takes it so. The stream of residuals stays in floats, but where no
+//     query is compared with what comes of it: in evaluations.
 //   - An op without a kernel in bf16 reads and writes floats, and its products round
 //     them as TF32 does.
 type formats struct {
@@ -28,6 +29,10 @@ type formats struct {
 	float map[*gorgonia.Node]bool // kept as floats by whoever reads them after a run
 	reads map[*gorgonia.Node][]reader
 	noisy map[*gorgonia.Node]reader // attentions under noise that is made in them: its op, and which input it is
+
+	stream bool                    // residuals stand in bf16
+	joined map[*gorgonia.Node]int  // attentions that compute their maps from this input on
+	inside map[*gorgonia.Node]bool // and these
 }
 
 // reader is an op that reads a value as its input of a number.
@@ -39,12 +44,12 @@ type reader struct {
 // deadRows begins in the names of ops on rows that never reach the loss.
 const deadRows = ".full"
 
-// formatsOf settles the formats of a program; sites are the names of the ops whose
-// outputs are perturbed in queries that its losses are compared with.
-func formatsOf(d *Device, p *vit.Program, order gorgonia.Nodes, sites map[string]bool) *formats {
+// formatsOf settles the formats of a program.
+func formatsOf(d *Device, p *vit.Program, order gorgonia.Nodes, u Use, keep []*gorgonia.Node) *formats {
 	f := &formats{graph: p.Graph, exact: map[*gorgonia.Node]bool{}, half: map[*gorgonia.Node]bool{},
 		float: map[*gorgonia.Node]bool{},
-		reads: map[*gorgonia.Node][]reader{}, noisy: map[*gorgonia.Node]reader{}}
+		reads: map[*gorgonia.Node][]reader{}, noisy: map[*gorgonia.Node]reader{}, joined: map[*gorgonia.Node]int{},
+		inside: map[*gorgonia.Node]bool{}}
 	for _, n := range order {
 		for i, c := range vit.Inputs(p.Graph, n) {
 			f.reads[c] = append(f.reads[c], reader{n, i})
@@ -63,23 +68,35 @@ func formatsOf(d *Device, p *vit.Program, order gorgonia.Nodes, sites map[string
 		}
 		f.exact[n] = p.Start == nil
 		for _, c := range in {
-			f.exact[n] = f.exact[n] || f.exact[c] || c.Op() != nil && sites[specOf(c).Name]
+			f.exact[n] = f.exact[n] || f.exact[c] || c.Op() != nil && u.Sites[specOf(c).Name]
 		}
 	}
 	if !f.fast {
 		return f
 	}
 	f.float[p.Logits], f.float[p.Losses] = true, true
+	f.stream = u.Alone && !d.plain
+	if f.settle(order); !f.whole(order) { // some op of the stream has no kernel for it
+		f.stream = false
+		f.settle(order)
+	}
+	if !d.plain {
+		f.join(d, order, keep)
+	}
+	return f
+}
+
+// settle says which values stand in bf16.
+func (f *formats) settle(order gorgonia.Nodes) {
 	for i := len(order) - 1; i >= 0; i-- { // readers before what they read
 		n := order[i]
 		f.half[n] = f.makes(n) && f.wanted(n)
 	}
 	for _, n := range order {
 		if k := specOf(n).Kind; k == vit.OpRows || k == vit.OpAct { // in the format of what they read
-			f.half[n] = f.half[n] && f.half[vit.Inputs(p.Graph, n)[0]]
+			f.half[n] = f.half[n] && f.half[vit.Inputs(f.graph, n)[0]]
 		}
 	}
-	return f
 }
 
 // rows finds the attentions of one row whose query, keys or values are a stored
@@ -108,6 +125,9 @@ func (f *formats) rows(order gorgonia.Nodes) {
 
 // within says that an op is computed inside of the one that reads it.
 func (f *formats) within(n *gorgonia.Node) bool {
+	if f.inside[n] {
+		return true
+	}
 	r := f.reads[n]
 	return len(r) == 1 && f.noisy[r[0].node].node == n
 }
@@ -144,7 +164,9 @@ func (f *formats) makes(n *gorgonia.Node) bool {
 	case s.Kind == vit.OpNorm:
 		return s.Width%8 == 0 && s.Width <= halfNorm
 	case s.Kind == vit.OpLinear:
-		return f.linear(n) && !hasResidual(s)
+		return f.linear(n) && (!hasResidual(s) || f.stream && s.Act == vit.NoAct)
+	case s.Kind == vit.OpEmbed:
+		return f.stream && s.Width%8 == 0
 	case s.Kind == vit.OpAttention:
 		return !s.Biased && halfHead(s.Width/s.Heads) > 0
 	}
@@ -158,7 +180,9 @@ func (f *formats) takes(r reader) bool {
 	case f.exact[r.node]:
 		return false
 	case s.Kind == vit.OpLinear:
-		return r.input == 0 && f.linear(r.node)
+		return f.linear(r.node) && (r.input == 0 || f.stream && f.half[r.node] && hasResidual(s))
+	case s.Kind == vit.OpNorm:
+		return f.stream && r.input == 0 && f.half[r.node]
 	case s.Kind == vit.OpAttention:
 		return !s.Biased && halfHead(s.Width/s.Heads) > 0
 	case s.Kind == vit.OpEmbed:

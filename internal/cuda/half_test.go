@@ -83,7 +83,7 @@ func TestHalfRows(t *testing.T) {
 			x[i] = 3 + 2*x[i]
 		}
 		out := r.room(2 * rows * d)
-		r.ok(r.HalfNorm(out, put(r, x), put(r, gamma), put(r, beta), rows, d, 1e-6))
+		r.ok(r.HalfNorm(out, put(r, x), put(r, gamma), put(r, beta), rows, d, 1e-6, false))
 		w := &wideNet{p: map[string][]float64{"n.weight": wide(gamma), "n.bias": wide(beta)}}
 		w.a.Eps = 1e-6
 		var want []float64
@@ -178,7 +178,7 @@ func TestHalfAttention(t *testing.T) {
 		vb, v := asHalf(random(c.slots*c.tokens*w, 3))
 		out := r.room(2 * len(q))
 		in := []Ptr{put(r, qb), put(r, kb), put(r, vb)}
-		r.ok(r.HalfAttention(out, in[0], in[1], in[2], c.slots, c.rows, c.tokens, c.heads, c.d))
+		r.ok(r.HalfAttention(out, in[0], in[1], in[2], c.slots, c.rows, c.tokens, c.heads, c.d, c.heads*c.d, c.heads*c.d))
 		rowsOf := func(x []float32, slot, n int) (m [][]float64) {
 			for i := range n {
 				m = append(m, wide(x[(slot*n+i)*w:(slot*n+i+1)*w]))

@@ -40,7 +40,7 @@ type Gemm struct {
 	Act                   Function
 
 	Half  bool // A and B are bf16: an NT product of one slot
-	HalfC bool // C and Bias are bf16 too; C has no residual then
+	HalfC bool // C, Bias and a residual that no function comes before are bf16 too
 	Exact bool // floats are not rounded, whatever the precision
 }
 

@@ -33,11 +33,16 @@ func (d *Device) Widen(out, x Ptr, n int64) error {
 // halfNorm is the widest row that HalfNorm takes, in eights.
 const halfNorm = 2048
 
-// HalfNorm is LayerNorm of floats to bf16.
-func (d *Device) HalfNorm(out, x, gamma, beta Ptr, rows, width int, eps float32) error {
-	kernel := "norm_bf16_3"
+// HalfNorm is LayerNorm to bf16: of floats, or where half of bf16.
+func (d *Device) HalfNorm(out, x, gamma, beta Ptr, rows, width int, eps float32, half bool) error {
+	kernel := "norm_bf16_"
+	if half {
+		kernel = "norm_half_"
+	}
 	if width > 768 {
-		kernel = "norm_bf16_8"
+		kernel += "8"
+	} else {
+		kernel += "3"
 	}
 	return d.overRows(kernel, int64(rows), P(out), P(x), P(gamma), P(beta), L(int64(rows)), I(width), F(eps))
 }
@@ -62,6 +67,14 @@ func (d *Device) HalfEmbed(out, z, positions Ptr, slots, row, rows, tokens, widt
 	return d.eights("embed_bf16", n, P(out), P(z), P(positions), L(n), I(rows), I(row), I(tokens), I(width))
 }
 
+// StreamEmbed is Embed to bf16: of each slot's own rows in bf16, or of a parameter's
+// floats; width is a multiple of 8.
+func (d *Device) StreamEmbed(out, own, parameter, positions Ptr, slots, row, rows, tokens, width int) error {
+	n := int64(slots) * int64(rows) * int64(width)
+	return d.eights("embed_half", n, P(out), P(own), P(parameter), P(positions), L(n), I(rows), I(row), I(tokens),
+		I(width))
+}
+
 // attentionWidths are the heads that a kernel of attention is made for; a narrower
 // one, a multiple of 8, is padded.
 var attentionWidths = []int{32, 64, 80, 128}
@@ -81,8 +94,9 @@ func halfHead(d int) int {
 const residentShared = 110 << 10
 
 // HalfAttention is attention of whole sequences in bf16, of heads that halfHead
-// takes: q and out have rows of heads·d values, k and v tokens of them.
-func (d *Device) HalfAttention(out, q, k, v Ptr, slots, rows, tokens, heads, head int) error {
+// takes: q and out have rows of heads·d values, k and v tokens of them. Those of q stand
+// ldq values apart, those of k and v ldk, those of out without a gap.
+func (d *Device) HalfAttention(out, q, k, v Ptr, slots, rows, tokens, heads, head, ldq, ldk int) error {
 	wide := halfHead(head)
 	row := 2 * wide // bytes of a row in shared memory: kernels/sm80/attention.cu, heap
 	if wide%64 != 0 {
@@ -99,12 +113,11 @@ func (d *Device) HalfAttention(out, q, k, v Ptr, slots, rows, tokens, heads, hea
 	scale := float32(math.Log2E / math.Sqrt(float64(head)))
 	for lo := 0; lo < slots; lo += maxGridZ {
 		n := min(maxGridZ, slots-lo)
-		at := func(p Ptr, rows int) Ptr { return p + Ptr(2*int64(lo)*int64(rows)*int64(width)) }
+		at := func(p Ptr, rows, ld int) Ptr { return p + Ptr(2*int64(lo)*int64(rows)*int64(ld)) }
 		err := d.Launch(fmt.Sprint("attention_", wide), Dim{(groups + per - 1) / per, heads, n}, Dim{128, 1, 1}, 2*room*row,
 			Compute,
-			[]Arg{P(at(out, rows)), P(at(q, rows)), P(at(k, tokens)), P(at(v, tokens)), I(rows), I(tokens), I(head), I(width),
-				I(width),
-				I(width), F(scale), I(room), I(per)})
+			[]Arg{P(at(out, rows, width)), P(at(q, rows, ldq)), P(at(k, tokens, ldk)), P(at(v, tokens, ldk)), I(rows),
+				I(tokens), I(head), I(ldq), I(ldk), I(width), F(scale), I(room), I(per)})
 		if err != nil {
 			return err
 		}

@@ -88,11 +88,7 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 	l.shares = take("operands", align(shareBytes*int64(len(l.params)))/2)
 	l.halves = make([]Ptr, len(l.params))
 	if d.dev.halves() {
-		for _, s := range d.net.Sites() {
-			for _, i := range s.Params() {
-				l.halves[i] = take("weights in bf16", int64(len(d.net.Params()[i].Data)+1)/2)
-			}
-		}
+		d.layHalves(l, take)
 		l.library = take("library", ltWorkspace/4)
 	}
 	l.images = take("images", n*int64(d.net.Pixels()))

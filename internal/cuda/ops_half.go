@@ -106,7 +106,31 @@ func halfEmbed(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	if !o.halves[0] {
 		return nil, 0
 	}
+	if o.half {
+		return o.streamEmbed, 0
+	}
 	return func(r *Run) error { return o.embed(r, true) }, 0
+}
+
+// streamEmbed writes the sequence in bf16.
+func (o *op) streamEmbed(r *Run) error {
+	s := o.spec
+	for _, x := range s.Segments {
+		var positions, own, parameter Ptr
+		if x.Table >= 0 {
+			positions = o.arg(x.Table, r) + Ptr(4*x.Position*s.Width)
+		}
+		if x.Token == 0 {
+			own = o.arg(0, r)
+		} else {
+			parameter = o.arg(x.Token, r)
+		}
+		err := o.dev.StreamEmbed(o.ptr(r), own, parameter, positions, r.N, x.Row, x.Rows, s.Rows, s.Width)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func halfNormStep(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
@@ -115,7 +139,8 @@ func halfNormStep(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	}
 	s := o.spec
 	return func(r *Run) error {
-		return o.dev.HalfNorm(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), r.N*s.Rows, s.Width, s.Eps)
+		return o.dev.HalfNorm(o.ptr(r), o.arg(0, r), o.arg(1, r), o.arg(2, r), r.N*s.Rows, s.Width, s.Eps,
+			o.halves[0])
 	}, 0
 }
 
@@ -139,8 +164,9 @@ func halfRows(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	}, 0
 }
 
-// halfAttention is attention of whole sequences in bf16.
-func halfAttention(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
+// halfAttention is attention of whole sequences in bf16, and of maps that are joined
+// with it their product.
+func halfAttention(o *op, f *formats, n *gorgonia.Node) (step, int64) {
 	if o.exact || o.spec.Biased {
 		return nil, 0
 	}
@@ -155,10 +181,14 @@ func halfAttention(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 		}
 	}
 	rows := []int{s.Rows, s.Keys, s.Keys}
+	first, joined := f.joined[n]
+	if !joined {
+		first = len(rows)
+	}
 	var offs [4]int64
 	for i, n := range rows {
 		offs[i+1] = offs[i]
-		if !o.halves[i] {
+		if i < first && !o.halves[i] {
 			offs[i+1] += align(2 * int64(o.slots) * int64(n) * int64(s.Width))
 		}
 	}
@@ -166,21 +196,60 @@ func halfAttention(o *op, _ *formats, _ *gorgonia.Node) (step, int64) {
 	if !o.half {
 		work += align(2 * int64(o.slots) * int64(s.Rows) * int64(s.Width))
 	}
+	var maps func(r *Run, out Ptr) error
+	at, ld := Ptr(work), s.Width // of what is joined
+	if joined {
+		ld = (len(rows) - first) * s.Width
+		maps = o.joinedMaps(vit.Inputs(f.graph, vit.Inputs(f.graph, n)[first]), first, ld)
+		work += align(2 * int64(o.slots) * int64(s.Keys) * int64(ld))
+	}
 	return func(r *Run) error {
 		var in [3]Ptr
-		for i, n := range rows {
+		for i, n := range rows[:first] {
 			var err error
 			if in[i], err = o.rounded(i, r, o.workspace()+Ptr(offs[i]), int64(r.N)*int64(n)*int64(s.Width)); err != nil {
 				return err
+			}
+		}
+		if joined {
+			if err := maps(r, o.workspace()+at); err != nil {
+				return err
+			}
+			for i := first; i < len(in); i++ {
+				in[i] = o.workspace() + at + Ptr(2*(i-first)*s.Width)
 			}
 		}
 		out := o.ptr(r)
 		if !o.half {
 			out = o.workspace() + Ptr(offs[3])
 		}
-		if err := o.dev.HalfAttention(out, in[0], in[1], in[2], r.N, s.Rows, s.Keys, s.Heads, head); err != nil || o.half {
+		ldq := s.Width
+		if first == 0 {
+			ldq = ld
+		}
+		err := o.dev.HalfAttention(out, in[0], in[1], in[2], r.N, s.Rows, s.Keys, s.Heads, head, ldq, ld)
+		if err != nil || o.half {
 			return err
 		}
 		return o.dev.Widen(o.ptr(r), out, o.values(r))
 	}, work
+}
+
+// joinedMaps is the product of an attention's input of a number, which stands for its
+// maps', with their weights, of which the first map's inputs are given.
+func (o *op) joinedMaps(first gorgonia.Nodes, input, wide int) func(r *Run, out Ptr) error {
+	weight := o.bound(&ref{name: halfPrefix + first[1].Name()})
+	var bias *ref
+	if len(first) > 2 {
+		bias = o.bound(&ref{name: halfPrefix + first[2].Name()})
+	}
+	width := first[1].Shape().TotalSize() / o.spec.Width
+	return func(r *Run, out Ptr) error {
+		g := Gemm{Form: NT, M: r.N * o.spec.Keys, N: wide, K: width, Alpha: 1, C: Operand{Ptr: out, Ld: wide},
+			A: Operand{Ptr: o.arg(input, r), Ld: width}, B: Operand{Ptr: o.at(weight, r), Ld: width}, Half: true, HalfC: true}
+		if bias != nil {
+			g.Bias = o.at(bias, r)
+		}
+		return o.dev.Gemm(g)
+	}
 }

@@ -26,11 +26,11 @@ func (d *backend) compile(slots int, f *vit.Forward) (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	sites := d.sites
-	if f.Features && len(f.Keep) == 0 { // an evaluation, which no query is compared with
-		sites = nil
+	use := Use{HostLoss: d.hostLoss, Sites: d.sites, Alone: f.Alone}
+	if f.Alone {
+		use.Sites = nil
 	}
-	vm, err := Compile(d.dev, p, d.hostLoss, sites, p.Kept...)
+	vm, err := Compile(d.dev, p, use, p.Kept...)
 	if err != nil {
 		return nil, err
 	}

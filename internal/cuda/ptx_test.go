@@ -20,7 +20,11 @@ var modules = []struct{ ptx, sources, target string }{
 
 // entries are the kernels of a source, as themselves or as the number of a macro.
 var entries = regexp.MustCompile(
-	`(?m)^(KERNEL|KERNEL_OF|KERNEL_MIN|GEMM|NOISY|NORM|ATTENTION)\((?:256, |NOISY_THREADS, |ROW_THREADS, )?(\w+)[,)]`)
+	`(?m)^(KERNEL|KERNEL_OF|KERNEL_MIN|GEMM|NOISY|NORM|NORM_HALF|ATTENTION)` +
+		`\((?:256, |NOISY_THREADS, |ROW_THREADS, )?(\w+)[,)]`)
+
+// numbered begins the kernels that a macro makes of numbers.
+var numbered = map[string]string{"NORM": "norm_bf16_", "NORM_HALF": "norm_half_", "ATTENTION": "attention_"}
 
 // TestPTXSources: the checked-in PTX was made of the sources as they are.
 // scripts/ptx.sh --check compiles them again, where that clang is installed.
@@ -65,7 +69,7 @@ func TestPTX(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, k := range entries.FindAllSubmatch(src, -1) {
-				want = append(want, map[string]string{"NORM": "norm_bf16_", "ATTENTION": "attention_"}[string(k[1])]+string(k[2]))
+				want = append(want, numbered[string(k[1])]+string(k[2]))
 			}
 		}
 		text, err := os.ReadFile(filepath.Join("kernels", m.ptx))

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
-	"runtime"
 	"slices"
 	"sort"
 	"strconv"
@@ -104,33 +104,41 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 		}
 	}
 	var params []*forward.Param
+	var numbers []int
 	for i, p := range m.Params() {
 		if p.Grad = nil; trained[i] {
 			p.Grad = make([]float32, len(p.Data))
-			params = append(params, p)
+			params, numbers = append(params, p), append(numbers, i)
 		}
 	}
 	any, err := lr.New(name, m, o)
 	ok(err)
 	e := any.(lr.Asker)
-	opt, err := optim.New("adamw", optim.Options{Workers: runtime.GOMAXPROCS(0)})
+	opt, err := optim.New("adamw", optim.Options{})
 	ok(err)
+	rules := opt.(optim.Ruled)
+	if !m.Hold(rules.Kind()) {
+		t.Fatal("the device takes no steps of adamw")
+	}
 	counts := make([]int, b.Size)
 	for i := range counts {
 		counts[i] = queries
 	}
 	return func(n uint32) int64 {
-		for _, p := range params {
-			clear(p.Grad)
-		}
+		m.Forget()
 		s, err := lr.Prepare(ctx, m, e, n, b)
 		ok(err)
 		s.Counts = counts
 		r, err := e.Ask(ctx, m, &s.Step)
 		ok(err)
 		ok(e.Accumulate(ctx, &s.Step, r.Records))
-		opt.Step(params, 1e-4)
-		m.Touch()
+		steps := rules.Rules(params, 1e-4)
+		for i := range steps {
+			steps[i].Param = numbers[i]
+		}
+		if sound, err := m.Update(steps, 1); err != nil || !sound {
+			t.Fatal("the update: ", sound, err)
+		}
 		return r.Queries
 	}
 }
@@ -144,8 +152,10 @@ type line struct {
 	PerSecond float64 `json:"queries_per_s"`
 	Kernels   float64 `json:"kernel_seconds"` // sum over the kernels of one step
 	Device    string  `json:"device"`
-	Logits    float64 `json:"logits_off,omitempty"` // error relative to fp32's
-	C         float64 `json:"c_off,omitempty"`      // that of (ℓ₊ − ℓ₋)/2σ
+	Memory    float64 `json:"memory_gib,omitempty"`   // that the device was asked for
+	Measured  float64 `json:"measured_gib,omitempty"` // and what it has less since the driver was opened
+	Logits    float64 `json:"logits_off,omitempty"`   // error relative to fp32's
+	C         float64 `json:"c_off,omitempty"`        // that of (ℓ₊ − ℓ₋)/2σ
 }
 
 // bench are the sizes of a measurement: by default tiny and taken once, so that the
@@ -220,8 +230,18 @@ func TestSteps(t *testing.T) {
 }
 
 func stepCase(t *testing.T, net *vit.Net, b *forward.Batch, precision Precision, mode string, per, steps int) {
-	m, err := NewModel(testDriverOpen(t), net, Options{Noise: Noise{Seed: seed}, Loss: objective.CE{}, Mask: true,
-		Precision: precision})
+	d := testDriverOpen(t)
+	before, _, err := d.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	label := string(precision)
+	opt := Options{Noise: Noise{Seed: seed}, Loss: objective.CE{}, Mask: true, Precision: precision,
+		Plain: os.Getenv("FLOPS_BENCH_WAY") == "plain", Tanh: os.Getenv("FLOPS_BENCH_WAY") == "tanh"}
+	if way := os.Getenv("FLOPS_BENCH_WAY"); way != "" {
+		label += " " + way
+	}
+	m, err := NewModel(d, net, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +255,15 @@ func stepCase(t *testing.T, net *vit.Net, b *forward.Batch, precision Precision,
 		times = append(times, time.Since(began).Seconds())
 	}
 	sort.Float64s(times)
-	l := line{Mode: mode, Precision: string(precision), Queries: n, Seconds: times[len(times)/2], Device: m.Device()}
+	after, _, err := d.Memory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := line{Mode: mode, Precision: label, Queries: n, Seconds: times[len(times)/2], Device: m.Device(),
+		Memory: gib(m.Memory()), Measured: gib(before - after)}
+	if off := l.Measured/l.Memory - 1; os.Getenv("FLOPS_BENCH") == "vit-b16" && math.Abs(off) > 0.05 {
+		t.Errorf("%s in %s: %.3f GiB forecast, %.3f taken", mode, label, l.Memory, l.Measured)
+	}
 	l.PerSecond = float64(n) / l.Seconds
 	c := clock(m)
 	step(uint32(steps + 1))
@@ -251,6 +279,8 @@ func stepCase(t *testing.T, net *vit.Net, b *forward.Batch, precision Precision,
 		t.Error(err)
 	}
 }
+
+func gib(bytes int64) float64 { return float64(bytes) / (1 << 30) }
 
 // print writes the line where a measurement was asked for.
 func (l *line) print(t *testing.T) {

@@ -54,14 +54,20 @@ var _ gorgonia.VM = (*VM)(nil)
 // its name, or a clean activation by vit.CleanPrefix and its name.
 type Bind func(name string) (Ptr, error)
 
+// Use is what becomes of a program's answers.
+type Use struct {
+	HostLoss bool            // losses are not computed: the caller evaluates the objective from the logits
+	Sites    map[string]bool // ops whose outputs are perturbed in queries that the losses are compared with
+	Alone    bool            // no query is compared with them
+}
+
 // Compile plans what the kept nodes need. The VM then needs Bytes of device
 // memory, which Place gives it. The values of kept nodes stay readable after a
-// run. Where hostLoss, the losses are not computed: their objective is not one
-// of the device's, and the caller evaluates it from the logits. sites are the ops
-// whose outputs are perturbed in queries that the losses are compared with.
-func Compile(d *Device, p *vit.Program, hostLoss bool, sites map[string]bool, keep ...*gorgonia.Node) (*VM, error) {
+// run.
+func Compile(d *Device, p *vit.Program, u Use, keep ...*gorgonia.Node) (*VM, error) {
 	order, last := vit.Schedule(p.Graph, keep...)
-	m := &VM{dev: d, refs: map[*gorgonia.Node]*ref{}, hostLoss: hostLoss, formats: formatsOf(d, p, order, sites)}
+	m := &VM{dev: d, refs: map[*gorgonia.Node]*ref{}, hostLoss: u.HostLoss, formats: formatsOf(d, p, order, u, keep)}
+	m.formats.prolong(order, last)
 	order = slices.DeleteFunc(order, m.formats.within) // what it reads lives on a little longer than it must
 	places, total := vit.Place(order, last, alignment/4)
 	m.bytes = 4 * total
@@ -169,6 +175,9 @@ func (m *VM) build(p *vit.Program, n *gorgonia.Node) (step, int64, error) {
 		if at, ok := f.noisy[n]; ok && at.input == i { // the noise is made in the op
 			o.noise, o.noisy = specOf(c), i
 			c = vit.Inputs(p.Graph, c)[0]
+		}
+		if f.inside[c] {
+			c = vit.Inputs(p.Graph, c)[0] // the map's own input stands for it
 		}
 		o.in = append(o.in, m.input(p, c))
 		o.sizes = append(o.sizes, int64(c.Shape().TotalSize()))

@@ -19,7 +19,7 @@ func TestUnknownOp(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := gorgonia.Must(gorgonia.Tanh(p.Logits))
-	_, err = Compile(NewDevice(newHostDriver(t), Noise{}), p, false, nil, n)
+	_, err = Compile(NewDevice(newHostDriver(t), Noise{}), p, Use{}, n)
 	if err == nil || !strings.Contains(err.Error(), "tanh") {
 		t.Errorf("an op without a kernel gives %v", err)
 	}

@@ -101,6 +101,7 @@ type Forward struct {
 	Split bool  // the value before every activation function stands apart
 	Full  bool  // rows that nothing reads are computed too
 
+	Alone    bool         // no query is compared with what is computed
 	Features bool         // the pooled embedding is wanted
 	Keep     []string     // activations that go to the store, at their image
 	Inputs   []Activation // per site: Coef·sign·εᵀx of every query goes to the sums, with the x that it saw

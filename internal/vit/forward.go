@@ -30,7 +30,7 @@ func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean,
 		return nil, err
 	}
 	c := m.net.Answer(b.Size, loss)
-	return c, m.forward(ctx, b, loss, c, Forward{Features: true}, known, images)
+	return c, m.forward(ctx, b, loss, c, Forward{Features: true, Alone: true}, known, images)
 }
 
 // show has the backend begin with n images of a batch from lo on; with what is kept

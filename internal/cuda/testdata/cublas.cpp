@@ -3,6 +3,7 @@
 // on a machine without it. Only float32 and the three compute types in use are
 // accepted, and a wrong leading dimension is an error as in the library, as is a
 // call without a current device where there is a driver.
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <dlfcn.h>
@@ -176,7 +177,7 @@ int cublasLtMatmul(void *h, lt_desc *d, const float *alpha, const void *a, lt_la
 	bool half = la->type == 14;
 	if (algorithm && (int)algorithm->data[1] == flops_fake_slow)
 		usleep(3000);
-	if (h != &lt_handle || !device() || (d->epilogue != 4 && d->epilogue != 1) || la->type != lb->type || lc->type != lout->type)
+	if (h != &lt_handle || !device() || (d->epilogue != 4 && d->epilogue != 1 && d->epilogue != 36) || la->type != lb->type || lc->type != lout->type)
 		return 15;
 	if (half ? d->compute != 68 : (lc->type != 0 || !types(0, 0, 0, d->compute, -1)))
 		return 15;
@@ -195,8 +196,10 @@ int cublasLtMatmul(void *h, lt_desc *d, const float *alpha, const void *a, lt_la
 			float v = (float)(*alpha * s);
 			if (*beta != 0)
 				v += *beta * value(c, lc->type, i + j * lc->ld);
-			if (d->epilogue == 4)
+			if (d->epilogue != 1)
 				v += value(d->bias, lc->type, i);
+			if (d->epilogue == 36) // CUBLASLT_EPILOGUE_GELU_BIAS
+				v = 0.5f * v * (1 + std::tanh(0.79788456f * (v + 0.044715f * v * v * v)));
 			store(out, lc->type, i + j * lout->ld, v);
 		}
 	return 0;

@@ -57,7 +57,7 @@ KERNEL_OF(256, widen_bf16, float *out, const u16 *x, i64 n) {
 
 // normalise: the layer norm of one row by one warp, which keeps it in registers:
 // N groups of 256 values at most. d is a multiple of 8.
-template <int N> DEVICE void normalise(u16 *out, const float *x, const float *gamma, const float *beta, i64 rows, int d, float eps) {
+template <int N, class X> DEVICE void normalise(u16 *out, const X *x, const float *gamma, const float *beta, i64 rows, int d, float eps) {
 	i64 r = (i64)BID_X * (THREADS / 32) + TID / 32;
 	int first = 8 * (TID % 32);
 	if (r >= rows)
@@ -105,6 +105,14 @@ template <int N> DEVICE void normalise(u16 *out, const float *x, const float *ga
 NORM(3)
 NORM(8)
 
+// norm_half_N: the same of rows of bf16.
+#define NORM_HALF(N)                                                                                                        \
+	KERNEL_OF(256, norm_half_##N, u16 *out, const u16 *x, const float *gamma, const float *beta, i64 rows, int d, float eps) { \
+		normalise<N>(out, x, gamma, beta, rows, d, eps);                                                                      \
+	}
+NORM_HALF(3)
+NORM_HALF(8)
+
 // activation_bf16: f(x), of n values, a multiple of 8. out may be x.
 KERNEL_OF(256, activation_bf16, u16 *out, const u16 *x, i64 n, int function) {
 	i64 i = 8 * thread_at();
@@ -146,6 +154,28 @@ KERNEL_OF(256, embed_bf16, float *out, const u16 *z, const float *pos, i64 n, in
 	i64 size = (i64)patches * width, slot = i / size, at = i % size;
 	float v[8], p[8] = {};
 	load8(v, z + i);
+	if (pos)
+		load8(p, pos + at);
+	UNROLL
+	for (int j = 0; j < 8; j++)
+		v[j] += p[j];
+	store8(out + (slot * tokens + row) * width + at, v);
+}
+
+// embed_half: rows of the sequence as bf16, from row on: of each slot's own values z,
+// or of a parameter, with their positions where there are any. width is a multiple of
+// 8, n the number of values of all slots.
+KERNEL_OF(256, embed_half, u16 *out, const u16 *z, const float *parameter, const float *pos, i64 n, int rows, int row, int tokens,
+          int width) {
+	i64 i = 8 * thread_at();
+	if (i >= n)
+		return;
+	i64 size = (i64)rows * width, slot = i / size, at = i % size;
+	float v[8], p[8] = {};
+	if (z)
+		load8(v, z + i);
+	else
+		load8(v, parameter + at);
 	if (pos)
 		load8(p, pos + at);
 	UNROLL

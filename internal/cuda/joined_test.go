@@ -1,0 +1,91 @@
+package cuda
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// TestJoinedMaps: the maps of an attention as one product give the logits of single
+// products, bit for bit, in fewer of them; an evaluation, whose residuals stand in bf16,
+// is as near to the processor's as one whose residuals are floats.
+func TestJoinedMaps(t *testing.T) {
+	broad := eights
+	broad.Hidden, broad.Heads = 72, 3 // rows of bf16 that are no multiple of the alignment
+	sizes := map[string]vit.Architecture{"eights": eights, "broad": broad, "without biases": func() vit.Arch {
+		a := eights
+		a.NoQKVBias = true
+		return a
+	}()}
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		t.Run(name, func(t *testing.T) {
+			var logits [2][]float32
+			var off [2]float64
+			var products [2]int
+			for i, plain := range []bool{true, false} {
+				t.Run(fmt.Sprint("plain ", plain), func(t *testing.T) {
+					w := newTwins(t, sizes[name], 3, true, Options{Precision: BF16, Plain: plain})
+					if w.host != nil {
+						withBLAS(t, w.gpu.b.dev, BF16)
+					}
+					cpu, gpu := w.clean(nil)
+					logits[i] = gpu.Logits
+					b := w.gpu.b.dev.blas
+					call, matmul := b.call, b.lt.matmul
+					b.call = func(fn uintptr, args ...uintptr) uintptr {
+						if fn == matmul {
+							products[i]++
+						}
+						return call(fn, args...)
+					}
+					e, err := w.gpu.Evaluate(w.ctx, w.b)
+					w.ok(err)
+					off[i] = relative(wide(e.Logits), wide(cpu.Logits))
+				})
+			}
+			if w := logits; w[0] != nil && !slices.Equal(w[0], w[1]) && os.Getenv("FLOPS_TEST_DEVICE") == "" {
+				t.Errorf("joined maps give other logits: %v, %v", w[0], w[1])
+			}
+			t.Logf("evaluations off by %.4f with residuals in floats, %.4f in bf16; %v products", off[0], off[1], products)
+			if !(off[1] < 0.02) || products[1] != products[0]-3 { // of two attentions: two of the first, one of the last
+				t.Errorf("off by %.4f and %.4f, %v products", off[0], off[1], products)
+			}
+		})
+	}
+}
+
+// TestHalfFamilies evaluates every family in bf16, beside the processor.
+func TestHalfFamilies(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(families)) {
+		t.Run(name, func(t *testing.T) {
+			w := lowTwins(t, families[name], 2, BF16, 0)
+			cpu, _ := w.clean(nil)
+			e, err := w.gpu.Evaluate(w.ctx, w.b)
+			w.ok(err)
+			if off := relative(wide(e.Logits), wide(cpu.Logits)); !(off < 0.03) {
+				t.Errorf("logits are off by %.4f", off)
+			}
+		})
+	}
+}
+
+// TestFusedGELU: with GELU by tanh the library makes the activations, and the logits are
+// as near to the processor's.
+func TestFusedGELU(t *testing.T) {
+	w := newTwins(t, eights, 3, true, Options{Precision: BF16, Tanh: true})
+	if w.host != nil {
+		withBLAS(t, w.gpu.b.dev, BF16)
+		w.gpu.b.dev.blas.tanh = true
+	}
+	cpu, _ := w.clean(nil)
+	c := clock(w.gpu)
+	e, err := w.gpu.Evaluate(w.ctx, w.b)
+	w.ok(err)
+	if off := relative(wide(e.Logits), wide(cpu.Logits)); !(off < 0.02) || c.calls["activation_bf16"] != 0 {
+		t.Errorf("off by %.4f, with %d passes of the activation function", off, c.calls["activation_bf16"])
+	}
+}
