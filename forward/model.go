@@ -94,7 +94,8 @@ type Perturbation struct {
 	Params []int     // Weights, Layers: indices into Model.Params
 }
 
-// Site describes one linear map z = x Wᵀ + b whose output can be perturbed.
+// Site describes one linear map z = x Wᵀ + b whose output can be perturbed, or
+// parameters that noise is added to themselves, of every image its own (Direct).
 type Site struct {
 	Name   string // "block.5.query", "patch_embed", "classifier"
 	Kind   string // "query", "key", "value", "attn_out", "mlp_in", "mlp_out", "patch_embed", "classifier"
@@ -103,15 +104,21 @@ type Site struct {
 	Live   int    // rows that can reach the loss: 1 or T (docs/method.md, structural mask)
 	In     int    // k, the width of x
 	Out    int    // m, the width of z
-	Weight int    // index of W in Model.Params, -1 of a site that is a layer's output and no map
+	Weight int    // index of W in Model.Params, -1 of a site that is no map
 	Bias   int    // index of b in Model.Params, -1 where there is none
 	FLOPs  int64  // floating-point operations of one suffix from this site
 	Output bool   // z are the outputs that the loss is made of
+	// Direct are the parameters, as indices into Model.Params, that a site's noise is
+	// added to: one row of Out numbers, which all rows of an image share. nil of a map.
+	Direct []int
 }
 
 // Params are the indices in Model.Params of what the site's linear map is made
-// of: its weight, and its bias where there is one.
+// of: its weight, and its bias where there is one; or of what its noise is added to.
 func (s Site) Params() []int {
+	if len(s.Direct) > 0 {
+		return s.Direct
+	}
 	if s.Weight < 0 {
 		return nil
 	}

@@ -5,7 +5,10 @@
 // that is in neither is an error that names the nearest one that is.
 package config
 
-import "github.com/flops-vit/flops/internal/settings"
+import (
+	"github.com/flops-vit/flops/internal/parts"
+	"github.com/flops-vit/flops/internal/settings"
+)
 
 // Config is one experiment. Zero values are never defaults by accident: Default
 // fills them and Validate refuses what makes no sense.
@@ -31,6 +34,8 @@ type Config struct {
 type Model struct {
 	Kind string `yaml:"kind"` // local | remote | command
 	Path string `yaml:"path"` // local: folder; empty: a new network of Arch
+	// folder of an adapter in PEFT's layout, which is merged into the model, or goes on where sites.train is lora
+	Adapter string `yaml:"adapter"`
 	// auto | new | zero-shot: what a classifier begins as; auto: the model's where it is of these classes, else new
 	Head string `yaml:"head"`
 	// texts of a class where the model's text tower is used, {} standing for its name; several are averaged
@@ -107,6 +112,10 @@ type Sites struct {
 	PatchEmbed bool     `yaml:"patch_embed"` // train the patch embedding
 	// norm | cls_token | position: perturbed directly (3.2); absent ones stay fixed
 	Params []string `yaml:"params"`
+	// all | bias | norm | lora | prompt: what of the chosen blocks is trained, beside the classifier
+	Train string `yaml:"train"`
+
+	Own settings.Values `yaml:",inline"` // settings of single parts
 }
 
 // Estimator says how the gradient is estimated.
@@ -262,7 +271,7 @@ func Default() Config {
 			Arch: Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512}},
 		Data: Data{Kind: "folder", Train: "train", Test: "test", OnBad: "refuse", EXIF: "turn", Count: 2000, TestCount: 500,
 			Size: 32},
-		Sites: Sites{Blocks: "last-1", Classifier: true,
+		Sites: Sites{Blocks: "last-1", Classifier: true, Train: parts.All, Own: owned("sites"),
 			Kinds: []string{"query", "key", "value", "attn_out", "mlp_in", "mlp_out"}},
 		Estimator: Estimator{Name: "activation", Sigma: 0.01,
 			StructuralMask: true, Noise: "gaussian", QMC: "none", Own: owned("estimator")},

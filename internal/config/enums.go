@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/prompt"
 )
 
@@ -25,6 +26,7 @@ var registries = map[string]func() []string{
 	"objective.kind":      objective.Names,
 	"optimizer.name":      optim.Names,
 	"optimizer.schedule":  optim.Schedules,
+	"sites.train":         parts.Names,
 	"prompt.mapping.kind": func() []string { return slices.Sorted(maps.Keys(prompt.Learners)) },
 	"train.metrics":       metric.Names,
 
@@ -33,7 +35,7 @@ var registries = map[string]func() []string{
 
 // implemented are the keys whose values are implementations, each there only where
 // it is registered.
-var implemented = []string{"allocator.name", "estimator.name", "objective.kind", "optimizer.name"}
+var implemented = []string{"allocator.name", "estimator.name", "objective.kind", "optimizer.name", "sites.train"}
 
 // Offer adds to the values of a key what a registry holds that stands above this
 // package, such as that of the datasets. Call it from init.
@@ -81,6 +83,7 @@ var ordered = map[string][]string{
 	"data.exif":           {"turn", "ignore"},
 	"data.augment":        {"flip", "crop", "crop_reflect"},
 	"sites.kinds":         {"query", "key", "value", "attn_out", "mlp_in", "mlp_out", "residual", "pool", "projection"},
+	"sites.train":         {"all", "bias", "norm", "lora", "prompt"},
 	"sites.params":        {"norm", "cls_token", "position", "layer_scale"},
 	"estimator.name":      {"activation", "weight", "bp"},
 	"estimator.schedule":  {"", "per_site", "joint", "random_site", "all", "tensor"},

@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/settings"
 	"gopkg.in/yaml.v3"
 )
@@ -23,6 +24,7 @@ var own = map[string]func() []settings.Owned{
 	"estimator": lr.Settings,
 	"objective": objective.Settings,
 	"optimizer": optim.Settings,
+	"sites":     parts.Settings,
 }
 
 // owned are the defaults of a section's own settings.

@@ -9,6 +9,7 @@ import (
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -122,12 +123,15 @@ func rules() []rule {
 		{[]cond{asks(), {"estimator.antithetic", is(true)}},
 			cond{"allocator.min_queries", test{pairs: true}}, "",
 			"is odd, and antithetic pairs are two queries each", "make it even"},
-		{[]cond{{"prompt.kind", is("tokens")}, {"estimator.name", is("activation")}},
+		{[]cond{{"prompt.kind", is("tokens")}, {"estimator.name", is("activation")},
+			{"sites.train", isNot(anys(parts.Those(parts.Tokens))...)}},
 			cond{"estimator.schedule", isNot("joint")},
-			"prompt.kind: tokens cannot be trained by the joint schedule", "", "use estimator.name: weight"},
+			"prompt.kind: tokens cannot be trained by the joint schedule", "",
+			"use sites.train: prompt or estimator.name: weight"},
 	}
 	out = append(out, splitRules()...)
 	out = append(out, wordRules()...)
+	out = append(out, partRules()...)
 	for _, n := range metric.Names() {
 		if metric.Named(n).Standard == 0 {
 			out = append(out, rule{[]cond{{"checkpoint.best_metric", is(n)}}, cond{"train.metrics", test{has: n}},

@@ -28,6 +28,13 @@ var gatedArch = func() vit.Arch { a := tinyArch; a.Act = vit.SiLU; return a }()
 // network is a network of any family over such images.
 func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *forward.Batch, noise.Source) {
 	t.Helper()
+	return prepared(t, a, mask, func(*vit.Net) {})
+}
+
+// prepared is network of a net that something is done to before it is put on a device.
+func prepared(t testing.TB, a vit.Architecture, mask bool, do func(*vit.Net)) (*vit.Model, *forward.Batch,
+	noise.Source) {
+	t.Helper()
 	w, err := vit.NewWeights(a)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +49,7 @@ func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *forward.
 		p.Grad = make([]float32, len(p.Data))
 		// Away from the usual start of 0.02: losses differ, and the norm of the
 		// cls row is not so small that finite differences see its curvature.
-		if p.Name == "classifier.weight" || p.Role == "cls_token" || p.Role == "position" {
+		if p.Name == "classifier.weight" || p.Role == "cls_token" || p.Role == "position" || p.Role == "prompt" {
 			for i := range p.Data {
 				p.Data[i] *= 25
 			}
@@ -59,7 +66,9 @@ func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *forward.
 	for i := range b.Inputs {
 		b.Inputs[i] = float32(g.Normal())
 	}
-	return vit.NewModel(vit.NewNet(w), vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: mask}), b, src
+	n := vit.NewNet(w)
+	do(n)
+	return vit.NewModel(n, vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: mask}), b, src
 }
 
 func clearGrads(m query.Model) {

@@ -14,13 +14,13 @@ import (
 // Settings of the surrogate local.
 var (
 	Kappa = settings.New("kappa", "0",
-		"local: share of the correction by the queries: 0, 1, or auto for that of least error",
+		"local, feedback: share of the correction by the queries: 0, 1, or auto for that of least error",
 		settings.Among("0", "1", "auto"))
-	FeedbackGain = settings.New("feedback_gain", 0.6, "local: gain of the learning of the Jacobians, stable below 2",
+	FeedbackGain = settings.New("feedback_gain", 0.6, "local, feedback: gain of the learning of the Jacobians, stable below 2",
 		settings.Above(0, 2))
 	FeedbackScale = settings.New("feedback_scale", true,
-		"local: scale predictions by how far they agree with the queries")
-	FeedbackWeigh = settings.New("feedback_weigh", true, "local: learn the Jacobians most from images of large error")
+		"local, feedback: scale predictions by how far they agree with the queries")
+	FeedbackWeigh = settings.New("feedback_weigh", true, "local, feedback: learn the Jacobians most from images of large error")
 	FeedbackRows  = settings.New("feedback_rows", "all",
 		"local: the rows of a block's output that its parameters get a gradient through: all, the one that is read "+
 			"(read), or besides that a share of the others, such as 0.25, drawn where the gradient is large",
@@ -31,7 +31,7 @@ var (
 	FeedbackShare = settings.New("feedback_share", 0.0,
 		"local: share of what a block's Jacobian learns that its neighbours' learn too", settings.From(0, 0.99))
 	FeedbackWarmup = settings.New("feedback_warmup", 0,
-		"local: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
+		"local, feedback: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
 )
 
 func init() {
@@ -40,27 +40,13 @@ func init() {
 
 // newLocal makes the estimator of whole layers.
 func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, error) {
-	switch {
-	case f.LearnSigma:
-		return nil, uierr.New("estimator.learn_sigma: true does not go with estimator.surrogate: local",
-			"set estimator.learn_sigma: false")
-	case f.Schedule == "random_site":
-		return nil, uierr.New("estimator.schedule: random_site does not go with estimator.surrogate: local, "+
-			"which asks all blocks at once", "leave estimator.schedule out")
-	}
-	f.Schedule, f.Params = "joint", o.Params
-	l := forward.LocalOptions{Options: f, Gain: FeedbackGain.Of(o.Own), Scaled: FeedbackScale.Of(o.Own),
-		Weigh: FeedbackWeigh.Of(o.Own), Above: FeedbackTop.Of(o.Own) == "exact", Share: FeedbackShare.Of(o.Own),
-		Warmup: uint32(FeedbackWarmup.Of(o.Own))}
-	var err error
-	if l.RowAlone, l.Rows, err = rowsOf(FeedbackRows.Of(o.Own)); err != nil {
+	l, err := feedbackOptions("local", o, f)
+	if err != nil {
 		return nil, err
 	}
-	switch Kappa.Of(o.Own) {
-	case "auto":
-		l.Kappa = -1
-	case "1":
-		l.Kappa = 1
+	l.Above, l.Share = FeedbackTop.Of(o.Own) == "exact", FeedbackShare.Of(o.Own)
+	if l.RowAlone, l.Rows, err = rowsOf(FeedbackRows.Of(o.Own)); err != nil {
+		return nil, err
 	}
 	e, err := forward.Local(m, l)
 	var wrong *forward.OptionError
@@ -88,10 +74,32 @@ func rowsOf(s string) (alone bool, share float64, err error) {
 	return false, share, nil
 }
 
+// feedbackOptions are the options of a surrogate that learns from how all outputs change.
+func feedbackOptions(name string, o Options, f forward.Options) (forward.LocalOptions, error) {
+	switch {
+	case f.LearnSigma:
+		return forward.LocalOptions{}, uierr.New("estimator.learn_sigma: true does not go with estimator.surrogate: "+name,
+			"set estimator.learn_sigma: false")
+	case f.Schedule == "random_site":
+		return forward.LocalOptions{}, uierr.New("estimator.schedule: random_site does not go with "+
+			"estimator.surrogate: "+name+", which asks all at once", "leave estimator.schedule out")
+	}
+	f.Schedule, f.Params = "joint", o.Params
+	l := forward.LocalOptions{Options: f, Gain: FeedbackGain.Of(o.Own), Scaled: FeedbackScale.Of(o.Own),
+		Weigh: FeedbackWeigh.Of(o.Own), Warmup: uint32(FeedbackWarmup.Of(o.Own))}
+	switch Kappa.Of(o.Own) {
+	case "auto":
+		l.Kappa = -1
+	case "1":
+		l.Kappa = 1
+	}
+	return l, nil
+}
+
 // mapsOnly refuses sites that are no map, for those that know no others.
 func mapsOnly(m query.Model, sites []int) error {
 	for _, s := range sites {
-		if x := m.Sites()[s]; x.Weight < 0 {
+		if x := m.Sites()[s]; x.Weight < 0 && len(x.Direct) == 0 {
 			return uierr.New("sites.kinds: [residual] is for estimator.surrogate: local; "+x.Name+
 				" is no map with a gradient of its own", "set estimator.surrogate: local, or name maps such as [query, mlp_in]")
 		}

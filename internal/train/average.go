@@ -27,6 +27,14 @@ func (t *Trainer) averaged(f func() error) error {
 	return f()
 }
 
+// adapterTensors is what a checkpoint keeps of adapters: averages, where there are.
+func (x *Experiment) adapterTensors() map[string][]float32 {
+	if x.average != nil {
+		return x.adapters.State(x.average.Of)
+	}
+	return x.adapters.State(nil)
+}
+
 // averagedModel puts the averages in the places of a model's weights.
 func (x *Experiment) averagedModel(m *hf.Model) *hf.Model {
 	if x.average == nil {
@@ -34,6 +42,8 @@ func (x *Experiment) averagedModel(m *hf.Model) *hf.Model {
 	}
 	for i := range m.Tensors {
 		if v := x.average.Of(m.Tensors[i].Name); v != nil {
+			m.Tensors[i].Data = v
+		} else if v := x.adapters.Merged(m.Tensors[i].Name, x.average.Of); v != nil {
 			m.Tensors[i].Data = v
 		}
 	}

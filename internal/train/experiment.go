@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/forward"
@@ -11,6 +12,7 @@ import (
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/directions"
+	"github.com/flops-vit/flops/internal/lora"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/metric"
 	"github.com/flops-vit/flops/internal/network"
@@ -38,6 +40,7 @@ type Experiment struct {
 	loss       objective.Objective
 	Selection  Selection
 	Trained    []*forward.Param
+	adapters   *lora.Set // nil where none are trained
 	Estimator  lr.Estimator
 	Allocator  alloc.Allocator // of the Sharer
 	Sharer     *alloc.Sharer
@@ -167,9 +170,17 @@ func (x *Experiment) openModel() (err error) {
 	if x.loss, err = x.openLoss(); err != nil {
 		return err
 	}
-	x.Model, err = device.Open(c.Train.Device, vit.NewNet(x.Local.Weights), device.Options{Threads: Threads(c), Loss: x.loss,
+	net := vit.NewNet(x.Local.Weights)
+	direct, err := x.openParts(net)
+	if err != nil {
+		return err
+	}
+	x.Model, err = device.Open(c.Train.Device, net, device.Options{Threads: Threads(c), Loss: x.loss,
 		Mask: c.Estimator.StructuralMask, Precision: c.Train.Precision, Warn: x.Warn,
 		Noise: x.directions()})
+	if err == nil && direct {
+		err = x.direct()
+	}
 	return err
 }
 
@@ -237,9 +248,11 @@ func (x *Experiment) openMethod() (err error) {
 		Seed: uint64(c.Train.Seed), Noise: src, Own: c.Estimator.Own}
 	for _, i := range x.Selection.All() {
 		p := x.Model.Params()[i]
-		p.Grad = make([]float32, len(p.Data))
-		x.Trained = append(x.Trained, p)
+		if p.Grad = make([]float32, len(p.Data)); !slices.Contains(x.Selection.Adapted, i) {
+			x.Trained = append(x.Trained, p)
+		}
 	}
+	x.openAdapters()
 	if t := x.learnedTemperature(); t != nil {
 		t.Grad = make([]float32, len(t.Data))
 		x.Trained = append(x.Trained, t)

@@ -21,7 +21,7 @@ type holder struct {
 func (x *Experiment) hold() {
 	o, ruled := x.Optimizer.(optim.Ruled)
 	m, can := forward.As[query.Updating](x.Model)
-	if x.held != nil || !ruled || !can || x.average != nil || x.align != nil || x.words != nil {
+	if x.held != nil || !ruled || !can || x.average != nil || x.adapters != nil || x.align != nil || x.words != nil {
 		return
 	}
 	if m.Hold(o.Kind()) {
@@ -56,6 +56,7 @@ func (x *Experiment) forget() {
 	for _, p := range x.Trained {
 		clear(p.Grad)
 	}
+	x.adapters.Clear()
 }
 
 // squares is Σ g² of the gradients of parameters.
@@ -88,6 +89,7 @@ func (x *Experiment) step(with []*forward.Param, params []int, m *runs.StepMetri
 	if err := finite(with); err != nil {
 		return err
 	}
+	x.adapters.Merge()
 	x.Model.Touch()
 	return nil
 }

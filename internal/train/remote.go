@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/network"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/prompt"
 	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/runs"
@@ -57,7 +58,7 @@ func (x *Experiment) openRemote() (err error) {
 		r.caller.Close()
 		return err
 	}
-	x.Config.Sites = config.Sites{Blocks: "none"} // nothing inside the model can be reached
+	x.Config.Sites = config.Sites{Blocks: "none", Train: parts.All} // nothing inside the model can be reached
 	return nil
 }
 

@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 )
@@ -16,6 +18,8 @@ type Selection struct {
 	Sites  []int // sites whose linear maps are trained
 	Linear []int // their weights and biases, as indices into Params
 	Direct []int // parameters that are no linear map: norms, embeddings, prompts
+	// Adapted are weights among Linear that stay as they are and have adapters
+	Adapted []int
 }
 
 // All are the indices of every trained parameter, in the model's order.
@@ -28,17 +32,16 @@ func (s Selection) All() []int {
 // Select reads a config's sites against a model. A learned temperature is not
 // among them: its gradient is known without a query (align.go).
 func Select(c config.Sites, m query.Model) (Selection, error) {
-	layers := 0
-	for _, s := range m.Sites() {
-		layers = max(layers, s.Block+1)
-	}
-	blocks, err := parseBlocks(c.Blocks, layers)
+	blocks, err := blocksOf(c, m.Sites())
 	if err != nil {
 		return Selection{}, err
 	}
 	if slices.Contains(c.Kinds, "residual") && slices.ContainsFunc(c.Kinds, inBlock) {
 		return Selection{}, uierr.New("sites.kinds: residual stands for all maps of a block; "+
 			"others beside it have no meaning", "set sites.kinds: [residual]")
+	}
+	if !parts.Is(c.Train, parts.Whole) {
+		return selectPart(c, m, blocks)
 	}
 	var sel Selection
 	for i, s := range m.Sites() {
@@ -102,6 +105,15 @@ func (s *Selection) layers(c config.Sites, m query.Model, blocks map[int]bool) {
 			}
 		}
 	}
+}
+
+// blocksOf are the blocks that a config names, of a model with these sites.
+func blocksOf(c config.Sites, sites []forward.Site) (map[int]bool, error) {
+	layers := 0
+	for _, s := range sites {
+		layers = max(layers, s.Block+1)
+	}
+	return parseBlocks(c.Blocks, layers)
 }
 
 // parseBlocks reads all, none, last-N or a list of block numbers.

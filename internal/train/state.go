@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/hf"
+	"github.com/flops-vit/flops/internal/lora"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/runs"
@@ -50,6 +51,7 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 		maps.Copy(kept, a.State())
 	}
 	maps.Copy(kept, t.X.learnedTensors())
+	maps.Copy(kept, t.X.adapterTensors())
 	for name, v := range kept {
 		c.Optimizer = append(c.Optimizer, safetensors.Tensor{Name: name, Shape: []int{len(v)}, Data: v})
 	}
@@ -113,6 +115,12 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 		}
 		opt[v.Name] = v.Data
 	}
+	if err := t.X.adapters.Restore(opt); err != nil {
+		return err
+	}
+	if t.X.adapters != nil {
+		t.reload()
+	}
 	if p := lr.Predictor(t.X.Estimator); p != nil {
 		if err := p.Restore(own); err != nil {
 			return err
@@ -123,6 +131,11 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 			return err
 		}
 		t.reload()
+	}
+	for name := range opt {
+		if strings.HasPrefix(name, lora.Prefix) {
+			delete(opt, name)
+		}
 	}
 	if err := t.X.Optimizer.Restore(opt); err != nil {
 		return err
@@ -163,6 +176,7 @@ func (t *Trainer) weights(c *checkpoint.Checkpoint) error {
 
 // reload tells the model that weights were written behind its back.
 func (t *Trainer) reload() {
+	t.X.adapters.Merge()
 	if m, ok := forward.As[interface{ Reload() }](t.X.Model); ok {
 		m.Reload()
 	}

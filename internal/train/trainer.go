@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/flops-vit/flops/forward"
@@ -158,11 +159,12 @@ func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
 func (t *Trainer) update(s *lr.Step, records []forward.Record, params []int) (*runs.StepMetrics, error) {
 	x := t.X
 	m := &runs.StepMetrics{Loss: mean(s.Clean.Losses), LR: x.Schedule.At(t.Step) * t.Factor}
+	params = slices.DeleteFunc(slices.Clone(params), func(i int) bool { return x.Model.Params()[i].Grad == nil })
 	var with []*forward.Param
 	for _, i := range params {
 		with = append(with, x.Model.Params()[i])
 	}
-	with, err := x.temperatureGradient(with, s.Clean)
+	with, err := x.temperatureGradient(x.adapters.Through(with), s.Clean)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/texts"
@@ -38,7 +39,7 @@ func (x *Experiment) openWords() (err error) {
 		return err
 	}
 	x.Model = x.words
-	x.Config.Sites = config.Sites{Blocks: "none"} // nothing else is trained
+	x.Config.Sites = config.Sites{Blocks: "none", Train: parts.All} // nothing else is trained
 	return nil
 }
 

@@ -65,6 +65,9 @@ func (c *cpu) Device() string { return "cpu" }
 // Layers says that the graph of one layer alone is run.
 func (c *cpu) Layers() bool { return true }
 
+// Direct says that noise is added to parameters themselves.
+func (c *cpu) Direct() bool { return true }
+
 func (c *cpu) Close() error { c.workers = nil; return nil }
 
 // Lay grows the store to the images of a pass. Graphs that read the old one go

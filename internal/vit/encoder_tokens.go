@@ -59,7 +59,11 @@ func (e Encoder) embedded(g *graph) act {
 	h := g.step(name, e.Tokens(), e.Hidden, []act{z}, func(in []act) *gorgonia.Node {
 		return g.embed(in[0], e.segments(), e.Tokens())
 	})
-	return g.noisy(site, h, e.Tokens()-P, P, NoAct)
+	h = g.noisy(site, h, e.Tokens()-P, P, NoAct)
+	if e.Prompts > 0 {
+		h = g.noisy(g.net.directSite(namePrompts), h, e.Lead(), e.Prompts, NoAct)
+	}
+	return h
 }
 
 // segments are the runs of rows of the sequence in their order; the last is that

@@ -54,6 +54,7 @@ func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g 
 	n := x.Rows * m.net.sites[site].Out
 	some := max(1, guideValues/n)
 	m.e = sized(m.e, min(some, p.batch.Size)*n)
+	direct := len(m.net.sites[site].Direct) > 0
 	e := m.e
 	err = func() error {
 		for lo := 0; lo < p.batch.Size; lo += some {
@@ -61,6 +62,12 @@ func (p *pass) AccumulateGuided(ctx context.Context, t *forward.Perturbation, g 
 			kernel.Parallel(len(m.host), images, func(w, i int) { c.image(m.host[w], lo+i, e[i*n:(i+1)*n]) })
 			if err := ctx.Err(); err != nil {
 				return err
+			}
+			if direct {
+				for i := range images {
+					m.addDirect(site, 1, e[i*n:(i+1)*n])
+				}
+				continue
 			}
 			if err := m.b.SumRows(ctx, site, x, lo, e[:images*n]); err != nil {
 				return err

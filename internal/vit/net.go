@@ -13,6 +13,7 @@ type Net struct {
 	sites   []forward.Site
 	linears []*linear // parallel to sites
 	bySite  map[siteKey]int
+	direct  map[int]int // of a parameter that noise is added to itself: its site
 	out     *outline
 	store   *store // of activations that a forward left, in a Net that a backend runs
 }

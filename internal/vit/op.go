@@ -95,6 +95,10 @@ const (
 
 	OpReplace     = "replace"
 	OpReplaceGrad = "replace_grad"
+
+	// Of noise on parameters themselves, which the processor alone has.
+	OpMove  = "move"
+	OpShake = "shake"
 )
 
 // FusedOp is one operation of the graphs: a Gorgonia op that computes into

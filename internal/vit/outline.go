@@ -12,15 +12,16 @@ import (
 // nil outline, which is that of every other graph.
 type outline struct {
 	steps      []outlined
-	boundaries []Activation // in their order; a graph may start at each
-	at         []int        // per boundary: the steps before it
-	masked     []Activation // per site: what its map reads of the rows that reach the loss
-	unmasked   []Activation // per site: the same of all rows, where that is more
-	links      []Link       // per site: what lies between its outputs and its anchor
-	pooled     int          // rows of a block's output that the outputs are made of; 0: unknown
-	read       Runs         // these rows, by how they come to the outputs
-	same       map[int]int  // per site of a block's output: that of its last map
-	placed     bool         // attention depends on where rows stand, other than by what they hold
+	boundaries []Activation   // in their order; a graph may start at each
+	at         []int          // per boundary: the steps before it
+	masked     []Activation   // per site: what its map reads of the rows that reach the loss
+	unmasked   []Activation   // per site: the same of all rows, where that is more
+	links      []Link         // per site: what lies between its outputs and its anchor
+	pooled     int            // rows of a block's output that the outputs are made of; 0: unknown
+	read       Runs           // these rows, by how they come to the outputs
+	same       map[int]int    // per site of a block's output or of a bias: that of the map before it
+	origin     map[int]string // per site of a norm or of tokens: the activation that it moves
+	placed     bool           // attention depends on where rows stand, other than by what they hold
 	features   Activation
 	widest     int          // width of the widest activation
 	most       int          // attention heads
@@ -201,11 +202,15 @@ func (o *outline) rows() int {
 // noisy lists the steps that depend on the output of one of the sites, the maps
 // themselves included.
 func (o *outline) noisy(sites ...int) []bool {
-	at := make([]int, len(sites))
+	at, names := make([]int, len(sites)), []string{}
 	for i, s := range sites {
-		at[i] = o.mapOf(s)
+		if at[i] = o.mapOf(s); o.origin[s] != "" {
+			names = append(names, o.origin[s])
+		}
 	}
-	return o.depends(func(s *outlined) bool { return !s.dead && s.site >= 0 && slices.Contains(at, s.site) })
+	return o.depends(func(s *outlined) bool {
+		return !s.dead && (s.site >= 0 && slices.Contains(at, s.site) || slices.Contains(names, s.Name))
+	})
 }
 
 // after is the cost of what follows the output of a site.

@@ -64,7 +64,11 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	}
 	for _, x := range t.inputs {
 		sq := make([]float32, b.Size)
-		if err := m.b.Norms(x, sq); err != nil {
+		if x.Name == "" { // noise on a parameter itself, which meets no input
+			for i := range sq {
+				sq[i] = 1
+			}
+		} else if err := m.b.Norms(x, sq); err != nil {
 			return nil, err
 		}
 		c.InputSq = append(c.InputSq, sq)
@@ -82,7 +86,9 @@ func (m *Model) planOf(sites []int, known int) (*plan, error) {
 	var sets [][]int
 	for _, s := range sites {
 		x := m.net.SiteInput(s, m.mask)
-		p.inputs, need[x.Name], sets = append(p.inputs, x), x, append(sets, []int{s})
+		if p.inputs, sets = append(p.inputs, x), append(sets, []int{s}); x.Name != "" {
+			need[x.Name] = x
+		}
 	}
 	if len(sites) > 1 {
 		sets = append(sets, sites)

@@ -166,6 +166,10 @@ func (p *pass) Accumulate(ctx context.Context, t *forward.Perturbation, terms []
 		return p.accumulateJoint(ctx, t, terms)
 	}
 	for _, s := range t.Sites {
+		if len(m.net.sites[s].Direct) > 0 {
+			p.sumDirect(s, t.Step, terms, 1)
+			continue
+		}
 		if w, b := m.net.siteGrads(m.net.sites[s]); w == nil && b == nil {
 			continue
 		}
@@ -182,11 +186,18 @@ func (p *pass) Accumulate(ctx context.Context, t *forward.Perturbation, terms []
 // the x that it saw.
 func (p *pass) accumulateJoint(ctx context.Context, t *forward.Perturbation, terms []forward.Term) error {
 	m := p.m
+	t = p.withoutDirect(t, terms)
 	f := &Forward{Sites: t.Sites}
 	var params []int
 	for _, s := range t.Sites {
+		if len(m.net.sites[s].Direct) > 0 {
+			break
+		}
 		f.Inputs = append(f.Inputs, m.net.SiteInput(s, m.mask))
 		params = append(params, m.net.sites[s].Params()...)
+	}
+	if len(f.Inputs) == 0 {
+		return nil
 	}
 	return m.collect(params, m.parts(len(terms), len(t.Sites), func(lo, hi int) error {
 		m.queries, m.coef = m.queries[:0], m.coef[:0]

@@ -39,7 +39,7 @@ func (g *graph) site(kind string, block int, base string) (int, *linear) {
 func (g *graph) mapped(kind string, block int, base, name string, x act, f Act, res ...act) act {
 	i, _ := g.site(kind, block, base)
 	g.out.function(i, f)
-	noisy := g.noise[i] && !g.dead
+	noisy := (g.noise[i] || g.noise[g.net.biasSite(i)]) && !g.dead
 	if f == NoAct || !noisy && (!g.split || g.dead) {
 		y, i := g.unperturbed(kind, block, base, name, x, f, res...)
 		if g.dead {
@@ -72,9 +72,15 @@ func (g *graph) unperturbed(kind string, block int, base, name string, x act, f 
 	}), i
 }
 
-// noisy adds the noise of a site to rows offset to offset+live-1 of an
-// activation, and applies f, where the site is noisy.
+// noisy adds the noise of a site, and of its bias alone, to rows offset to
+// offset+live-1 of an activation, and applies f, where the site is noisy.
 func (g *graph) noisy(site int, a act, offset, live int, f Act) act {
+	if bias := g.net.biasSite(site); g.noise[bias] {
+		if !g.noise[site] {
+			return g.moved(bias, a, offset, live, f)
+		}
+		a = g.moved(bias, a, offset, live, NoAct)
+	}
 	if !g.noise[site] {
 		return a
 	}
@@ -96,6 +102,9 @@ func (g *graph) deadInput(kind string, block int, x act) {
 // normed is the layer norm of every row.
 func (g *graph) normed(name, base string, x act, eps float64) act {
 	op := base + g.mark
+	if site := g.net.directSite(base + ".weight"); g.noise[site] && !g.dead {
+		return g.shaken(site, name, base, x, x.rows, x.width, eps)
+	}
 	return g.step(name, x.rows, x.width, []act{x},
 		func(in []act) *gorgonia.Node { return g.norm(op, base, in[0], x.rows, x.width, float32(eps)) })
 }
@@ -113,13 +122,17 @@ func (g *graph) taken(name string, x act, lo, n int) act {
 
 // replaced is x with a learned parameter in the place of n rows from lo on.
 func (g *graph) replaced(name, param string, x act, lo, n int) act {
-	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node {
+	y := g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node {
 		return g.replace(name, g.net.param(param), in[0], lo, n)
 	})
+	return g.noisy(g.net.directSite(param), y, lo, n, NoAct)
 }
 
 // headNormed is the layer norm of each head's share of every row.
 func (g *graph) headNormed(name, op, base string, x act, heads int, eps float64) act {
+	if site := g.net.directSite(base + ".weight"); g.noise[site] && !g.dead {
+		return g.shaken(site, name, base, x, x.rows*heads, x.width/heads, eps)
+	}
 	return g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node {
 		return g.norm(op, base, in[0], x.rows*heads, x.width/heads, float32(eps))
 	})

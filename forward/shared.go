@@ -1,0 +1,106 @@
+package forward
+
+import "context"
+
+// shared is learned feedback to parameters that noise is added to themselves
+// (Site.Direct): one query of an image moves the parameters of all sites at once, of
+// which its rows share the noise, and says how all outputs changed. From that it learns
+// the mean Jacobian of the outputs by every site's numbers, J_s, and predicts the
+// gradient of image i there, J_sᵀ e_i. No derivative of the network is used: with
+// Kappa 1 the gradient is unbiased for every J that is fixed before the queries.
+type shared struct{ *local }
+
+// Shared makes the estimator of sites of parameters, and of the map to the outputs
+// among them, whose gradient is known.
+func Shared(m Model, o LocalOptions) (*Estimator, error) {
+	if err := o.check(m, "joint", "per_site", "random_site"); err != nil {
+		return nil, err
+	}
+	l := &local{o: o, m: m}
+	known := known(m, o.Sites)
+	var sites []int
+	for _, i := range o.Sites {
+		s := m.Sites()[i]
+		switch {
+		case len(s.Direct) > 0:
+			l.layers = append(l.layers, Layer{Number: len(sites), Width: s.Out, Params: s.Direct})
+			sites = append(sites, i)
+		case known[i]:
+			l.exact = append(l.exact, i)
+		default:
+			return nil, &OptionError{"Sites", s.Name, "it is neither parameters nor the map to the outputs"}
+		}
+	}
+	if len(sites) == 0 {
+		return nil, &OptionError{"Sites", "no parameters", "name sites of parameters"}
+	}
+	l.o.Sites = sites
+	l.f = newFeedback(sites, l.layers)
+	return NewEstimator(m, shared{l}), nil
+}
+
+// Ask is that of local feedback, at another cost.
+func (l shared) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
+	r, err := l.local.Ask(ctx, m, s)
+	if err != nil {
+		return nil, err
+	}
+	return l.Answered(m, s, r.Records), nil
+}
+
+// Answered implements Asker.
+func (l shared) Answered(m Model, s *Step, records []Record) *Result {
+	r := l.local.Answered(m, s, records)
+	_, r.FLOPs = l.StepCost(m, s.Number, int64(s.Batch.Size), r.Queries)
+	return r
+}
+
+// StepCost implements Asker.
+func (l shared) StepCost(m Model, step uint32, items, queries int64) (asked, flops int64) {
+	flops = queries * QueryFLOPs(m, l.Plan(step)[0])
+	if step >= l.o.Warmup {
+		for _, site := range l.exact {
+			flops += items * SumFLOPs(m, site)
+		}
+	}
+	return queries, flops
+}
+
+// Accumulate implements Asker: the gradient by a site's numbers is the sum of the
+// images'.
+func (l shared) Accumulate(ctx context.Context, s *Step, records []Record) error {
+	for i := range records {
+		r := &records[i]
+		if r.Perturbation.Kind != Layers {
+			if err := accumulateOutputs(ctx, s.Pass, r); err != nil {
+				return err
+			}
+			continue
+		}
+		at, err := l.f.gradient(ctx, &l.o, s, r, nil, nil)
+		if err != nil {
+			return err
+		}
+		if len(r.Perturbation.Params) > 0 { // else it warms up
+			l.sum(at)
+		}
+	}
+	return nil
+}
+
+// sum adds the images' gradients to the parameters.
+func (l shared) sum(at [][]float32) {
+	for b, x := range l.layers {
+		from := 0
+		for _, i := range x.Params {
+			p := l.m.Params()[i]
+			n := len(p.Data)
+			if p.Grad != nil {
+				for row := from; row < len(at[b]); row += x.Width {
+					axpy(p.Grad, 1, at[b][row:row+n])
+				}
+			}
+			from += n
+		}
+	}
+}

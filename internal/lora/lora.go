@@ -1,0 +1,216 @@
+// Package lora learns adapters of low rank beside the weights of linear maps. A network
+// computes with
+//
+//	W = W₀ + (α/r) B A,   A: r×in, B: out×r
+//
+// in the place of the weight itself, so that every estimator, device and kernel serves
+// adapters as it serves weights: an estimate Ĝ of the gradient by W becomes that by the
+// factors through the chain rule,
+//
+//	∂A = (α/r) Bᵀ Ĝ,   ∂B = (α/r) Ĝ Aᵀ,
+//
+// which is linear in Ĝ and so as unbiased as that is. LoRA: Hu and others, ICLR 2022,
+// arXiv 2106.09685.
+package lora
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/noise"
+)
+
+// Options of a Set.
+type Options struct {
+	Rank  int
+	Alpha float64 // adapters count Alpha/Rank times
+	Seed  uint64  // draws every A
+}
+
+// Set is the adapters of a network.
+type Set struct {
+	o       Options
+	list    []*adapter
+	scratch kernel.Scratch
+	packed  kernel.Packed
+}
+
+// adapter is that of one weight.
+type adapter struct {
+	w, a, b *forward.Param
+	base    []float32 // W₀
+	out, in int
+}
+
+// New begins adapters beside weights that change nothing yet: B is 0, and A drawn with
+// the variance 1/(3 in), that of PEFT's.
+func New(weights []*forward.Param, o Options) *Set {
+	s := &Set{o: o}
+	for _, w := range weights {
+		out := w.Shape[0]
+		x := &adapter{w: w, base: slices.Clone(w.Data), out: out, in: len(w.Data) / out}
+		factor := func(name string, rows, columns int) *forward.Param {
+			n := rows * columns
+			return &forward.Param{Name: Base(w.Name) + "." + name, Shape: []int{rows, columns}, Data: make([]float32, n),
+				Grad: make([]float32, n), Role: "adapter", Decay: true, Block: w.Block}
+		}
+		x.a, x.b = factor(A, o.Rank, x.in), factor(B, x.out, o.Rank)
+		g := noise.Rand(o.Seed, noise.Init, uint32(1<<20+len(s.list)))
+		std := 1 / math.Sqrt(3*float64(x.in))
+		for i := range x.a.Data {
+			x.a.Data[i] = float32(std * g.Normal())
+		}
+		s.list = append(s.list, x)
+	}
+	return s
+}
+
+// A and B end the names of an adapter's factors.
+const (
+	A = "lora_A.weight"
+	B = "lora_B.weight"
+)
+
+// Base is the name of a map without that of its weight.
+func Base(weight string) string {
+	const end = ".weight"
+	if n := len(weight) - len(end); n > 0 && weight[n:] == end {
+		return weight[:n]
+	}
+	return weight
+}
+
+// Params are the factors, A before B.
+func (s *Set) Params() []*forward.Param {
+	var out []*forward.Param
+	for _, x := range s.list {
+		out = append(out, x.a, x.b)
+	}
+	return out
+}
+
+// Clear forgets the gradients of the weights, which are no parameters that are trained.
+func (s *Set) Clear() {
+	if s == nil {
+		return
+	}
+	for _, x := range s.list {
+		clear(x.w.Grad)
+	}
+}
+
+// Through puts the factors in the place of their weights in a list of parameters that
+// have a gradient, and makes their gradients of those of the weights.
+func (s *Set) Through(with []*forward.Param) []*forward.Param {
+	if s == nil {
+		return with
+	}
+	var out []*forward.Param
+	for _, p := range with {
+		i := slices.IndexFunc(s.list, func(x *adapter) bool { return x.w == p })
+		if i < 0 {
+			out = append(out, p)
+			continue
+		}
+		s.gradient(s.list[i])
+		out = append(out, s.list[i].a, s.list[i].b)
+	}
+	return out
+}
+
+// gradient is that of the factors of one weight.
+func (s *Set) gradient(x *adapter) {
+	r := s.o.Rank
+	s.packed.PackNT(x.a.Data, r, x.in, x.in)
+	kernel.Gemm(x.b.Grad, r, x.w.Grad, x.in, x.out, &s.packed, &kernel.Epilogue{Scale: s.scale()}, &s.scratch)
+	kernel.GemmTN(x.a.Grad, x.in, x.b.Data, r, x.w.Grad, x.in, r, x.in, x.out, false, &s.scratch)
+	kernel.Scale(x.a.Grad, s.scale())
+}
+
+func (s *Set) scale() float32 { return float32(s.o.Alpha / float64(s.o.Rank)) }
+
+// Merge writes the weights that the network computes with.
+func (s *Set) Merge() {
+	if s == nil {
+		return
+	}
+	for _, x := range s.list {
+		s.merged(x, x.w.Data, x.a.Data, x.b.Data)
+	}
+}
+
+// merged writes base + scale·b·a.
+func (s *Set) merged(x *adapter, w, a, b []float32) {
+	s.packed.PackNN(a, s.o.Rank, x.in, x.in)
+	kernel.Gemm(w, x.in, b, s.o.Rank, x.out, &s.packed,
+		&kernel.Epilogue{Scale: s.scale(), Residual: x.base, LdRes: x.in}, &s.scratch)
+}
+
+// Merged is a weight with other values of its factors, by their names; nil of a weight
+// that has no adapter.
+func (s *Set) Merged(weight string, of func(name string) []float32) []float32 {
+	if s == nil {
+		return nil
+	}
+	for _, x := range s.list {
+		if x.w.Name == weight {
+			out := make([]float32, len(x.base))
+			s.merged(x, out, of(x.a.Name), of(x.b.Name))
+			return out
+		}
+	}
+	return nil
+}
+
+// What a checkpoint keeps, each name after Prefix.
+const (
+	Prefix = "adapter."
+	base   = ".base_weight"
+	alpha  = "alpha"
+)
+
+// State is what a run needs to go on: the factors, by their names, the weights that they
+// are added to, and alpha. of has other values of a factor than its own; nil: none.
+func (s *Set) State(of func(name string) []float32) map[string][]float32 {
+	if s == nil {
+		return nil
+	}
+	out := map[string][]float32{Prefix + alpha: {float32(s.o.Alpha)}}
+	for _, x := range s.list {
+		out[Prefix+Base(x.w.Name)+base] = x.base
+		for _, p := range []*forward.Param{x.a, x.b} {
+			out[Prefix+p.Name] = p.Data
+			if of != nil {
+				out[Prefix+p.Name] = of(p.Name)
+			}
+		}
+	}
+	return out
+}
+
+// Restore takes a state back, out of the tensors of a checkpoint.
+func (s *Set) Restore(state map[string][]float32) error {
+	if s == nil {
+		return nil
+	}
+	take := func(name string, dst []float32) error {
+		v := state[Prefix+name]
+		if len(v) != len(dst) {
+			return fmt.Errorf("lora: a checkpoint has %d numbers of %s, the run %d", len(v), name, len(dst))
+		}
+		copy(dst, v)
+		return nil
+	}
+	for _, x := range s.list {
+		for name, dst := range map[string][]float32{x.a.Name: x.a.Data, x.b.Name: x.b.Data,
+			Base(x.w.Name) + base: x.base} {
+			if err := take(name, dst); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package train
+
+import (
+	"slices"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lora"
+	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/parts"
+	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+)
+
+// choose are the parameters that sites.train names of a network.
+func choose(c config.Sites, params []*forward.Param, sites []forward.Site, blind func(int) bool) (parts.Chosen, error) {
+	blocks, err := blocksOf(c, sites)
+	if err != nil {
+		return parts.Chosen{}, err
+	}
+	return parts.Choose(c.Train, parts.Network{Params: params, Sites: sites, Blocks: blocks, Kinds: c.Kinds,
+		Patch: c.PatchEmbed, Own: c.Own, Blind: blind})
+}
+
+// openParts makes sites of the parameters that noise is added to themselves, before the
+// network is put on a device, and refuses a device that adds none.
+func (x *Experiment) openParts(n *vit.Net) (bool, error) {
+	c := x.Config
+	chosen, err := choose(c.Sites, n.Params(), n.Sites(), n.Blind)
+	if err != nil || !chosen.Shared || !lr.Is(c.Estimator.Name, lr.AtSites) || slices.Contains(c.Sites.Kinds, "residual") {
+		return false, err
+	}
+	_, err = n.Direct(chosen.Groups)
+	return err == nil, err
+}
+
+// direct refuses a device that adds no noise to parameters themselves.
+func (x *Experiment) direct() error {
+	if m, ok := forward.As[interface{ Direct() bool }](x.Model); ok && m.Direct() {
+		return nil
+	}
+	return uierr.New("sites.train: "+x.Config.Sites.Train+": noise on the parameters themselves is made by the CPU alone",
+		"set train.device: cpu, sites.shared: false, or estimator.name: bp")
+}
+
+// selectPart reads a config's sites where sites.train names a part of them.
+func selectPart(c config.Sites, m query.Model, blocks map[int]bool) (Selection, error) {
+	var blind func(int) bool
+	if b, ok := forward.As[interface{ Blind(site int) bool }](m); ok {
+		blind = b.Blind
+	}
+	chosen, err := choose(c, m.Params(), m.Sites(), blind)
+	if err != nil {
+		return Selection{}, err
+	}
+	var sel Selection
+	params := slices.Concat(chosen.Groups...)
+	of := sitesOf(m.Sites(), params, blocks, slices.Contains(c.Kinds, "residual"))
+	for _, i := range of {
+		sel.Sites = append(sel.Sites, i)
+	}
+	for i, s := range m.Sites() {
+		if c.Classifier && (s.Kind == "classifier" || s.Kind == "classifier_dist") {
+			sel.Sites, sel.Linear = append(sel.Sites, i), append(sel.Linear, s.Params()...)
+		}
+	}
+	for _, p := range params {
+		switch {
+		case parts.Is(c.Train, parts.Adapts):
+			sel.Linear, sel.Adapted = append(sel.Linear, p), append(sel.Adapted, p)
+		case len(of) > 0 || m.Params()[p].Role == "linear":
+			sel.Linear = append(sel.Linear, p)
+		default:
+			sel.Direct = append(sel.Direct, p)
+		}
+	}
+	return sel, nil
+}
+
+// sitesOf are the sites whose noise says something of parameters: the outputs of their
+// blocks, the parameters themselves, those first of which more comes after, or the maps
+// that they are of.
+func sitesOf(sites []forward.Site, params []int, blocks map[int]bool, residual bool) (out []int) {
+	itself := func(s forward.Site) bool { return len(s.Direct) > 0 }
+	direct := slices.ContainsFunc(sites, itself)
+	for i, s := range sites {
+		var in bool
+		switch {
+		case residual:
+			in = s.Kind == "residual" && blocks[s.Block]
+		case direct:
+			in = itself(s)
+		default:
+			in = s.Weight >= 0 && (slices.Contains(params, s.Weight) || s.Bias >= 0 && slices.Contains(params, s.Bias))
+		}
+		if in {
+			out = append(out, i)
+		}
+	}
+	if direct && !residual {
+		slices.SortStableFunc(out, func(a, b int) int { return int(sites[b].FLOPs - sites[a].FLOPs) })
+	}
+	return out
+}
+
+// openAdapters begins the adapters of the chosen weights.
+func (x *Experiment) openAdapters() {
+	if len(x.Selection.Adapted) == 0 {
+		return
+	}
+	var weights []*forward.Param
+	for _, i := range x.Selection.Adapted {
+		weights = append(weights, x.Model.Params()[i])
+	}
+	own := x.Config.Sites.Own
+	x.adapters = lora.New(weights, lora.Options{Rank: parts.Rank.Of(own), Alpha: parts.Alpha.Of(own),
+		Seed: uint64(x.Config.Train.Seed)})
+	x.Trained = append(x.Trained, x.adapters.Params()...)
+}
