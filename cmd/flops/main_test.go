@@ -79,7 +79,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"mistake": mistake, "damage": damage, "photos": photos,
 			"accuracies": accuracies, "same": sameAgain, "unwritten": unwritten,
-			"measured": measured, "spentUnder": spentUnder, "events": events, "blind": blind},
+			"measured": measured, "repeats": repeats, "spentUnder": spentUnder, "events": events, "blind": blind},
 	})
 }
 

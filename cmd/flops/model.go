@@ -93,6 +93,7 @@ func printModel(w io.Writer, s *hf.Summary) {
 func modelExportCmd() *cobra.Command {
 	var dtype string
 	var image int
+	var adapter bool
 	c := &cobra.Command{Use: "export DIR OUT", Short: "Write a model folder in another number format or image size",
 		Args: cobra.ExactArgs(2),
 		Long: `Writes the model in DIR, a Hugging Face folder or a checkpoint of a run, to the
@@ -100,10 +101,14 @@ new folder OUT, as transformers, timm or open_clip reads it, whichever it is
 of. An OUT that ends with .onnx becomes one file for ONNX Runtime and its like:
 the network from pixels (pixel_values, as its preprocessor makes them) to
 logits, for any number of images, with preprocessor, labels and family as
-metadata. With --image the position embeddings are interpolated to another
+metadata. A folder of PEFT's, with adapter_config.json, is the model that it
+names with its adapter merged; so are checkpoints of runs with sites.train:
+lora, and --adapter writes what these have learned alone, as PEFT reads it.
+With --image the position embeddings are interpolated to another
 image size (bicubic, as transformers does).`,
 		Example: "  flops model export runs/cifar5/checkpoints/step-75 model --dtype bf16\n" +
-			"  flops model export runs/cifar5/checkpoints/best classifier.onnx",
+			"  flops model export runs/cifar5/checkpoints/best classifier.onnx\n" +
+			"  flops model export runs/lora/checkpoints/best adapter --adapter",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := safetensors.DType(strings.ToUpper(dtype))
 			switch kind {
@@ -122,6 +127,9 @@ image size (bicubic, as transformers does).`,
 			dir, err := checkpoint.Pointed(args[0])
 			if err != nil {
 				return err
+			}
+			if adapter {
+				return exportAdapter(c, dir, args[1], toONNX || kind != safetensors.F32 || c.Flags().Changed("image"))
 			}
 			m, err := hf.LoadWhole(dir)
 			if err == nil && toONNX && m.Classes() == 0 && !m.Config.Headless() { // its outputs are what a classifier would read
@@ -149,8 +157,27 @@ image size (bicubic, as transformers does).`,
 	c.Flags().StringVar(&dtype, "dtype", "f32", "number format: f32, f16 or bf16")
 	c.Flags().IntVar(&image, "image", 0,
 		"image size to interpolate the position embeddings to, in pixels (default: the model's)")
+	c.Flags().BoolVar(&adapter, "adapter", false,
+		"of a run with sites.train: lora, write the adapter alone, in PEFT's layout")
 	offer(c, "dtype", "f32", "f16", "bf16")
 	return c
+}
+
+// exportAdapter writes the adapter of a checkpoint; other says that more was asked.
+func exportAdapter(c *cobra.Command, dir, out string, other bool) error {
+	if other {
+		return uierr.New("--adapter: is written as a folder of float32 numbers, of the image size that the run had",
+			"leave out --dtype and --image, and name a folder")
+	}
+	m, a, err := network.AdapterOf(dir)
+	if err != nil {
+		return err
+	}
+	if err := hf.SaveAdapter(fsys.OS, out, m, a); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "adapter %s\n", out)
+	return err
 }
 
 // writeONNX writes a model as one file of ONNX.

@@ -25,5 +25,13 @@ func partRules() []rule {
 		{[]cond{{"model.adapter", test{filled: true}}}, cond{"model.path", test{filled: true}},
 			"model.adapter: an adapter belongs to a model, and model.path names none", "",
 			"set model.path to the folder of the model that it was made for"},
+		{[]cond{{"model.adapter", test{filled: true}}}, cond{"model.kind", is("local")}, "",
+			"shows its answers alone, and no weights that an adapter could change", "leave model.adapter out"},
+		{[]cond{{"model.adapter", test{filled: true}}}, cond{"objective.kind", isNot("contrastive")}, "",
+			"has no classifier, and model.adapter is of a model with one",
+			"merge it first: flops model export ADAPTER OUT, and set model.path to OUT"},
+		{[]cond{{"model.adapter", test{filled: true}}}, cond{"prompt.kind", isNot("context", "text-subspace")}, "",
+			"trains texts, and model.adapter is of a model with a classifier",
+			"merge it first: flops model export ADAPTER OUT, and set model.path to OUT"},
 	}
 }

@@ -1,7 +1,10 @@
 package hf
 
 import (
+	"fmt"
+
 	"github.com/flops-vit/flops/internal/safetensors"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // Summary is what a model folder holds, known from its headers alone.
@@ -39,6 +42,14 @@ type Summary struct {
 // Inspect reads and checks what Load would, except for the numbers
 // themselves.
 func Inspect(dir string) (*Summary, error) {
+	if IsAdapter(dir) {
+		a, err := ReadAdapter(dir)
+		if err != nil {
+			return nil, err
+		}
+		return nil, uierr.New(fmt.Sprintf("%s: an adapter of rank %d beside %d weights of %q, and no model of its own", dir,
+			a.Rank, len(a.Factors), a.Base), "inspect that model; flops model export writes both merged")
+	}
 	f, err := openFolder(dir, "")
 	if err != nil {
 		return nil, err

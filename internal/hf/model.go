@@ -61,6 +61,7 @@ func (m *Model) Classes() int {
 // tensor and both shapes. Query, key and value have no biases where the config
 // has no qkv_bias.
 // A prompt (LoadPrompt) is refused with ErrPrompt.
+// A folder of PEFT's (ReadAdapter) is the model that it names, merged with it.
 func Load(dir string) (*Model, error) { return load(dir, false, "") }
 
 // LoadWhole is Load with what a forward does not need, for a copy that
@@ -71,7 +72,28 @@ func LoadWhole(dir string) (*Model, error) { return load(dir, true, "") }
 // that vit.Encoder.View has for it.
 func LoadLayer(dir, layer string) (*Model, error) { return load(dir, false, layer) }
 
+// load reads a model, and the one that an adapter was made for, merged with it, in the
+// place of an adapter.
 func load(dir string, whole bool, layer string) (*Model, error) {
+	if !IsAdapter(dir) {
+		return loadModel(dir, whole, layer)
+	}
+	a, err := ReadAdapter(dir)
+	if err != nil {
+		return nil, err
+	}
+	base, err := a.base()
+	if err != nil {
+		return nil, err
+	}
+	m, err := loadModel(base, whole, layer)
+	if err == nil {
+		err = a.Merge(m)
+	}
+	return m, err
+}
+
+func loadModel(dir string, whole bool, layer string) (*Model, error) {
 	f, err := openFolder(dir, layer)
 	if err != nil {
 		return nil, err

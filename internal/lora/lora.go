@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
@@ -76,11 +77,7 @@ const (
 
 // Base is the name of a map without that of its weight.
 func Base(weight string) string {
-	const end = ".weight"
-	if n := len(weight) - len(end); n > 0 && weight[n:] == end {
-		return weight[:n]
-	}
-	return weight
+	return strings.TrimSuffix(weight, ".weight")
 }
 
 // Params are the factors, A before B.
@@ -189,6 +186,43 @@ func (s *Set) State(of func(name string) []float32) map[string][]float32 {
 		}
 	}
 	return out
+}
+
+// Begin gives the adapter of a weight the values to begin with, and says whether there
+// is one of these sizes.
+func (s *Set) Begin(weight string, a, b []float32) bool {
+	for _, x := range s.list {
+		if x.w.Name == weight && len(a) == len(x.a.Data) && len(b) == len(x.b.Data) {
+			copy(x.a.Data, a)
+			copy(x.b.Data, b)
+			return true
+		}
+	}
+	return false
+}
+
+// Kept is the adapter of a weight in a state.
+type Kept struct {
+	Weight     string
+	A, B, Base []float32
+}
+
+// Read finds the adapters in a state, sorted by their weights, with their alpha; none
+// where there are none.
+func Read(state map[string][]float32) (out []Kept, scale float64) {
+	if v := state[Prefix+alpha]; len(v) == 1 {
+		scale = float64(v[0])
+	}
+	for name, v := range state {
+		module, ok := strings.CutSuffix(strings.TrimPrefix(name, Prefix), base)
+		if !ok || !strings.HasPrefix(name, Prefix) {
+			continue
+		}
+		out = append(out, Kept{Weight: module + ".weight", A: state[Prefix+module+"."+A], B: state[Prefix+module+"."+B],
+			Base: v})
+	}
+	slices.SortFunc(out, func(a, b Kept) int { return strings.Compare(a.Weight, b.Weight) })
+	return out, scale
 }
 
 // Restore takes a state back, out of the tensors of a checkpoint.

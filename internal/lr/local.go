@@ -16,12 +16,14 @@ var (
 	Kappa = settings.New("kappa", "0",
 		"local, feedback: share of the correction by the queries: 0, 1, or auto for that of least error",
 		settings.Among("0", "1", "auto"))
-	FeedbackGain = settings.New("feedback_gain", 0.6, "local, feedback: gain of the learning of the Jacobians, stable below 2",
+	FeedbackGain = settings.New("feedback_gain", 0.6,
+		"local, feedback: gain of the learning of the Jacobians, stable below 2",
 		settings.Above(0, 2))
 	FeedbackScale = settings.New("feedback_scale", true,
 		"local, feedback: scale predictions by how far they agree with the queries")
-	FeedbackWeigh = settings.New("feedback_weigh", true, "local, feedback: learn the Jacobians most from images of large error")
-	FeedbackRows  = settings.New("feedback_rows", "all",
+	FeedbackWeigh = settings.New("feedback_weigh", true,
+		"local, feedback: learn the Jacobians most from images of large error")
+	FeedbackRows = settings.New("feedback_rows", "all",
 		"local: the rows of a block's output that its parameters get a gradient through: all, the one that is read "+
 			"(read), or besides that a share of the others, such as 0.25, drawn where the gradient is large",
 		settings.That(func(s string) error { _, _, err := rowsOf(s); return err }))

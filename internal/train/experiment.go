@@ -40,7 +40,8 @@ type Experiment struct {
 	loss       objective.Objective
 	Selection  Selection
 	Trained    []*forward.Param
-	adapters   *lora.Set // nil where none are trained
+	adapters   *lora.Set      // nil where none are trained
+	begun      *network.Apart // that they begin with; nil: new ones
 	Estimator  lr.Estimator
 	Allocator  alloc.Allocator // of the Sharer
 	Sharer     *alloc.Sharer
@@ -156,6 +157,8 @@ func (x *Experiment) openModel() (err error) {
 	labels := x.TrainData.Classes()
 	if c.Objective.Kind == "contrastive" {
 		err = x.openProjection()
+	} else if c.Model.Adapter != "" {
+		err = x.openAdapted()
 	} else if c.Model.Path != "" {
 		x.Local, err = network.LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
 		if err == nil && c.Model.Head == "new" {
@@ -252,7 +255,9 @@ func (x *Experiment) openMethod() (err error) {
 			x.Trained = append(x.Trained, p)
 		}
 	}
-	x.openAdapters()
+	if err = x.openAdapters(); err != nil {
+		return err
+	}
 	if t := x.learnedTemperature(); t != nil {
 		t.Grad = make([]float32, len(t.Data))
 		x.Trained = append(x.Trained, t)

@@ -1,12 +1,15 @@
 package train
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lora"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -104,17 +107,48 @@ func sitesOf(sites []forward.Site, params []int, blocks map[int]bool, residual b
 	return out
 }
 
+// openAdapted opens the model with the config's adapter.
+func (x *Experiment) openAdapted() (err error) {
+	c := x.Config
+	x.Local, x.begun, err = network.LoadAdapted(c.Model.Path, c.Model.Adapter, parts.Is(c.Sites.Train, parts.Adapts),
+		x.TrainData.Classes(), x.prompts(), uint64(c.Train.Seed))
+	if err == nil && c.Model.Head == "new" {
+		x.Local.DrawHead(uint64(c.Train.Seed))
+	}
+	return err
+}
+
 // openAdapters begins the adapters of the chosen weights.
-func (x *Experiment) openAdapters() {
+func (x *Experiment) openAdapters() error {
 	if len(x.Selection.Adapted) == 0 {
-		return
+		return nil
 	}
 	var weights []*forward.Param
 	for _, i := range x.Selection.Adapted {
 		weights = append(weights, x.Model.Params()[i])
 	}
 	own := x.Config.Sites.Own
-	x.adapters = lora.New(weights, lora.Options{Rank: parts.Rank.Of(own), Alpha: parts.Alpha.Of(own),
-		Seed: uint64(x.Config.Train.Seed)})
+	rank, alpha := parts.Rank.Of(own), parts.Alpha.Of(own)
+	x.adapters = lora.New(weights, lora.Options{Rank: rank, Alpha: alpha, Seed: uint64(x.Config.Train.Seed)})
 	x.Trained = append(x.Trained, x.adapters.Params()...)
+	if x.begun == nil {
+		return nil
+	}
+	if scale := float64(alpha) / float64(rank); x.begun.Rank != rank || x.begun.Scale != scale {
+		return uierr.New(fmt.Sprintf("model.adapter: %s has rank %d and counts %g times, "+
+			"sites.rank and sites.alpha say %d and %g", x.begun.Dir, x.begun.Rank, x.begun.Scale, rank, scale),
+			fmt.Sprintf("set sites.rank: %d and sites.alpha: %g", x.begun.Rank, x.begun.Scale*float64(x.begun.Rank)))
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.begun.Factors)) {
+		if f := x.begun.Factors[name]; !x.adapters.Begin(name, f.A, f.B) {
+			return uierr.New(fmt.Sprintf("model.adapter: %s has an adapter of %s, which sites does not choose",
+				x.begun.Dir, name),
+				"name its blocks in sites.blocks and its map in sites.targets")
+		}
+	}
+	x.adapters.Merge()
+	if m, ok := forward.As[interface{ Reload() }](x.Model); ok {
+		m.Reload()
+	}
+	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/runs"
 )
 
@@ -70,6 +71,15 @@ func methods() map[string]config.Config {
 	c.Sites.Kinds, c.Sites.Params = []string{"residual"}, []string{"norm"}
 	c.Estimator.Own = lr.Kappa.With(lr.Surrogate.With(lr.FeedbackWarmup.With(c.Estimator.Own, 2), "local"), "auto")
 	out["local"] = c
+	c.Sites.Params, c.Sites.Train = nil, "lora"
+	c.Sites.Own = parts.Targets.With(parts.Rank.With(c.Sites.Own, 2), []string{"query", "mlp_in"})
+	out["lora"] = c
+	c.Sites.Kinds, c.Sites.Train, c.Prompt.Kind, c.Prompt.Count, c.Prompt.Deep = nil, "prompt", "tokens", 2, true
+	c.Estimator.Own = lr.Surrogate.With(c.Estimator.Own, "feedback")
+	out["prompt"] = c
+	c = out["surrogate"]
+	c.Sites.Train = "bias"
+	out["bias"] = c
 	return out
 }
 
