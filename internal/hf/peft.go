@@ -181,7 +181,8 @@ func (a *Adapter) sort(path string, tensors []safetensors.Tensor) error {
 
 // damaged refuses a file that PEFT would not have written.
 func damaged(path, what string, args ...any) error {
-	return uierr.New(path+": "+fmt.Sprintf(what, args...), "give the folder of a LoRA adapter that PEFT's save_pretrained wrote")
+	return uierr.New(path+": "+fmt.Sprintf(what, args...),
+		"give the folder of a LoRA adapter that PEFT's save_pretrained wrote")
 }
 
 // base is the folder of the model that an adapter was made for.

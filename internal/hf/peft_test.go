@@ -140,7 +140,8 @@ func TestAdapterRefusals(t *testing.T) {
 	weights := filepath.Join(dir, adapterWeights)
 	tensors, meta, err := safetensors.ReadFile(weights)
 	testkit.Must(t, err)
-	for name, says := range map[string]string{"base_model.model.vit.encoder.layer.9.output.dense.lora_B.weight": "one factor",
+	for name, says := range map[string]string{
+		"base_model.model.vit.encoder.layer.9.output.dense.lora_B.weight": "one factor",
 		"vit.x": "none of a LoRA", "base_model.model.x.lora_embedding_A": "none that is read"} {
 		changed := append([]safetensors.Tensor{}, tensors...)
 		changed[len(changed)-1].Name = name

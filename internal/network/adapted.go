@@ -14,7 +14,8 @@ import (
 
 // LoadAdapted is LoadLocal with an adapter in PEFT's layout: merged into the weights, or
 // apart, to go on with.
-func LoadAdapted(dir, adapter string, apart bool, labels []string, prompts Tokens, seed uint64) (*Local, *Apart, error) {
+func LoadAdapted(dir, adapter string, apart bool, labels []string, prompts Tokens, seed uint64) (*Local, *Apart,
+	error) {
 	dir, err := checkpoint.Pointed(dir)
 	if err != nil {
 		return nil, nil, err
