@@ -46,10 +46,6 @@ func (j *trainJob) train(ctx context.Context, w io.Writer, x *train.Experiment,
 	if x.Config.Cluster.NATS == "" {
 		return train.Run(ctx, x, o)
 	}
-	if x.Local == nil {
-		return nil, uierr.New("cluster.nats: a model that can only be called is not shared out",
-			"raise model.in_flight: requests under way at once are what other machines would add")
-	}
 	k, err := cluster.New(x, cluster.Options{Dir: o.Dir, Run: cluster.Name(o.Dir), Warn: o.Watch.Warned})
 	if err != nil {
 		return nil, err
@@ -82,6 +78,7 @@ func (j *trainJob) train(ctx context.Context, w io.Writer, x *train.Experiment,
 func workerCmd() *cobra.Command {
 	var d cluster.Dial
 	var run, data, model, device, metrics string
+	var sets []string
 	var threads int
 	c := &cobra.Command{
 		Use: "worker --nats URL", Short: "Answer queries of a run that trains elsewhere", Args: cobra.NoArgs,
@@ -91,8 +88,11 @@ that it is given, until the run has ended. Workers come and go at any time, and
 the run's files are those of a run without them, byte for byte.
 
 The data, and the model where the run began with one, are this machine's own:
-nothing that is run, no address and no path comes from the network.`,
+nothing that is run, no address and no path comes from the network. Of a run
+whose model is called, a worker needs an address or a program that answers the
+same.`,
 		Example: `  flops worker --nats nats://desktop:4222 --data photos
+  flops worker --nats nats://desktop:4222 --set model.url=http://localhost:8000
   flops worker --nats nats://desktop:4222 --key worker.nk --threads 4`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if d.URL == "" {
@@ -101,10 +101,18 @@ nothing that is run, no address and no path comes from the network.`,
 			if err := checkNATS(d.URL); err != nil {
 				return err
 			}
+			if err := cluster.CheckSets(sets); err != nil {
+				return err
+			}
 			out := c.OutOrStdout()
-			w, err := cluster.NewWorker(cluster.WorkerOptions{Dial: d, Run: run,
+			w, err := cluster.NewWorker(cluster.WorkerOptions{Dial: d, Run: run, Sets: sets,
 				Local: func(cfg *config.Config) {
-					cfg.Data.Path, cfg.Model.Path = data, model
+					if data != "" {
+						cfg.Data.Path = data
+					}
+					if model != "" {
+						cfg.Model.Path = model
+					}
 					if threads > 0 {
 						cfg.Train.Threads = threads
 					}
@@ -135,6 +143,7 @@ nothing that is run, no address and no path comes from the network.`,
 	c.Flags().StringVar(&run, "run", "", "name of the run (default: the only one)")
 	c.Flags().StringVar(&data, "data", "", "the run's data on this machine")
 	c.Flags().StringVar(&model, "model", "", "the model that the run began with (default: from the run)")
+	c.Flags().StringArrayVar(&sets, "set", nil, "this machine's own part of the experiment, such as model.url=URL")
 	c.Flags().IntVar(&threads, "threads", 0, "workers of the processor, 0: every core")
 	c.Flags().StringVar(&metrics, "metrics", "", "serve /metrics for Prometheus at this host:port")
 	addDevice(c, &device, "")

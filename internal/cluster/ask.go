@@ -153,13 +153,7 @@ func (c *Coordinator) dispatch() {
 func (c *Coordinator) overdue() {
 	j := c.job
 	lost := len(j.again)
-	for id, w := range c.workers {
-		if !c.alive(w) {
-			c.stats.Lost++
-			c.lose(id)
-			delete(c.workers, id)
-		}
-	}
+	c.reap()
 	if limit := c.limit(); len(j.queue) == 0 && limit > 0 {
 		for _, e := range j.tasks {
 			if e.done || e.claim != nil || len(e.issued) != 1 || slices.Contains(j.again, e) {
@@ -174,6 +168,16 @@ func (c *Coordinator) overdue() {
 	}
 	if len(j.again) > lost {
 		c.dispatch()
+	}
+}
+
+// reap forgets the workers that nothing is heard of, and has their tasks given to others.
+func (c *Coordinator) reap() {
+	for _, w := range c.workers {
+		if !c.alive(w) {
+			c.stats.Lost++
+			c.drop(w)
+		}
 	}
 }
 

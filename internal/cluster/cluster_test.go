@@ -93,6 +93,8 @@ type party struct {
 	first time.Time // when the first step was over
 	each  func(*train.Trainer)
 	dial  Dial // of workers that join; without a URL the run's
+	sets  []string
+	step  int // of the run's end
 }
 
 // begin opens a run to others; wrap changes the coordinator's experiment.
@@ -134,7 +136,7 @@ func (p *party) work(ctx context.Context, threads int, wrap func(*train.Experime
 	if d.URL == "" {
 		d.URL = p.c.URL()
 	}
-	w, err := NewWorker(WorkerOptions{Dial: d, Run: p.c.Run(), Log: func(s string) { p.t.Log(s) },
+	w, err := NewWorker(WorkerOptions{Dial: d, Run: p.c.Run(), Sets: p.sets, Log: func(s string) { p.t.Log(s) },
 		Local: func(c *config.Config) { c.Train.Threads, c.Train.Device = threads, "cpu" },
 		Open: func(c config.Config, warn func(string)) (*train.Experiment, error) {
 			x, err := train.Open(c, warn)
@@ -155,7 +157,8 @@ func (p *party) work(ctx context.Context, threads int, wrap func(*train.Experime
 // run trains to the end.
 func (p *party) run() {
 	p.t.Helper()
-	_, err := train.Run(context.Background(), p.x, train.RunOptions{Dir: p.dir, Resume: true, Watch: p.c.Watch(p.watch),
+	_, err := os.Stat(filepath.Join(p.dir, "checkpoints"))
+	out, err := train.Run(context.Background(), p.x, train.RunOptions{Dir: p.dir, Resume: err == nil, Watch: p.c.Watch(p.watch),
 		Taken: p.c.Taken, Each: func(tr *train.Trainer) error {
 			if p.first.IsZero() {
 				p.await(p.want)
@@ -167,6 +170,7 @@ func (p *party) run() {
 			return p.c.Each(tr)
 		}})
 	testkit.Must(p.t, err)
+	p.step = out.Step
 }
 
 // end closes everything and returns what the workers came to.

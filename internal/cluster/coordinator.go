@@ -56,6 +56,7 @@ type Coordinator struct {
 	digests   map[int][sha256.Size]byte
 	snapshots []snapshot // newest last
 	job       *job
+	calls     calls
 	workers   map[uint64]*worker
 	banned    map[uint64]string
 	first     map[uint64]int // first step in which an answer of a worker was not checked
@@ -114,7 +115,12 @@ func New(x *train.Experiment, o Options) (*Coordinator, error) {
 	}
 	c.rand = rand.New(rand.NewPCG(o.Seed, 1))
 	c.env = x.Describe("")
-	x.Model = c.share(x.Model)
+	if m := x.Called(); m != nil {
+		c.calls.most = m.Pool().InFlight()
+		m.Pool().Share(c)
+	} else {
+		x.Model = c.share(x.Model)
+	}
 	return c, nil
 }
 
@@ -286,6 +292,15 @@ func (c *Coordinator) serve(w *worker, v verdict) {
 			c.drop(w)
 			break
 		}
+		if number, g := c.nextCalls(w); g != nil {
+			r.kind, r.step, r.first = asks, uint32(at), number
+			for _, k := range g.calls {
+				r.names = append(r.names, k.names...)
+			}
+			c.stats.Tasks++
+			w.Tasks++
+			break
+		}
 		e := c.next(w)
 		if e == nil {
 			r.kind = wait
@@ -382,6 +397,9 @@ func (c *Coordinator) tooSlow(w *worker) bool {
 
 // take judges a result.
 func (c *Coordinator) take(w *worker, x *result) verdict {
+	if x.part == callPart {
+		return c.takeCalls(w, x)
+	}
 	j := c.job
 	if j == nil || int(x.step) != j.step {
 		return stale
@@ -462,6 +480,7 @@ func (c *Coordinator) ban(id uint64, step int) error {
 	}
 	c.banned[id] = why
 	c.stats.Banned++
+	c.loseCalls(id)
 	c.job.discard(id)
 	line := fmt.Sprintf("cluster: worker %s answered wrongly in step %d and is banned", name, step)
 	if from, ok := c.first[id]; ok && from < step {
@@ -476,13 +495,15 @@ func (c *Coordinator) ban(id uint64, step int) error {
 // drop forgets a worker.
 func (c *Coordinator) drop(w *worker) {
 	delete(c.workers, w.id)
-	if c.job != nil {
-		c.lose(w.id)
-	}
+	c.lose(w.id)
 }
 
 // lose has the tasks of a worker given to others.
 func (c *Coordinator) lose(id uint64) {
+	c.loseCalls(id)
+	if c.job == nil {
+		return
+	}
 	for _, e := range c.job.tasks {
 		if _, has := e.issued[id]; has && !e.done && e.claim == nil {
 			delete(e.issued, id)

@@ -11,14 +11,17 @@ import (
 // as fast as the coordinator, which answers too where works says so: everybody runs the
 // clean pass and makes the update, and the queries are shared.
 func (c *Coordinator) Gain(n int, works bool) float64 {
+	if works {
+		n++
+	}
+	if c.x.Called() != nil { // everything that takes time is asked
+		return float64(max(1, n))
+	}
 	asked := int64(0)
 	for _, p := range lr.Plan(c.x.Estimator, 0) {
 		asked += int64(c.x.Config.PassQueries()) * forward.QueryFLOPs(c.x.Model, p)
 	}
 	clean := int64(c.x.Config.Train.BatchSize) * c.x.Model.ForwardFLOPs()
-	if works {
-		n++
-	}
 	if clean+asked == 0 || n == 0 {
 		return 1
 	}

@@ -36,6 +36,7 @@ type Member struct {
 	Step    int    `json:"step"`
 	Tasks   int64  `json:"tasks"`   // given
 	Queries int64  `json:"queries"` // answered
+	Room    int    `json:"room"`    // requests of a called model that it has under way at once
 
 	digest *[32]byte
 }
@@ -58,18 +59,6 @@ type welcome struct {
 	Object string `json:"object"` // the checkpoint to begin with, in the object store
 	Step   int    `json:"step"`   // that it is of
 	Ended  bool   `json:"ended"`
-}
-
-// stripped is a config less what a worker must not take from the network: where things
-// are, what is run, and how others are reached. Each has its own.
-func stripped(c config.Config) config.Config {
-	d := config.Default()
-	c.Extends, c.Cluster = "", d.Cluster
-	c.Model.Path, c.Model.URL, c.Model.Argv = "", "", nil
-	c.Model.TokenEnv, c.Model.TokenFile, c.Model.CAFile = "", "", ""
-	c.Data.Path = ""
-	c.Train.CacheDir, c.Train.Threads, c.Train.Device, c.Data.Workers = "", 0, d.Train.Device, 0
-	return c
 }
 
 // listen answers what workers ask.
@@ -156,6 +145,7 @@ func (c *Coordinator) hello(raw []byte) welcome {
 		c.stats.Joined++
 	} else {
 		c.answer(w, &reply{kind: wait}) // of a request that it has given up
+		c.lose(w.id)                    // what it was given, it has forgotten
 	}
 	w.Member, w.seen = h.Member, time.Now()
 	w.Member.Step = -1 // until it asks for work
@@ -180,6 +170,9 @@ const differ = "their results differ in the last digits"
 
 // refuse says why a worker cannot take part, where it cannot.
 func (c *Coordinator) refuse(h *hello) (welcome, bool) {
+	if h.Room < 0 || h.Room > 1024 {
+		h.Room = 1
+	}
 	if h.Protocol != version {
 		return welcome{What: fmt.Sprintf("the worker speaks protocol %d, the run %d", h.Protocol, version),
 			Hint: "give the worker the version of flops that trains"}, true
@@ -259,5 +252,6 @@ func (c *Coordinator) onWork(m *nats.Msg) {
 	if r.result != nil {
 		v = c.take(w, r.result)
 	}
+	c.lose(w.id) // it has one task at a time: of another, it has never heard
 	c.serve(w, v)
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"hash/crc32"
 	"math"
+
+	"github.com/flops-vit/flops/internal/remote"
 )
 
 // Every message between the ends of a run has the CRC-32C of the rest as its last 4 bytes:
@@ -36,6 +38,7 @@ import (
 //	task    4 step, 2 part, 4 first image, list of uint32: queries of each image
 //	record  4 step, 4 length, 4 offset, list of bytes from there
 //	leave   list of bytes, why
+//	asks    4 step, 4 number, list of names of images: 1 set, 4 image, 4 direction, 1 sign
 
 const version = 2
 
@@ -75,6 +78,7 @@ const (
 	again              // the run stands elsewhere: say hello
 	leave              // the run goes on without this worker
 	done               // the run has ended
+	asks               // a called model is to be asked
 	lastKind
 )
 
@@ -108,6 +112,7 @@ type reply struct {
 	length  uint32 // of the record
 	offset  uint32
 	piece   []byte // of the record, or why to leave
+	names   []remote.Name
 }
 
 var errMessage = errors.New("cluster: a message that is none of this protocol")
@@ -180,6 +185,16 @@ func (r *reply) encode() []byte {
 		e.bytes(r.piece)
 	case leave:
 		e.bytes(r.piece)
+	case asks:
+		e.u32(r.step)
+		e.u32(r.first)
+		e.u32(uint32(len(r.names)))
+		for _, n := range r.names {
+			e.u8(uint8(n.Set))
+			e.u32(uint32(n.Image))
+			e.u32(uint32(n.Pair))
+			e.u8(uint8(n.Sign))
+		}
 	}
 	return e.b
 }
@@ -204,6 +219,16 @@ func decodeReply(b []byte) (*reply, error) {
 		d.bad = d.bad || uint64(r.offset)+uint64(len(r.piece)) > uint64(r.length)
 	case leave:
 		r.piece = d.bytes()
+	case asks:
+		r.step, r.first = d.u32(), d.u32()
+		if n := d.count(10); n > 0 {
+			r.names = make([]remote.Name, n)
+		}
+		for i := range r.names {
+			n := remote.Name{Set: remote.Set(d.u8()), Image: int32(d.u32()), Pair: int32(d.u32()), Sign: int8(d.u8())}
+			d.bad = d.bad || !n.Set.Known() || n.Image < 0 || n.Pair < 0 || n.Sign < -1 || n.Sign > 1
+			r.names[i] = n
+		}
 	}
 	return r, d.end()
 }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/testkit"
 )
 
@@ -26,6 +27,8 @@ func replies() []*reply {
 		{verdict: accepted, kind: task, step: 4, part: 2, first: 8, counts: []uint32{2, 0, 1 << 20}},
 		{verdict: known, kind: record, step: 4, length: 10, offset: 6, piece: []byte{1, 2, 3, 4}},
 		{kind: leave, piece: []byte("wrong")},
+		{kind: asks, step: 3, first: 7, names: []remote.Name{{Image: 5}, {Set: remote.OfTest, Image: 1 << 30},
+			{Image: 2, Pair: 9, Sign: -1}}},
 	}
 }
 

@@ -89,6 +89,7 @@ func (c *Coordinator) tick() {
 		case <-t.C:
 		}
 		c.mu.Lock()
+		c.reap()
 		for _, w := range c.workers {
 			if w.parked != nil && time.Since(w.since) >= parkTime {
 				c.serve(w, w.result)

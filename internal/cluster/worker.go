@@ -27,6 +27,7 @@ import (
 type WorkerOptions struct {
 	Dial
 	Run   string               // the run's name; empty: the only one there is
+	Sets  []string             // keys of the config that are a machine's own, as "key=value" (CheckSets)
 	Local func(*config.Config) // puts this machine's paths, threads and device into the run's config
 	// Open builds the experiment; nil: train.Open.
 	Open func(config.Config, func(string)) (*train.Experiment, error)
@@ -201,10 +202,13 @@ func (w *Worker) join(ctx context.Context) error {
 			return err
 		}
 	}
-	env := w.x.Describe("")
+	env, room := w.x.Describe(""), 1
+	if m := w.x.Called(); m != nil {
+		room = m.Pool().InFlight()
+	}
 	body, err := json.Marshal(hello{Protocol: version, ID: w.id, Canary: canary(), Data: env.Data,
 		Member: Member{Name: fmt.Sprintf("%s/%d", hostName(), os.Getpid()), Kernel: env.Kernel, Device: env.Device,
-			Threads: env.Threads}})
+			Threads: env.Threads, Room: room}})
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
@@ -240,15 +244,10 @@ func (w *Worker) join(ctx context.Context) error {
 
 // open builds the run's experiment with this machine's data.
 func (w *Worker) open(ctx context.Context, m *Manifest) error {
-	path := filepath.Join(w.dir, "config.yaml")
-	if err := os.WriteFile(path, []byte(m.Config), 0o600); err != nil {
-		return fmt.Errorf("cluster: %w", err)
-	}
-	c, err := config.Stored(path)
+	c, err := received(filepath.Join(w.dir, "config.yaml"), m.Config, w.o.Sets)
 	if err != nil {
 		return err
 	}
-	c = stripped(c) // whatever it says: where things are is this machine's to say
 	w.o.Local(&c)
 	if m.Path && c.Model.Path == "" {
 		if c.Model.Path, err = w.start(ctx); err != nil {
@@ -346,6 +345,8 @@ func (w *Worker) obey(ctx context.Context, a *reply) error {
 		return w.take(ctx, a)
 	case task:
 		return w.answer(ctx, a)
+	case asks:
+		return w.call(ctx, a)
 	}
 	return nil
 }
@@ -374,6 +375,23 @@ func (w *Worker) take(ctx context.Context, a *reply) error {
 	w.At.Store(int64(w.f.Step()))
 	// The clean pass of the coming step, while the coordinator makes its own.
 	return w.f.Prepare(ctx)
+}
+
+// call asks a called model.
+func (w *Worker) call(ctx context.Context, a *reply) error {
+	if int(a.step) != w.f.Step() || w.x.Called() == nil {
+		return errAgain
+	}
+	began := time.Now()
+	logits, err := w.f.Asked(ctx, a.names)
+	if err != nil {
+		return err
+	}
+	w.Tasks.Add(1)
+	w.Queries.Add(int64(len(a.names)))
+	w.pending = &result{step: a.step, part: callPart, first: a.first, images: uint32(len(a.names)),
+		micros: uint32(min(time.Since(began).Microseconds(), 1<<31)), losses: logits}
+	return nil
 }
 
 // maxRecord bounds the record of a step that a worker takes.

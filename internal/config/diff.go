@@ -42,8 +42,11 @@ func onLine(v reflect.Value) string {
 
 // Stored reads the config.yaml of a run folder as it is, without environment
 // variables and overrides.
-func Stored(path string) (Config, error) {
-	r, err := load(path, nil, nil)
+func Stored(path string) (Config, error) { return StoredAs(path, nil) }
+
+// StoredAs is Stored with keys set, each "key=value".
+func StoredAs(path string, sets []string) (Config, error) {
+	r, err := load(path, nil, sets)
 	if err != nil {
 		return Config{}, err
 	}

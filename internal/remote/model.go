@@ -22,6 +22,7 @@ type Model struct {
 	loss  objective.Objective
 	noise noise.Source
 
+	follows bool        // a run elsewhere, which asks by names
 	pass    *pass       // the last Clean
 	perturb [][]float32 // the frame's parameters under each direction
 }
@@ -168,7 +169,10 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	if err != nil {
 		return nil, err
 	}
-	c, err := m.ask(ctx, b, prepared)
+	c := &forward.Clean{Classes: m.mapTo.Task()}
+	if !m.follows {
+		c, err = m.ask(ctx, b, prepared, m.names(OfBatch, b))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -182,16 +186,26 @@ func (m *Model) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean,
 	if err != nil {
 		return nil, err
 	}
-	return m.ask(ctx, b, prepared)
+	var name func(int) Name
+	switch query.SplitOf(ctx) {
+	case "validation":
+		name = m.names(OfValidation, b)
+	case "test":
+		name = m.names(OfTest, b)
+	}
+	return m.ask(ctx, b, prepared, name)
 }
 
-func (m *Model) ask(ctx context.Context, b *forward.Batch, prepared []float32) (*forward.Clean, error) {
+func (m *Model) ask(ctx context.Context, b *forward.Batch, prepared []float32,
+	name func(int) Name) (*forward.Clean, error) {
 	var data []float32
 	if m.frame != nil {
 		data = m.frame.Trained().Data
 	}
 	px, task := m.pool.Spec().Pixels(), m.mapTo.Task()
-	logits, err := m.logits(ctx, b.Size, func(i int, dst []float32) { m.apply(dst, prepared[i*px:(i+1)*px], data) })
+	logits, err := m.logits(ctx, b.Size, func(i int, dst []float32) {
+		m.apply(dst, prepared[i*px:(i+1)*px], data)
+	}, name)
 	if err != nil {
 		return nil, err
 	}
@@ -204,9 +218,9 @@ func (m *Model) ask(ctx context.Context, b *forward.Batch, prepared []float32) (
 }
 
 // logits asks about n images and maps the answers to the task's classes.
-func (m *Model) logits(ctx context.Context, n int, image Images) ([]float32, error) {
+func (m *Model) logits(ctx context.Context, n int, image Images, name func(int) Name) ([]float32, error) {
 	raw := make([]float32, n*m.pool.Spec().Classes)
-	if err := m.pool.Ask(ctx, n, image, raw); err != nil {
+	if err := m.pool.Shared(ctx, n, image, name, raw); err != nil {
 		return nil, err
 	}
 	out := make([]float32, n*m.mapTo.Task())
@@ -232,7 +246,7 @@ func (c *pass) Losses(ctx context.Context, p *forward.Perturbation, q []forward.
 	logits, err := m.logits(ctx, len(q), func(j int, dst []float32) {
 		i := int(q[j].Image)
 		m.apply(dst, c.prepared[i*px:(i+1)*px], m.perturb[at[j]])
-	})
+	}, func(j int) Name { return Name{OfBatch, q[j].Image, q[j].Pair, q[j].Sign} })
 	if err != nil {
 		return err
 	}

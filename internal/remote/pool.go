@@ -38,6 +38,8 @@ type Pool struct {
 	meter   *Meter
 	answers Answers // nil: nothing is kept
 	prefix  []byte  // of every key
+
+	elsewhere Elsewhere // nil: nobody else asks
 }
 
 // NewPool checks the policy. answers may be nil.
@@ -87,6 +89,11 @@ type Images func(i int, dst []float32)
 // set aside from the budget first, all or none. When a request fails for good
 // no other is begun; those under way finish and their answers are kept.
 func (p *Pool) Ask(ctx context.Context, n int, image Images, out []float32) error {
+	return p.ask(ctx, n, image, nil, out)
+}
+
+// ask is Ask of images that have names where name is not nil.
+func (p *Pool) ask(ctx context.Context, n int, image Images, name func(int) Name, out []float32) error {
 	s := p.Spec()
 	keys, err := p.keys(ctx, n, image)
 	if err != nil {
@@ -118,7 +125,7 @@ func (p *Pool) Ask(ctx context.Context, n int, image Images, out []float32) erro
 		return err
 	}
 	p.meter.known(n - len(send))
-	if err := p.send(ctx, send, keys, image, out); err != nil {
+	if err := p.send(ctx, send, keys, image, name, out); err != nil {
 		return err
 	}
 	for i, f := range same {
@@ -127,15 +134,14 @@ func (p *Pool) Ask(ctx context.Context, n int, image Images, out []float32) erro
 	return nil
 }
 
-// each runs f(worker's buffer, i) for 0..n-1 on the pool's goroutines until one
-// fails, and returns the error of the lowest i.
-func (p *Pool) each(ctx context.Context, n, buffer int, f func(buf []float32, i int) error) error {
+// each runs f(i) for 0..n-1 on at most so many goroutines until one fails, and
+// returns the error of the lowest i.
+func (p *Pool) each(ctx context.Context, n, most int, f func(i int) error) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	next, failed, first := 0, n, error(nil)
-	for range min(p.policy.InFlight, n) {
+	for range min(most, n) {
 		wg.Go(func() {
-			buf := make([]float32, buffer)
 			for {
 				mu.Lock()
 				i := next
@@ -145,7 +151,7 @@ func (p *Pool) each(ctx context.Context, n, buffer int, f func(buf []float32, i 
 				if stop {
 					return
 				}
-				if err := f(buf, i); err != nil {
+				if err := f(i); err != nil {
 					mu.Lock()
 					if i < failed {
 						failed, first = i, err
@@ -165,7 +171,11 @@ func (p *Pool) each(ctx context.Context, n, buffer int, f func(buf []float32, i 
 // keys hashes every image.
 func (p *Pool) keys(ctx context.Context, n int, image Images) ([]Key, error) {
 	keys, px := make([]Key, n), p.Spec().Pixels()
-	err := p.each(ctx, n, px, func(buf []float32, i int) error {
+	room := sync.Pool{New: func() any { b := make([]float32, px); return &b }}
+	err := p.each(ctx, n, p.policy.InFlight, func(i int) error {
+		of := room.Get().(*[]float32)
+		defer room.Put(of)
+		buf := *of
 		image(i, buf)
 		b := make([]byte, 0, len(p.prefix)+4*px)
 		b = append(b, p.prefix...)
@@ -178,18 +188,26 @@ func (p *Pool) keys(ctx context.Context, n int, image Images) ([]Key, error) {
 	return keys, err
 }
 
+// request is images that are asked about at once.
+type request struct {
+	ids   []int
+	image Images
+	name  func(int) Name // nil: they have none
+}
+
 // send asks for the images numbered in ids.
-func (p *Pool) send(ctx context.Context, ids []int, keys []Key, image Images, out []float32) error {
-	s, batch := p.Spec(), p.policy.MaxBatch
-	px := s.Pixels()
+func (p *Pool) send(ctx context.Context, ids []int, keys []Key, image Images, name func(int) Name,
+	out []float32) error {
+	s, batch, most := p.Spec(), p.policy.MaxBatch, p.policy.InFlight
+	if p.elsewhere != nil && name != nil { // so that everybody has something to ask
+		most = max(most, p.elsewhere.Room())
+		batch = max(1, min(batch, (len(ids)+most-1)/most))
+	}
 	done := make([]bool, len(ids))
-	err := p.each(ctx, (len(ids)+batch-1)/batch, min(batch, len(ids))*(px+s.Classes), func(buf []float32, c int) error {
+	err := p.each(ctx, (len(ids)+batch-1)/batch, most, func(c int) error {
 		lo, hi := c*batch, min(len(ids), (c+1)*batch)
-		x, y := buf[:(hi-lo)*px], buf[len(buf)-(hi-lo)*s.Classes:]
-		for j, i := range ids[lo:hi] {
-			image(i, x[j*px:(j+1)*px])
-		}
-		if err := p.request(ctx, x, hi-lo, y); err != nil {
+		y := make([]float32, (hi-lo)*s.Classes)
+		if err := p.noted(hi-lo, func() error { return p.answer(ctx, request{ids[lo:hi], image, name}, y) }); err != nil {
 			return err
 		}
 		for j, i := range ids[lo:hi] {
@@ -214,12 +232,12 @@ func (p *Pool) send(ctx context.Context, ids []int, keys []Key, image Images, ou
 	return err
 }
 
-// request makes one request until it is answered or given up.
-func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) error {
-	if p.answers != nil {
-		if err := p.answers.Asked(n); err != nil {
-			return fmt.Errorf("keep the model's answers: %w", err)
-		}
+// request asks here, until it is answered or given up.
+func (p *Pool) request(ctx context.Context, r request, y []float32) error {
+	n, px := len(r.ids), p.Spec().Pixels()
+	x := make([]float32, n*px)
+	for j, i := range r.ids {
+		r.image(i, x[j*px:(j+1)*px])
 	}
 	err := p.retry.do(ctx, func(ctx context.Context) error {
 		err := p.caller.Call(ctx, x, n, y)
@@ -233,15 +251,25 @@ func (p *Pool) request(ctx context.Context, x []float32, n int, y []float32) err
 		p.meter.answered(n)
 		return nil
 	}
-	if p.answers != nil {
-		if e := p.answers.Asked(-n); e != nil {
-			return errors.Join(err, e)
-		}
-	}
 	// The model was looked at before the first request: what it does wrong now
 	// is no mistake of the user's.
 	if e, ok := uierr.As(err); ok {
 		return uierr.Failed(err, err.Error(), e.Hint)
+	}
+	return err
+}
+
+// noted is f, before which n images are noted as asked for, and called off where it fails.
+func (p *Pool) noted(n int, f func() error) error {
+	if p.answers == nil {
+		return f()
+	}
+	if err := p.answers.Asked(n); err != nil {
+		return fmt.Errorf("keep the model's answers: %w", err)
+	}
+	err := f()
+	if err != nil {
+		err = errors.Join(err, p.answers.Asked(-n))
 	}
 	return err
 }

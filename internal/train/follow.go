@@ -4,14 +4,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"math"
+	"slices"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/remote"
 	"github.com/flops-vit/flops/internal/runs"
 )
 
@@ -23,7 +26,12 @@ type Follower struct {
 }
 
 // NewFollower follows with an experiment that is the run's.
-func NewFollower(x *Experiment) *Follower { return &Follower{t: NewTrainer(x)} }
+func NewFollower(x *Experiment) *Follower {
+	if m := x.Called(); m != nil {
+		m.Follow()
+	}
+	return &Follower{t: NewTrainer(x)}
+}
 
 // Load puts it where a checkpoint stands.
 func (f *Follower) Load(c *checkpoint.Checkpoint) error {
@@ -64,6 +72,52 @@ func (f *Follower) Losses(ctx context.Context, part, first int, counts []int) ([
 	q := forward.Planned(nil, first, counts, f.t.X.Config.Estimator.Antithetic)
 	out := make([]float32, len(q))
 	return out, f.s.Pass.Losses(ctx, &plan[part], q, out)
+}
+
+// Asked asks a called model about named images: of the coming step's batch, or of a split
+// as an evaluation has them.
+func (f *Follower) Asked(ctx context.Context, names []remote.Name) ([]float32, error) {
+	m := f.t.X.Called()
+	plan := lr.Plan(f.t.X.Estimator, uint32(f.t.Step))
+	if m == nil || len(names) == 0 || len(plan) == 0 {
+		return nil, errors.New("train: there is no model to be called")
+	}
+	set := names[0].Set
+	if slices.ContainsFunc(names, func(n remote.Name) bool { return n.Set != set }) {
+		return nil, errors.New("train: images of two sets are asked about at once")
+	}
+	if set == remote.OfBatch {
+		if err := f.Prepare(ctx); err != nil {
+			return nil, err
+		}
+		return m.Named(ctx, f.s.Batch, &plan[0], names)
+	}
+	split, names := f.t.X.Validation, slices.Clone(names)
+	if set == remote.OfTest {
+		split = f.t.X.Test
+	}
+	lo, hi := names[0].Image, names[0].Image
+	for _, n := range names {
+		lo, hi = min(lo, n.Image), max(hi, n.Image)
+	}
+	if split == nil || int(hi) >= split.Data.Len() {
+		return nil, fmt.Errorf("train: no image %d in such a split", hi)
+	}
+	for i := range names {
+		names[i].Image -= lo
+	}
+	var out []float32
+	return out, f.t.averaged(func() error {
+		for b, err := range split.Loader.From(int(lo), int(hi-lo)+1, int(hi-lo)+1) {
+			if err == nil {
+				out, err = m.Named(ctx, b, &plan[0], names)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Apply makes the update that the record of the coming step describes.

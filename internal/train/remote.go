@@ -62,6 +62,14 @@ func (x *Experiment) openRemote() (err error) {
 	return nil
 }
 
+// Called is the model that can only be called, nil where it is a network of ours.
+func (x *Experiment) Called() *remote.Model {
+	if x.remote == nil {
+		return nil
+	}
+	return x.remote.model
+}
+
 // overlay is what a config learns over the images.
 func (x *Experiment) overlay() prompt.Kind {
 	p := x.Config.Prompt

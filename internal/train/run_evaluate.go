@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/runs"
 )
 
@@ -46,7 +47,7 @@ func (r *run) evaluate(ctx context.Context, m *runs.StepMetrics, end bool) error
 func (r *run) measure(ctx context.Context, s *Split) (*runs.Eval, error) {
 	var e *runs.Eval
 	if err := r.t.averaged(func() (err error) {
-		e, err = r.t.Evaluate(ctx, s)
+		e, err = r.t.Evaluate(query.OfSplit(ctx, s.Name), s)
 		return err
 	}); err != nil {
 		return nil, err
