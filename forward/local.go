@@ -131,16 +131,12 @@ func (l *local) Plan(step uint32) []Perturbation {
 
 // Ask records y of every direction: the change of each output by it, over σ.
 func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
-	pass, ok := PassAs[Chained](s.Pass)
-	if !ok {
-		return nil, fmt.Errorf("forward: a %T has no layers", s.Pass)
-	}
 	p, share, C, per := l.Plan(s.Number)[0], s.share(0), s.Clean.Classes, l.perPair()
 	l.q = Planned(l.q, 0, share.Counts, l.o.Antithetic)
 	q := l.q
 	l.losses = room(l.losses, len(q)*(C+1))
 	losses, outputs := l.losses[:len(q)], l.losses[len(q):]
-	if err := pass.Outputs(ctx, &p, q, losses, outputs); err != nil {
+	if err := askAll(ctx, s.Pass, []Questions{{&p, q, losses, outputs}}); err != nil {
 		return nil, err
 	}
 	rec := s.record(0, p)

@@ -1,12 +1,29 @@
 package forward
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Questions are the queries of one perturbation of a step, and their answers.
 type Questions struct {
 	Perturbation *Perturbation
 	Queries      []Query
 	Losses       []float32 // to be filled: Losses[i] is that of Queries[i]
+	Outputs      []float32 // to be filled, len(Queries)×Classes, of a Chained pass; nil: nobody asks for them
+}
+
+// Answer has a pass answer questions.
+func (q Questions) Answer(ctx context.Context, e Evaluator) error {
+	if q.Outputs == nil {
+		return e.Losses(ctx, q.Perturbation, q.Queries, q.Losses)
+	}
+	p, _ := e.(Pass)
+	c, ok := PassAs[Chained](p)
+	if !ok {
+		return fmt.Errorf("forward: a %T has no layers", e)
+	}
+	return c.Outputs(ctx, q.Perturbation, q.Queries, q.Losses, q.Outputs)
 }
 
 // Together is an Evaluator that is asked the questions of all of a step's
@@ -22,7 +39,7 @@ func askAll(ctx context.Context, e Evaluator, all []Questions) error {
 		return t.AskTogether(ctx, all)
 	}
 	for _, q := range all {
-		if err := e.Losses(ctx, q.Perturbation, q.Queries, q.Losses); err != nil {
+		if err := q.Answer(ctx, e); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,9 @@ import (
 
 // share is a model whose queries are answered by whoever takes part.
 func (c *Coordinator) share(m query.Model) query.Model {
-	return query.AnsweredBy(m, func(b *forward.Batch, p forward.Pass) forward.Evaluator {
+	return shared{query.AnsweredBy(m, func(b *forward.Batch, p forward.Pass) forward.Evaluator {
 		return &asker{c, m, b, p}
-	})
+	}), c}
 }
 
 // asker answers the queries of a pass by tasks, some of which it does itself.
@@ -40,23 +40,42 @@ func (a *asker) AskTogether(ctx context.Context, all []forward.Questions) error 
 		func(p *forward.Perturbation) int64 { return forward.QueryFLOPs(a.m, *p) })
 	if !ok {
 		for _, q := range all {
-			if err := a.p.Losses(ctx, q.Perturbation, q.Queries, q.Losses); err != nil {
+			if err := q.Answer(ctx, a.p); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
+	j.answer = func(ctx context.Context, e *entry, out []float32) error {
+		counts, _ := j.queries(e.key)
+		q := forward.Planned(nil, e.first, counts, c.x.Config.Estimator.Antithetic)
+		return questions(j.asked[e.part].Perturbation, q, out).Answer(ctx, a.p)
+	}
+	return c.do(ctx, j)
+}
+
+// questions are queries whose answers go into numbers: losses, and then outputs where there
+// is room for them.
+func questions(p *forward.Perturbation, q []forward.Query, numbers []float32) forward.Questions {
+	a := forward.Questions{Perturbation: p, Queries: q, Losses: numbers[:len(q)]}
+	if len(numbers) > len(q) {
+		a.Outputs = numbers[len(q):]
+	}
+	return a
+}
+
+// do has a job done.
+func (c *Coordinator) do(ctx context.Context, j *job) error {
 	c.mu.Lock()
 	c.job = j
 	c.taken = j.step
 	c.dispatch()
 	c.mu.Unlock()
-	return a.work(ctx, j)
+	return c.work(ctx, j)
 }
 
 // work answers tasks until all are answered.
-func (a *asker) work(ctx context.Context, j *job) error {
-	c := a.c
+func (c *Coordinator) work(ctx context.Context, j *job) error {
 	tick := time.NewTicker(tickTime)
 	defer tick.Stop()
 	for {
@@ -77,7 +96,7 @@ func (a *asker) work(ctx context.Context, j *job) error {
 			}
 			continue
 		}
-		if err := a.do(ctx, j, e); err != nil {
+		if err := c.evaluate(ctx, j, e); err != nil {
 			return err
 		}
 	}
@@ -104,14 +123,16 @@ func (c *Coordinator) mine() *entry {
 	return e
 }
 
-// do evaluates a task here.
-func (a *asker) do(ctx context.Context, j *job, e *entry) error {
-	c := a.c
+// evaluate does a task here.
+func (c *Coordinator) evaluate(ctx context.Context, j *job, e *entry) error {
 	counts, operations := j.queries(e.key)
-	q := forward.Planned(nil, e.first, counts, c.x.Config.Estimator.Antithetic)
-	out := make([]float32, len(q))
+	n := 0
+	for _, k := range counts {
+		n += k
+	}
+	out := make([]float32, n*j.width)
 	began := time.Now()
-	if err := a.p.Losses(ctx, j.asked[e.part].Perturbation, q, out); err != nil {
+	if err := j.answer(ctx, e, out); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -120,12 +141,12 @@ func (a *asker) do(ctx context.Context, j *job, e *entry) error {
 	c.own.seen(operations, took.Seconds())
 	if e.claim == nil {
 		if e.done {
-			c.stats.Wasted += int64(len(q))
+			c.stats.Wasted += int64(n)
 			return nil
 		}
 		c.timed(took)
 		j.put(e, out, 0, true)
-		c.stats.Own += int64(len(q))
+		c.stats.Own += int64(n)
 		return nil
 	}
 	claim, by := e.claim, e.by

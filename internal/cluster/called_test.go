@@ -81,6 +81,9 @@ func TestCalled(t *testing.T) {
 	}
 	c := calling((&oracle{}).serve(t))
 	c.Budget.MaxQueries = 400
+	if full {
+		c.Train.BatchSize = 16
+	}
 	want := alone(t, c)
 	took := func(workers int) time.Duration {
 		home := &oracle{each: each}

@@ -57,6 +57,7 @@ type Coordinator struct {
 	snapshots []snapshot // newest last
 	job       *job
 	calls     calls
+	outputs   int // of the network for an image; 0: its evaluations are its own
 	workers   map[uint64]*worker
 	banned    map[uint64]string
 	first     map[uint64]int // first step in which an answer of a worker was not checked
@@ -120,6 +121,9 @@ func New(x *train.Experiment, o Options) (*Coordinator, error) {
 		m.Pool().Share(c)
 	} else {
 		x.Model = c.share(x.Model)
+		if x.Config.Objective.Kind != "contrastive" { // whose images are measured together
+			c.outputs = len(x.TrainData.Classes())
+		}
 	}
 	return c, nil
 }
@@ -310,7 +314,7 @@ func (c *Coordinator) serve(w *worker, v verdict) {
 			}
 			break
 		}
-		r.kind, r.step, r.part, r.first = task, uint32(at), uint16(e.part), uint32(e.first)
+		r.kind, r.step, r.part, r.first = task, uint32(at), uint16(c.job.number+e.part), uint32(c.job.base+e.first)
 		counts, _ := c.job.queries(e.key)
 		for _, n := range counts {
 			r.counts = append(r.counts, uint32(n))
@@ -404,7 +408,7 @@ func (c *Coordinator) take(w *worker, x *result) verdict {
 	if j == nil || int(x.step) != j.step {
 		return stale
 	}
-	e := j.tasks[key{int(x.part), int(x.first), int(x.images)}]
+	e := j.tasks[key{int(x.part) - j.number, int(x.first) - j.base, int(x.images)}]
 	if e == nil {
 		return stale
 	}
@@ -414,7 +418,7 @@ func (c *Coordinator) take(w *worker, x *result) verdict {
 		n += q
 	}
 	at, mine := e.issued[w.id]
-	if !mine || n != len(x.losses) {
+	if !mine || n*j.width != len(x.losses) {
 		return stale
 	}
 	w.speed.seen(operations, float64(x.micros)/1e6)

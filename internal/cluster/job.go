@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -23,9 +24,13 @@ type entry struct {
 	done    bool
 }
 
-// job is the queries of one step: what is not given out, what is, and the answers.
+// job is the queries of one step, or images of a split that is evaluated: what is not given
+// out, what is, and the answers.
 type job struct {
 	step   int
+	number int // of the first part, and
+	base   int // of the first image, in messages
+	width  int // numbers of an answer: the loss, and the outputs where they are asked for
 	asked  []forward.Questions
 	counts [][]int   // of each part, queries of each image
 	start  [][]int   // of each part, where each image's losses begin
@@ -35,13 +40,15 @@ type job struct {
 	again  []*entry // to be given to somebody else
 	verify []*entry // answered, and to be computed again here
 	left   int      // images of all parts that are not answered
+
+	answer func(ctx context.Context, e *entry, out []float32) error // a task, here
 }
 
 // newJob lays a step's questions out by image; ok is false where they are not in the
 // order of forward.Planned, so that counts alone do not name them.
 func newJob(step int, asked []forward.Questions, batch int, antithetic bool,
 	cost func(*forward.Perturbation) int64) (j *job, ok bool) {
-	j = &job{step: step, asked: asked, tasks: map[key]*entry{}}
+	j = &job{step: step, asked: asked, tasks: map[key]*entry{}, width: 1}
 	var plan []forward.Query
 	for part, a := range asked {
 		counts, start := make([]int, batch), make([]int, batch)
@@ -50,6 +57,9 @@ func newJob(step int, asked []forward.Questions, batch int, antithetic bool,
 		}
 		if plan = forward.Planned(plan, 0, counts, antithetic); !slices.Equal(plan, a.Queries) {
 			return nil, false
+		}
+		if n := len(a.Queries); n > 0 {
+			j.width = 1 + len(a.Outputs)/n
 		}
 		at := 0
 		for i, n := range counts {
@@ -130,9 +140,11 @@ func (j *job) reissue(worker uint64) *entry {
 	return nil
 }
 
-// put takes the losses of a task as its answer.
-func (j *job) put(e *entry, losses []float32, by uint64, checked bool) {
-	copy(j.asked[e.part].Losses[j.start[e.part][e.first]:], losses)
+// put takes the losses of a task, and after them the outputs, as its answer.
+func (j *job) put(e *entry, numbers []float32, by uint64, checked bool) {
+	n, at, a := len(numbers)/j.width, j.start[e.part][e.first], &j.asked[e.part]
+	copy(a.Losses[at:], numbers[:n])
+	copy(a.Outputs[at*(j.width-1):], numbers[n:])
 	if !e.done {
 		e.done = true
 		j.left -= e.images

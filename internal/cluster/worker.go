@@ -373,6 +373,9 @@ func (w *Worker) take(ctx context.Context, a *reply) error {
 		return err
 	}
 	w.At.Store(int64(w.f.Step()))
+	if w.f.Measured() { // the model is wanted for that first
+		return nil
+	}
 	// The clean pass of the coming step, while the coordinator makes its own.
 	return w.f.Prepare(ctx)
 }
@@ -410,12 +413,20 @@ func (w *Worker) answer(ctx context.Context, a *reply) error {
 		counts[i] = int(n)
 	}
 	began := time.Now()
-	losses, err := w.f.Losses(ctx, int(a.part), int(a.first), counts)
+	var losses []float32
+	var err error
+	if split := splitOf(int(a.part)); split != "" {
+		losses, err = w.f.Evaluate(ctx, split, int(a.first), len(counts))
+	} else {
+		losses, err = w.f.Losses(ctx, int(a.part), int(a.first), counts)
+	}
 	if err != nil {
 		return err
 	}
 	w.Tasks.Add(1)
-	w.Queries.Add(int64(len(losses)))
+	for _, n := range counts {
+		w.Queries.Add(int64(n))
+	}
 	w.pending = &result{step: a.step, part: a.part, first: a.first, images: uint32(len(counts)),
 		micros: uint32(min(time.Since(began).Microseconds(), 1<<31)), losses: losses}
 	return nil

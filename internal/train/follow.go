@@ -58,8 +58,51 @@ func (f *Follower) Prepare(ctx context.Context) (err error) {
 	return err
 }
 
+// Measured says that the run is evaluated where it stands.
+func (f *Follower) Measured() bool {
+	c := f.t.X.Config.Train
+	return f.t.Step == c.Steps || c.EvalEvery > 0 && f.t.Step%c.EvalEvery == 0
+}
+
+// Evaluate is what an evaluation says of n images of a split, from first on: the losses, and
+// then the outputs.
+func (f *Follower) Evaluate(ctx context.Context, split string, first, n int) ([]float32, error) {
+	s := f.t.X.split(split)
+	if s == nil {
+		return nil, fmt.Errorf("train: there is no %s split", split)
+	}
+	f.s = nil // the model forgets the clean pass
+	var out, logits []float32
+	err := f.t.averaged(func() error {
+		for b, err := range s.Loader.From(first, n, f.t.X.Config.Train.BatchSize) {
+			var c *forward.Clean
+			if err == nil {
+				c, err = f.t.X.Model.Evaluate(ctx, b)
+			}
+			if err != nil {
+				return err
+			}
+			out, logits = append(out, c.Losses...), append(logits, c.Logits...)
+		}
+		out = append(out, logits...)
+		return nil
+	})
+	return out, err
+}
+
+// split is that of a name, nil where there is none.
+func (x *Experiment) split(name string) *Split {
+	for _, s := range x.Splits() {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
 // Losses answers the queries of some images, from first on, each with its count, under a
-// perturbation of the coming step's plan.
+// perturbation of the coming step's plan: their losses, and of one of layers the outputs
+// after them.
 func (f *Follower) Losses(ctx context.Context, part, first int, counts []int) ([]float32, error) {
 	if err := f.Prepare(ctx); err != nil {
 		return nil, err
@@ -70,8 +113,14 @@ func (f *Follower) Losses(ctx context.Context, part, first int, counts []int) ([
 			first+len(counts)-1)
 	}
 	q := forward.Planned(nil, first, counts, f.t.X.Config.Estimator.Antithetic)
+	a := forward.Questions{Perturbation: &plan[part], Queries: q}
 	out := make([]float32, len(q))
-	return out, f.s.Pass.Losses(ctx, &plan[part], q, out)
+	if plan[part].Kind == forward.Layers {
+		out = make([]float32, len(q)*(1+f.s.Clean.Classes))
+		a.Outputs = out[len(q):]
+	}
+	a.Losses = out[:len(q)]
+	return out, a.Answer(ctx, f.s.Pass)
 }
 
 // Asked asks a called model about named images: of the coming step's batch, or of a split
@@ -107,7 +156,7 @@ func (f *Follower) Asked(ctx context.Context, names []remote.Name) ([]float32, e
 		names[i].Image -= lo
 	}
 	var out []float32
-	return out, f.t.averaged(func() error {
+	err := f.t.averaged(func() error {
 		for b, err := range split.Loader.From(int(lo), int(hi-lo)+1, int(hi-lo)+1) {
 			if err == nil {
 				out, err = m.Named(ctx, b, &plan[0], names)
@@ -118,6 +167,7 @@ func (f *Follower) Asked(ctx context.Context, names []remote.Name) ([]float32, e
 		}
 		return nil
 	})
+	return out, err
 }
 
 // Apply makes the update that the record of the coming step describes.

@@ -1,0 +1,125 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/data"
+	"github.com/flops-vit/flops/internal/query"
+)
+
+// Where a network is evaluated as a run does it, by the weights after its last step, the
+// images of a split are shared out, too: an answer is an image's loss and its outputs.
+
+// splitParts are the numbers of splits in the place of a part.
+var splitParts = map[string]int{data.Validation: callPart - 1, data.Test: callPart - 2}
+
+// splitOf is the split of such a number.
+func splitOf(part int) string {
+	for name, n := range splitParts {
+		if n == part {
+			return name
+		}
+	}
+	return ""
+}
+
+// shared is a model whose evaluations are shared out.
+type shared struct {
+	query.Model
+	c *Coordinator
+}
+
+// Unwrap is the model.
+func (s shared) Unwrap() forward.Model { return s.Model }
+
+// Evaluate implements query.Model.
+func (s shared) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean, error) {
+	part, ok := splitParts[query.SplitOf(ctx)]
+	classes := s.c.outputs
+	if !ok || len(b.Labels) < b.Size || b.Size == 0 || classes == 0 {
+		return s.Model.Evaluate(ctx, b)
+	}
+	q := make([]forward.Query, b.Size)
+	for i := range q {
+		q[i].Image = int32(i)
+	}
+	out := &forward.Clean{Losses: make([]float32, b.Size), Logits: make([]float32, b.Size*classes), Classes: classes}
+	s.c.mu.Lock()
+	step := s.c.taken
+	s.c.mu.Unlock()
+	j := &job{step: step, number: part, base: int(b.Index[0]), width: 1 + classes, tasks: map[key]*entry{},
+		asked:  []forward.Questions{{Queries: q, Losses: out.Losses, Outputs: out.Logits}},
+		counts: [][]int{ones(b.Size)}, start: [][]int{upTo(b.Size)}, left: b.Size,
+		cost: []float64{float64(max(1, s.Model.ForwardFLOPs()))}, queue: []segment{{0, 0, b.Size}}}
+	j.answer = func(ctx context.Context, e *entry, numbers []float32) error {
+		c, err := s.Model.Evaluate(ctx, of(b, e.first, e.images))
+		if err != nil {
+			return err
+		}
+		if out.Loss = c.Loss; len(c.Losses)+len(c.Logits) != len(numbers) {
+			return fmt.Errorf("cluster: an evaluation of %d images has %d losses and %d outputs", e.images, len(c.Losses),
+				len(c.Logits))
+		}
+		copy(numbers, c.Losses)
+		copy(numbers[len(c.Losses):], c.Logits)
+		return nil
+	}
+	return out, s.c.do(ctx, j)
+}
+
+func ones(n int) []int {
+	v := make([]int, n)
+	for i := range v {
+		v[i] = 1
+	}
+	return v
+}
+
+func upTo(n int) []int {
+	v := make([]int, n)
+	for i := range v {
+		v[i] = i
+	}
+	return v
+}
+
+// of is n images of a batch, from one on.
+func of(b *forward.Batch, first, n int) *forward.Batch {
+	out := *b
+	part := func(v []float32) []float32 { return v[len(v)/b.Size*first : len(v)/b.Size*(first+n)] }
+	out.Size, out.Inputs, out.Index, out.Labels = n, part(b.Inputs), b.Index[first:first+n], b.Labels[first:first+n]
+	if l := b.Levels; l != nil {
+		each := len(l.Data) / b.Size
+		out.Levels = &forward.Levels{Data: l.Data[each*first : each*(first+n)], Table: l.Table}
+	}
+	if b.Memory != nil {
+		out.Memory = memoryOf{b.Memory, first, n}
+	}
+	return &out
+}
+
+// memoryOf is what is kept of some images of a batch.
+type memoryOf struct {
+	all      forward.Memory
+	first, n int
+}
+
+// Recall implements forward.Memory.
+func (m memoryOf) Recall(i int) ([]float32, error) { return m.all.Recall(m.first + i) }
+
+// Keep implements forward.Memory.
+func (m memoryOf) Keep(i int, made []float32) error { return m.all.Keep(m.first+i, made) }
+
+// Fill implements forward.Memory.
+func (m memoryOf) Fill(items []int) error {
+	if items == nil {
+		items = upTo(m.n)
+	}
+	var all []int
+	for _, i := range items {
+		all = append(all, m.first+i)
+	}
+	return m.all.Fill(all)
+}
