@@ -154,7 +154,8 @@ func TestCalledVanish(t *testing.T) {
 // TestOwn: what is a machine's own to say comes from nowhere else.
 func TestOwn(t *testing.T) {
 	c := tiny()
-	c.Model.URL, c.Model.Argv, c.Model.TokenFile, c.Data.Path = "http://elsewhere", []string{"remove-all"}, "/etc/passwd", "/etc"
+	c.Model.URL, c.Model.Argv = "http://elsewhere", []string{"remove-all"}
+	c.Model.TokenFile, c.Data.Path = "/etc/passwd", "/etc"
 	c.Model.InFlight, c.Train.CacheDir, c.Model.Path = 98, "/var", "/srv"
 	c = changed(t, c, "objective.embeddings=/etc/x.npy")
 	whole, err := config.Marshal(c)

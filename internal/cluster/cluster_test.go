@@ -158,8 +158,8 @@ func (p *party) work(ctx context.Context, threads int, wrap func(*train.Experime
 func (p *party) run() {
 	p.t.Helper()
 	_, err := os.Stat(filepath.Join(p.dir, "checkpoints"))
-	out, err := train.Run(context.Background(), p.x, train.RunOptions{Dir: p.dir, Resume: err == nil, Watch: p.c.Watch(p.watch),
-		Taken: p.c.Taken, Each: func(tr *train.Trainer) error {
+	out, err := train.Run(context.Background(), p.x, train.RunOptions{Dir: p.dir, Resume: err == nil,
+		Watch: p.c.Watch(p.watch), Taken: p.c.Taken, Each: func(tr *train.Trainer) error {
 			if p.first.IsZero() {
 				p.await(p.want)
 				p.first = time.Now()

@@ -18,6 +18,7 @@ import (
 	"github.com/flops-vit/flops/internal/journal/steps"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 const (
@@ -104,6 +105,10 @@ func New(x *train.Experiment, o Options) (*Coordinator, error) {
 	c := &Coordinator{x: x, c: x.Config.Cluster, o: o, wake: make(chan struct{}, 1), records: map[int][]byte{},
 		digests: map[int][sha256.Size]byte{}, workers: map[uint64]*worker{}, banned: map[uint64]string{},
 		first: map[uint64]int{}, stop: make(chan struct{})}
+	if x.Words() != nil {
+		return nil, uierr.New("cluster.nats: a run that learns words asks of texts, which are not shared out",
+			"leave --cluster out: its images are embedded once, and a step is short")
+	}
 	var err error
 	if c.task, err = time.ParseDuration(c.c.Task); err != nil {
 		return nil, fmt.Errorf("cluster.task: %w", err)

@@ -28,7 +28,7 @@ func (p *pass) AskTogether(ctx context.Context, all []forward.Questions) error {
 			return err
 		}
 		if !ok || q.Perturbation.Kind != forward.Activations {
-			if err := p.Losses(ctx, q.Perturbation, q.Queries, q.Losses); err != nil {
+			if err := q.Answer(ctx, p); err != nil {
 				return err
 			}
 			continue
