@@ -33,8 +33,8 @@ pages = {"report": folder / "report.html", "report of queries": WORK / "asks/rep
          "allocate-report": WORK / "allocated/report.html"}
 
 LOOK = """() => {
-  const big = [...document.querySelectorAll("svg")].filter(s => s.getBoundingClientRect().width > 100);
-  const explained = s => { const f = s.closest("figure"); return f && f.querySelector("figcaption, p") !== null; };
+  const big = [...document.querySelectorAll("svg.chart")].filter(s => s.getBoundingClientRect().width > 100);
+  const explained = s => { const f = s.closest("figure"); return f && f.querySelector(".how") !== null; };
   return {
     wide: document.documentElement.scrollWidth, charts: big.length, bare: big.filter(s => !explained(s)).length,
     broken: [...document.images].filter(i => i.complete && i.naturalWidth == 0).length,
