@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"image"
 	"math"
+	"slices"
 )
 
 // Series is one line (or cloud) of a chart. Xs and Ys have one length; a point
@@ -105,6 +106,9 @@ func (c Chart) draw(p pen, w, h float64, whole bool) {
 	all, banded := make([]Series, len(c.Series)), 0
 	for i, s := range c.Series {
 		all[i] = s.cut().thin()
+		if c.Percent {
+			all[i].Lo, all[i].Hi = shares(all[i].Lo), shares(all[i].Hi)
+		}
 		if all[i].Lo != nil && all[i].Hi != nil {
 			banded++
 		}
@@ -142,6 +146,18 @@ func (c Chart) draw(p pen, w, h float64, whole bool) {
 	for i, s := range all {
 		f.series(p, s, colorOf(s, i))
 	}
+}
+
+// shares are the ends of intervals as far as a share can be: those of few seeds reach
+// beyond 0 and 1, and would press the curves flat.
+func shares(ends []float64) []float64 {
+	out := slices.Clone(ends)
+	for i, v := range out {
+		if finite(v) {
+			out[i] = max(0, min(1, v))
+		}
+	}
+	return out
 }
 
 // crowd is how many bands are drawn at full strength; more are paler, or they

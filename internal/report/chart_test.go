@@ -10,6 +10,21 @@ import (
 	"testing"
 )
 
+// TestShares: an interval of a share that reaches beyond 0 and 1 stretches no axis.
+func TestShares(t *testing.T) {
+	c := Chart{Percent: true, Series: []Series{{Xs: []float64{0, 1}, Ys: []float64{.5, .9}, Lo: []float64{-3, .8},
+		Hi: []float64{4, math.NaN()}}}}
+	f := Forest{Percent: true, Level: math.NaN(), Rows: []Estimate{{Name: "a", Value: .5, Lo: -3, Hi: 4, Also: math.NaN()}}}
+	for _, page := range []string{string(c.SVG()), string(f.SVG())} {
+		if strings.Contains(page, ">400%") || strings.Contains(page, ">-") || !strings.Contains(page, ">100%") {
+			t.Errorf("the axis is not that of a share: %s", page)
+		}
+	}
+	if c.Series[0].Hi[0] != 4 || f.Rows[0].Hi != 4 {
+		t.Error("the numbers themselves were changed")
+	}
+}
+
 func TestTicks(t *testing.T) {
 	for _, c := range []struct {
 		lo, hi float64

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 )
 
 // Forest shows estimates with their intervals, one per line, against a level
@@ -38,6 +39,13 @@ const (
 )
 
 func (f Forest) svg(w float64, class string) template.HTML {
+	if f.Percent {
+		f.Rows = slices.Clone(f.Rows)
+		for i := range f.Rows {
+			end := shares([]float64{f.Rows[i].Lo, f.Rows[i].Hi})
+			f.Rows[i].Lo, f.Rows[i].Hi = end[0], end[1]
+		}
+	}
 	h := forestTop + lineH*float64(len(f.Rows)) + 44
 	p := newSVG(w, h, class, f.Title)
 	var widest float64
