@@ -80,7 +80,8 @@ decides how many queries each image of a batch gets.`,
 	})
 	c.AddCommand(trainCmd(), evalCmd(), predictCmd(), allocateReportCmd(), compareCmd(), tuneCmd(), configCmd(),
 		benchCmd(), replayCmd(), journalCmd(), versionCmd())
-	c.AddCommand(dataCmd(), modelCmd(), manCmd(), serveCmd(), workerCmd(), clusterCmd(), reportCmd(), embedCmd(), allocateCmd())
+	c.AddCommand(dataCmd(), modelCmd(), manCmd(), serveCmd(), workerCmd(), clusterCmd(), reportCmd(), embedCmd(),
+		allocateCmd())
 	completionCmd(c)
 	wrapArgs(c)
 	return c

@@ -196,7 +196,8 @@ func draw(curves []curve, dark bool) string {
 		s.Xs = c.seconds
 		seconds.Series = append(seconds.Series, s)
 	}
-	label := fmt.Sprintf("Test accuracy on ten hand signs: flops as it ships %.3f, the paper's setting %.3f, backpropagation %.3f",
+	label := fmt.Sprintf("Test accuracy on ten hand signs: "+
+		"flops as it ships %.3f, the paper's setting %.3f, backpropagation %.3f",
 		curves[0].last().Value, curves[1].last().Value, bp)
 	return report.Standalone(dark, width, height, label, queries, seconds)
 }

@@ -9,8 +9,8 @@ import (
 // FuzzTextConfig: no config of a text tower makes its reader panic, and one that is
 // accepted has a shape whose tensors do not overflow.
 func FuzzTextConfig(f *testing.F) {
-	for _, s := range []string{`{"model_type":"clip","projection_dim":8,"text_config":{"hidden_size":8,"num_hidden_layers":1,` +
-		`"num_attention_heads":2,"intermediate_size":16,"vocab_size":9,"max_position_embeddings":5,"eos_token_id":2}}`,
+	for _, s := range []string{`{"model_type":"clip","projection_dim":8,"text_config":{"hidden_size":8,` +
+		`"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":16,"vocab_size":9,"max_position_embeddings":5,"eos_token_id":2}}`,
 		`{"model_type":"siglip","text_config":{"hidden_size":8,"projection_size":null,"vocab_size":-1}}`,
 		`{"model_cfg":{"embed_dim":8,"text_cfg":{"width":8,"heads":2,"layers":1,"context_length":5,"vocab_size":9}}}`,
 		`{"model_type":"clip","text_config_dict":{"hidden_size":1e9},"text_config":[]}`, `{"text_config":null}`} {

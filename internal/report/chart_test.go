@@ -14,7 +14,8 @@ import (
 func TestShares(t *testing.T) {
 	c := Chart{Percent: true, Series: []Series{{Xs: []float64{0, 1}, Ys: []float64{.5, .9}, Lo: []float64{-3, .8},
 		Hi: []float64{4, math.NaN()}}}}
-	f := Forest{Percent: true, Level: math.NaN(), Rows: []Estimate{{Name: "a", Value: .5, Lo: -3, Hi: 4, Also: math.NaN()}}}
+	f := Forest{Percent: true, Level: math.NaN(),
+		Rows: []Estimate{{Name: "a", Value: .5, Lo: -3, Hi: 4, Also: math.NaN()}}}
 	for _, page := range []string{string(c.SVG()), string(f.SVG())} {
 		if strings.Contains(page, ">400%") || strings.Contains(page, ">-") || !strings.Contains(page, ">100%") {
 			t.Errorf("the axis is not that of a share: %s", page)
