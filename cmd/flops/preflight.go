@@ -33,8 +33,11 @@ func preflight(ctx context.Context, w io.Writer, x *train.Experiment, dir string
 		return err
 	}
 	total := f.Total + x.Saving(dir, from)
-	fmt.Fprintf(w, "forecast   %s memory, %s per step, %s to the end\n", ui.Bytes(f.Memory), ui.Duration(f.Step),
-		ui.Forecast(total))
+	memory := ui.Bytes(f.Memory) + " memory"
+	if f.Device > 0 {
+		memory += ", " + ui.Bytes(f.Device) + " of the device's"
+	}
+	fmt.Fprintf(w, "forecast   %s, %s per step, %s to the end\n", memory, ui.Duration(f.Step), ui.Forecast(total))
 	if n := x.Faster(); n >= 1.2 {
 		fmt.Fprintf(w, "faster     this machine has AMX: train.precision: bf16 would be about %.1f times as fast\n", n)
 	}

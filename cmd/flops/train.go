@@ -252,6 +252,10 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 
 // printPrecision says which maps multiply in bf16, and what is done for the queries.
 func printPrecision(w io.Writer, x *train.Experiment) {
+	if line, err := x.Precision(); err == nil && line != "" { // an error is the first step's too
+		fmt.Fprintf(w, "precision  %s\n", line)
+		return
+	}
 	r := x.Rounded()
 	if r.Maps == 0 {
 		return

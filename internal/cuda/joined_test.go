@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/vit"
@@ -87,5 +88,40 @@ func TestFusedGELU(t *testing.T) {
 	w.ok(err)
 	if off := relative(wide(e.Logits), wide(cpu.Logits)); !(off < 0.02) || c.calls["activation_bf16"] != 0 {
 		t.Errorf("off by %.4f, with %d passes of the activation function", off, c.calls["activation_bf16"])
+	}
+}
+
+// TestPrecisionIsTold: what a family has no kernel for in bf16 is named.
+func TestPrecisionIsTold(t *testing.T) {
+	for name, want := range map[string]string{"eights": "10 of 14 maps, 1 of 2 attentions, other maps as sums of three; " +
+		"float32: residuals, norms, losses, attention after noise",
+		"relative": "attention with a bias on its scores", "turned": "rotated positions", "mixed": "scales of branches"} {
+		t.Run(name, func(t *testing.T) {
+			a := families[name]
+			if name == "eights" {
+				a = eights
+			}
+			w := lowTwins(t, a, 1, BF16, 0)
+			var sites []int
+			if name == "eights" {
+				for i, s := range w.gpu.Sites() {
+					if s.Block == 1 && s.Kind == vit.Query {
+						sites = append(sites, i)
+					}
+				}
+			}
+			line, err := w.gpu.Precision(sites)
+			w.ok(err)
+			if !strings.Contains(line, want) {
+				t.Errorf("%s: %q does not say %q", name, line, want)
+			}
+			if got := w.gpu.LeastSigma(); got != 1e-3 {
+				t.Errorf("bf16 sees noise of weights from %v", got)
+			}
+		})
+	}
+	w := newTwins(t, tiny, 1, true, Options{})
+	if line, err := w.gpu.Precision(nil); line != "" || err != nil || w.gpu.LeastSigma() != 0 {
+		t.Errorf("in float32: %q, %v, %v", line, err, w.gpu.LeastSigma())
 	}
 }

@@ -37,6 +37,7 @@ type layout struct {
 	queries []byte // page-locked: five arrays of queryRoom int32, then σ and step
 	pixels  []byte // page-locked: the images of a batch, made when the first is shown
 	bytes   []byte // page-locked: those of bytes, and their table
+	given   []byte // page-locked: an activation that is handed over, made when the first is
 	answers []byte // page-locked: losses, logits, features, or a gradient
 }
 

@@ -1,7 +1,10 @@
 package cuda
 
 import (
+	"runtime"
+
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -46,27 +49,33 @@ func (d *backend) sendCoefs(n int) error { return d.dev.Upload(d.l.coef, raw(d.c
 // Show has the images uploaded as they are read.
 func (d *backend) Show(b *forward.Batch, lo, n int) { d.batch, d.first, d.sent = b, lo, 0 }
 
+// givenPieces is how many pieces an activation goes up in: one is copied into
+// page-locked memory while the one before is on its way.
+const givenPieces = 4
+
 // Give uploads an activation to its place in the store, where forwards begin.
 func (d *backend) Give(a vit.Activation, images [][]float32, _ bool) error {
 	if err := d.dev.Sync(); err != nil { // the page-locked memory is written again
 		return err
 	}
 	t, n := d.l.store[vit.CleanPrefix+a.Name], a.Rows*a.Width
-	room := max(1, len(d.l.answers)/(4*n))
-	buf := floatsOf(d.l.answers)
-	for lo := 0; lo < len(images); lo += room {
-		part := images[lo:min(len(images), lo+room)]
-		for i, x := range part {
-			copy(buf[i*n:(i+1)*n], x)
-		}
-		if err := d.dev.Upload(t.ptr+Ptr(4*lo*n), raw(buf[:len(part)*n]), Compute); err != nil {
-			return err
-		}
-		if err := d.dev.Sync(); err != nil {
+	if len(d.l.given) < 4*n*len(images) {
+		d.l.given = nil
+		if err := d.lock(&d.l.given, 4*int64(n)*int64(max(len(images), d.l.asked.Images))); err != nil {
 			return err
 		}
 	}
-	return nil
+	buf := floatsOf(d.l.given)
+	per := max(1, (len(images)+givenPieces-1)/givenPieces)
+	for lo := 0; lo < len(images); lo += per {
+		part := images[lo:min(len(images), lo+per)]
+		to := buf[lo*n : (lo+len(part))*n]
+		kernel.Parallel(min(8, runtime.GOMAXPROCS(0)), len(part), func(_, i int) { copy(to[i*n:(i+1)*n], part[i]) })
+		if err := d.dev.Upload(t.ptr+Ptr(4*lo*n), raw(to), Copy); err != nil {
+			return err
+		}
+	}
+	return d.dev.Order(Copy, Compute)
 }
 
 // Read downloads an image's activation.

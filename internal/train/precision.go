@@ -30,6 +30,9 @@ func (x *Experiment) halver() halving {
 // openPrecision chooses the maps that multiply in bf16, by what the estimator perturbs
 // and what it takes the gradient of itself.
 func (x *Experiment) openPrecision() error {
+	if err := x.checkSigma(); err != nil {
+		return err
+	}
 	h := x.halver()
 	if h == nil || x.Config.Train.Precision != vit.BF16 {
 		return nil
@@ -42,6 +45,34 @@ func (x *Experiment) openPrecision() error {
 	return uierr.New(fmt.Sprintf("train.precision: bf16 leaves nothing to do: the %s estimator changes or differentiates "+
 		"what comes first in the network, and rounding would drown what it looks for", name),
 		"use fp32, or train fewer blocks by sites.blocks and sites.params")
+}
+
+// checkSigma refuses noise of weights that the device's precision does not see.
+func (x *Experiment) checkSigma() error {
+	m, ok := x.Model.(interface{ LeastSigma() float64 })
+	if !ok {
+		return nil
+	}
+	least, sigma := m.LeastSigma(), x.Config.Estimator.Sigma
+	for _, p := range lr.Plan(x.Estimator, 0) {
+		if p.Kind == forward.Weights && sigma < least {
+			return uierr.New(fmt.Sprintf("estimator.sigma: %g: train.precision %s sees noise of weights from %g on; below it "+
+				"rounding takes more than a tenth of what a query says", sigma, x.Config.Train.Precision, least),
+				fmt.Sprintf("raise it to %g, or set train.precision: fp32, or tf32 from 0.0001 on", least))
+		}
+	}
+	return nil
+}
+
+// Precision says in one line how a device other than the processor rounds; "" where it
+// does not.
+func (x *Experiment) Precision() (string, error) {
+	if m, ok := x.Model.(interface {
+		Precision(sites []int) (string, error)
+	}); ok {
+		return m.Precision(lr.Sites(x.Estimator, 0))
+	}
+	return "", nil
 }
 
 // disturbed are the sites where queries carry noise, and the parameters that queries

@@ -26,6 +26,7 @@ const (
 // Forecast is what a run is going to take.
 type Forecast struct {
 	Memory   int64         // most bytes that the process holds, weights and optimizer included
+	Device   int64         // bytes of a device's own memory, 0 of none
 	Step     time.Duration // one step, data and update included
 	Evaluate time.Duration // one evaluation
 	Total    time.Duration // from the first step to the last, with evaluations
@@ -69,6 +70,9 @@ func (x *Experiment) Preflight(ctx context.Context, from int) (*Forecast, error)
 	// The optimizer's tensors are made at the first step, and the loaders keep
 	// the images they have decoded.
 	f.Memory = held() + 2*x.trainedBytes() + x.cached(left)
+	if m, ok := x.Model.(interface{ Memory() int64 }); ok {
+		f.Device = m.Memory()
+	}
 	if x.Cache.Mode == "memory" {
 		f.Memory += x.Cache.Image * x.Cache.visited(left*c.BatchSize)
 	}
