@@ -20,6 +20,7 @@ import (
 type Feedback struct {
 	sites   []int
 	layers  []Layer
+	known   []bool // per layer: its gradient is that after the last layer, and nothing is asked or learned
 	classes int
 	j       [][]float32 // per layer: classes×Width
 	moments [][]float32 // per layer: running means, see the constants
@@ -47,8 +48,14 @@ const (
 
 const feedbackKeep = 0.95 // of running means, per step
 
-func newFeedback(sites []int, layers []Layer) *Feedback {
-	return &Feedback{sites: sites, layers: layers}
+// newFeedback knows the gradient at the last layer of the chain if the options begin
+// with it, and there are others to ask of.
+func newFeedback(o *LocalOptions, layers []Layer) *Feedback {
+	f := &Feedback{sites: o.Sites, layers: layers}
+	for _, x := range layers {
+		f.known = append(f.known, o.Above && x.Last && len(layers) > 1)
+	}
+	return f
 }
 
 // Name implements Surrogate.
@@ -81,7 +88,10 @@ func (f *Feedback) begin(classes int) error {
 // scale is by what predictions of a layer are multiplied.
 func (f *Feedback) scale(o *LocalOptions, b int) float32 {
 	m := f.moments[b]
-	if !o.Scaled || !(m[length] > 0) {
+	switch {
+	case f.known[b]:
+		return 0
+	case !o.Scaled || !(m[length] > 0):
 		return 1
 	}
 	return min(3, max(0, m[agree]/m[length]))
@@ -173,6 +183,9 @@ func (f *Feedback) directions(o *LocalOptions, s *Step, r *Record, do func(i, j 
 				return fmt.Errorf("forward: a record of %d numbers is too short for its queries", len(r.Coefs))
 			}
 			for b, site := range f.sites {
+				if f.known[b] { // eps stays 0
+					continue
+				}
 				at := noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i), Pair: uint32(p)}
 				o.Noise.Fill(eps[b], at, 0)
 			}
@@ -183,10 +196,12 @@ func (f *Feedback) directions(o *LocalOptions, s *Step, r *Record, do func(i, j 
 	return nil
 }
 
-// dims are the dimensions of a direction: of the rows of all layers.
+// dims are the dimensions of a direction: of the rows of all layers that are asked of.
 func (f *Feedback) dims() (n int) {
-	for _, x := range f.layers {
-		n += x.Width
+	for b, x := range f.layers {
+		if !f.known[b] {
+			n += x.Width
+		}
 	}
 	return n
 }

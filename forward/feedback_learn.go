@@ -51,11 +51,12 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 	keep(&f.squares[0], c2/float64(n))
 	keep(&f.squares[1], r2/float64(n))
 	for b, x := range f.layers {
-		if f.top == nil || !x.Last {
-			for d := range f.layers {
-				if k := math.Pow(o.Share, math.Abs(float64(b-d))); d == b || k > 0 && !(f.top != nil && f.layers[d].Last) {
-					axpy(f.j[b], eta*float32(k), add[d])
-				}
+		if f.top != nil && x.Last {
+			continue
+		}
+		for d := range f.layers {
+			if k := math.Pow(o.Share, math.Abs(float64(b-d))); d == b || k > 0 {
+				axpy(f.j[b], eta*float32(k), add[d])
 			}
 		}
 		m := f.moments[b]

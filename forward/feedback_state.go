@@ -8,8 +8,8 @@ import (
 // Residuals implements Surrogate: of all layers together, as one query asks them all.
 func (f *Feedback) Residuals() map[int]Residual {
 	out := map[int]Residual{}
-	for _, s := range f.sites {
-		if f.squares[0] > 0 {
+	for b, s := range f.sites {
+		if f.squares[0] > 0 && !f.known[b] {
 			out[s] = Residual{Share: float64(f.squares[1] / f.squares[0]), Used: true}
 		}
 	}

@@ -62,7 +62,7 @@ func Local(m Model, o LocalOptions) (*Estimator, error) {
 	if err := l.chain(lm); err != nil {
 		return nil, err
 	}
-	l.f = newFeedback(l.o.Sites, l.layers)
+	l.f = newFeedback(&l.o, l.layers)
 	return NewEstimator(m, l), nil
 }
 
@@ -113,12 +113,14 @@ func (l *local) perPair() int { return l.o.perPair() }
 // Sites are the layers' outputs and the map to the outputs.
 func (l *local) Sites(uint32) []int { return append(slices.Clone(l.o.Sites), l.exact...) }
 
-// Plan is one perturbation of all layers; its parameters are those that get a
-// gradient, none while the feedback warms up.
+// Plan is one perturbation of all layers whose gradient is not known; its parameters
+// are those that get one, none while the feedback warms up.
 func (l *local) Plan(step uint32) []Perturbation {
-	p := Perturbation{Kind: Layers, Step: step, Sites: l.o.Sites}
-	for _, at := range l.layers {
-		p.Sigma = append(p.Sigma, float32(l.o.Sigma))
+	p := Perturbation{Kind: Layers, Step: step}
+	for b, at := range l.layers {
+		if !l.f.known[b] {
+			p.Sites, p.Sigma = append(p.Sites, l.o.Sites[b]), append(p.Sigma, float32(l.o.Sigma))
+		}
 		if step >= l.o.Warmup {
 			p.Params = append(p.Params, at.Params...)
 		}
