@@ -218,6 +218,7 @@ type Train struct {
 	EvalImages int `yaml:"eval_images"`
 	// what every evaluation measures beside accuracy and loss; docs/metrics.md lists them
 	Metrics     []string `yaml:"metrics"`
+	Cosine      bool     `yaml:"cosine"`      // at every evaluation, compare the step's gradient with backpropagation's
 	LogEvery    int      `yaml:"log_every"`   // steps between two lines of metrics.jsonl
 	TensorBoard bool     `yaml:"tensorboard"` // write event files into the run folder's tb/
 	Threads     int      `yaml:"threads"`     // 0: every core

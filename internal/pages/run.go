@@ -81,6 +81,7 @@ func fill(p *report.RunReport, r *runs.Folder, c config.Config) {
 		validation.add(m.Step, m.Queries, m.Validation)
 	}
 	p.Learned = learned(r.Metrics, c)
+	p.Feedback = feedback(r.Metrics)
 	if r.Ledger != nil {
 		test.news(r.LastStep, r.Ledger.Total().Queries, r.Last)
 		validation.news(r.ValidationStep, r.Ledger.Total().Queries, r.LastValidation)
@@ -127,6 +128,20 @@ func learned(metrics []runs.StepMetrics, c config.Config) []report.Learned {
 		}
 	}
 	return out
+}
+
+// feedback are what a surrogate left at each site, and cosines to backpropagation.
+func feedback(metrics []runs.StepMetrics) []report.Traced {
+	left, cosine := report.Traced{Title: "Left by the surrogate"}, report.Traced{Title: "Cosine to backpropagation"}
+	for _, m := range metrics {
+		if len(m.Residual) > 0 {
+			left.Points = append(left.Points, report.TracedPoint{Step: m.Step, Values: m.Residual})
+		}
+		if len(m.Cosine) > 0 {
+			cosine.Points = append(cosine.Points, report.TracedPoint{Step: m.Step, Values: m.Cosine})
+		}
+	}
+	return []report.Traced{left, cosine}
 }
 
 // hardShown is how many of the hardest images a page shows.

@@ -18,6 +18,7 @@ type RunReport struct {
 	Ledger      []Spent
 	Allocation  []Spread  // queries per image over the steps; may be empty
 	Learned     []Learned // by section of the config; may be empty
+	Feedback    []Traced  // what a surrogate leaves, and cosines to backpropagation; may be empty
 	Hardest     []Tile    // images with the highest loss, hardest first; may be empty
 	Config      string
 	Env         Facts
@@ -88,6 +89,7 @@ func (r RunReport) Write(w io.Writer) error {
 		p.Sections = append(p.Sections, Section{Title: "Allocation over time",
 			Note: "How the queries of a step were shared among its images.", Blocks: blocks})
 	}
+	p.Sections = append(p.Sections, r.feedback()...)
 	for _, l := range r.Learned {
 		p.Sections = append(p.Sections, l.sections()...)
 	}

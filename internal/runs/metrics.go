@@ -21,6 +21,10 @@ type StepMetrics struct {
 	Residual map[string]float64 `json:"residual,omitempty"`
 	Unused   []string           `json:"surrogate_unused,omitempty"`
 
+	// Cosine is that of the step's gradient to backpropagation's of the same batch, by
+	// block, where train.cosine asks for it and the step is one that is measured after.
+	Cosine map[string]float64 `json:"cosine,omitempty"`
+
 	// What else has learned parameters, the same.
 	Estimator settings.Floats `json:"estimator,omitempty"`
 	Objective settings.Floats `json:"objective,omitempty"`

@@ -28,7 +28,7 @@ import (
 // a folder is the one it was, wherever it lies now, env.json's sums say.
 var changeable = []string{"name", "extends", "model.path", "model.url", "model.binary", "model.in_flight", "model.max_batch", "model.timeout", "model.retries",
 	"model.token_env", "model.token_file", "model.ca_file", "data.path", "data.workers", "budget.max_queries",
-	"train.steps", "train.eval_every", "train.eval_images", "train.log_every", "train.tensorboard", "train.threads", "train.device",
+	"train.steps", "train.eval_every", "train.cosine", "train.eval_images", "train.log_every", "train.tensorboard", "train.threads", "train.device",
 	"train.cache", "train.cache_dir", "train.on_divergence", "train.rollback_factor", "train.max_rollbacks", "checkpoint.", "cluster."}
 
 // recorded are the sections that only decide what the journal holds already: a

@@ -61,7 +61,7 @@ type Experiment struct {
 func Open(c config.Config, warn func(string)) (*Experiment, error) {
 	x := &Experiment{Config: c, Warn: warn}
 	for _, build := range []func() error{x.openData, x.openModel, x.checkMetrics, x.openLoader, x.openHead, x.openMethod,
-		x.openPrecision} {
+		x.openPrecision, x.checkCosine} {
 		if err := build(); err != nil {
 			x.Close()
 			return nil, err

@@ -21,7 +21,8 @@ type holder struct {
 func (x *Experiment) hold() {
 	o, ruled := x.Optimizer.(optim.Ruled)
 	m, can := forward.As[query.Updating](x.Model)
-	if x.held != nil || !ruled || !can || x.average != nil || x.adapters != nil || x.align != nil || x.words != nil {
+	if x.held != nil || !ruled || !can || x.Config.Train.Cosine || x.average != nil || x.adapters != nil ||
+		x.align != nil || x.words != nil {
 		return
 	}
 	if m.Hold(o.Kind()) {

@@ -124,6 +124,9 @@ func (x *Experiment) EndCost() int64 {
 }
 
 func (x *Experiment) evalCost(end bool) (n int64) {
+	if x.Config.Train.Cosine {
+		n += int64(x.Config.Train.BatchSize)
+	}
 	for _, s := range x.measured(end) {
 		n += s.cost(x)
 	}

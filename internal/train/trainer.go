@@ -79,10 +79,15 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*runs.StepMetrics, 
 	if err != nil {
 		return nil, err
 	}
+	exact, err := t.exactly(ctx, b)
+	if err != nil {
+		return nil, err
+	}
 	s, r, params, err := t.ask(ctx, b, budget)
 	if err != nil {
 		return nil, err
 	}
+	cosines := t.cosines(exact, params)
 	seen, err := x.seen(s, r.Records)
 	if err != nil {
 		return nil, err
@@ -98,6 +103,7 @@ func (t *Trainer) TakeStep(ctx context.Context, budget int) (*runs.StepMetrics, 
 		m.Alloc = settings.ParamsOf(x.Sharer.Allocator())
 	}
 	x.learned(m)
+	m.Cosine = cosines
 	if m.Accuracy, err = x.batchAccuracy(s.Clean, b.Labels); err != nil {
 		return nil, err
 	}
