@@ -1,7 +1,5 @@
 package forward
 
-import "math"
-
 // learn takes one step of the least mean squares, and of the running means.
 func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 	C, n := f.classes, len(r.Coefs)/f.classes
@@ -42,11 +40,7 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 			axpy(halves[b][i%2], f.left[j]/over(share, i, o.Antithetic), eps[b])
 		}
 	})
-	together := 1.0
-	for b := 1; b < len(f.layers); b++ {
-		together += 2 * math.Pow(o.Share, float64(b))
-	}
-	eta := float32(o.Gain / (together + float64(f.dims())/float64(n)) / float64(n))
+	eta := float32(o.Gain / (1 + float64(f.dims())/float64(n)) / float64(n))
 	keep := func(v *float32, x float64) { *v = feedbackKeep**v + (1-feedbackKeep)*float32(x) }
 	keep(&f.squares[0], c2/float64(n))
 	keep(&f.squares[1], r2/float64(n))
@@ -54,11 +48,7 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 		if f.top != nil && x.Last {
 			continue
 		}
-		for d := range f.layers {
-			if k := math.Pow(o.Share, math.Abs(float64(b-d))); d == b || k > 0 {
-				axpy(f.j[b], eta*float32(k), add[d])
-			}
-		}
+		axpy(f.j[b], eta, add[b])
 		m := f.moments[b]
 		if f.top != nil {
 			t2 := float64(dot(f.top, f.top)) / float64(s.Batch.Size)

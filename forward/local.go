@@ -37,7 +37,6 @@ type LocalOptions struct {
 	// Above begins predictions with the gradient after the last layer, which is known:
 	// what is learned of the layers below it is how they differ from it.
 	Above bool
-	Share float64 // of what one layer's J learns that the next one's learns too, below 1
 	// RowAlone leaves out what goes from a layer to the other rows of its input: a
 	// layer's parameters then have the gradient through its own row alone, at a
 	// fraction of the operations.

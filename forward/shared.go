@@ -35,7 +35,7 @@ func Shared(m Model, o LocalOptions) (*Estimator, error) {
 		return nil, &OptionError{"Sites", "no parameters", "name sites of parameters"}
 	}
 	l.o.Sites = sites
-	l.f = newFeedback(sites, l.layers)
+	l.f = newFeedback(&l.o, l.layers)
 	return NewEstimator(m, shared{l}), nil
 }
 

@@ -23,15 +23,13 @@ var (
 		"local, feedback: scale predictions by how far they agree with the queries")
 	FeedbackWeigh = settings.New("feedback_weigh", true,
 		"local, feedback: learn the Jacobians most from images of large error")
-	FeedbackRows = settings.New("feedback_rows", "all",
+	FeedbackRows = settings.New("feedback_rows", "0.25",
 		"local: the rows of a block's output that its parameters get a gradient through: all, the one that is read "+
 			"(read), or besides that a share of the others, such as 0.25, drawn where the gradient is large",
 		settings.That(func(s string) error { _, _, err := rowsOf(s); return err }))
 	FeedbackTop = settings.New("feedback_top", "exact",
 		"local: what predictions begin with: the exact gradient after the last block, or nothing (learned)",
 		settings.Among("exact", "learned"))
-	FeedbackShare = settings.New("feedback_share", 0.0,
-		"local: share of what a block's Jacobian learns that its neighbours' learn too", settings.From(0, 0.99))
 	FeedbackWarmup = settings.New("feedback_warmup", 0,
 		"local, feedback: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
 )
@@ -46,7 +44,7 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 	if err != nil {
 		return nil, err
 	}
-	l.Above, l.Share = FeedbackTop.Of(o.Own) == "exact", FeedbackShare.Of(o.Own)
+	l.Above = FeedbackTop.Of(o.Own) == "exact"
 	if l.RowAlone, l.Rows, err = rowsOf(FeedbackRows.Of(o.Own)); err != nil {
 		return nil, err
 	}
