@@ -32,7 +32,7 @@ race: ## the tests under the race detector, on the portable kernels
 fuzz: ## every fuzz target for FUZZTIME (3s) each
 	FUZZTIME=$(FUZZTIME) scripts/check-fuzz.sh
 
-lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names and drawing
+lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names, links and drawing
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
@@ -40,6 +40,7 @@ lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names 
 	$(GO) tool staticcheck ./...
 	scripts/check-lines.sh
 	scripts/check-docs.sh
+	scripts/check-links.sh
 	scripts/check-architecture.sh
 
 tidy: ## go.mod and go.sum say what is used
