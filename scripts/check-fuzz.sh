@@ -7,18 +7,19 @@
 # usage: scripts/check-fuzz.sh [NAME_PATTERN]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-n=0
+n=0 all=0
 while IFS=: read -r file name; do
   [[ $name =~ ${1:-.} ]] || continue
-  echo "fuzz: ${file%/*} $name"
   for try in 1 2 3; do
     status=0
     out=$(go test -run '^$' -fuzz "^$name\$" -fuzztime "${FUZZTIME:-3s}" -fuzzminimizetime 1s -parallel "${FUZZPROCS:-2}" "./${file%/*}" 2>&1) || status=$?
-    grep -v '^fuzz: elapsed' <<<"$out" || true
     if [ "$status" = 0 ]; then break; fi
+    grep -v '^fuzz: elapsed' <<<"$out" || true
     if [ "$try" = 3 ] || grep -q 'Failing input' <<<"$out" || ! grep -qx ' *context deadline exceeded' <<<"$out"; then exit 1; fi
     echo "fuzz: the end of the time was taken for a failure; $name once more"
   done
-  n=$((n + 1))
+  ran=$(grep -oE 'execs: [0-9]+' <<<"$out" | tail -1 | tr -dc 0-9)
+  echo "fuzz: ${file%/*} $name: ${ran:-0} executions"
+  n=$((n + 1)) all=$((all + ${ran:-0}))
 done < <(grep -rE --include='*_test.go' --exclude-dir='.?*' '^func Fuzz[A-Za-z0-9_]*\(' . | sed 's/func \(Fuzz[A-Za-z0-9_]*\).*/\1/')
-echo "fuzz: $n targets, nothing found"
+echo "fuzz: $n targets, $all executions, nothing found"

@@ -99,6 +99,7 @@ func TestSealed(t *testing.T) {
 				t.Fatalf("bit %d of %x was turned, and nobody saw it", i, whole)
 			}
 		}
+		t.Logf("%d bits flipped", 8*len(whole))
 	}
 	for n := range 4 {
 		if unseal(make([]byte, n)) != nil {

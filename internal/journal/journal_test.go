@@ -149,6 +149,7 @@ func TestTornJournal(t *testing.T) {
 			t.Fatalf("byte %d altered: sound to %d (want %d), %v, %v", n, length, at[sound(n)], torn, err)
 		}
 	}
+	t.Logf("%d bits flipped", len(whole)) // one of each byte
 	testkit.Write(t, path, whole[:at[3]-5])
 	j, err := Resume(fsys.OS, path, [32]byte{1, 2}, at[2])
 	testkit.Must(t, err)

@@ -84,6 +84,7 @@ func TestAnswerFileFlippedBits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	t.Logf("%d bits flipped", 8*len(whole))
 }
 
 // A process that is killed at any byte has paid for what it had asked for.
