@@ -41,7 +41,10 @@ func printKnown(w io.Writer, x *train.Experiment) {
 	if len(k.Follows) > 0 {
 		fmt.Fprintf(w, "asked      %s: predicted from value, which is not trained\n", siteNames(x, k.Follows, 0))
 	}
-	if len(k.Asked) > 0 {
+	switch {
+	case len(k.Asked) > 0 && name == "local":
+		fmt.Fprintf(w, "predicted  %s: by the derivative of the lowest block\n", siteNames(x, k.Asked, 0))
+	case len(k.Asked) > 0:
 		fmt.Fprintf(w, "asked      %s: %s\n", siteNames(x, k.Asked, 0), unpredicted(x))
 	}
 	if n := len(x.Selection.Direct); n > 0 && name == "linear" {
