@@ -68,60 +68,6 @@ func (p *Half) Bytes() int { return halfBytes * cap(p.data) }
 
 func (p *Half) panels() int { return (p.n + halfPanel - 1) / halfPanel }
 
-// PackNT packs B = Wᵀ, W row-major n×k with row stride ld.
-func (p *Half) PackNT(w []float32, n, k, ld int) {
-	checkMatrix("W", w, ld, n, k)
-	p.k, p.n, p.steps = k, n, (k+halfStep-1)/halfStep
-	if size := p.panels() * p.steps * panelStep; cap(p.data) < size {
-		p.data = alignedHalf(size)
-	} else {
-		p.data = p.data[:size]
-	}
-	var rows []float32
-	kp := p.steps * halfStep
-	for j := 0; j < p.panels()*halfPanel; j += 16 {
-		src, lds := w, ld
-		if j+16 <= n && k == kp {
-			src = w[j*ld:]
-		} else {
-			rows = grow(&rows, 16*kp)
-			clear(rows)
-			for r := j; r < min(n, j+16); r++ {
-				copy(rows[(r-j)*kp:][:k], w[r*ld:])
-			}
-			src, lds = rows, kp
-		}
-		tiles := p.data[j/halfPanel*p.steps*panelStep+j%halfPanel/16*halfTile:]
-		packColumns(tiles, src, lds, p.steps)
-	}
-}
-
-// pairsOf looks at a tile as its pairs.
-func pairsOf(tile []uint16) *[16][16]uint32 { return (*[16][16]uint32)(unsafe.Pointer(&tile[0])) }
-
-// packColumns rounds 16 rows of steps·32 values into a tile of each step, a pair of
-// values after the other, panelStep apart.
-func packColumns(tiles []uint16, src []float32, ld, steps int) {
-	if !packColumnsVec(tiles, src, ld, steps) {
-		for r := range 16 {
-			for q := range steps {
-				t := tiles[q*panelStep+r*halfStep:]
-				for i, v := range src[r*ld+q*halfStep:][:halfStep] {
-					t[i] = RoundHalf(v)
-				}
-			}
-		}
-	}
-	for q := range steps {
-		t := pairsOf(tiles[q*panelStep:])
-		for i := range 16 {
-			for j := range i {
-				t[i][j], t[j][i] = t[j][i], t[i][j]
-			}
-		}
-	}
-}
-
 // alignedHalf is memory that begins with a cache line.
 func alignedHalf(n int) []uint16 {
 	s := make([]uint16, n+lineHalf)

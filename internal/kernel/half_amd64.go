@@ -78,6 +78,15 @@ func packRowsVec(tiles []uint16, src []float32, ld, steps int) bool {
 // packRows16 rounds 16 rows into the tile of each step.
 func packRows16(tiles []uint16, src []float32, ld, steps int) { packRowsVec(tiles, src, ld, steps) }
 
+func packPairsVec(tile []uint16, src []float32, ld int) bool {
+	if vecLevel == vecPortable {
+		return false
+	}
+	_, _ = tile[halfTile-1], src[(halfStep-1)*ld+15]
+	packPairsAVX2(&tile[0], &src[0], ld, halfStep/2)
+	return true
+}
+
 func roundRowsVec(x []float32) bool {
 	if vecLevel == vecPortable || len(x) == 0 {
 		return false

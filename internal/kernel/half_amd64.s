@@ -526,6 +526,99 @@ round:
 	VZEROUPPER
 	RET
 
+// func packPairsAVX2(dst *uint16, src *float32, ld int, pairs int)
+// Requires: AVX, AVX2
+TEXT ·packPairsAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         ld+16(FP), DX
+	MOVQ         pairs+24(FP), BX
+	SHLQ         $0x02, DX
+	MOVL         $0xffff0000, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x7f800000, SI
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x7fffffff, SI
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Y2
+	MOVL         $0x00007fff, SI
+	VMOVD        SI, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x00400000, SI
+	VMOVD        SI, X4
+	VPBROADCASTD X4, Y4
+	VPXOR        Y5, Y5, Y5
+
+pair:
+	VMOVUPS   (CX), Y6
+	VMOVUPS   (CX)(DX*1), Y7
+	VPSLLD    $0x0f, Y6, Y8
+	VPSRLD    $0x1f, Y8, Y8
+	VPADDD    Y3, Y8, Y8
+	VPADDD    Y6, Y8, Y8
+	VPAND     Y6, Y1, Y9
+	VPCMPEQD  Y5, Y9, Y9
+	VPANDN    Y6, Y2, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VPAND     Y6, Y2, Y10
+	VPCMPGTD  Y1, Y10, Y9
+	VPOR      Y6, Y4, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VPSLLD    $0x0f, Y7, Y6
+	VPSRLD    $0x1f, Y6, Y6
+	VPADDD    Y3, Y6, Y6
+	VPADDD    Y7, Y6, Y6
+	VPAND     Y7, Y1, Y9
+	VPCMPEQD  Y5, Y9, Y9
+	VPANDN    Y7, Y2, Y10
+	VBLENDVPS Y9, Y10, Y6, Y6
+	VPAND     Y7, Y2, Y10
+	VPCMPGTD  Y1, Y10, Y9
+	VPOR      Y7, Y4, Y10
+	VBLENDVPS Y9, Y10, Y6, Y6
+	VPAND     Y0, Y6, Y6
+	VPSRLD    $0x10, Y8, Y8
+	VPOR      Y8, Y6, Y6
+	VMOVUPS   Y6, (AX)
+	VMOVUPS   32(CX), Y6
+	VMOVUPS   32(CX)(DX*1), Y7
+	VPSLLD    $0x0f, Y6, Y8
+	VPSRLD    $0x1f, Y8, Y8
+	VPADDD    Y3, Y8, Y8
+	VPADDD    Y6, Y8, Y8
+	VPAND     Y6, Y1, Y9
+	VPCMPEQD  Y5, Y9, Y9
+	VPANDN    Y6, Y2, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VPAND     Y6, Y2, Y10
+	VPCMPGTD  Y1, Y10, Y9
+	VPOR      Y6, Y4, Y10
+	VBLENDVPS Y9, Y10, Y8, Y8
+	VPSLLD    $0x0f, Y7, Y6
+	VPSRLD    $0x1f, Y6, Y6
+	VPADDD    Y3, Y6, Y6
+	VPADDD    Y7, Y6, Y6
+	VPAND     Y7, Y1, Y9
+	VPCMPEQD  Y5, Y9, Y9
+	VPANDN    Y7, Y2, Y10
+	VBLENDVPS Y9, Y10, Y6, Y6
+	VPAND     Y7, Y2, Y10
+	VPCMPGTD  Y1, Y10, Y9
+	VPOR      Y7, Y4, Y10
+	VBLENDVPS Y9, Y10, Y6, Y6
+	VPAND     Y0, Y6, Y6
+	VPSRLD    $0x10, Y8, Y8
+	VPOR      Y8, Y6, Y6
+	VMOVUPS   Y6, 32(AX)
+	LEAQ      (CX)(DX*2), CX
+	ADDQ      $0x40, AX
+	DECQ      BX
+	JNE       pair
+	VZEROUPPER
+	RET
+
 // func storeStripAVX2(dst *float32, ldd int, src *float32, res *float32, ldr int, rows int)
 // Requires: AVX
 TEXT ·storeStripAVX2(SB), NOSPLIT, $0-48

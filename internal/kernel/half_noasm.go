@@ -13,3 +13,5 @@ func packRows16(tiles []uint16, src []float32, ld, steps int) {}
 func roundRowsVec(x []float32) bool { return false }
 
 func storeStrip(dst []float32, ldd int, src, res []float32, ldr, rows int) bool { return false }
+
+func packPairsVec(tile []uint16, src []float32, ld int) bool { return false }

@@ -19,6 +19,11 @@ func half6x32AVX512(t *halfArgs)
 //go:noescape
 func roundHalfAVX2(dst *float32, x *float32, n int)
 
+// packPairsAVX2 rounds pairs of rows of 16 values, ld apart, into a tile; pairs ≥ 1.
+//
+//go:noescape
+func packPairsAVX2(dst *uint16, src *float32, ld int, pairs int)
+
 // storeStripAVX2 copies rows of 32 values to rows ldd apart, and adds those of res.
 //
 //go:noescape

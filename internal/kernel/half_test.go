@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"math/rand"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -210,6 +211,62 @@ func TestHalfRows(t *testing.T) {
 				if math.Float32bits(v) != math.Float32bits(all[i*n+j]) {
 					t.Fatalf("row %d has other bits alone", i)
 				}
+			}
+		}
+	})
+}
+
+// TestHalfPackNN: a matrix and its transpose are packed alike.
+func TestHalfPackNN(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewSource(9))
+		for _, c := range [][2]int{{1, 1}, {32, 32}, {33, 31}, {65, 20}, {70, 90}} {
+			k, n := c[0], c[1]
+			b, w := wide(r, k*(n+3), 130), make([]float32, n*k)
+			for i := range k {
+				for j := range n {
+					w[j*k+i] = b[i*(n+3)+j]
+				}
+			}
+			var nn, nt Half
+			nn.PackNN(b, k, n, n+3)
+			nt.PackNT(w, n, k, k)
+			if !slices.Equal(nn.data, nt.data) {
+				t.Errorf("%d×%d is packed otherwise than its transpose", k, n)
+			}
+		}
+	})
+}
+
+// TestAttentionHalf compares with float64, and every kernel and level with the portable
+// one bit for bit; the softmax is the level's own, so that it is kept the same.
+func TestAttentionHalf(t *testing.T) {
+	first := map[int][]float32{}
+	forEachHalf(t, func(t *testing.T, _ string) {
+		for n, c := range attentionShapes {
+			r := rand.New(rand.NewSource(1))
+			dim := c.heads * c.hd
+			q, k, v := randn(r, c.rows*dim), randn(r, c.tokens*(dim+3)), randn(r, c.tokens*3*dim)
+			scale := float32(1 / math.Sqrt(float64(c.hd)))
+			out := make([]float32, c.rows*dim)
+			var s HalfAttention
+			AttentionHalf(out, dim, q, dim, c.rows, k, dim+3, v, 3*dim, c.tokens, c.heads, c.hd, scale, nil, &s)
+			want, _ := attention64(q, k, v, dim, dim+3, 3*dim, c.rows, c.tokens, c.heads, c.hd, float64(scale))
+			for i, x := range out {
+				if d := math.Abs(float64(x) - want[i]); !(d < 0.03) {
+					t.Fatalf("%v: value %d is %g, not %g", c, i, x, want[i])
+				}
+			}
+			one := make([]float32, dim)
+			last := c.rows - 1
+			AttentionHalf(one, dim, q[last*dim:], dim, 1, k, dim+3, v, 3*dim, c.tokens, c.heads, c.hd, scale, nil, &s)
+			if !slices.Equal(one, out[last*dim:]) {
+				t.Errorf("%v: the last row has other bits alone", c)
+			}
+			if first[n] == nil {
+				first[n] = out
+			} else if !slices.Equal(first[n], out) {
+				t.Errorf("%v: other bits than those of %s", c, HalfKernels()[0])
 			}
 		}
 	})

@@ -58,7 +58,8 @@ func (b branch) attended(q, k, v act, lo int) act {
 		h, w := b.Grid()
 		bias = relative{table, lo, h, w, distances(lo, q.rows, b.Tokens(), h, w)}
 	}
-	return b.g.attended(b.name("a"), at("attention"+b.suffix, b.l), q, k, v, b.Heads, bias)
+	half := b.g.net.attendsInHalf(b.l)
+	return b.g.attended(b.name("a"), at("attention"+b.suffix, b.l), q, k, v, b.Heads, bias, half)
 }
 
 // mixed is the feed-forward layer up to its last map.

@@ -27,6 +27,7 @@ type Feed struct {
 
 	gemm kernel.Scratch
 	half kernel.HalfScratch
+	look kernel.HalfAttention
 	attn kernel.AttentionScratch
 	bufs [3][]float32
 	err  error // of the last run's objective

@@ -19,12 +19,20 @@ type Halved struct {
 }
 
 // halve has the maps that is says multiply in bf16.
-func (n *Net) halve(is func(site int) bool) {
+func (n *Net) halve(is func(site int) bool, differences bool) {
 	for s, l := range n.linears {
 		if l != nil {
 			l.half = is(s)
+			l.values = l.half && !differences
 		}
 	}
+}
+
+// attendsInHalf says that a block's attention multiplies in bf16 as the map after it
+// does: where no query goes through it.
+func (n *Net) attendsInHalf(block int) bool {
+	i, ok := n.bySite[siteKey{AttnOut, block}]
+	return ok && n.linears[i].values
 }
 
 // halved counts the maps that is says.
@@ -65,7 +73,7 @@ func (n *Net) differs(sites []int) bool {
 // its image without noise, which keeps the signal where rounded values would drown it.
 func (m *Model) Halve(sites, params []int) Halved {
 	is, differences := m.net.halves(sites, params)
-	m.net.halve(is)
+	m.net.halve(is, differences)
 	if c, ok := m.b.(*cpu); ok {
 		for _, w := range c.workers {
 			clear(w.programs)

@@ -13,7 +13,8 @@ type linear struct {
 	w, b    *forward.Param // b is nil where there is none
 	out, in int
 
-	half bool // the forward's products are in bf16
+	half   bool // the forward's products are in bf16
+	values bool // and of values alone: no query multiplies differences
 
 	mu               sync.Mutex
 	forward          kernel.Packed // Wᵀ, for z = x Wᵀ

@@ -49,7 +49,7 @@ type Model struct {
 // NewModel puts a network on the CPU.
 func NewModel(n *Net, opt Options) *Model {
 	if opt.Half {
-		n.halve(func(site int) bool { return !n.sites[site].Output })
+		n.halve(func(site int) bool { return !n.sites[site].Output }, false)
 	}
 	return NewModelOn(newCPU(n, opt.Threads, opt.Noise), n, opt)
 }

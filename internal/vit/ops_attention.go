@@ -10,8 +10,8 @@ import (
 
 // attention is softmax(scale·q kᵀ + bias) v for every one of H heads, the rows of q of
 // a slot against all its keys. Clean operands are read at the slot's
-// image.
-func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel relative) *gorgonia.Node {
+// image. half: both products are in bf16.
+func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel relative, half bool) *gorgonia.Node {
 	f, rows, T, D := g.feed, q.rows, k.rows, q.width
 	head := D / H
 	o := g.op(Spec{Kind: OpAttention, Name: name, Rows: rows, Width: D, Heads: H, Keys: T,
@@ -35,8 +35,12 @@ func (g *graph) attention(name string, q, k, v act, H int, scale float32, rel re
 	}
 	o.run = func(out []float32, in [][]float32) {
 		for s := 0; s < f.Slots; s++ {
-			kernel.Attention(out[s*rows*D:], D, in[0][at(q, s)*rows*D:], D, rows, in[1][at(k, s)*T*D:], D,
-				in[2][at(v, s)*T*D:], D, T, H, head, scale, bias(in), nil, &f.attn)
+			y, q, k, v := out[s*rows*D:], in[0][at(q, s)*rows*D:], in[1][at(k, s)*T*D:], in[2][at(v, s)*T*D:]
+			if half {
+				kernel.AttentionHalf(y, D, q, D, rows, k, D, v, D, T, H, head, scale, bias(in), &f.look)
+			} else {
+				kernel.Attention(y, D, q, D, rows, k, D, v, D, T, H, head, scale, bias(in), nil, &f.attn)
+			}
 		}
 	}
 	o.grad = func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {

@@ -68,7 +68,7 @@ func (e Encoder) asked(g *graph, x act) act {
 	probe := g.repeated("pool.probe", n.Probe, e.Hidden)
 	q := m(PoolQuery, "q", probe, NoAct)
 	k, v := m(PoolKey, "k", x, NoAct), m(PoolValue, "v", x, NoAct)
-	p := m(PoolOut, "h", g.attended("pool.a", "pool.attention", q, k, v, e.Heads, relative{}), NoAct)
+	p := m(PoolOut, "h", g.attended("pool.a", "pool.attention", q, k, v, e.Heads, relative{}, false), NoAct)
 	y := g.normed("pool.x", n.Norm, p, e.Eps)
 	return m(PoolMLPOut, "out", m(PoolMLPIn, "g", y, e.act()), NoAct, p)
 }

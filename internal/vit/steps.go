@@ -139,14 +139,15 @@ func (g *graph) headNormed(name, op, base string, x act, heads int, eps float64)
 }
 
 // attended is softmax(q kᵀ/√d + bias) v of every head, for the rows of q.
-func (g *graph) attended(name, op string, q, k, v act, heads int, bias relative) act {
+func (g *graph) attended(name, op string, q, k, v act, heads int, bias relative, half bool) act {
 	return g.step(name, q.rows, q.width, []act{q, k, v}, func(in []act) *gorgonia.Node {
 		g.out.cost(2 * mm(q.rows, k.rows, q.width))
 		g.out.heads(heads)
 		if bias.table == "" { // whose derivative knows no bias
 			g.out.attends(name, q, k, v, heads, g.dead)
 		}
-		return g.attention(op, in[0], in[1], in[2], heads, float32(1/math.Sqrt(float64(q.width/heads))), bias)
+		scale := float32(1 / math.Sqrt(float64(q.width/heads)))
+		return g.attention(op, in[0], in[1], in[2], heads, scale, bias, half)
 	})
 }
 

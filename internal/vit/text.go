@@ -172,7 +172,7 @@ func (t Text) block(g *graph, l int, h, end act, last bool) act {
 	var a act
 	switch {
 	case !t.Causal:
-		a = g.attended(nm("a"), nm("attention"), q, k, v, t.Heads, relative{})
+		a = g.attended(nm("a"), nm("attention"), q, k, v, t.Heads, relative{}, false)
 	case last:
 		a = g.causal(nm("a"), q, k, v, t.Heads, end)
 	default:

@@ -51,6 +51,7 @@ func main() {
 	tile(c, avx2)
 	tile(c, avx512)
 	roundRows(c)
+	packPairs(c)
 	storeStrip(c)
 	amxPanel(c)
 	packTile(c)
