@@ -105,7 +105,7 @@ func TestManyHellos(t *testing.T) {
 	p.c.snapshots = []snapshot{{object: "there"}}
 	refused := 0
 	for id := range uint64(maxWorkers + 10) {
-		raw, err := json.Marshal(hello{Protocol: version, ID: id + 1, Canary: canary(), Data: p.c.env.Data,
+		raw, err := json.Marshal(hello{Protocol: version, ID: id + 1, Canary: train.Canary(), Data: p.c.env.Data,
 			Member: Member{Name: strings.Repeat("\x1b[31m", 100), Device: p.c.env.Device}})
 		testkit.Must(t, err)
 		if w := p.c.hello(raw); w.What != "" {

@@ -136,6 +136,8 @@ func methods() map[string][]string {
 		"by site":                     {"allocator.scope=site"},
 		"by both":                     {"allocator.scope=both"},
 		"signs":                       {"estimator.noise=rademacher"},
+		"bf16":                        {"train.precision=bf16"},
+		"bf16, differences":           {"train.precision=bf16", "sites.blocks=all", "sites.params=[]"},
 		"sobol":                       {"estimator.qmc=sobol"},
 		"learned scale":               {"estimator.learn_sigma=true", "estimator.surrogate=none"},
 		"tokens":                      {"prompt.kind=tokens", "prompt.count=2"},
@@ -180,7 +182,7 @@ func TestRefused(t *testing.T) {
 	c := tiny()
 	c.Train.Steps = 1
 	p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{})
-	good := hello{Protocol: version, ID: 1, Canary: canary(), Data: p.c.env.Data, Member: Member{Device: p.c.env.Device}}
+	good := hello{Protocol: version, ID: 1, Canary: train.Canary(), Data: p.c.env.Data, Member: Member{Device: p.c.env.Device}}
 	if w, no := p.c.refuse(&good); no {
 		t.Errorf("refused: %s", w.What)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/runs"
+	"github.com/flops-vit/flops/internal/train"
 )
 
 // maxHello bounds what is read of a manifest, a hello and an answer to it.
@@ -182,7 +183,7 @@ func (c *Coordinator) refuse(h *hello) (welcome, bool) {
 		return welcome{What: "the worker's data is not what the run sees: " + strings.Join(d, "; "),
 			Hint: "give --data a copy of the run's data"}, true
 	}
-	mine := canary()
+	mine := train.Canary()
 	if c.c.Numerics == "strict" && h.Canary != mine {
 		return welcome{What: fmt.Sprintf("the worker computes with %s on %s, the run with %s on %s: %s",
 			clean(h.Kernel, 40), clean(h.Device, 40), c.env.Kernel, c.env.Device, differ),

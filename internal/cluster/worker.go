@@ -206,7 +206,7 @@ func (w *Worker) join(ctx context.Context) error {
 	if m := w.x.Called(); m != nil {
 		room = m.Pool().InFlight()
 	}
-	body, err := json.Marshal(hello{Protocol: version, ID: w.id, Canary: canary(), Data: env.Data,
+	body, err := json.Marshal(hello{Protocol: version, ID: w.id, Canary: train.Canary(), Data: env.Data,
 		Member: Member{Name: fmt.Sprintf("%s/%d", hostName(), os.Getpid()), Kernel: env.Kernel, Device: env.Device,
 			Threads: env.Threads, Room: room}})
 	if err != nil {

@@ -19,6 +19,7 @@ type Env struct {
 	CPU      string `json:"cpu"`
 	Cores    int    `json:"cores"`
 	Kernel   string `json:"kernel"`
+	Canary   string `json:"arithmetic,omitempty"` // checksum of what the kernels make of fixed numbers
 	Threads  int    `json:"threads"`
 	Device   string `json:"device"`
 	Seed     int64  `json:"seed"`

@@ -20,6 +20,7 @@ import (
 	"github.com/flops-vit/flops/internal/journal"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 )
 
 // changeable are the keys, and with a point at their end the sections, that a
@@ -96,6 +97,9 @@ func (x *Experiment) Continue(dir, version string, changes []config.Difference, 
 			"restore the data, or go on with what is there by --force; env.json will say so")
 	}
 	x.warnOfModel(env, now)
+	if err := x.sameArithmetic(env, now); err != nil {
+		return err
+	}
 	for _, c := range changes {
 		env.Changes = append(env.Changes, runs.Change{Step: at, Difference: c})
 		if c.Key == "train.steps" && x.Schedule.Bounded() && at > 0 {
@@ -132,6 +136,22 @@ func (x *Experiment) warn(line string) {
 	if x.Warn != nil {
 		x.Warn(line)
 	}
+}
+
+// sameArithmetic tells of kernels that make other bits than those that the run began
+// with; one in bf16, whose kernels all have the same, does not go on with them.
+func (x *Experiment) sameArithmetic(was *runs.Env, now runs.Env) error {
+	if was.Canary == "" || was.Canary == now.Canary || was.Device != now.Device {
+		return nil
+	}
+	what := fmt.Sprintf("the run began with kernel %s and this machine computes with %s: their results differ in the last "+
+		"digits", was.Kernel, now.Kernel)
+	if x.Config.Train.Precision != vit.BF16 {
+		x.warn(what)
+		return nil
+	}
+	name, _, _ := strings.Cut(was.Kernel, " ")
+	return uierr.New(what, "set FLOPS_KERNEL="+name+", where the processor has that, or begin a new run")
 }
 
 // warnOfModel tells of a starting model that is not the run's. Its weights do

@@ -21,7 +21,7 @@ func (x *Experiment) Describe(version string) runs.Env {
 	}
 	checksum := all[data.Train].Checksum
 	return runs.Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: runs.CPUName(),
-		Cores: runtime.NumCPU(), Kernel: x.kernels(), Threads: Threads(x.Config), Device: x.Model.Device(),
+		Cores: runtime.NumCPU(), Kernel: x.kernels(), Canary: Canary(), Threads: Threads(x.Config), Device: x.Model.Device(),
 		Seed:     x.Config.Train.Seed,
 		Checksum: checksum, Data: all, Model: x.modelSum()}
 }

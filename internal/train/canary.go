@@ -1,4 +1,4 @@
-package cluster
+package train
 
 import (
 	"crypto/sha256"
@@ -13,10 +13,10 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-// canary is the SHA-256 of what this machine makes of fixed numbers by every kernel that
-// a step goes through: products, GELU, softmax, layer norm, attention, noise and AdamW.
-// Two machines whose canaries are the same make the same bits of a run.
-var canary = sync.OnceValue(func() string {
+// Canary is the SHA-256 of what this machine makes of fixed numbers by every kernel that
+// a step goes through: products, also in bf16, GELU, softmax, layer norm, attention, noise
+// and AdamW. Two machines whose canaries are the same make the same bits of a run.
+var Canary = sync.OnceValue(func() string {
 	h := sha256.New()
 	add := func(v []float32) {
 		for _, x := range v {
@@ -39,6 +39,12 @@ var canary = sync.OnceValue(func() string {
 	var a kernel.AttentionScratch
 	kernel.Attention(y, 48, ramp(m*48, 6), 48, m, ramp(m*48, 7), 48, ramp(m*48, 8), 48, m, 2, 24, 0.2, nil, nil, &a)
 	add(y)
+	var half kernel.Half
+	var t kernel.HalfScratch
+	half.PackNT(w, k, n, n)
+	z := make([]float32, m*k)
+	kernel.GemmHalf(z, k, ramp(m*n, 12), n, m, &half, &kernel.Epilogue{Bias: x[:k]}, &t)
+	add(z)
 	for _, law := range []noise.Law{noise.Normal, noise.Sign} {
 		src := noise.Independent(law, 7)
 		src.AddScaled(y, ramp(m*n, 9), 0.01, noise.Counter{Step: 1, Site: 2, Image: 3, Pair: 4}, 5)
