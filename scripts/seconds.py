@@ -180,7 +180,7 @@ def of_torch(seed, amp):
 if arg.torch is not None:
     print(json.dumps(by_torch(arg.torch, arg.amp)))
     sys.exit()
-bp = ["estimator.name=bp", "estimator.schedule=", "optimizer.name=adamw", "optimizer.ema=0", f"optimizer.lr={arg.rate}"]
+bp = ["estimator.name=bp", "estimator.schedule=", "optimizer.name=adamw", "optimizer.ema=0", "optimizer.weight_decay=0", f"optimizer.lr={arg.rate}"]
 ways = {"forward passes": lambda s: by_flops(s, []), "its own bp": lambda s: by_flops(s, bp), "PyTorch": lambda s: of_torch(s, False)}
 if arg.bf16:
     ways["PyTorch, bf16"] = lambda s: of_torch(s, True)
