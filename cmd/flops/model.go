@@ -93,7 +93,7 @@ func printModel(w io.Writer, s *hf.Summary) {
 func modelExportCmd() *cobra.Command {
 	var dtype string
 	var image int
-	var adapter bool
+	var adapter string
 	c := &cobra.Command{Use: "export DIR OUT", Short: "Write a model folder in another number format or image size",
 		Args: cobra.ExactArgs(2),
 		Long: `Writes the model in DIR, a Hugging Face folder or a checkpoint of a run, to the
@@ -128,8 +128,8 @@ image size (bicubic, as transformers does).`,
 			if err != nil {
 				return err
 			}
-			if adapter {
-				return exportAdapter(c, dir, args[1], toONNX || kind != safetensors.F32 || c.Flags().Changed("image"))
+			if adapter != "" {
+				return exportAdapter(c, dir, args[1], adapter, toONNX || kind != safetensors.F32 || c.Flags().Changed("image"))
 			}
 			m, err := hf.LoadWhole(dir)
 			if err == nil && toONNX && m.Classes() == 0 && !m.Config.Headless() { // its outputs are what a classifier would read
@@ -157,23 +157,28 @@ image size (bicubic, as transformers does).`,
 	c.Flags().StringVar(&dtype, "dtype", "f32", "number format: f32, f16 or bf16")
 	c.Flags().IntVar(&image, "image", 0,
 		"image size to interpolate the position embeddings to, in pixels (default: the model's)")
-	c.Flags().BoolVar(&adapter, "adapter", false,
-		"of a run with sites.train: lora, write the adapter alone, in PEFT's layout")
+	c.Flags().StringVar(&adapter, "adapter", "", "of a run with sites.train: lora, write the adapter alone, in\n"+
+		"PEFT's layout, with the names of transformers 4, or =5")
+	c.Flags().Lookup("adapter").NoOptDefVal = "4"
+	offer(c, "adapter", "4", "5")
 	offer(c, "dtype", "f32", "f16", "bf16")
 	return c
 }
 
 // exportAdapter writes the adapter of a checkpoint; other says that more was asked.
-func exportAdapter(c *cobra.Command, dir, out string, other bool) error {
+func exportAdapter(c *cobra.Command, dir, out, version string, other bool) error {
 	if other {
 		return uierr.New("--adapter: is written as a folder of float32 numbers, of the image size that the run had",
 			"leave out --dtype and --image, and name a folder")
+	}
+	if version != "4" && version != "5" {
+		return uierr.New("--adapter="+version+": no version of transformers whose names are known", "use --adapter=4 or --adapter=5")
 	}
 	m, a, err := network.AdapterOf(dir)
 	if err != nil {
 		return err
 	}
-	if err := hf.SaveAdapter(fsys.OS, out, m, a); err != nil {
+	if err := hf.SaveAdapter(fsys.OS, out, m, a, version == "5"); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "adapter %s\n", out)

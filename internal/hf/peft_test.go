@@ -33,7 +33,7 @@ func adapterOf(t *testing.T) (base, dir string, m *Model, a *Adapter) {
 	bias, _ := m.Tensor("classifier.bias")
 	a = &Adapter{Rank: 2, Scale: 1.5, Base: base, Factors: []Factor{factor(aQuery, q), factor(aOut, o)},
 		Whole: []safetensors.Tensor{head, bias}}
-	testkit.Must(t, SaveAdapter(fsys.OS, dir, m, a))
+	testkit.Must(t, SaveAdapter(fsys.OS, dir, m, a, false))
 	return base, dir, m, a
 }
 
@@ -77,23 +77,20 @@ func TestAdapter(t *testing.T) {
 	}
 }
 
-// TestAdapterNames: the names of version 5 of transformers are the same weights.
+// TestAdapterNames: the names of version 5 of transformers are the same weights, and
+// files of a family for which they are not known are refused.
 func TestAdapterNames(t *testing.T) {
-	_, dir, _, _ := adapterOf(t)
-	path := filepath.Join(dir, adapterWeights)
-	tensors, meta, err := safetensors.ReadFile(path)
-	testkit.Must(t, err)
+	_, dir, m, a := adapterOf(t)
 	want, err := Load(dir)
 	testkit.Must(t, err)
-	for i := range tensors {
-		tensors[i].Name = strings.NewReplacer("vit.encoder.layer.", "vit.layers.", "attention.attention.query",
-			"attention.q_proj", ".output.dense.", ".mlp.fc2.").Replace(tensors[i].Name)
-	}
-	f, err := os.Create(path)
+	fifth := filepath.Join(t.TempDir(), "fifth")
+	testkit.Must(t, SaveAdapter(fsys.OS, fifth, m, a, true))
+	read, err := ReadAdapter(fifth)
 	testkit.Must(t, err)
-	testkit.Must(t, safetensors.Write(f, tensors, safetensors.F32, meta))
-	testkit.Must(t, f.Close())
-	got, err := Load(dir)
+	if n := read.Factors[0].Weight; n != "vit.layers.0.attention.q_proj.weight" {
+		t.Errorf("the query of version 5 is %s", n)
+	}
+	got, err := Load(fifth)
 	testkit.Must(t, err)
 	for _, name := range []string{aQuery, aOut} {
 		x, _ := got.Tensor(name)
@@ -102,6 +99,8 @@ func TestAdapterNames(t *testing.T) {
 			t.Errorf("%s is %v under the other names, %v under these", name, x.Data[1], y.Data[1])
 		}
 	}
+	a.Factors[0].Weight = "beit.encoder.layer.0.attention.attention.query.weight"
+	testkit.Mistake(t, SaveAdapter(fsys.OS, filepath.Join(t.TempDir(), "no"), m, a, true), "is not known")
 }
 
 // TestAdapterRefusals: what is no W + scale·B·A of the model is refused by name.

@@ -13,10 +13,17 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
+// fifth turns names of tensors into those of the modules of transformers 5, of the
+// families that follow its BERT.
+var fifth = strings.NewReplacer(".encoder.layer.", ".layers.", ".attention.attention.query.", ".attention.q_proj.",
+	".attention.attention.key.", ".attention.k_proj.", ".attention.attention.value.", ".attention.v_proj.",
+	".attention.output.dense.", ".attention.o_proj.", ".intermediate.dense.", ".mlp.fc1.", ".output.dense.", ".mlp.fc2.")
+
 // SaveAdapter writes the folder of an adapter as PEFT's PeftModel.from_pretrained reads
 // it. Weights of its factors are named as in Model.Tensors of m; its classifier, if any,
-// is m's.
-func SaveAdapter(disk fsys.FS, dir string, m *Model, a *Adapter) error {
+// is m's. modules names them as the modules of version 5 of transformers, and not as
+// those of version 4, which are those of files.
+func SaveAdapter(disk fsys.FS, dir string, m *Model, a *Adapter, modules bool) error {
 	if m.Config.kind().marshal != nil {
 		return uierr.New("--adapter: PEFT names the modules of transformers, and "+m.Config.Family()+" is another library's",
 			"leave out --adapter: the model is written whole, its adapters merged")
@@ -29,7 +36,14 @@ func SaveAdapter(disk fsys.FS, dir string, m *Model, a *Adapter) error {
 			return uierr.New(fmt.Sprintf("--adapter: %s is a part of %s in the model's files, which PEFT adapts whole",
 				f.Weight, p.file), "leave out --adapter: the model is written whole, its adapters merged")
 		}
-		module := strings.TrimSuffix(m.Config.stripped(p.file), ".weight")
+		file := p.file
+		if modules {
+			if file = fifth.Replace(file); m.Config.Written(file) != p.file {
+				return uierr.New(fmt.Sprintf("--adapter=5: how version 5 of transformers names %s is not known", p.file),
+					"use --adapter=4")
+			}
+		}
+		module := strings.TrimSuffix(m.Config.stripped(file), ".weight")
 		targets = append(targets, module)
 		tensors = append(tensors,
 			safetensors.Tensor{Name: peftPrefix + module + peftA, Shape: []int{a.Rank, f.In}, Data: f.A},
