@@ -172,7 +172,8 @@ func exportAdapter(c *cobra.Command, dir, out, version string, other bool) error
 			"leave out --dtype and --image, and name a folder")
 	}
 	if version != "4" && version != "5" {
-		return uierr.New("--adapter="+version+": no version of transformers whose names are known", "use --adapter=4 or --adapter=5")
+		return uierr.New("--adapter="+version+": no version of transformers whose names are known",
+			"use --adapter=4 or --adapter=5")
 	}
 	m, a, err := network.AdapterOf(dir)
 	if err != nil {
