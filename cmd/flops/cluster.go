@@ -21,8 +21,8 @@ import (
 // clusterFlags are those of a run that others take part in.
 type clusterFlags struct{ nats, listen, creds, key, metrics string }
 
-func (f *clusterFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.nats, "cluster", "", "share the queries out: embedded, or addresses of NATS servers")
+func (f *clusterFlags) add(c *cobra.Command, what string) {
+	c.Flags().StringVar(&f.nats, "cluster", "", what)
 	c.Flags().StringVar(&f.listen, "listen", "", "--cluster embedded: host:port of its server (default 127.0.0.1:4222)")
 	c.Flags().StringVar(&f.creds, "cluster-creds", "", "--cluster URL: credentials file")
 	c.Flags().StringVar(&f.key, "cluster-key", "", "--cluster URL: file with an nkey seed")
@@ -104,7 +104,8 @@ same.`,
 			if err := cluster.CheckSets(sets); err != nil {
 				return err
 			}
-			out := c.OutOrStdout()
+			out, l := c.OutOrStdout(), newLauncher(warner(c))
+			defer l.close()
 			w, err := cluster.NewWorker(cluster.WorkerOptions{Dial: d, Run: run, Sets: sets,
 				Local: func(cfg *config.Config) {
 					if data != "" {
@@ -119,6 +120,9 @@ same.`,
 					if device != "" {
 						cfg.Train.Device = device
 					}
+				},
+				Train: func(ctx context.Context, config, folder string) (float64, error) {
+					return l.launch(ctx, []string{"train", "--config", config, "--output", folder}, folder+".log")
 				},
 				Log: func(s string) { fmt.Fprintln(out, s) }})
 			if err != nil {
@@ -214,6 +218,14 @@ func printRuns(w io.Writer, all []cluster.Status) error {
 		return err
 	}
 	for _, s := range all {
+		if s.Whole {
+			fmt.Fprintf(w, "%s on %s: %d of %d runs in %s\n", s.Run, s.Host, s.Step, s.Of,
+				time.Duration(s.Seconds)*time.Second)
+			if err := printTakers(w, s.Members); err != nil {
+				return err
+			}
+			continue
+		}
 		fmt.Fprintf(w, "%s on %s: step %d of %d, loss %.4f, %s queries/s for %s\n", s.Run, s.Host, s.Step, s.Of, s.Loss,
 			ui.Count(int64(s.Rate)), time.Duration(s.Seconds)*time.Second)
 		fmt.Fprintf(w, "  %s queries here, %s by workers, %s wasted; %d tasks, %d copies; %s up, %s down\n",
@@ -232,6 +244,19 @@ func printRuns(w io.Writer, all []cluster.Status) error {
 		}
 	}
 	return nil
+}
+
+// printTakers writes the workers that train whole runs.
+func printTakers(w io.Writer, all []cluster.Member) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(w, "  no workers")
+		return err
+	}
+	t := ui.Table{Head: []string{"  worker", "kernel", "runs"}}
+	for _, m := range all {
+		t.Add("  "+m.Name, m.Kernel, m.Tasks)
+	}
+	return t.Print(w)
 }
 
 // bytesText is a number of bytes in words.

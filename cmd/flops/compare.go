@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/flops-vit/flops/internal/cluster"
 	"github.com/flops-vit/flops/internal/compare"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/pages"
@@ -21,6 +23,7 @@ type compareFlags struct {
 	configFlags
 	arms   string
 	o      compare.Options
+	shared clusterFlags
 	asJSON bool
 }
 
@@ -37,6 +40,9 @@ saves the mean test accuracy with its 95% interval, the difference to the first
 arm over the same seeds, and what it took. A comparison that was stopped goes on
 when the same command is given again.
 
+--cluster has 'flops worker' on other machines train whole runs, too, each with
+its own copy of the data; a run that was begun here goes on here.
+
 --output gets compare.json, compare.csv, curves.png, report.html and, in a
 folder per arm, the runs.
 
@@ -47,6 +53,7 @@ Arms are a YAML file (configs/arms/) or names:
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.add(c)
+	f.shared.add(c, "share the runs out: embedded, or addresses of NATS servers")
 	c.Flags().StringVar(&f.arms, "arms", "", "YAML file of arms, or names parted by commas")
 	c.Flags().IntVar(&f.o.Seeds, "seeds", 3, "runs per arm: train.seed and those after it")
 	c.Flags().Int64Var(&f.o.Queries, "queries", 0, "queries of training per run (default what the experiment takes)")
@@ -66,6 +73,7 @@ func (f *compareFlags) run(c *cobra.Command) error {
 		return err
 	}
 	f.o.Config, f.o.Sets, f.o.Smoke, f.o.Device, f.o.Warn = f.path, f.sets, f.smoke, checkDevice, f.warn
+	f.o.Sets = append(f.o.Sets, f.shared.sets()...)
 	if f.device != "" {
 		f.o.Sets = append(f.o.Sets, "train.device="+f.device)
 	}
@@ -84,9 +92,13 @@ func (f *compareFlags) run(c *cobra.Command) error {
 		ui.Plural(p.Seeds, "seed", "seeds"), p.Describe())
 	l := newLauncher(warner(c))
 	defer l.close()
+	share := f.offer(p, l, text)
 	runs, err := p.Do(c.Context(), l.launch, func(n, of int, r compare.Run, res *compare.Result, had bool) {
 		what := fmt.Sprintf("%*d/%d  %s seed %d", len(fmt.Sprint(of)), n, of, arms[r.Arm].Name, r.Seed)
 		switch {
+		case share != nil && res == nil: // several are under way, and a line tells of one
+		case share != nil && !had:
+			fmt.Fprintf(text, "%-36s%.4f  %s, %.1fs\n", what, res.Accuracy, ui.Plural(res.Steps, "step", "steps"), res.Seconds)
 		case res == nil:
 			fmt.Fprintf(text, "%-36s", what)
 		case had:
@@ -94,7 +106,7 @@ func (f *compareFlags) run(c *cobra.Command) error {
 		default:
 			fmt.Fprintf(text, "%.4f  %s, %.1fs\n", res.Accuracy, ui.Plural(res.Steps, "step", "steps"), res.Seconds)
 		}
-	})
+	}, p.Base.Cluster.Work, share)
 	if err != nil {
 		fmt.Fprintln(text)
 		if l.stopped() {
@@ -104,6 +116,30 @@ func (f *compareFlags) run(c *cobra.Command) error {
 		return err
 	}
 	return f.write(c.OutOrStdout(), p, compare.Summarise(arms, runs))
+}
+
+// offer is what offers the runs of a comparison to workers; nil where nobody asked for it.
+func (f *compareFlags) offer(p *compare.Plan, l *launcher, text io.Writer) func(*compare.Queue) (func() error, error) {
+	k := p.Base.Cluster
+	if k.NATS == "" {
+		return nil
+	}
+	return func(q *compare.Queue) (func() error, error) {
+		w, err := cluster.OpenWhole(k, q, cluster.Options{Dir: p.Dir, Run: cluster.Name(p.Dir), Warn: l.warn})
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(text, "cluster %s at %s\n", cluster.Name(p.Dir), w.URL())
+		if path := w.KeyFile(); path != "" {
+			fmt.Fprintf(text, "key %s\n", path)
+		}
+		end, err := serveMetrics(f.shared.metrics, w.WriteMetrics)
+		if err != nil {
+			return nil, errors.Join(err, w.Close())
+		}
+		l.onStop(func() { q.Fail(ui.ErrInterrupted) })
+		return func() error { end(); return w.Close() }, nil
+	}
 }
 
 // childEnv is the environment of a run's process: the resolved config says

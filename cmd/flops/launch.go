@@ -25,6 +25,7 @@ type launcher struct {
 	mu    sync.Mutex
 	child *os.Process
 	stop  bool
+	tell  func() // of a signal; may be nil
 }
 
 func newLauncher(warn func(string)) *launcher {
@@ -37,13 +38,20 @@ func newLauncher(warn func(string)) *launcher {
 				_ = l.child.Signal(s)
 			}
 			l.stop = true
+			tell := l.tell
 			l.mu.Unlock()
+			if tell != nil {
+				tell()
+			}
 		}
 	}()
 	return l
 }
 
 func (l *launcher) stopped() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.stop }
+
+// onStop has f called when a signal comes.
+func (l *launcher) onStop(f func()) { l.mu.Lock(); l.tell = f; l.mu.Unlock() }
 
 func (l *launcher) close() { signal.Stop(l.ch); close(l.ch) }
 

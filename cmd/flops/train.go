@@ -77,7 +77,7 @@ that is under way and prints the command that goes on.`,
 		},
 	}
 	f.add(c)
-	cl.add(c)
+	cl.add(c, "share the queries out: embedded, or addresses of NATS servers")
 	c.Flags().StringVarP(&output, "output", "o", "", "run folder (default runs/NAME, numbered when taken)")
 	c.Flags().StringVar(&resume, "resume", "", "go on with the run in this folder")
 	c.Flags().BoolVar(&force, "force", false, "--resume: go on though the data changed since the run began")

@@ -25,7 +25,8 @@ type Manifest struct {
 	Config   string `json:"config"` // the experiment as YAML, without addresses, paths and programs
 	Device   string `json:"device"`
 	Kernel   string `json:"kernel"`
-	Path     bool   `json:"path"` // the run began with a model folder
+	Path     bool   `json:"path"`       // the run began with a model folder
+	Whole    bool   `json:"whole_runs"` // there are whole runs to be trained, and no queries to be answered
 }
 
 // Member is a worker as others see it.

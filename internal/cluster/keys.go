@@ -93,6 +93,7 @@ func workerMay(run string) *server.Permissions {
 	return &server.Permissions{
 		Publish: &server.SubjectPermission{Allow: append([]string{
 			subject(run, "manifest"), subject(run, "start"), subject(run, "hello"), subject(run, "work"), subject(run, "alive"),
+			subject(run, "take"), subject(run, "begin"), subject(run, "piece"),
 			"$JS.API.STREAM.INFO." + objects, "$JS.API.STREAM.MSG.GET." + objects, "$JS.API.DIRECT.GET." + objects,
 			"$JS.API.DIRECT.GET." + objects + ".>", "$JS.API.CONSUMER.CREATE." + objects,
 			"$JS.API.CONSUMER.CREATE." + objects + ".>", "$JS.API.CONSUMER.DELETE." + objects + ".>",

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -19,16 +20,7 @@ func (c *Coordinator) Serve() error {
 		return err
 	}
 	var err error
-	if c.c.NATS == Embedded {
-		c.conn, err = openServer(c.c, c.o.Dir, c.o.Run, c.o.Warn)
-	} else {
-		d := Dial{URL: c.c.NATS, Key: c.c.Key, Creds: c.c.Creds, CAFile: c.c.CAFile}
-		c.conn, err = d.open("flops train " + c.o.Run)
-		if err == nil {
-			err = c.conn.await()
-		}
-	}
-	if err != nil {
+	if c.conn, err = attend(c.c, c.o.Dir, c.o.Run, c.o.Warn); err != nil {
 		return err
 	}
 	if err := c.listen(); err != nil {
@@ -36,9 +28,29 @@ func (c *Coordinator) Serve() error {
 	}
 	c.since = time.Now()
 	c.stopped.Add(2)
-	go c.publish()
+	go func() {
+		defer c.stopped.Done()
+		c.conn.publish(c.o.Run, c.stop, c.Status)
+	}()
 	go c.tick()
 	return nil
+}
+
+// attend connects the coordinator of a run, to a server of its own where that is embedded.
+func attend(c config.Cluster, dir, run string, warn func(string)) (*connection, error) {
+	if c.NATS == Embedded {
+		return openServer(c, dir, run, warn)
+	}
+	d := Dial{URL: c.NATS, Key: c.Key, Creds: c.Creds, CAFile: c.CAFile}
+	k, err := d.open("flops train " + run)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.await(); err != nil {
+		k.close()
+		return nil, err
+	}
+	return k, nil
 }
 
 // await wants servers outside to be there when a run begins; later they may come and go.

@@ -39,6 +39,7 @@ type Stats struct {
 // Status is a run as the table has it.
 type Status struct {
 	Run     string    `json:"run"`
+	Whole   bool      `json:"whole_runs,omitempty"` // what is shared out are whole runs, and Step counts them
 	Step    int       `json:"step"`
 	Of      int       `json:"of"`
 	Loss    float64   `json:"loss"`
@@ -68,31 +69,30 @@ func (c *Coordinator) Status() Status {
 	return s
 }
 
-// publish writes the run into the table of runs, as long as the run lasts.
-func (c *Coordinator) publish() {
-	defer c.stopped.Done()
+// publish writes a run into the table of runs, as long as it lasts.
+func (k *connection) publish(run string, stop <-chan struct{}, status func() Status) {
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { <-c.stop; cancel() }()
+	go func() { <-stop; cancel() }()
 	var kv jetstream.KeyValue
 	for {
 		if kv == nil {
-			kv, _ = c.conn.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: runsBucket, TTL: expires,
-				Storage: jetstream.MemoryStorage, History: 1, Replicas: c.conn.replicas()})
+			kv, _ = k.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: runsBucket, TTL: expires,
+				Storage: jetstream.MemoryStorage, History: 1, Replicas: k.replicas()})
 		}
 		if kv != nil {
-			b, err := json.Marshal(c.Status())
+			b, err := json.Marshal(status())
 			if err == nil {
-				_, err = kv.Put(ctx, c.o.Run, b)
+				_, err = kv.Put(ctx, run, b)
 			}
 			if err != nil {
 				kv = nil // a server that lost its memory has no such bucket
 			}
 		}
 		select {
-		case <-c.stop:
+		case <-stop:
 			if kv != nil {
 				last, end := context.WithTimeout(context.Background(), time.Second)
-				_ = kv.Delete(last, c.o.Run) // or it expires
+				_ = kv.Delete(last, run) // or it expires
 				end()
 			}
 			return

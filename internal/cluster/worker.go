@@ -31,7 +31,10 @@ type WorkerOptions struct {
 	Local func(*config.Config) // puts this machine's paths, threads and device into the run's config
 	// Open builds the experiment; nil: train.Open.
 	Open func(config.Config, func(string)) (*train.Experiment, error)
-	Log  func(string) // a line for whoever watches
+	// Train trains an experiment's file into a folder, and says what memory it took, MiB; nil:
+	// whole runs are not taken.
+	Train func(ctx context.Context, config, folder string) (peakMiB float64, err error)
+	Log   func(string) // a line for whoever watches
 }
 
 // Worker answers queries of a run that trains elsewhere.
@@ -196,6 +199,9 @@ func (w *Worker) join(ctx context.Context) error {
 	var m Manifest
 	if len(raw) > maxHello || json.Unmarshal(raw, &m) != nil || m.Protocol != version {
 		return uierr.New("the run speaks another protocol", "use the version of flops that trains")
+	}
+	if m.Whole {
+		return w.runs(ctx)
 	}
 	if m.Config != w.text {
 		if err := w.open(ctx, &m); err != nil {

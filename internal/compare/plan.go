@@ -134,6 +134,7 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 		return c, err
 	}
 	c.Name, c.Checkpoint.KeepBest = a.Name, false
+	c.Cluster = config.Default().Cluster // whole runs are shared out, and no run's queries
 	k, err := p.open(c)
 	if err != nil {
 		return c, err

@@ -68,7 +68,24 @@ func load(dir string, r Run) (*Result, error) {
 
 // collect reads a run folder whose run has ended, and keeps what it says.
 func collect(dir string, r Run, peak float64) (*Result, error) {
-	folder := filepath.Join(dir, r.Name)
+	res, err := resultOf(filepath.Join(dir, r.Name), r, peak)
+	if err != nil {
+		return nil, err
+	}
+	return res, res.keep(dir, r)
+}
+
+// keep writes a result beside the folder of its run.
+func (res *Result) keep(dir string, r Run) error {
+	raw, err := json.MarshalIndent(res, "", "  ")
+	if err != nil {
+		return fmt.Errorf("compare: %w", err)
+	}
+	return fsys.WriteFile(fsys.OS, resultName(dir, r), append(raw, '\n'))
+}
+
+// resultOf reads a run folder whose run has ended.
+func resultOf(folder string, r Run, peak float64) (*Result, error) {
 	s, step, err := runs.LastState(folder)
 	if err != nil {
 		return nil, err
@@ -105,11 +122,7 @@ func collect(dir string, r Run, peak float64) (*Result, error) {
 	if res.Curve, err = curve(filepath.Join(folder, "metrics.jsonl"), res, clock); err != nil {
 		return nil, err
 	}
-	raw, err := json.MarshalIndent(res, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("compare: %w", err)
-	}
-	return res, fsys.WriteFile(fsys.OS, resultName(dir, r), append(raw, '\n'))
+	return res, nil
 }
 
 // curve reads the evaluations along a run; the ledger's queries of a line hold

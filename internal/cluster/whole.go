@@ -1,0 +1,407 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/prometheus"
+	"github.com/flops-vit/flops/internal/runs"
+)
+
+// Where whole runs are shared out (flops compare), a worker takes the experiment of one,
+// trains it with its own data, and sends the run folder. Three requests do that, beside
+// manifest and alive:
+//
+//	flops.NAME.take   a run, or wait, or done
+//	flops.NAME.begin  what the worker sees of data and model; accepted, or why not
+//	flops.NAME.piece  bytes of the folder, one piece after another
+
+// Runs are whole runs that are still to be trained.
+type Runs interface {
+	Take() (n int, name string, c config.Config, ok bool) // one for another machine
+	Back(n int)                                           // it was taken in vain
+	Name(n int) string
+	Wanted(n int) bool
+	Env(n int) (runs.Env, error) // what it is to see
+	Trained(n int, folder string, peakMiB float64) error
+	Fail(err error)
+	Counts() (done, of int)
+}
+
+// Whole offers whole runs to workers.
+type Whole struct {
+	c    config.Cluster
+	o    Options
+	q    Runs
+	conn *connection
+
+	mu      sync.Mutex
+	ackWait time.Duration
+	workers map[uint64]*taker
+	stats   Stats
+	since   time.Time
+	ended   bool
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+// taker is a worker that trains a run.
+type taker struct {
+	Member
+	seen time.Time
+	run  int      // that it trains; −1: none
+	file *os.File // what has come of its folder
+	at   int64
+}
+
+// take is the request for a run.
+type take struct {
+	ID     uint64 `json:"id"`
+	Canary string `json:"canary"`
+	Member
+}
+
+// given is the answer to it.
+type given struct {
+	What   string `json:"what,omitempty"` // why there is none for this worker
+	Hint   string `json:"hint,omitempty"`
+	Done   bool   `json:"done,omitempty"`
+	Wait   bool   `json:"wait,omitempty"`
+	Run    int    `json:"run"`
+	Name   string `json:"name"`
+	Config string `json:"config"`
+	Path   bool   `json:"path"` // it begins with a model folder
+}
+
+// sees is what a worker has to train a run with.
+type sees struct {
+	ID    uint64                   `json:"id"`
+	Run   int                      `json:"run"`
+	Name  string                   `json:"name"`
+	Data  map[string]runs.SplitSum `json:"data"`
+	Model string                   `json:"model"`
+}
+
+// piece is some of a run folder.
+type piece struct {
+	ID      uint64  `json:"id"`
+	Run     int     `json:"run"`
+	Name    string  `json:"name"`
+	At      int64   `json:"at"`
+	Bytes   []byte  `json:"bytes"`
+	Last    bool    `json:"last"`
+	PeakMiB float64 `json:"peak_mib"`
+}
+
+// got answers it: how much there is, and where no more is wanted, that.
+type got struct {
+	At   int64 `json:"at"`
+	Over bool  `json:"over"`
+}
+
+// maxPieceJSON bounds such a request, whose bytes are base64.
+const maxPieceJSON = 2 * maxPiece
+
+// OpenWhole offers runs; Close ends that.
+func OpenWhole(c config.Cluster, q Runs, o Options) (*Whole, error) {
+	w := &Whole{c: c, o: o, q: q, workers: map[uint64]*taker{}, stop: make(chan struct{}), since: time.Now()}
+	var err error
+	if w.ackWait, err = time.ParseDuration(c.AckWait); err != nil {
+		return nil, fmt.Errorf("cluster.ack_wait: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(o.Dir, folder), 0o700); err != nil {
+		return nil, fmt.Errorf("cluster: %w", err)
+	}
+	if w.conn, err = attend(c, o.Dir, o.Run, o.Warn); err != nil {
+		return nil, err
+	}
+	for name, f := range map[string]func(*nats.Msg){"manifest": w.onManifest, "take": w.onTake, "begin": w.onBegin,
+		"piece": w.onPiece, "alive": w.onAlive} {
+		if _, err := w.conn.hear(subject(o.Run, name), f); err != nil {
+			w.conn.close()
+			return nil, fmt.Errorf("cluster: %w", err)
+		}
+	}
+	w.stopped.Add(2)
+	go func() {
+		defer w.stopped.Done()
+		w.conn.publish(o.Run, w.stop, w.Status)
+	}()
+	go w.tick()
+	return w, nil
+}
+
+// URL is where workers find the runs.
+func (w *Whole) URL() string {
+	if w.conn.url != "" {
+		return w.conn.url
+	}
+	return w.c.NATS
+}
+
+// KeyFile is the file with the key that a worker needs, empty where it needs none.
+func (w *Whole) KeyFile() string {
+	if !w.conn.keyed {
+		return ""
+	}
+	return filepath.Join(w.o.Dir, folder, workerKey)
+}
+
+// Close tells the workers that nothing is left to do.
+func (w *Whole) Close() error {
+	w.mu.Lock()
+	w.ended = true
+	late := len(w.workers) > 0
+	w.mu.Unlock()
+	if late { // they ask every half second
+		time.Sleep(700 * time.Millisecond)
+	}
+	close(w.stop)
+	w.stopped.Wait()
+	w.conn.close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var err error
+	for _, t := range w.workers {
+		err = errors.Join(err, w.forget(t))
+	}
+	return err
+}
+
+// Status is what the table of runs says.
+func (w *Whole) Status() Status {
+	done, of := w.q.Counts()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := Status{Run: w.o.Run, Whole: true, Step: done, Of: of, Host: hostName(), Since: w.since, Stats: w.stats,
+		Seconds: time.Since(w.since).Seconds(), Members: []Member{}}
+	for _, t := range w.workers {
+		s.Members = append(s.Members, t.Member)
+	}
+	slices.SortFunc(s.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	return s
+}
+
+// WriteMetrics writes the counts in Prometheus' format.
+func (w *Whole) WriteMetrics(out io.Writer) {
+	s := w.Status()
+	prometheus.Write(out, map[string]float64{
+		"flops_runs_done": float64(s.Step), "flops_runs_total": float64(s.Of), "flops_workers": float64(len(s.Members)),
+		"flops_tasks_total": float64(s.Stats.Tasks), "flops_task_copies_total": float64(s.Stats.Copies),
+		"flops_workers_lost_total":      float64(s.Stats.Lost),
+		"flops_bytes_total{way=\"up\"}": float64(s.Stats.Up), "flops_bytes_total{way=\"down\"}": float64(s.Stats.Down),
+	})
+}
+
+// tick gives runs back whose worker is gone.
+func (w *Whole) tick() {
+	defer w.stopped.Done()
+	t := time.NewTicker(tickTime)
+	defer t.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-t.C:
+		}
+		w.mu.Lock()
+		for id, t := range w.workers {
+			if time.Since(t.seen) > w.ackWait {
+				w.stats.Lost++
+				_ = w.forget(t) // what has come of its folder is of no use
+				delete(w.workers, id)
+			}
+		}
+		w.mu.Unlock()
+	}
+}
+
+// forget gives the run of a worker back.
+func (w *Whole) forget(t *taker) error {
+	var err error
+	if t.file != nil {
+		err = errors.Join(t.file.Close(), os.Remove(t.file.Name()))
+		t.file = nil
+	}
+	if t.run >= 0 {
+		w.q.Back(t.run)
+		t.run = -1
+	}
+	return err
+}
+
+func (w *Whole) onManifest(m *nats.Msg) { respondJSON(m, Manifest{Protocol: version, Whole: true}) }
+
+func (w *Whole) onAlive(m *nats.Msg) {
+	d := decoder{b: m.Data}
+	id := d.u64()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.workers[id]; t != nil && d.end() == nil {
+		t.seen = time.Now()
+	}
+}
+
+// known is the worker of a request, which is new where it trains what a process before this
+// one has given it.
+func (w *Whole) known(id uint64, m Member) *taker {
+	t := w.workers[id]
+	if t == nil && len(w.workers) < maxWorkers {
+		m.Name, m.Kernel, m.Device = clean(m.Name, 40), clean(m.Kernel, 40), clean(m.Device, 40)
+		t = &taker{Member: m, run: -1}
+		w.workers[id] = t
+		w.stats.Joined++
+	}
+	if t != nil {
+		t.seen = time.Now()
+	}
+	return t
+}
+
+func (w *Whole) onTake(m *nats.Msg) {
+	if a, ok := w.giveOf(m.Data); ok {
+		respondJSON(m, a)
+	}
+}
+
+// giveOf answers the request for a run; ok is false where it is none.
+func (w *Whole) giveOf(raw []byte) (a given, ok bool) {
+	var r take
+	if len(raw) > maxHello || json.Unmarshal(raw, &r) != nil || r.ID == 0 {
+		return a, false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.give(&r), true
+}
+
+func (w *Whole) give(r *take) given {
+	switch {
+	case w.ended:
+		return given{Done: true}
+	case w.c.Numerics == "strict" && r.Canary != canary():
+		return given{What: fmt.Sprintf("the worker computes with %s, and these runs otherwise: %s", clean(r.Kernel, 40), differ),
+			Hint: "start the worker with FLOPS_KERNEL of the machine that compares, or that with cluster.numerics: journal"}
+	}
+	t := w.known(r.ID, r.Member)
+	if t == nil {
+		return given{Wait: true}
+	}
+	_ = w.forget(t) // a run that it asks anew instead of
+	n, name, c, ok := w.q.Take()
+	if !ok {
+		return given{Wait: true}
+	}
+	text, err := config.Marshal(stripped(c))
+	if err != nil {
+		w.q.Back(n)
+		return given{Wait: true}
+	}
+	t.run = n
+	w.stats.Tasks++
+	t.Tasks++
+	return given{Run: n, Name: name, Config: string(text), Path: c.Model.Path != ""}
+}
+
+func (w *Whole) onBegin(m *nats.Msg) {
+	var r sees
+	if len(m.Data) > maxHello || json.Unmarshal(m.Data, &r) != nil || w.q.Name(r.Run) != r.Name {
+		return
+	}
+	e, err := w.q.Env(r.Run)
+	if err != nil {
+		return
+	}
+	a := welcome{}
+	if d := e.DataChanges(runs.Env{Data: r.Data}); len(d) > 0 {
+		a = welcome{What: "the worker's data is not what the run sees: " + strings.Join(d, "; "),
+			Hint: "give --data a copy of the run's data"}
+	} else if e.Model != r.Model {
+		a = welcome{What: "the worker's model is not the one that the run begins with",
+			Hint: "give --model a copy of the run's model"}
+	}
+	respondJSON(m, a)
+}
+
+func (w *Whole) onPiece(m *nats.Msg) {
+	if a, ok := w.pieceOf(m.Data); ok {
+		respondJSON(m, a)
+	}
+}
+
+// pieceOf takes a piece; ok is false where it is none, or where the disk will not have it,
+// which ends the comparison.
+func (w *Whole) pieceOf(raw []byte) (a got, ok bool) {
+	var r piece
+	if len(raw) > maxPieceJSON || json.Unmarshal(raw, &r) != nil || w.q.Name(r.Run) != r.Name || r.Name == "" {
+		return a, false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stats.Up += int64(len(raw))
+	t := w.known(r.ID, Member{})
+	if t == nil || !w.q.Wanted(r.Run) {
+		return got{Over: true}, true
+	}
+	t.run = r.Run
+	a, err := w.take(t, &r)
+	if err != nil {
+		w.q.Fail(fmt.Errorf("cluster: the folder of %s: %w", r.Name, err))
+		return a, false
+	}
+	return a, true
+}
+
+// take adds a piece to what there is of a folder; the last one makes it a run's.
+func (w *Whole) take(t *taker, r *piece) (got, error) {
+	var err error
+	if t.file == nil {
+		if t.file, err = os.CreateTemp(filepath.Join(w.o.Dir, folder), "run-*.tar"); err != nil {
+			return got{}, err
+		}
+		t.at = 0
+	}
+	if r.At != t.at {
+		return got{At: t.at}, nil
+	}
+	if _, err = t.file.Write(r.Bytes); err != nil {
+		return got{}, err
+	}
+	if t.at += int64(len(r.Bytes)); !r.Last {
+		return got{At: t.at}, nil
+	}
+	dir, err := os.MkdirTemp(filepath.Join(w.o.Dir, folder), "run-")
+	if err != nil {
+		return got{}, err
+	}
+	if _, err = t.file.Seek(0, io.SeekStart); err != nil {
+		return got{}, err
+	}
+	if err = unpackTree(t.file, dir); err != nil {
+		w.warn(fmt.Sprintf("cluster: worker %s sent no run folder: %v", t.Name, err))
+		return got{Over: true}, errors.Join(w.forget(t), os.RemoveAll(dir))
+	}
+	n := t.run
+	t.run = -1
+	if err = errors.Join(w.forget(t), os.Chmod(dir, 0o755)); err != nil {
+		return got{}, err
+	}
+	return got{Over: true}, w.q.Trained(n, dir, r.PeakMiB)
+}
+
+func (w *Whole) warn(line string) {
+	if w.o.Warn != nil {
+		w.o.Warn(line)
+	}
+}
