@@ -34,7 +34,8 @@ type Runs interface {
 	Name(n int) string
 	Wanted(n int) bool
 	Env(n int) (runs.Env, error) // what it is to see
-	Trained(n int, folder string, peakMiB float64) error
+	// Trained takes a run folder; why says that it is none.
+	Trained(n int, folder string, peakMiB float64) (why string, err error)
 	Fail(err error)
 	Counts() (done, of int)
 }
@@ -388,16 +389,18 @@ func (w *Whole) take(t *taker, r *piece) (got, error) {
 	if _, err = t.file.Seek(0, io.SeekStart); err != nil {
 		return got{}, err
 	}
-	if err = unpackTree(t.file, dir); err != nil {
-		w.warn(fmt.Sprintf("cluster: worker %s sent no run folder: %v", t.Name, err))
-		return got{Over: true}, errors.Join(w.forget(t), os.RemoveAll(dir))
+	why := ""
+	if bad := unpackTree(t.file, dir); bad != nil {
+		why, err = bad.Error(), os.RemoveAll(dir)
+	} else if err = os.Chmod(dir, 0o755); err == nil {
+		why, err = w.q.Trained(t.run, dir, r.PeakMiB)
 	}
-	n := t.run
-	t.run = -1
-	if err = errors.Join(w.forget(t), os.Chmod(dir, 0o755)); err != nil {
-		return got{}, err
+	if why != "" {
+		w.warn(fmt.Sprintf("cluster: worker %s sent no run folder of %s: %s", t.Name, r.Name, clean(why, 200)))
+	} else if err == nil {
+		t.run = -1
 	}
-	return got{Over: true}, w.q.Trained(n, dir, r.PeakMiB)
+	return got{Over: true}, errors.Join(err, w.forget(t))
 }
 
 func (w *Whole) warn(line string) {

@@ -60,11 +60,14 @@ func (s *some) Counts() (done, of int) {
 	return len(s.done), len(s.configs)
 }
 
-func (s *some) Trained(n int, from string, _ float64) error {
+func (s *some) Trained(n int, from string, _ float64) (why string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, _, err := runs.LastState(from); err != nil {
+		return err.Error(), os.RemoveAll(from)
+	}
 	s.done[n] = filepath.Join(s.dir, fmt.Sprint(n))
-	return os.Rename(from, s.done[n])
+	return "", os.Rename(from, s.done[n])
 }
 
 // TestWhole: whole runs that workers train have the files of those that are trained here,
@@ -184,6 +187,7 @@ func TestTree(t *testing.T) {
 // FuzzWhole: no message of whole runs, whatever it holds, does more than be answered.
 func FuzzWhole(f *testing.F) {
 	f.Add([]byte(`{"id":1,"run":0,"name":"arm/seed-0","at":0,"bytes":"YQ==","last":true}`))
+	f.Add([]byte(`{"id":1,"run":0,"name":"arm/seed-0","at":0,"bytes":"","last":true}`))
 	f.Add([]byte(`{"id":1,"run":-1,"name":""}`))
 	f.Add([]byte(`{"id":1,"run":0,"name":"arm/seed-0","at":-5,"bytes":""}`))
 	dir := f.TempDir()

@@ -130,28 +130,47 @@ func (q *Queue) Wanted(n int) bool {
 	return n >= 0 && n < len(q.runs) && q.results[n] == nil
 }
 
-// Trained takes the folder of a run that another machine has trained.
-func (q *Queue) Trained(n int, from string, peak float64) error {
+// Trained takes the folder of a run that another machine has trained. why says that it is
+// none; the run is then still to be trained.
+func (q *Queue) Trained(n int, from string, peak float64) (why string, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	r := q.runs[n]
 	if q.results[n] != nil || q.begun(n) {
-		return os.RemoveAll(from) // somebody was faster
+		return "", os.RemoveAll(from) // somebody was faster
 	}
-	to := filepath.Join(q.p.Dir, q.runs[n].Name)
+	res, bad := resultOf(from, r, peak)
+	if bad != nil {
+		return bad.Error(), os.RemoveAll(from)
+	}
+	to := filepath.Join(q.p.Dir, r.Name)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return fmt.Errorf("compare: %w", err)
+		return "", fmt.Errorf("compare: %w", err)
 	}
-	raw, err := config.Marshal(q.p.ConfigOf(q.runs[n])) // where things are there is no matter here
+	raw, err := config.Marshal(q.p.ConfigOf(r)) // where things are there is no matter here
 	if err == nil {
 		err = fsys.WriteFile(fsys.OS, filepath.Join(from, "config.yaml"), raw)
 	}
 	if err == nil {
 		err = os.Rename(from, to)
 	}
-	if err != nil {
-		return fmt.Errorf("compare: %w", err)
+	if err == nil {
+		err = res.keep(q.p.Dir, r)
 	}
-	return q.collect(n, peak)
+	if err != nil {
+		return "", fmt.Errorf("compare: %w", err)
+	}
+	q.noted(n, res)
+	return "", nil
+}
+
+// noted takes the result of a run.
+func (q *Queue) noted(n int, res *Result) {
+	q.results[n] = res
+	q.left--
+	q.waiting = slices.DeleteFunc(q.waiting, func(k int) bool { return k == n })
+	q.changed()
+	q.tell(n+1, len(q.runs), q.runs[n], res, false)
 }
 
 // Fail ends the comparison.
@@ -192,8 +211,11 @@ func (q *Queue) train(ctx context.Context, launch Launch) error {
 		q.tell(n+1, len(q.runs), q.runs[n], nil, false)
 		peak, err := q.p.one(ctx, q.runs[n], launch)
 		q.mu.Lock()
+		var res *Result
 		if err == nil {
-			err = q.collect(n, peak)
+			if res, err = collect(q.p.Dir, q.runs[n], peak); err == nil {
+				q.noted(n, res)
+			}
 		}
 		q.mu.Unlock()
 		if err != nil {
