@@ -13,6 +13,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/cluster"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/report"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -230,7 +231,7 @@ func printRuns(w io.Writer, all []cluster.Status) error {
 			ui.Count(int64(s.Rate)), time.Duration(s.Seconds)*time.Second)
 		fmt.Fprintf(w, "  %s queries here, %s by workers, %s wasted; %d tasks, %d copies; %s up, %s down\n",
 			ui.Count(s.Stats.Own), ui.Count(s.Stats.Queries), ui.Count(s.Stats.Wasted), s.Stats.Tasks, s.Stats.Copies,
-			bytesText(s.Stats.Up), bytesText(s.Stats.Down))
+			report.Bytes(s.Stats.Up), report.Bytes(s.Stats.Down))
 		if len(s.Members) == 0 {
 			fmt.Fprintln(w, "  no workers")
 			continue
@@ -257,15 +258,4 @@ func printTakers(w io.Writer, all []cluster.Member) error {
 		t.Add("  "+m.Name, m.Kernel, m.Tasks)
 	}
 	return t.Print(w)
-}
-
-// bytesText is a number of bytes in words.
-func bytesText(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f KB", float64(n)/(1<<10))
 }

@@ -70,7 +70,9 @@ type Coordinator struct {
 	since     time.Time
 	loss      float64
 	ended     bool
-	told      string // the last warning of a checkpoint that workers cannot have
+	toldAt    time.Time    // when it was last told who takes part
+	before    runs.Sharing // counts of processes before this one
+	told      string       // the last warning of a checkpoint that workers cannot have
 	stop      chan struct{}
 	stopped   sync.WaitGroup
 }

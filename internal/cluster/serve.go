@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -18,6 +19,9 @@ func (c *Coordinator) Serve() error {
 	}
 	if err := c.openAnswers(); err != nil {
 		return err
+	}
+	if all := runs.ReadSharing(c.o.Dir); len(all) > 0 {
+		c.before = all[len(all)-1]
 	}
 	var err error
 	if c.conn, err = attend(c.c, c.o.Dir, c.o.Run, c.o.Warn); err != nil {

@@ -82,6 +82,9 @@ func fill(p *report.RunReport, r *runs.Folder, c config.Config) {
 	}
 	p.Learned = learned(r.Metrics, c)
 	p.Feedback = feedback(r.Metrics)
+	for _, s := range r.Sharing {
+		p.Sharing = append(p.Sharing, report.SharePoint(s))
+	}
 	if r.Ledger != nil {
 		test.news(r.LastStep, r.Ledger.Total().Queries, r.Last)
 		validation.news(r.ValidationStep, r.Ledger.Total().Queries, r.LastValidation)

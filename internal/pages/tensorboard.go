@@ -134,6 +134,14 @@ func (b *TensorBoard) Clocked(step int, seconds float64) {
 	b.scalars(step, []scalar{{"clock/seconds", seconds}})
 }
 
+// Shared writes who took part in the run.
+func (b *TensorBoard) Shared(s runs.Sharing) {
+	b.scalars(s.Step, []scalar{{"cluster/workers", float64(s.Workers)}, {"cluster/lag_steps", float64(s.Lag)},
+		{"cluster/queries_by_workers", float64(s.Queries)}, {"cluster/queries_by_coordinator", float64(s.Own)},
+		{"cluster/queries_wasted", float64(s.Wasted)}, {"cluster/task_copies", float64(s.Copies)},
+		{"cluster/bytes_up", float64(s.Up)}, {"cluster/bytes_down", float64(s.Down)}})
+}
+
 // timed writes what a split measured on the axis of the time of training.
 func (b *TensorBoard) timed(step int, split string, e *runs.Eval) {
 	b.try(func() error {

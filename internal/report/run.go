@@ -16,10 +16,11 @@ type RunReport struct {
 	Validations []EvalPoint // of the validation split; empty where there is none
 	Measures    []Measure   // the chosen metrics; may be empty
 	Ledger      []Spent
-	Allocation  []Spread  // queries per image over the steps; may be empty
-	Learned     []Learned // by section of the config; may be empty
-	Feedback    []Traced  // what a surrogate leaves, and cosines to backpropagation; may be empty
-	Hardest     []Tile    // images with the highest loss, hardest first; may be empty
+	Allocation  []Spread     // queries per image over the steps; may be empty
+	Learned     []Learned    // by section of the config; may be empty
+	Feedback    []Traced     // what a surrogate leaves, and cosines to backpropagation; may be empty
+	Sharing     []SharePoint // which machines took part; may be empty
+	Hardest     []Tile       // images with the highest loss, hardest first; may be empty
 	Config      string
 	Env         Facts
 }
@@ -90,6 +91,7 @@ func (r RunReport) Write(w io.Writer) error {
 			Note: "How the queries of a step were shared among its images.", Blocks: blocks})
 	}
 	p.Sections = append(p.Sections, r.feedback()...)
+	p.Sections = append(p.Sections, r.machines()...)
 	for _, l := range r.Learned {
 		p.Sections = append(p.Sections, l.sections()...)
 	}

@@ -23,6 +23,7 @@ type Folder struct {
 	Ledger  *Ledger       // nil where ledger.json is not there
 	Shares  []Shares      // of every step of the journal
 	Clock   []Tick        // of the logged steps; none of runs that kept no clock
+	Sharing []Sharing     // of a run that other machines took part in
 	// Last is the evaluation that the last checkpoint knows, after LastStep
 	// updates: where a budget ended the run, no line of Metrics has it. It is nil
 	// where there is none, and where the journal's last step has its own.
@@ -67,6 +68,7 @@ func Read(dir string) (*Folder, error) {
 	if err := r.readClock(filepath.Join(dir, "clock.csv")); err != nil {
 		return nil, err
 	}
+	r.Sharing = ReadSharing(dir)
 	r.readLast(dir)
 	return r, nil
 }
