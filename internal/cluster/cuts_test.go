@@ -132,7 +132,7 @@ func TestCuts(t *testing.T) {
 	full := os.Getenv("FLOPS_TEST_FULL") != ""
 	if full {
 		every, most, each = 3*time.Second, 4*time.Second, 25*time.Millisecond
-		c.Train.Steps, c.Cluster.AckWait = 16, "5s"
+		c.Train.Steps, c.Cluster.AckWait = 10, "5s"
 	} else {
 		t.Parallel()
 	}

@@ -34,8 +34,8 @@ func (r RunReport) machines() []Section {
 	t.Add("results computed again", "", Count(end.Verified))
 	t.Add("bytes sent", Bytes(end.Up), Bytes(end.Down))
 	t.Add("workers that were lost, and banned", fmt.Sprintf("%d, %d", end.Lost, end.Banned), "")
-	s := Section{Title: "Machines", Note: "Who answered the queries. What is written here depends on which machines " +
-		"were there, and nothing else on this page does.", Blocks: []Block{t}}
+	s := Section{Title: "Machines", Note: "Who answered the queries. That depends on which machines were there; of " +
+		"the rest of this page only times do.", Blocks: []Block{t}}
 	if len(r.Sharing) < 2 {
 		return []Section{s}
 	}
