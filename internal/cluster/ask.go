@@ -78,6 +78,7 @@ func (c *Coordinator) do(ctx context.Context, j *job) error {
 func (c *Coordinator) work(ctx context.Context, j *job) error {
 	tick := time.NewTicker(tickTime)
 	defer tick.Stop()
+	alone := time.Now() // since when nobody has been there
 	for {
 		c.mu.Lock()
 		if j.complete() {
@@ -85,6 +86,12 @@ func (c *Coordinator) work(ctx context.Context, j *job) error {
 			return nil
 		}
 		c.overdue()
+		if c.c.Work || len(c.workers) > 0 {
+			alone = time.Now()
+		} else if time.Since(alone) > aloneTime {
+			alone = time.Now().Add(time.Hour) // once is enough
+			c.warn("cluster: no worker is there, and cluster.work is false: the run waits for one")
+		}
 		e := c.mine()
 		c.mu.Unlock()
 		if e == nil {

@@ -24,6 +24,7 @@ import (
 const (
 	parkTime    = 2 * time.Second        // a worker that there is nothing for is answered after it
 	tickTime    = 100 * time.Millisecond // how often what has no other occasion is looked at
+	aloneTime   = 3 * time.Second        // after it a run that answers nothing itself says that nobody is there
 	digestEvery = 50                     // steps after which a worker's weights are compared
 	maxPiece    = 512 << 10              // bytes of a record in one message
 	recent      = 256                    // durations of tasks that the 95th percentile is of
