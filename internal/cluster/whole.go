@@ -17,6 +17,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/prometheus"
 	"github.com/flops-vit/flops/internal/runs"
+	"github.com/flops-vit/flops/internal/train"
 )
 
 // Where whole runs are shared out (flops compare), a worker takes the experiment of one,
@@ -291,7 +292,7 @@ func (w *Whole) give(r *take) given {
 	switch {
 	case w.ended:
 		return given{Done: true}
-	case w.c.Numerics == "strict" && r.Canary != canary():
+	case w.c.Numerics == "strict" && r.Canary != train.Canary():
 		return given{What: fmt.Sprintf("the worker computes with %s, and these runs otherwise: %s", clean(r.Kernel, 40), differ),
 			Hint: "start the worker with FLOPS_KERNEL of the machine that compares, or that with cluster.numerics: journal"}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
 	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -28,7 +29,7 @@ func (w *Worker) runs(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		var g given
-		if err := w.exchange(ctx, "take", take{w.id, canary(), w.ours()}, &g); err != nil {
+		if err := w.exchange(ctx, "take", take{w.id, train.Canary(), w.ours()}, &g); err != nil {
 			return err
 		}
 		switch {
