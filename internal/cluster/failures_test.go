@@ -182,7 +182,8 @@ func TestRefused(t *testing.T) {
 	c := tiny()
 	c.Train.Steps = 1
 	p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{})
-	good := hello{Protocol: version, ID: 1, Canary: train.Canary(), Data: p.c.env.Data, Member: Member{Device: p.c.env.Device}}
+	good := hello{Protocol: version, ID: 1, Canary: train.Canary(), Data: p.c.env.Data,
+		Member: Member{Device: p.c.env.Device}}
 	if w, no := p.c.refuse(&good); no {
 		t.Errorf("refused: %s", w.What)
 	}

@@ -293,7 +293,8 @@ func (w *Whole) give(r *take) given {
 	case w.ended:
 		return given{Done: true}
 	case w.c.Numerics == "strict" && r.Canary != train.Canary():
-		return given{What: fmt.Sprintf("the worker computes with %s, and these runs otherwise: %s", clean(r.Kernel, 40), differ),
+		return given{What: fmt.Sprintf("the worker computes with %s, and these runs otherwise: %s", clean(r.Kernel, 40),
+			differ),
 			Hint: "start the worker with FLOPS_KERNEL of the machine that compares, or that with cluster.numerics: journal"}
 	}
 	t := w.known(r.ID, r.Member)

@@ -153,7 +153,8 @@ func TestWhole(t *testing.T) {
 // nothing is written elsewhere.
 func TestTree(t *testing.T) {
 	from, to := t.TempDir(), t.TempDir()
-	for _, name := range []string{"a.json", "checkpoints/step-3/model.safetensors", "tb/events.out", "cluster/worker.nk", ".lock"} {
+	for _, name := range []string{"a.json", "checkpoints/step-3/model.safetensors", "tb/events.out", "cluster/worker.nk",
+		".lock"} {
 		path := filepath.Join(from, name)
 		testkit.Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		testkit.Must(t, os.WriteFile(path, []byte(name), 0o600))
