@@ -212,50 +212,62 @@ are at, the tasks they were given and the queries they answered.`,
 	return c
 }
 
-// printRuns writes the runs and their workers as tables.
+// printRuns writes the runs and their workers, in lines of at most 80 characters.
 func printRuns(w io.Writer, all []cluster.Status) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "no run is under way")
 		return err
 	}
 	for _, s := range all {
+		print := printQueries
 		if s.Whole {
-			fmt.Fprintf(w, "%s on %s: %d of %d runs in %s\n", s.Run, s.Host, s.Step, s.Of,
-				time.Duration(s.Seconds)*time.Second)
-			if err := printTakers(w, s.Members); err != nil {
-				return err
-			}
-			continue
+			print = printTakers
 		}
-		fmt.Fprintf(w, "%s on %s: step %d of %d, loss %.4f, %s queries/s for %s\n", s.Run, s.Host, s.Step, s.Of, s.Loss,
-			ui.Count(int64(s.Rate)), time.Duration(s.Seconds)*time.Second)
-		fmt.Fprintf(w, "  %s queries here, %s by workers, %s wasted; %d tasks, %d copies; %s up, %s down\n",
-			ui.Count(s.Stats.Own), ui.Count(s.Stats.Queries), ui.Count(s.Stats.Wasted), s.Stats.Tasks, s.Stats.Copies,
-			report.Bytes(s.Stats.Up), report.Bytes(s.Stats.Down))
-		if len(s.Members) == 0 {
-			fmt.Fprintln(w, "  no workers")
-			continue
-		}
-		t := ui.Table{Head: []string{"  worker", "kernel", "threads", "lag", "tasks", "queries"}}
-		for _, m := range s.Members {
-			t.Add("  "+m.Name, m.Kernel, m.Threads, max(0, s.Step-m.Step), m.Tasks, ui.Count(m.Queries))
-		}
-		if err := t.Print(w); err != nil {
+		if err := print(w, &s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// printTakers writes the workers that train whole runs.
-func printTakers(w io.Writer, all []cluster.Member) error {
+// printQueries writes a run whose queries are shared out.
+func printQueries(w io.Writer, s *cluster.Status) error {
+	fmt.Fprintf(w, "%s on %s: step %d of %d, loss %.4f\n", fit(s.Run, 22), fit(s.Host, 14), s.Step, s.Of, s.Loss)
+	fmt.Fprintf(w, "  queries  %s here, %s by workers, %s wasted, %s/s in %s\n", ui.Count(s.Stats.Own),
+		ui.Count(s.Stats.Queries), ui.Count(s.Stats.Wasted), ui.Count(int64(s.Rate)), time.Duration(s.Seconds)*time.Second)
+	fmt.Fprintf(w, "  tasks    %s, %s copies; %s up, %s down\n", ui.Count(s.Stats.Tasks), ui.Count(s.Stats.Copies),
+		report.Bytes(s.Stats.Up), report.Bytes(s.Stats.Down))
+	return printMembers(w, s.Members, []string{"kernel", "threads", "lag", "tasks", "queries"},
+		func(m *cluster.Member) []any {
+			return []any{fit(m.Kernel, 14), m.Threads, max(0, s.Step-m.Step), ui.Count(m.Tasks), ui.Count(m.Queries)}
+		})
+}
+
+// printTakers writes a comparison whose runs are shared out.
+func printTakers(w io.Writer, s *cluster.Status) error {
+	fmt.Fprintf(w, "%s on %s: %d of %d runs in %s\n", fit(s.Run, 24), fit(s.Host, 16), s.Step, s.Of,
+		time.Duration(s.Seconds)*time.Second)
+	return printMembers(w, s.Members, []string{"kernel", "runs"},
+		func(m *cluster.Member) []any { return []any{fit(m.Kernel, 14), m.Tasks} })
+}
+
+// printMembers writes a table of workers.
+func printMembers(w io.Writer, all []cluster.Member, head []string, row func(*cluster.Member) []any) error {
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "  no workers")
 		return err
 	}
-	t := ui.Table{Head: []string{"  worker", "kernel", "runs"}}
+	t := ui.Table{Head: append([]string{"  worker"}, head...)}
 	for _, m := range all {
-		t.Add("  "+m.Name, m.Kernel, m.Tasks)
+		t.Add(append([]any{"  " + fit(m.Name, 26)}, row(&m)...)...)
 	}
 	return t.Print(w)
+}
+
+// fit shortens a name in its middle, so that both its ends are there.
+func fit(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return s[:most/2-1] + ".." + s[len(s)-(most-most/2-1):]
 }
