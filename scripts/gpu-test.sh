@@ -60,4 +60,72 @@ else
 	says auto.out 0 '^engine *cpu' .build/gpu/flops train --config configs/demo.yaml --smoke --device auto --output .build/gpu/run-auto
 fi
 says cpu.out 0 '^test accuracy' .build/gpu/flops train --config configs/demo.yaml --smoke --device cpu --output .build/gpu/run
+
+# Every command on a device: the tests' driver and cuBLAS, which compute on the host.
+cxx=${CXX:-g++}
+if command -v "$cxx" >/dev/null; then
+	stub=$PWD/.build/gpu/stub runs=.build/gpu/runs
+	rm -rf "$stub" $runs
+	mkdir -p "$stub" $runs
+	(
+		cd internal/cuda
+		for lib in libcuda.so.1:libcuda.cpp libcublas.so.12:cublas.cpp libcublasLt.so.12:cublas.cpp; do
+			"$cxx" -std=c++17 -O2 -march=native -ffp-contract=off -fno-strict-aliasing -fPIC -shared -U_FORTIFY_SOURCE \
+				-D_FORTIFY_SOURCE=0 -Wno-attributes -o "$stub/${lib%:*}" "testdata/${lib#*:}"
+		done
+	)
+	cat >$runs/tiny.yaml <<-'END'
+		model: {arch: {image: 16, patch: 8, channels: 3, hidden: 32, layers: 2, heads: 1, mlp: 64}}
+		data: {kind: shapes, size: 16, count: 32, test_count: 16}
+		budget: {queries_per_image: 4}
+		train: {steps: 3, batch_size: 8, device: cuda}
+	END
+	on() { env LD_LIBRARY_PATH="$stub" FLOPS_CUBLAS="$stub/libcublas.so.12" FLOPS_CACHE="$stub" "$@"; }
+	flops() { on .build/gpu/flops "$@"; }
+	train() { dir=$1 && shift && flops train --config $runs/tiny.yaml --output "$runs/$dir" "$@"; }
+	says runs/fp32.out 0 '^engine *cuda, host with libcublas.so.12 and Lt (fp32)' train fp32
+	says runs/bf16.out 0 '^precision *bf16: 10 of 14 maps' train bf16 --set train.precision=bf16
+	for optimizer in sgd muon; do
+		says runs/$optimizer.out 0 '^checkpoint' train $optimizer --set train.precision=bf16 --set optimizer.name=$optimizer
+	done
+	weight="--set train.precision=bf16 --set estimator.name=weight --set allocator.name=uniform"
+	says runs/weight.out 0 '^checkpoint' train weight $weight
+	says runs/drowned.out 2 'sees noise of weights from 0.001 on' train drowned $weight --set estimator.sigma=1e-4
+	says runs/local.out 2 'estimator.surrogate: local' train local --set estimator.surrogate=local
+	says runs/short.out 0 '^checkpoint' train short --set train.steps=2
+	says runs/resume.out 0 '^checkpoint' flops train --resume $runs/short --set train.steps=3
+	cmp $runs/short/checkpoints/step-3/model.safetensors $runs/fp32/checkpoints/step-3/model.safetensors
+	says runs/replay.out 0 . flops replay $runs/fp32 --to 3 --output $runs/replayed
+	cmp $runs/replayed/model.safetensors $runs/fp32/checkpoints/step-3/model.safetensors
+	model=$runs/bf16/checkpoints/step-3
+	photo=internal/imagefile/testdata/rgb.jpg
+	for precision in fp32 bf16; do
+		on="--device cuda --precision $precision"
+		says runs/eval.out 0 '"images":' flops eval --config $runs/tiny.yaml --checkpoint $model $on --json
+		says runs/predict.out 0 "$(basename "$photo")" flops predict --model $model "$photo" $on
+		says runs/embed.out 0 . flops embed --model $model --config $runs/tiny.yaml --output $runs/e.npy $on
+	done
+	address=127.0.0.1:$((20000 + $$ % 20000))
+	env LD_LIBRARY_PATH="$stub" FLOPS_CUBLAS="$stub/libcublas.so.12" .build/gpu/flops serve --model $model --addr $address \
+		--device cuda --precision bf16 >$runs/serve.out 2>&1 &
+	server=$!
+	until .build/gpu/flops serve --check --addr $address >/dev/null 2>&1 || ! kill -0 $server 2>/dev/null; do sleep 0.1; done
+	cat >$runs/called.yaml <<-END
+		model: {kind: remote, url: "http://$address", name: vit}
+		data: {kind: shapes, size: 16, count: 32, test_count: 16}
+		prompt: {kind: frame, width: 2, mapping: {kind: learned, images: 2}}
+		sites: {blocks: none, classifier: false}
+		estimator: {name: weight, sigma: 0.05, antithetic: true, exact_output: false, surrogate: none}
+		allocator: {name: uniform, min_queries: 2, standardise: false}
+		budget: {queries_per_image: 2}
+		train: {steps: 1, batch_size: 8}
+	END
+	says runs/called.out 0 '^checkpoint' .build/gpu/flops train --config $runs/called.yaml --output $runs/called
+	kill -TERM $server
+	wait $server || true
+	says runs/bench.out 0 '"kernel":"cuda, host' flops bench --device cuda --precision bf16 --mode lr --dim 32 --depth 2 --heads 1 \
+		--mlp 64 --batch 2 --queries 2 --steps 1 --json
+else
+	echo "gpu-test: commands on a device: skipped: no C++ compiler ($cxx)"
+fi
 echo "gpu-test: passed"

@@ -204,10 +204,11 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 		trained[p] = true
 	}
 	var params []*forward.Param
+	var numbers []int
 	for i, p := range r.m.Params() {
 		if trained[i] {
 			p.Grad = make([]float32, len(p.Data))
-			params = append(params, p)
+			params, numbers = append(params, p), append(numbers, i)
 		}
 	}
 	opt, err := optim.New("adamw", optim.Options{})
@@ -218,16 +219,39 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 	for i := range counts {
 		counts[i] = o.Queries
 	}
-	r.step = func(n uint32) (int64, int64, error) {
+	clean := func() {
 		for _, p := range params {
 			clear(p.Grad)
 		}
+	}
+	update := func() error {
+		opt.Step(params, 1e-4)
+		r.m.Touch()
+		return nil
+	}
+	// As a run does, the step is taken where the model is, if it can.
+	if m, can := forward.As[query.Updating](r.m); can {
+		if o, ruled := opt.(optim.Ruled); ruled && m.Hold(o.Kind()) {
+			clean = m.Forget
+			update = func() error {
+				rules := o.Rules(params, 1e-4)
+				for i := range rules {
+					rules[i].Param = numbers[i]
+				}
+				_, err := m.Update(rules, 1)
+				return err
+			}
+		}
+	}
+	r.step = func(n uint32) (int64, int64, error) {
+		clean()
 		res, err := r.gradient(ctx, e, n, counts)
 		if err != nil {
 			return 0, 0, err
 		}
-		opt.Step(params, 1e-4)
-		r.m.Touch()
+		if err := update(); err != nil {
+			return 0, 0, err
+		}
 		q := res.Queries
 		if q == 0 {
 			q = int64(o.Batch) // bp: images
