@@ -141,6 +141,9 @@ func methods() map[string][]string {
 		"sobol":                       {"estimator.qmc=sobol"},
 		"learned scale":               {"estimator.learn_sigma=true", "estimator.surrogate=none"},
 		"tokens":                      {"prompt.kind=tokens", "prompt.count=2"},
+		"biases":                      {"sites.train=bias", "sites.params=[]"},
+		"norms by feedback":           {"sites.train=norm", "sites.params=[]", "estimator.surrogate=feedback"},
+		"adapters":                    {"sites.train=lora", "sites.params=[]", "sites.rank=2", "optimizer.ema=0.9"},
 	}
 	for _, name := range allocator.Names() {
 		m["allocator "+name] = []string{"allocator.name=" + name}
