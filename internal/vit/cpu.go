@@ -32,6 +32,18 @@ type worker struct {
 	programs map[string]*compiled
 	gemm     kernel.Scratch
 	bufs     [2][]float32
+	arena    []float32
+}
+
+// room is the arena that a worker's graphs share, since they run one after another and
+// what they leave is taken before the next runs. Where it has to grow, the graphs that
+// stand in the old one are built again at their next use.
+func (w *worker) room(values int64) []float32 {
+	if int64(len(w.arena)) < values {
+		w.arena = make([]float32, values)
+		clear(w.programs)
+	}
+	return w.arena
 }
 
 // buf is the i-th workspace, at least n long.

@@ -132,7 +132,7 @@ func (c *cpu) program(w *worker, f *Forward, key string, slots int) (*compiled, 
 	if err != nil {
 		return nil, err
 	}
-	m, err := NewMachine(p.Graph, p.Kept...)
+	m, err := newMachineIn(w.room, p.Graph, p.Kept...)
 	if err != nil {
 		return nil, err
 	}

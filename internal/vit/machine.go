@@ -28,11 +28,17 @@ type instr struct {
 // NewMachine compiles what the kept nodes need. The values of kept nodes stay
 // readable after a run; those of other nodes do not.
 func NewMachine(g *gorgonia.ExprGraph, keep ...*gorgonia.Node) (*Machine, error) {
+	return newMachineIn(func(n int64) []float32 { return make([]float32, n) }, g, keep...)
+}
+
+// newMachineIn is NewMachine in an arena of so many values, which others may have: the
+// values of kept nodes then stay until one of these runs.
+func newMachineIn(arena func(values int64) []float32, g *gorgonia.ExprGraph, keep ...*gorgonia.Node) (*Machine, error) {
 	order, last := Schedule(g, keep...)
 	m := &Machine{}
 	const line = 16 // values of a cache line
 	places, total := Place(order, last, line)
-	m.arena = make([]float32, total)
+	m.arena = arena(total)
 	at := map[*gorgonia.Node]int{}
 	for i, n := range order {
 		p, size := places[n], int64(n.Shape().TotalSize())
