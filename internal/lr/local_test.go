@@ -150,6 +150,56 @@ func TestLocalRowsUnbiased(t *testing.T) {
 	}
 }
 
+// TestLocalFamilies: with the gradient after the last block, the last block and all that
+// comes after it have backpropagation's gradient, in every family whose outputs are made
+// of one row, and the block below has that through the row, scaled and gated ones, those
+// with relative or turned positions, and with some rows drawn where a family can.
+func TestLocalFamilies(t *testing.T) {
+	for name, a := range map[string]vit.Architecture{"vit": tinyArch, "clip": vit.CLIPVision{Arch: tinyArch, Projected: 10},
+		"beit": vit.BEiT(tinyArch, false), "dinov3": vit.DINOv3(gatedArch, 1, true), "timm": vit.Timm(tinyArch, false)} {
+		m, b, src := network(t, a, true)
+		if _, err := m.Backward(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+		var want [][]float32
+		for _, p := range m.Params() {
+			want = append(want, slices.Clone(p.Grad))
+		}
+		clearGrads(m)
+		e := localOf(t, m, src, false, settings.Values{"feedback_scale": false, "feedback_rows": "0.5"})
+		s, err := Prepare(t.Context(), m, e, 0, b)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		s.Counts = uneven
+		r, err := e.Ask(t.Context(), m, &s.Step)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := e.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		known, other := 0, 0
+		for i, p := range m.Params() {
+			off := 0.0
+			for k, w := range want[i] {
+				off = max(off, math.Abs(float64(p.Grad[k]-w))/(1+math.Abs(float64(w))))
+			}
+			switch {
+			case p.Block == 1 && off > 1e-3:
+				t.Errorf("%s, %s: off by %.2g of backpropagation's", name, p.Name, off)
+			case p.Block == 1:
+				known++
+			case p.Block == 0 && off > 1e-3:
+				other++
+			}
+		}
+		if known < 8 || other < 4 {
+			t.Errorf("%s: %d parameters of the last block agree, %d of the first differ", name, known, other)
+		}
+	}
+}
+
 // TestLocalLearns: the Jacobians that one query an image teaches predict more and more
 // of what queries say, warming up gives no gradient, and what was learned goes through
 // its state.
