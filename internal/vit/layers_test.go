@@ -183,3 +183,24 @@ func TestDrawnRows(t *testing.T) {
 		}
 	}
 }
+
+// TestOneArena: the graphs of a worker stand in the same memory, also those that were
+// built before a larger one.
+func TestOneArena(t *testing.T) {
+	m, b, _, _ := layered(t, 2, 1)
+	if _, err := m.Backward(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Evaluate(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	w := m.b.(*cpu).workers[0]
+	if len(w.programs) < 2 {
+		t.Fatalf("%d graphs", len(w.programs))
+	}
+	for key, p := range w.programs {
+		if &p.m.arena[0] != &w.arena[0] {
+			t.Errorf("%s has an arena of its own", key)
+		}
+	}
+}
