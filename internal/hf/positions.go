@@ -160,7 +160,11 @@ func (c *Config) shrunk(tensors []safetensors.Tensor) []safetensors.Tensor {
 func (m *Model) grow() error {
 	c := m.Config
 	rows, columns := m.Preprocessor.Rows(), m.Preprocessor.Side()
-	if !c.kind().resizes || rows == 0 || rows == c.ImageSize && columns == c.Columns() {
+	if rows == 0 {
+		rows, columns = c.ImageSize, c.Columns()
+	}
+	same := rows == c.ImageSize && columns == c.Columns()
+	if !c.kind().resizes || same && !c.turnedTable() {
 		return nil
 	}
 	g := &grown{rows: c.ImageSize, columns: c.ImageWidth}
@@ -181,6 +185,10 @@ func (m *Model) grow() error {
 // are interpolated, config and preprocessor follow.
 func (m *Model) Resize(imageSize int) error {
 	rows, columns := m.Config.ImageSize, m.Config.Columns()
+	if n := m.Config.PatchSize; imageSize%n != 0 {
+		return uierr.New(fmt.Sprintf("image size %d: not a multiple of patch_size %d", imageSize, n),
+			fmt.Sprintf("choose a multiple of the patch size %d", n))
+	}
 	if err := m.resize(imageSize, imageSize); err != nil {
 		return err
 	}
@@ -199,10 +207,6 @@ func (m *Model) resize(rows, columns int) error {
 	}
 	if err := c.Check(); err != nil {
 		return uierr.Wrap(err, fmt.Sprintf("image size %d: %v", rows, err),
-			fmt.Sprintf("choose a multiple of the patch size %d", c.PatchSize))
-	}
-	if rows%c.PatchSize != 0 || columns%c.PatchSize != 0 {
-		return uierr.New(fmt.Sprintf("image size %d: not a multiple of patch_size %d", rows, c.PatchSize),
 			fmt.Sprintf("choose a multiple of the patch size %d", c.PatchSize))
 	}
 	to := [2]int{rows / c.PatchSize, columns / c.PatchSize}
@@ -234,11 +238,20 @@ func (m *Model) resize(rows, columns int) error {
 	return nil
 }
 
+// turnedTable says that the library reads the model's tables of relative position biases
+// otherwise than they are indexed, at any size of images: those of images that are not
+// square (resizedTable).
+func (c *Config) turnedTable() bool {
+	return c.Architecture(1, 0).Relative != vit.RelativeNone && c.ImageSize/c.PatchSize != c.Columns()/c.PatchSize
+}
+
 // resizedTable interpolates a table of relative position biases, of which the last
-// three rows are those of cls.
+// three rows are those of cls. It is read as so many rows as offsets go sideways, as
+// transformers 5 reads it, which for images that are not square turns it, and
+// interpolates it at its own size too.
 func resizedTable(table []float32, from, to [2]int, heads int) ([]float32, error) {
-	grid := func(n [2]int) [2]int { return [2]int{2*n[0] - 1, 2*n[1] - 1} }
 	cut := len(table) - 3*heads
-	out, err := InterpolatePositions(table[:cut], 0, grid(from), grid(to), heads, Bilinear)
+	out, err := InterpolatePositions(table[:cut], 0, [2]int{2*from[1] - 1, 2*from[0] - 1},
+		[2]int{2*to[0] - 1, 2*to[1] - 1}, heads, Bilinear)
 	return append(out, table[cut:]...), err
 }
