@@ -2,6 +2,7 @@ package forward
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -75,7 +76,11 @@ func (a *activation) Plan(step uint32) []Perturbation {
 			p.Sites, p.Sigma = append(p.Sites, s), append(p.Sigma, a.sigma[s])
 			continue
 		}
-		out = append(out, Perturbation{Kind: Activations, Step: step, Sites: []int{s}, Sigma: []float32{a.sigma[s]}})
+		kind := Activations
+		if a.o.Shown && a.o.Surrogate != nil && a.o.Surrogate.Predicts(s) {
+			kind = Changes
+		}
+		out = append(out, Perturbation{Kind: kind, Step: step, Sites: []int{s}, Sigma: []float32{a.sigma[s]}})
 	}
 	if len(a.o.Params) > 0 {
 		out = append(out, Perturbation{Kind: Weights, Step: step, Params: a.o.Params,
@@ -93,9 +98,12 @@ func (a *activation) Ask(ctx context.Context, m Model, s *Step) (*Result, error)
 	}
 	for k, p := range plan {
 		rec, q, losses := s.record(k, p), asked[k].Queries, asked[k].Losses
-		if rec.Joint() {
+		switch {
+		case rec.Wide():
+			rec.Coefs = changes(s, q, asked[k].Outputs, p.Sigma[0], a.o.Antithetic)
+		case rec.Joint():
 			rec.Coefs = a.jointCoefficients(q, losses, s.Clean.Losses)
-		} else {
+		default:
 			rec.Coefs = coefficients(q, losses, s.Clean.Losses, p.Sigma[0], a.o.Antithetic)
 		}
 		if len(p.Sites) > 0 && a.o.LearnSigma {
@@ -154,14 +162,26 @@ func (a *activation) guided(ctx context.Context, s *Step, r *Record, share Share
 		return false, nil
 	}
 	g, err := a.o.Surrogate.Guess(s, r.Perturbation.Sites[0])
-	if g == nil || err != nil {
+	switch {
+	case err != nil:
 		return false, err
+	case g == nil && r.Wide():
+		return false, errNoSlope
+	case g == nil:
+		return false, nil
 	}
 	p, ok := PassAs[Guided](s.Pass)
 	if !ok {
 		return false, fmt.Errorf("forward: a %T adds no gradient that is predicted", s.Pass)
 	}
 	g.Coefs = r.Coefs
+	if r.Wide() {
+		e, err := s.Clean.OutputGradient(1)
+		if err != nil || e == nil {
+			return false, errors.Join(err, errNoSlope)
+		}
+		g.Changes, g.Coefs = r.Coefs, r.told(e, share, s.Clean.Classes, a.o.Antithetic)
+	}
 	for i, n := range share.Counts {
 		P := pairs(n, a.o.Antithetic)
 		for d := range P {

@@ -26,8 +26,12 @@ type Options struct {
 	// Surrogate, where it is not nil, predicts at sites that are perturbed one at a time.
 	// Activation only.
 	Surrogate Surrogate
-	Seed      uint64       // of what is drawn besides the noise
-	Noise     noise.Source // LearnSigma: that of the model
+	// Shown asks queries where the surrogate predicts for the outputs and not for the
+	// loss alone, from which it learns more. Of a Pass that is Showing, and a loss with a
+	// derivative by the outputs.
+	Shown bool
+	Seed  uint64       // of what is drawn besides the noise
+	Noise noise.Source // LearnSigma: that of the model
 }
 
 // check refuses what no estimator can work with.
@@ -104,7 +108,7 @@ func Begin(ctx context.Context, m Model, a Asker, number uint32, b *Batch) (*Ste
 type Record struct {
 	Perturbation Perturbation
 	// Coefs are image by image, direction by direction: c_ip, or ℓ−b of each query where
-	// Joint, or of Layers the change of every output by the direction, over σ.
+	// Joint, or of Changes and Layers the change of every output by the direction, over σ.
 	Coefs []float32
 	// Mean is the mean loss of each direction's queries less the clean loss; nil
 	// unless the scale is learned, which alone reads it.
@@ -115,7 +119,7 @@ type Record struct {
 	// Left is what is left of each of Coefs beside what a surrogate predicted of it;
 	// nil where none did. Accumulate makes it; a file need not keep it.
 	Left  []float32
-	items []int32 // of Layers: the item of each direction; made with Left
+	items []int32 // where Wide: the item of each direction; made with Left
 }
 
 // Joint says that several sites were noisy at once. Coefs then holds what each query
@@ -125,8 +129,11 @@ func (r Record) Joint() bool {
 	return r.Perturbation.Kind == Activations && len(r.Perturbation.Sites) > 1
 }
 
+// Wide says that Coefs has a number for every output of a direction.
+func (r Record) Wide() bool { return r.Perturbation.Kind == Layers || r.Perturbation.Kind == Changes }
+
 // PerDirection is the number of coefficients in Coefs of one direction, except of
-// Layers, where it is the number of the outputs.
+// those that are Wide, where it is the number of the outputs.
 func (r Record) PerDirection(antithetic bool) int {
 	if r.Joint() && antithetic {
 		return 2

@@ -37,9 +37,7 @@ type LayerGradient struct {
 
 // Chained is a Pass of a Layered model.
 type Chained interface {
-	Pass
-	// Outputs answers queries as Losses does, with the outputs as well, len(q)×Classes.
-	Outputs(ctx context.Context, p *Perturbation, q []Query, losses, outputs []float32) error
+	Showing
 	// AccumulateLayer adds the gradient by params, some of a layer's own, to Param.Grad,
 	// of images whose gradient at the layer's output is g. below, Size×Rows×Width, is set
 	// to what g.At alone leaves at the layer's input; nil where nobody asks.

@@ -177,7 +177,11 @@ func (l *Linear) Learn(s *Step, guesses []*Guess) error {
 	for _, g := range guesses {
 		f := l.sites[g.Site]
 		f.follow(g)
-		if root != nil && len(g.Pushed) > 0 && len(g.Coefs) > 0 { // its noise was carried to the anchor
+		switch {
+		case len(g.Coefs) == 0:
+		case len(g.Carried) > 0:
+			f.anchor.learnChanges(l.gain, C, g)
+		case root != nil && len(g.Pushed) > 0: // its noise was carried to the anchor
 			f.anchor.learn(l.gain, C, e, root, g)
 		}
 	}
@@ -247,18 +251,24 @@ func (f *followed) follow(g *Guess) {
 	}
 }
 
-// learn takes one step of the least mean squares; root is S.
-func (j *jacobian) learn(gain float64, C int, e []float32, root *positive, g *Guess) {
-	W, n := j.Width, float64(len(g.Coefs))
+// begin follows d, and is its mean.
+func (j *jacobian) begin(C int, g *Guess) (mean float64) {
+	W := j.Width
 	if j.j == nil {
 		j.j, j.d = make([]float32, C*W), make([]float32, W)
 	}
 	j.weight = linearKeep*j.weight + (1 - linearKeep)
-	var mean float64
 	for k, v := range g.Spread {
 		j.d[k] = linearKeep*j.d[k] + (1-linearKeep)*v
 		mean += float64(j.d[k]) / float64(W)
 	}
+	return mean
+}
+
+// learn takes one step of the least mean squares; root is S.
+func (j *jacobian) learn(gain float64, C int, e []float32, root *positive, g *Guess) {
+	W, n := j.Width, float64(len(g.Coefs))
+	mean := j.begin(C, g)
 	if !(mean > 0) {
 		return
 	}

@@ -132,7 +132,7 @@ func (l *local) Plan(step uint32) []Perturbation {
 
 // Ask records y of every direction: the change of each output by it, over σ.
 func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
-	p, share, C, per := l.Plan(s.Number)[0], s.share(0), s.Clean.Classes, l.perPair()
+	p, share, C := l.Plan(s.Number)[0], s.share(0), s.Clean.Classes
 	l.q = Planned(l.q, 0, share.Counts, l.o.Antithetic)
 	q := l.q
 	l.losses = room(l.losses, len(q)*(C+1))
@@ -141,18 +141,7 @@ func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 		return nil, err
 	}
 	rec := s.record(0, p)
-	rec.Coefs = make([]float32, len(q)/per*C)
-	sigma := float32(l.o.Sigma)
-	for j := 0; j < len(q); j += per {
-		y := rec.Coefs[j/per*C:][:C]
-		from, over := s.Clean.Logits[int(q[j].Image)*C:], sigma
-		if l.o.Antithetic {
-			from, over = outputs[(j+1)*C:], 2*sigma
-		}
-		for c := range y {
-			y[c] = (outputs[j*C+c] - from[c]) / over
-		}
-	}
+	rec.Coefs = changes(s, q, outputs, float32(l.o.Sigma), l.o.Antithetic)
 	records := []Record{rec}
 	if s.Number >= l.o.Warmup {
 		for _, site := range l.exact {

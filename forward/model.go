@@ -81,6 +81,9 @@ const (
 	// Sites, all in one forward, and asks for the outputs, not for the loss alone
 	// (Layered). The gradient is that of Params.
 	Layers
+	// Changes adds noise as Activations does at the one site of Sites, and asks for the
+	// outputs, not for the loss alone (Showing).
+	Changes
 )
 
 // Perturbation says which noise the queries of one call carry. Together with a
@@ -89,8 +92,8 @@ const (
 type Perturbation struct {
 	Kind   Kind
 	Step   uint32
-	Sites  []int     // Activations, Layers: indices into Model.Sites, all noisy in one forward
-	Sigma  []float32 // Activations, Layers: the scale of each of Sites; Weights: one number
+	Sites  []int     // all but Weights: indices into Model.Sites, all noisy in one forward
+	Sigma  []float32 // Activations, Changes, Layers: the scale of each of Sites; Weights: one number
 	Params []int     // Weights, Layers: indices into Model.Params
 }
 
@@ -192,6 +195,13 @@ type Pass interface {
 	// Accumulate adds Σ Coef·ε, turned into parameter gradients (E_iᵀ x_i for a
 	// site), to Param.Grad of what p perturbs.
 	Accumulate(ctx context.Context, p *Perturbation, t []Term) error
+}
+
+// Showing is a Pass that shows the outputs of its queries.
+type Showing interface {
+	Pass
+	// Outputs answers queries as Losses does, with the outputs as well, len(q)×Classes.
+	Outputs(ctx context.Context, p *Perturbation, q []Query, losses, outputs []float32) error
 }
 
 // ErrStale is the error of a pass that a later one, or another use of the model's

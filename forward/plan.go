@@ -5,15 +5,16 @@ import "context"
 // workspace is the memory that an estimator uses again at every step, so that
 // memory does not grow with the queries of a run.
 type workspace struct {
-	asked []Questions
-	terms []Term
+	asked   []Questions
+	outputs [][]float32 // of Changes
+	terms   []Term
 }
 
 // ask asks the queries of a step's perturbations; what they say lasts until the next
 // call.
 func (w *workspace) ask(ctx context.Context, s *Step, plan []Perturbation, antithetic bool) ([]Questions, error) {
 	for len(w.asked) < len(plan) {
-		w.asked = append(w.asked, Questions{})
+		w.asked, w.outputs = append(w.asked, Questions{}), append(w.outputs, nil)
 	}
 	all := w.asked[:len(plan)]
 	for k := range plan {
@@ -24,7 +25,25 @@ func (w *workspace) ask(ctx context.Context, s *Step, plan []Perturbation, antit
 		}
 		a.Losses = a.Losses[:len(a.Queries)]
 	}
-	return all, askAll(ctx, s.Pass, all)
+	var losses, shown []Questions // answers of one call are of one length each
+	for k := range all {
+		if all[k].Outputs = nil; plan[k].Kind == Changes {
+			w.outputs[k] = room(w.outputs[k], len(all[k].Queries)*s.Clean.Classes)
+			all[k].Outputs = w.outputs[k]
+			shown = append(shown, all[k])
+		} else {
+			losses = append(losses, all[k])
+		}
+	}
+	if len(shown) > 0 {
+		if err := askAll(ctx, s.Pass, shown); err != nil {
+			return nil, err
+		}
+	}
+	if len(losses) == 0 {
+		return all, nil
+	}
+	return all, askAll(ctx, s.Pass, losses)
 }
 
 // weigh lists the terms of the gradient, which last until the next call.

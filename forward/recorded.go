@@ -11,6 +11,12 @@ func (a *activation) Answered(m Model, s *Step, records []Record) *Result {
 			continue
 		}
 		n := rec.queries(a.o.Antithetic)
+		if rec.Wide() {
+			n = 0
+			for _, asked := range s.ShareOf(rec).Counts {
+				n += int64(asked)
+			}
+		}
 		r.Queries += n
 		r.FLOPs += passFLOPs(m, rec.Perturbation, n, a.summed(rec.Perturbation, items, askedItems(s.ShareOf(rec))))
 	}
@@ -42,7 +48,7 @@ func (r *Record) queries(antithetic bool) int64 {
 // those of least difference by which the losses change so.
 func (r *Record) Predicted(c *Clean) []float32 {
 	out := make([]float32, len(r.Coefs))
-	if r.Perturbation.Kind != Layers {
+	if !r.Wide() {
 		for d, left := range r.Left {
 			out[d] = r.Coefs[d] - left
 		}

@@ -82,9 +82,12 @@ type Guess struct {
 	Queries []Query   // one of each direction, image by image
 	Coefs   []float32 // c of each
 	Weights []float32 // 1/(B·π_i·P_i) of each image, 0 of one that was not asked
+	Changes []float32 // where outputs were asked for: y of each direction, as many numbers as outputs; else nil
 
 	// What the pass fills.
 	Left   []float32 // r of each direction
 	Pushed []float32 // Size×Width: Σ_p r_ip D_i ε_ip
 	Spread []float32 // Width: the mean over the images of the variance of D_i ε
+	// Of Changes: D_i ε of each direction, Width numbers each.
+	Carried []float32
 }

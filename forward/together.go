@@ -10,7 +10,7 @@ type Questions struct {
 	Perturbation *Perturbation
 	Queries      []Query
 	Losses       []float32 // to be filled: Losses[i] is that of Queries[i]
-	Outputs      []float32 // to be filled, len(Queries)×Classes, of a Chained pass; nil: nobody asks for them
+	Outputs      []float32 // to be filled, len(Queries)×Classes, of a Showing pass; nil: nobody asks for them
 }
 
 // Answer has a pass answer questions.
@@ -19,9 +19,9 @@ func (q Questions) Answer(ctx context.Context, e Evaluator) error {
 		return e.Losses(ctx, q.Perturbation, q.Queries, q.Losses)
 	}
 	p, _ := e.(Pass)
-	c, ok := PassAs[Chained](p)
+	c, ok := PassAs[Showing](p)
 	if !ok {
-		return fmt.Errorf("forward: a %T has no layers", e)
+		return fmt.Errorf("forward: a %T does not show the outputs of queries", e)
 	}
 	return c.Outputs(ctx, q.Perturbation, q.Queries, q.Losses, q.Outputs)
 }

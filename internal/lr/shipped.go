@@ -18,8 +18,8 @@ var (
 func init() {
 	Register("weight", newWeight, "all", "tensor")
 	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR,
-		ExactOutput, Surrogate, SurrogateGain, SurrogateKappa, Kappa, FeedbackGain, FeedbackScale, FeedbackWeigh,
-		FeedbackRows, FeedbackTop, FeedbackWarmup).Is(AtSites)
+		ExactOutput, Surrogate, SurrogateGain, SurrogateFrom, SurrogateKappa, Kappa, FeedbackGain, FeedbackScale,
+		FeedbackWeigh, FeedbackRows, FeedbackTop, FeedbackWarmup).Is(AtSites)
 }
 
 // asker is an estimator of package forward.

@@ -13,6 +13,9 @@ var (
 		"what predicts the gradient at the sites before their queries, which then correct it")
 	SurrogateGain = settings.New("surrogate_gain", 0.5, "linear: gain of its learning, stable below 2",
 		settings.Above(0, 2))
+	SurrogateFrom = settings.New("surrogate_from", "losses",
+		"linear: what it learns from: the losses of the queries, or all outputs of each (outputs)",
+		settings.Among("losses", "outputs"))
 	SurrogateKappa = settings.New("surrogate_kappa", 1.0,
 		"linear: share of what the queries say beyond the prediction: 1 has no bias, less has less noise",
 		settings.From(0, 1))
@@ -49,6 +52,11 @@ func init() {
 				f.Surrogate = l
 			}
 		}
+		if f.Shown = SurrogateFrom.Of(o.Own) == "outputs"; f.Shown {
+			if err := showsOutputs(m, f); err != nil {
+				return nil, err
+			}
+		}
 		return forward.Activation(m, f)
 	})
 	RegisterSurrogate("none", func(m query.Model, _ Options, f forward.Options) (*forward.Estimator, error) {
@@ -57,6 +65,19 @@ func init() {
 		}
 		return forward.Activation(m, f)
 	})
+}
+
+// showsOutputs refuses to learn from outputs where nothing would.
+func showsOutputs(m query.Model, f forward.Options) error {
+	known, _ := forward.As[forward.Known](m)
+	for i, s := range m.Sites() {
+		if f.Surrogate != nil && s.Output && known != nil && known.Known(i) {
+			return nil
+		}
+	}
+	return uierr.New("estimator.surrogate_from: outputs: nothing would be learned from the outputs here",
+		"it needs a model of ours, an objective with a derivative, and sites that are predicted one at a time; "+
+			"else leave it out")
 }
 
 // withSurrogate makes the activation estimator with the surrogate that its options name.

@@ -2,9 +2,11 @@ package lr
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
 )
@@ -86,10 +88,10 @@ func surrogateUnbiased(t *testing.T, arch vit.Architecture) (missed, compared in
 		for _, u := range us {
 			want = append(want, slope(t, m, b, params, u))
 		}
-		for _, c := range []struct{ antithetic, draw, spoil bool }{{true, false, false}, {false, true, false},
-			{true, true, false}, {false, false, true}} {
+		for _, c := range []struct{ antithetic, draw, shown, spoil bool }{{true, false, false, false},
+			{false, true, false, false}, {true, true, true, false}, {false, false, false, true}} {
 			f, err := forward.Activation(m, forward.Options{Antithetic: c.antithetic, Sigma: 0.01, Sites: []int{site},
-				Noise: src, Surrogate: wrong{m: m}})
+				Noise: src, Surrogate: wrong{m: m}, Shown: c.shown})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -314,6 +316,71 @@ func TestWithheld(t *testing.T) {
 		}
 		if !differ {
 			t.Errorf("%s: nothing was withheld", m.Sites()[site].Name)
+		}
+	}
+}
+
+// TestLearnsFromOutputs: where the outputs are linear in every anchor, the Jacobian that
+// is learned from the outputs of queries leaves nothing of what they say, and sooner than
+// from losses.
+func TestLearnsFromOutputs(t *testing.T) {
+	e := vit.DINOv2(tinyArch, 2, false)
+	e.FinalNorm, e.Scaled = false, false
+	m, b, src := network(t, e, true)
+	var order []int // the branch of attention last, when that of the feed-forward layer adds nothing
+	for _, kind := range []string{vit.MLPIn, vit.MLPOut, vit.Value} {
+		for _, site := range lastSites(m) {
+			if m.Sites()[site].Kind == kind {
+				order = append(order, site)
+			}
+		}
+	}
+	for _, site := range order {
+		s := m.Sites()[site]
+		if s.Kind == vit.Value {
+			clear(m.Params()[m.Sites()[order[1]].Weight].Data)
+			m.Reload()
+		}
+		left := map[string]float64{}
+		for _, from := range []string{"losses", "outputs"} {
+			own := settings.Values{"surrogate_from": from, "exact_output": false}
+			a, err := newAsker("activation", m, Options{Sigma: 1e-3, Sites: []int{site}, Noise: src, Own: own})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for step := range uint32(60) {
+				st, err := Prepare(t.Context(), m, a, step, b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				st.Counts = []int{8, 8, 8, 8}
+				r, err := a.Ask(t.Context(), m, &st.Step)
+				if err != nil {
+					t.Fatal(err)
+				}
+				clearGrads(m)
+				if err := a.Accumulate(t.Context(), &st.Step, r.Records); err != nil {
+					t.Fatal(err)
+				}
+				if err := a.Learn(&st.Step, r.Records); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left[from] = Predictor(a).Residuals()[site].Share
+		}
+		if !(left["outputs"] < 0.05 && left["outputs"] < left["losses"]) {
+			t.Errorf("%s: %.3g is left when learned from outputs, %.3g from losses", s.Name, left["outputs"], left["losses"])
+		}
+	}
+}
+
+// TestOutputsRefused: where nothing could be learned from outputs, that is said.
+func TestOutputsRefused(t *testing.T) {
+	m, _, src := tiny(t, true)
+	for _, o := range []Options{{Schedule: "joint", Sites: lastSites(m)}, {Sites: []int{1}}} {
+		o.Sigma, o.Noise, o.Own = 0.01, src, settings.Values{"surrogate_from": "outputs"}
+		if _, err := New("activation", m, o); err == nil || !strings.Contains(err.Error(), "surrogate_from") {
+			t.Errorf("%+v: %v", o, err)
 		}
 	}
 }

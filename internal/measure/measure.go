@@ -133,7 +133,7 @@ func (k *Bench) only(s *lr.Step, records []forward.Record, image, pair int) []fo
 	for j, r := range records {
 		per, c := len(r.Coefs)/k.Batch.Size, r.Predicted(s.Clean)
 		width := r.PerDirection(k.PerPair == 2)
-		if r.Perturbation.Kind == forward.Layers {
+		if r.Wide() {
 			width = s.Clean.Classes
 		}
 		out[j] = forward.Record{Perturbation: r.Perturbation, Coefs: c, Share: r.Share}
@@ -223,8 +223,12 @@ func deviations(grads [][]float32) []float64 {
 
 // Ratio is the measured variance of a against that of uniform with its 95%
 // interval, by the delta method on the logarithm of the ratio of two means of
-// independent draws.
+// independent draws. Of gradients that no noise is in, as where nothing is taken but what
+// was predicted, it is 1.
 func Ratio(a, uniform *Result) (ratio, lo, hi float64) {
+	if a.Variance == 0 && uniform.Variance == 0 {
+		return 1, 1, 1
+	}
 	ratio = a.Variance / uniform.Variance
 	rel := func(r *Result) float64 {
 		n := float64(len(r.d))

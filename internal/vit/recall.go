@@ -84,7 +84,8 @@ func (m *Model) room(l Layout, known int) Layout {
 // memory keeps of them, and of the others what is made now.
 func (m *Model) give(ctx context.Context, b *forward.Batch, lo, n, known int, keep bool) (err error) {
 	x := m.net.Boundary(known)
-	if m.pass != nil && m.pass.plan.start { // the store is about to hold another batch's
+	same := m.pass != nil && m.pass.batch == b && n == b.Size
+	if m.pass != nil && m.pass.plan.start && !same { // the store is about to hold another batch's
 		m.pass = nil
 	}
 	m.starts = slices.Grow(m.starts[:0], n)[:n]

@@ -13,7 +13,7 @@
 //	    list      uint32, sites
 //	    list      float32, σ
 //	    list      uint32, parameters
-//	    list      float32, c
+//	    list      float32, c, or y of every output
 //	    list      float32, means
 //	list      float32, chances with which the images were drawn; the record may end before it
 //	shares    one per perturbation; the record may end before them
