@@ -138,7 +138,7 @@ type Param struct {
 	Shape []int
 	Data  []float32
 	Grad  []float32 // nil until the parameter is trained
-	Role  string    // "linear", "norm", "cls_token", "position", "prompt", "temperature"
+	Role  string    // "linear", "norm", "cls_token", "position", "fixed", "prompt", "temperature"
 	Decay bool      // weight decay applies
 	Block int       // that it is part of, -1 outside the blocks
 }

@@ -39,6 +39,7 @@ func init() {
 			return c.readBERT(m, net, vit.GELU)
 		},
 		names: naming{rules: bertNames(prefix, rules...)},
+		adapt: func(c *Config, e *vit.Encoder) { e.FixedPlaces = c.turnedTable() },
 		write: func(c *Config) map[string]any {
 			n := c.net
 			return map[string]any{"model_type": "beit", "use_mean_pooling": n.Pool == vit.PoolMean,

@@ -170,7 +170,8 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]safetensors.Info
 	for name, i := range byName {
 		switch {
 		case known[name]:
-		case c.kind().ignored.MatchString(name), isQKVBias(name) && !c.QKVBias, !isWeight(i.DType), slices.Contains(i.Shape, 0),
+		case c.kind().ignored.MatchString(name), isQKVBias(name) && !c.QKVBias, !isWeight(i.DType),
+			slices.Contains(i.Shape, 0),
 			c.view != "" && c.kind().own.MatchString(name):
 			p.ignored = append(p.ignored, i.Name)
 		case c.kind().own.MatchString(name), c.kind().names.closed:

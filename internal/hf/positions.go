@@ -1,6 +1,7 @@
 package hf
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -189,10 +190,22 @@ func (m *Model) Resize(imageSize int) error {
 		return uierr.New(fmt.Sprintf("image size %d: not a multiple of patch_size %d", imageSize, n),
 			fmt.Sprintf("choose a multiple of the patch size %d", n))
 	}
+	if g := m.Config.grown; g != nil { // from what is stored, not from what was made of it
+		for _, was := range g.tensors {
+			for i, t := range m.Tensors {
+				if t.Name == was.came.Name && slices.Equal(t.Data, was.resized) {
+					m.Tensors[i] = was.came
+				}
+			}
+		}
+		if !g.changed {
+			m.Config.ImageSize, m.Config.ImageWidth = g.rows, g.columns
+		}
+		m.Config.grown = nil
+	}
 	if err := m.resize(imageSize, imageSize); err != nil {
 		return err
 	}
-	m.Config.grown = nil
 	if m.Preprocessor != nil {
 		m.Preprocessor = m.Preprocessor.scaled(rows, columns, imageSize)
 	}
@@ -240,9 +253,13 @@ func (m *Model) resize(rows, columns int) error {
 
 // turnedTable says that the library reads the model's tables of relative position biases
 // otherwise than they are indexed, at any size of images: those of images that are not
-// square (resizedTable).
+// square (resizedTable). What is read so cannot be written, and is not trained.
 func (c *Config) turnedTable() bool {
-	return c.Architecture(1, 0).Relative != vit.RelativeNone && c.ImageSize/c.PatchSize != c.Columns()/c.PatchSize
+	rows, columns := c.ImageSize, c.Columns()
+	if g := c.grown; g != nil {
+		rows, columns = g.rows, cmp.Or(g.columns, g.rows)
+	}
+	return c.net.Relative != vit.RelativeNone && rows/c.PatchSize != columns/c.PatchSize
 }
 
 // resizedTable interpolates a table of relative position biases, of which the last

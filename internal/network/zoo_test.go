@@ -7,10 +7,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/safetensors"
@@ -157,10 +160,98 @@ func TestZoo(t *testing.T) {
 	}
 }
 
+// TestZooSizes: with images of another size a model answers as the library's that
+// interpolates positions: a folder that was made for it, or, of the families whose
+// library does so by itself, one whose preprocessor makes such images.
+func TestZooSizes(t *testing.T) {
+	compared := 0
+	for _, dir := range zoos(t) {
+		ref := readReference(t, dir)
+		for _, other := range ref.Others {
+			var shape []int
+			if err := json.Unmarshal(other["shape"], &shape); err != nil {
+				t.Fatal(err)
+			}
+			made := resizedFolder(t, dir, shape[2], shape[3])
+			if made == "" {
+				continue // the library is told to
+			}
+			ref.Input.Shape = shape
+			for key, raw := range other {
+				layer := zooLayers[key]
+				if key == "logits" {
+					layer = ""
+				}
+				if key != "shape" {
+					zooLayer(t, made, key, layer, ref, flat(t, raw))
+					compared++
+				}
+			}
+		}
+	}
+	t.Logf("%d outputs at other sizes", compared)
+}
+
+// resizedFolder is a folder of the model for images of another size; empty where only a
+// library that is told to makes one.
+func resizedFolder(t *testing.T, dir string, rows, columns int) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), filepath.Base(dir))
+	m, err := hf.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rows == columns {
+		if err := m.Resize(rows); err != nil {
+			t.Fatal(err)
+		}
+		if err := hf.Save(fsys.OS, out, m, safetensors.F32); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "preprocessor_config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys map[string]any
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		t.Fatal(err)
+	}
+	size := map[string]int{"height": rows, "width": columns}
+	keys["crop_size"] = size
+	if _, edge := keys["size"].(map[string]any)["shortest_edge"]; !edge {
+		keys["size"] = size
+	}
+	if raw, err = json.Marshal(keys); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(out, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(out, "preprocessor_config.json")
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadLayer(out, vit.LayerPooled); err != nil {
+		if !strings.Contains(err.Error(), "image_size in config.json is") {
+			t.Error(err)
+		}
+		return ""
+	}
+	return out
+}
+
 // zooLayer compares what a layer shows.
 func zooLayer(t *testing.T, dir, key, layer string, ref zooReference, want []float64) {
 	t.Helper()
 	l, err := LoadLayer(dir, layer)
+	if layer == "" { // its logits
+		l, err = LoadLocal(dir, nil, Tokens{}, 0)
+	}
 	if err != nil && layer == "projection" { // SigLIP has none: its features are what is pooled
 		layer = "pooled"
 		l, err = LoadLayer(dir, layer)
@@ -183,7 +274,7 @@ func zooLayer(t *testing.T, dir, key, layer string, ref zooReference, want []flo
 		t.Fatal(err)
 	}
 	if err := nearAll(out.Logits, want, 1e-4); err != nil {
-		t.Errorf("%s by layer %s: %v", key, layer, err)
+		t.Errorf("%s: %s by layer %q: %v", dir, key, layer, err)
 	}
 }
 

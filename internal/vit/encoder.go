@@ -16,6 +16,9 @@ type Encoder struct {
 	Positions Positions // what has a learned position
 	Rope      float64   // base of the angles that queries and keys of patches are turned by, 0: they are not
 	Relative  Relative  // whose table of biases attention adds to its scores
+	// FixedPlaces says that tables of positions and of biases are not trained, since no
+	// file could hold them.
+	FixedPlaces bool
 
 	NoPatchBias, NoQueryBias, NoKeyBias, NoValueBias, NoOutBias, NoMLPBias bool // maps without a bias
 

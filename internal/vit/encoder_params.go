@@ -25,9 +25,9 @@ func (e Encoder) Params() []ParamSpec {
 	}
 	if rows, _ := e.table(); rows > 0 {
 		if n.Flat {
-			p.add(n.Positions, "position", positionStd, rows, D)
+			p.add(n.Positions, e.places(), positionStd, rows, D)
 		} else {
-			p.add(n.Positions, "position", positionStd, 1, rows, D)
+			p.add(n.Positions, e.places(), positionStd, 1, rows, D)
 		}
 	}
 	if e.Prompts > 0 {
@@ -123,11 +123,19 @@ func (e Encoder) blockParams(p *paramList, b BlockNames) {
 	}
 }
 
+// places is the role of tables of positions.
+func (e Encoder) places() string {
+	if e.FixedPlaces {
+		return "fixed"
+	}
+	return "position"
+}
+
 // relativeTable is a table of biases: a row for each offset between two patches,
 // and three for those of cls; a column for each head.
 func (e Encoder) relativeTable(p *paramList, name string) {
 	h, w := e.Grid()
-	p.add(name, "position", smallStd, (2*h-1)*(2*w-1)+3, e.Heads)
+	p.add(name, e.places(), smallStd, (2*h-1)*(2*w-1)+3, e.Heads)
 }
 
 // poolParams are the parameters of pooling by attention.
