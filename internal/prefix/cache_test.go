@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/flops-vit/flops/internal/uierr"
@@ -73,6 +74,37 @@ func TestKeeps(t *testing.T) {
 	}
 	if len(*warned) > 0 {
 		t.Error(*warned)
+	}
+}
+
+// TestBegunAtOnce: of processes that make a file at the same time all can use it, and what
+// one of them keeps the others' successors find.
+func TestBegunAtOnce(t *testing.T) {
+	for range 50 {
+		path := filepath.Join(t.TempDir(), "train.prefix")
+		var all sync.WaitGroup
+		for i := range key.Records {
+			all.Go(func() {
+				c, err := InFile(path, key, sums(0), func(string) {})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := errors.Join(c.Keep(i, numbers(i)), c.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		c, _ := open(t, path, 0)
+		for i := range key.Records {
+			if !c.Has(i) {
+				t.Errorf("record %d is lost", i)
+			}
+		}
+		if left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v", left, err)
+		}
 	}
 }
 

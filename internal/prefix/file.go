@@ -65,7 +65,7 @@ func InFile(path string, k Key, sum func(record int) (uint64, error), warn func(
 	head := k.head()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = fsys.WriteFile(fsys.OS, path, head); err == nil {
+		if err = begin(path, head); err == nil {
 			f, err = os.OpenFile(path, os.O_RDWR, 0)
 		}
 	}
@@ -78,6 +78,25 @@ func InFile(path string, k Key, sum func(record int) (uint64, error), warn func(
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// begin makes a file with its head whole, unless another process has made it meanwhile:
+// what that one keeps in it stays.
+func begin(path string, head []byte) error {
+	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(t.Name())
+	_, err = t.Write(head)
+	if err = errors.Join(err, t.Chmod(0o644), t.Sync(), t.Close()); err != nil {
+		return err
+	}
+	err = os.Link(t.Name(), path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return os.Rename(t.Name(), path) // a file system without links
 }
 
 // head is the beginning of a key's file.
