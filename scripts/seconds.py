@@ -7,7 +7,8 @@ process of its own; evaluations are outside the clock. Needs PyTorch alone.
 
 prints, for each way, the step and the seconds of the first evaluation that reaches the
 accuracy: training alone, and with the features of the images, which the program makes
-within its clock at each image's first visit and PyTorch before."""
+within its clock at each image's first visit and PyTorch before. PyTorch computes all
+rows of the block, as networks are written, or by hand the one row that is read."""
 import argparse
 import glob
 import json
@@ -34,6 +35,7 @@ ap.add_argument("--threads", type=int, default=2)
 ap.add_argument("--bf16", action="store_true", help="PyTorch under autocast to bfloat16 too")
 ap.add_argument("--torch", type=int, help="a PyTorch run of this seed, as one line of JSON")
 ap.add_argument("--amp", action="store_true")
+ap.add_argument("--whole", action="store_true", help="PyTorch computes all rows of the block, as networks are written, and not the read one alone")
 arg = ap.parse_args()
 
 
@@ -117,7 +119,7 @@ def by_torch(seed, amp):
         return h
 
     def net(h):
-        return lin(norm(block(h, depth - 1, 1)[:, 0], "vit.layernorm"), "classifier")
+        return lin(norm(block(h, depth - 1, None if arg.whole else 1)[:, 0], "vit.layernorm"), "classifier")
 
     (X, y), (Xt, yt) = split("train"), split("test")
     with torch.no_grad():
@@ -169,8 +171,8 @@ def by_flops(seed, sets):
     return {}
 
 
-def of_torch(seed, amp):
-    cmd = [sys.executable, __file__, "--torch", str(seed)] + ["--amp"] * amp
+def of_torch(seed, *flags):
+    cmd = [sys.executable, __file__, "--torch", str(seed), *flags]
     for k in ("shared", "goal", "every", "steps", "rate", "threads"):
         cmd += [f"--{k}", str(getattr(arg, k))]
     env = dict(os.environ, OMP_NUM_THREADS=str(arg.threads), CUDA_VISIBLE_DEVICES="")
@@ -181,9 +183,10 @@ if arg.torch is not None:
     print(json.dumps(by_torch(arg.torch, arg.amp)))
     sys.exit()
 bp = ["estimator.name=bp", "estimator.schedule=", "optimizer.name=adamw", "optimizer.ema=0", "optimizer.weight_decay=0", f"optimizer.lr={arg.rate}"]
-ways = {"forward passes": lambda s: by_flops(s, []), "its own bp": lambda s: by_flops(s, bp), "PyTorch": lambda s: of_torch(s, False)}
+ways = {"forward passes": lambda s: by_flops(s, []), "its own bp": lambda s: by_flops(s, bp), "PyTorch": lambda s: of_torch(s, "--whole"),
+        "PyTorch, one row": lambda s: of_torch(s)}
 if arg.bf16:
-    ways["PyTorch, bf16"] = lambda s: of_torch(s, True)
+    ways["PyTorch, bf16"] = lambda s: of_torch(s, "--whole", "--amp")
 got = {w: [] for w in ways}
 for seed in arg.seeds.split(","):
     for way in random.Random(seed).sample(list(ways), len(ways)):
@@ -194,5 +197,5 @@ print(f"first evaluation at {arg.goal} or more, {arg.threads} threads, medians")
 for way, rs in got.items():
     rs = [r for r in rs if "step" in r]
     if rs:
-        print("%-15s %3d of %d seeds, step %4.0f, %5.1f s, with the features %5.1f s" % (way, len(rs), len(got[way]),
+        print("%-16s %3d of %d seeds, step %4.0f, %5.1f s, with the features %5.1f s" % (way, len(rs), len(got[way]),
               *(statistics.median(r[k] for r in rs) for k in ("step", "seconds", "all"))))
