@@ -88,7 +88,7 @@ func (c *cpu) cut(work []microBatch, l *List, f *Forward, lo, hi int) []microBat
 		}
 		return work
 	}
-	slots += max(4, slots/2) // a slot without noise for each image, and as many of its queries as there is room for
+	slots += max(1, slots/2) // a slot without noise for each image, and as many of its queries as there is room for
 	for at := lo; at < hi; {
 		b := microBatch{l, f, key, slots, at, 0, nil}
 		for ; at < hi; at++ {
