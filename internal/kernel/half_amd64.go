@@ -13,7 +13,7 @@ var (
 		tiles: tileHalfAVX2}
 	avx512Half = &halfEngine{name: "avx512", detail: "6x32", rows: 6, block: 8, bytes: 4, most: 256, lay: layRows,
 		tiles: half6x32AVX512}
-	amxHalf = &halfEngine{name: TileUnit, detail: "32x32", rows: 32, block: 24, bytes: 2, most: 256, lay: layTiles,
+	amxHalf = &halfEngine{name: TileUnit, detail: "32x32", rows: 32, block: 24, bytes: 2, most: 512, lay: layTiles,
 		tiles: halfAMX}
 )
 

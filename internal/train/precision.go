@@ -97,6 +97,10 @@ func (x *Experiment) Rounded() vit.Halved {
 	return vit.Halved{}
 }
 
+// productShare is about the part of a forward's time in float32 that is products; the
+// rest (activation functions, norms, softmax) stays as it is (docs/performance/bf16.md).
+const productShare = 0.8
+
 // Faster is about how many times as fast a step of this run would be with
 // train.precision: bf16, 1 where it would not be.
 func (x *Experiment) Faster() float64 {
@@ -106,15 +110,26 @@ func (x *Experiment) Faster() float64 {
 	}
 	r := h.CouldHalve(x.disturbed())
 	batch, kept := int64(x.Config.Train.BatchSize), x.Cache.spared()
-	all, part := float64(x.StepCost(0).FLOPs), float64(batch*max(0, r.FLOPs-kept))
-	if all <= 0 {
+	clean := float64(batch * (x.Model.ForwardFLOPs() - kept))
+	queries := max(0, float64(x.StepCost(0).FLOPs)-clean)
+	if clean+queries <= 0 {
 		return 1
 	}
-	queries := all - float64(batch*(x.Model.ForwardFLOPs()-kept))
-	if r.Differences {
-		part += queries * float64(r.FLOPs) / float64(r.OfFLOPs)
+	return (clean + queries) / inHalf(r, clean, float64(batch*max(0, r.FLOPs-kept)), queries,
+		float64(x.Config.PassQueries())/float64(batch), gain())
+}
+
+// inHalf is what a step costs with products gain times as fast, in the operations of its
+// float32: those of the clean pass, of which rounded may be, and of its queries, of which
+// an image has so many and, by differences, one more without noise.
+func inHalf(r vit.Halved, clean, rounded, queries, perImage, gain float64) float64 {
+	saved := productShare * (1 - 1/gain)
+	cost := clean - saved*rounded
+	if !r.Differences {
+		return cost + queries
 	}
-	return 1 / (1 - part/all*(1-1/gain()))
+	share := float64(r.FLOPs) / float64(r.OfFLOPs)
+	return cost + queries*(1+1/max(perImage, 1))*(1-saved*share)
 }
 
 // gain is how many times as fast a product in bf16 is here.

@@ -1,37 +1,29 @@
 package train
 
 import (
-	"strings"
+	"math"
 	"testing"
 
-	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
 )
 
-// sighted is a model whose precision sees noise of weights from 0.001 on.
-type sighted struct{ query.Model }
-
-func (sighted) LeastSigma() float64 { return 1e-3 }
-
-// TestSigmaBelowThePrecision: noise of weights that rounding drowns is refused with the
-// number, that of sites never is.
-func TestSigmaBelowThePrecision(t *testing.T) {
+// TestInHalf: what bf16 is said to save follows from where it is used.
+func TestInHalf(t *testing.T) {
+	below := vit.Halved{FLOPs: 80, OfFLOPs: 100}
+	all := vit.Halved{FLOPs: 100, OfFLOPs: 100, Differences: true}
 	for _, c := range []struct {
-		estimator string
-		sigma     float64
-		refused   bool
-	}{{"weight", 1e-3, false}, {"weight", 5e-4, true}, {"activation", 5e-4, false}} {
-		o := tiny()
-		o.Estimator.Name, o.Estimator.Sigma = c.estimator, c.sigma
-		x, err := Open(o, nil)
-		if err != nil {
-			t.Fatal(err)
+		name                                          string
+		r                                             vit.Halved
+		clean, rounded, queries, perImage, gain, want float64
+	}{
+		{"nothing is faster", below, 100, 80, 50, 2, 1, 150},
+		{"the prefix alone", below, 100, 80, 50, 2, 4, 100 - 0.6*80 + 50},
+		{"a prefix that is kept", below, 20, 0, 50, 2, 4, 70},
+		{"differences of one query", all, 100, 100, 1000, 1, 4, 40 + 2000*0.4},
+		{"differences of many", all, 100, 100, 1000, 10, 4, 40 + 1100*0.4},
+	} {
+		if got := inHalf(c.r, c.clean, c.rounded, c.queries, c.perImage, c.gain); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: %g, want %g", c.name, got, c.want)
 		}
-		x.Model = sighted{x.Model}
-		err = x.checkSigma()
-		if u, ok := uierr.As(err); (err != nil) != c.refused || err != nil && (!ok || !strings.Contains(u.What, "0.001")) {
-			t.Errorf("%s at sigma %g: %v", c.estimator, c.sigma, err)
-		}
-		x.Close()
 	}
 }
