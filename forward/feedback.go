@@ -8,11 +8,17 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-// Feedback is what Local has learned: of every layer the mean Jacobian J of the outputs
-// by the row of its output that is read. With y_ip, the change of the outputs by a
-// direction over σ, it learns by least mean squares
+// Feedback is what Local has learned. The gradient at the row that is read of layer b's
+// output is predicted as
 //
-//	J_b += gain/(1 + W/n) · (1/n) Σ_ip (y_ip − Σ_b J_b ε_ipb) ε_ipbᵀ
+//	ĝ_ib = a_b t_i + s_b J_bᵀ e_i
+//
+// of the gradient t_i after the last layer, where predictions begin with it, and of the
+// mean Jacobian J_b of the outputs by that row, less what t stands for. With y_ip, the
+// change of the outputs by a direction over σ, and y°_ip, that of what comes after the last
+// layer alone at Σ_b a_b ε_ipb, J is learned by least mean squares
+//
+//	J_b += gain/(1 + W/n) · (1/n) Σ_ip w_i (y_ip − y°_ip − Σ_b J_b ε_ipb) ε_ipbᵀ
 //
 // of n directions in W dimensions of all layers. Node perturbation that learns its
 // feedback: Lansdell, Prakash and Kording, ICLR 2020, arXiv 1906.00889; feedback that
@@ -112,7 +118,7 @@ func (f *Feedback) kappa(o *LocalOptions, b int) float32 {
 
 // gradient is that at the row read of every layer's output, Size×Width each,
 //
-//	(1/B) ĝ_ib + κ_b/(B π_i P_i) Σ_p (e_i·y_ip − Σ_b ⟨ĝ_ib, ε_ipb⟩) ε_ipb,  ĝ_ib = s_b J_bᵀ e_i,
+//	(1/B) ĝ_ib + κ_b/(B π_i P_i) Σ_p (e_i·y_ip − Σ_b ⟨ĝ_ib, ε_ipb⟩) ε_ipb,
 //
 // and r, the brackets, becomes the record's Left.
 func (f *Feedback) gradient(ctx context.Context, o *LocalOptions, s *Step, r *Record, pass Chained,

@@ -8,10 +8,11 @@ import (
 
 // local is learned feedback through the layers of a network (docs/method.md, "The
 // outputs of whole blocks"): one query of an image adds noise to the row that is read of
-// every layer's output at once, and says how all outputs changed. From that it learns J_b, the mean
-// Jacobian of the outputs by that row, and predicts the gradient there, J_bᵀ e_i. What
-// lies inside one layer, its own parameters and the other rows of its input, follows
-// by that layer's own derivative; no derivative crosses two layers.
+// every layer's output at once, and says how all outputs changed. From that it learns J_b,
+// the mean Jacobian of the outputs by that row, or by how much it differs from what is known
+// after the last layer, and predicts the gradient there. What lies inside one layer, its own
+// parameters and the other rows of its input, follows by that layer's own derivative; no
+// derivative crosses two layers.
 type local struct {
 	o      LocalOptions
 	m      Model
@@ -63,46 +64,6 @@ func Local(m Model, o LocalOptions) (*Estimator, error) {
 	}
 	l.f = newFeedback(&l.o, l.layers)
 	return NewEstimator(m, l), nil
-}
-
-// chain finds the layers, and which of them each parameter belongs to.
-func (l *local) chain(m Layered) error {
-	known, owned := known(m, l.o.Sites), map[int]bool{}
-	take := func(of []int) (own []int) {
-		for _, p := range of {
-			if slices.Contains(l.o.Params, p) && !owned[p] {
-				own, owned[p] = append(own, p), true
-			}
-		}
-		return own
-	}
-	var sites []int
-	for _, s := range l.o.Sites {
-		at, ok := m.Layer(s)
-		switch {
-		case ok && len(l.layers) > 0 && at.Number != l.layers[len(l.layers)-1].Number+1:
-			return &OptionError{"Sites", m.Sites()[s].Name, "name the outputs of layers that follow one another"}
-		case ok:
-			at.Params, sites = take(at.Params), append(sites, s)
-			l.layers = append(l.layers, at)
-		case known[s]:
-			l.exact = append(l.exact, s)
-			take(m.Sites()[s].Params())
-		case m.Sites()[s].Output:
-			return &OptionError{"Sites", m.Sites()[s].Name,
-				"use a loss with a derivative by the outputs, such as cross-entropy"}
-		}
-	}
-	if len(sites) == 0 {
-		return &OptionError{"Sites", "no layer's output", "name those of a model whose outputs are made of one row"}
-	}
-	l.o.Sites, l.top = sites, take(m.Top())
-	for _, p := range l.o.Params {
-		if !owned[p] {
-			return &OptionError{"Params", m.Params()[p].Name, "it is part of no layer whose output is among the sites"}
-		}
-	}
-	return nil
 }
 
 func (l *local) Name() string { return "activation" }
@@ -190,76 +151,6 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 		flops += items * SumFLOPs(m, site)
 	}
 	return queries, flops
-}
-
-func (l *local) Accumulate(ctx context.Context, s *Step, records []Record) error {
-	for i := range records {
-		r, err := &records[i], error(nil)
-		if r.Perturbation.Kind == Layers {
-			err = l.accumulate(ctx, s, r)
-		} else {
-			err = accumulateOutputs(ctx, s.Pass, r)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// accumulate adds the gradient of the layers from the last to the first.
-func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
-	pass, ok := PassAs[Chained](s.Pass)
-	if !ok {
-		return fmt.Errorf("forward: a %T has no layers", s.Pass)
-	}
-	teaches := len(r.Perturbation.Params) == 0
-	var top []float32
-	if l.o.Above {
-		top = make([]float32, s.Batch.Size*l.layers[0].Width)
-	}
-	if top != nil || len(l.top) > 0 && !teaches {
-		params := l.top
-		if teaches {
-			params = nil
-		}
-		if err := pass.AccumulateTop(ctx, params, top); err != nil {
-			return err
-		}
-	}
-	at, err := l.f.gradient(ctx, &l.o, s, r, pass, top)
-	if err != nil || teaches {
-		return err
-	}
-	var rest []float32
-	for b := len(l.layers) - 1; b >= 0; b-- {
-		x := &l.layers[b]
-		var below []float32
-		if b > 0 && !l.o.RowAlone {
-			l.rest[b%2] = room(l.rest[b%2], s.Batch.Size*x.Rows*l.layers[b-1].Width)
-			below = l.rest[b%2]
-		}
-		g, err := l.someRows(s, b, LayerGradient{At: at[b], Rest: rest})
-		if err != nil {
-			return err
-		}
-		if err := pass.AccumulateLayer(ctx, l.o.Sites[b], g, x.Params, below); err != nil {
-			return err
-		}
-		if below != nil && rest != nil {
-			axpy(below, 1, rest)
-		}
-		rest = below
-	}
-	return nil
-}
-
-// room is v, or a longer one, of n numbers.
-func room[T any](v []T, n int) []T {
-	if cap(v) < n {
-		v = make([]T, n)
-	}
-	return v[:n]
 }
 
 // Variances implements Asker: of what the predictions leave, mean_p r_ip² times the

@@ -1,7 +1,6 @@
 package vit
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -76,10 +75,7 @@ func used(steps []outlined) (out []int) {
 	return out
 }
 
-var (
-	_ forward.Layered = (*Model)(nil)
-	_ forward.Chained = (*pass)(nil)
-)
+var _ forward.Layered = (*Model)(nil)
 
 // Layer implements forward.Layered.
 func (m *Model) Layer(site int) (forward.Layer, bool) {
@@ -145,122 +141,4 @@ func (m *Model) layerFLOPs(block int) (n int64) {
 func (m *Model) Top() []int {
 	o := m.net.out
 	return used(o.steps[o.at[len(o.at)-1]:])
-}
-
-// Outputs implements forward.Chained.
-func (p *pass) Outputs(ctx context.Context, t *forward.Perturbation, q []forward.Query,
-	losses, outputs []float32) error {
-	if err := p.usable(t); err != nil {
-		return err
-	}
-	m, C := p.m, p.clean.Classes
-	f := &Forward{Sites: t.Sites}
-	return m.parts(len(q), 1, func(lo, hi int) error {
-		l := m.list(q[lo:hi], p.loss)
-		l.Step, l.Sites, l.Sigma, l.Losses, l.Logits = t.Step, t.Sites, t.Sigma, losses[lo:hi], outputs[lo*C:hi*C]
-		return m.ask(ctx, l, f)
-	})
-}
-
-// AccumulateTop implements forward.Chained.
-func (p *pass) AccumulateTop(ctx context.Context, params []int, at []float32) error {
-	m := p.m
-	start, err := p.starts(ctx, len(m.net.out.boundaries))
-	if err != nil {
-		return err
-	}
-	q, coef := m.images(p.batch.Size, 1/float32(p.batch.Size))
-	l := &List{Queries: q, Coef: coef, Loss: p.loss, Targets: p.loss.Targets, Below: at}
-	f := &Forward{From: start.From, Given: start.Given, Params: params, Split: true, Below: at != nil}
-	return m.collect(params, m.ask(ctx, l, f))
-}
-
-// Above implements forward.Chained.
-func (p *pass) Above(ctx context.Context, items []int32, add, outputs []float32) error {
-	m := p.m
-	if m.pass != p {
-		return forward.ErrStale
-	}
-	from := len(m.net.out.boundaries)
-	if _, err := p.starts(ctx, from); err != nil {
-		return err
-	}
-	h := m.net.out.boundaries[from-1]
-	clean, err := m.b.Stored(h, p.batch.Size, nil)
-	if err != nil {
-		return err
-	}
-	m.gave = nil // what it handed over is another's now
-	m.starts = slices.Grow(m.starts[:0], len(items))[:len(items)]
-	for k, i := range items {
-		m.starts[k] = add[k*h.Width : (k+1)*h.Width]
-		for j, v := range clean[int(i)*h.Width : (int(i)+1)*h.Width] {
-			add[k*h.Width+j] += v
-		}
-	}
-	if err := m.b.Give(h, m.starts, false); err != nil {
-		return err
-	}
-	q, _ := m.images(len(items), 0)
-	return m.ask(ctx, &List{Queries: q, Logits: outputs}, &Forward{From: from, Given: true})
-}
-
-// starts is the forward from a boundary, which the pass has kept or knows; 0 being
-// the images.
-func (p *pass) starts(ctx context.Context, boundary int) (*Forward, error) {
-	start, err := p.begin(ctx, boundary)
-	if err != nil || start.From == boundary {
-		return start, err
-	}
-	name := p.m.net.out.boundaries[boundary-1].Name
-	if !slices.ContainsFunc(p.plan.keep, func(a Activation) bool { return a.Name == name }) {
-		return nil, fmt.Errorf("vit: what goes on after %s was not kept", name)
-	}
-	return &Forward{From: boundary}, nil
-}
-
-// AccumulateLayer implements forward.Chained.
-func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGradient, params []int,
-	below []float32) error {
-	if err := p.usable(&forward.Perturbation{Sites: []int{site}}); err != nil {
-		return err
-	}
-	block := p.m.net.sites[site].Block
-	start, err := p.starts(ctx, block)
-	if err != nil {
-		return err
-	}
-	run := func(f Forward, l List) error {
-		f.From, f.Given, f.To, f.Split = start.From, start.Given, block+1, true
-		f.Below = l.Below != nil
-		l.Queries, _ = p.m.images(p.batch.Size, 0)
-		return p.m.collect(f.Params, p.m.ask(ctx, &l, &f))
-	}
-	h := p.m.net.out.boundaries[block]
-	switch {
-	case g.Rest == nil || h.Rows == 1 || len(params) == 0:
-	case g.Rows != nil:
-		f := Forward{Params: params, Pooled: true, Drawn: len(g.Rows) / p.batch.Size}
-		return run(f, List{Coef: g.At, Rest: g.Rest, Rows: g.Rows, Below: below})
-	default:
-		if err := run(Forward{Params: params}, List{Coef: p.rows(h, g)}); err != nil {
-			return err
-		}
-		params = nil
-	}
-	if len(params) == 0 && below == nil {
-		return nil
-	}
-	return run(Forward{Params: params, Pooled: true}, List{Coef: g.At, Below: below})
-}
-
-// rows is the gradient at all rows of a block's output.
-func (p *pass) rows(h Activation, g forward.LayerGradient) []float32 {
-	size := h.Rows * h.Width
-	p.m.seed = slices.Grow(p.m.seed[:0], len(g.Rest))[:len(g.Rest)]
-	copy(p.m.seed, g.Rest)
-	for i := range p.batch.Size {
-		copy(p.m.seed[i*size:], g.At[i*h.Width:(i+1)*h.Width])
-	}
-	return p.m.seed
 }

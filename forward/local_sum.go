@@ -1,0 +1,76 @@
+package forward
+
+import (
+	"context"
+	"fmt"
+)
+
+func (l *local) Accumulate(ctx context.Context, s *Step, records []Record) error {
+	for i := range records {
+		r, err := &records[i], error(nil)
+		if r.Perturbation.Kind == Layers {
+			err = l.accumulate(ctx, s, r)
+		} else {
+			err = accumulateOutputs(ctx, s.Pass, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// accumulate adds the gradient of the layers from the last to the first.
+func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
+	pass, ok := PassAs[Chained](s.Pass)
+	if !ok {
+		return fmt.Errorf("forward: a %T has no layers", s.Pass)
+	}
+	teaches := len(r.Perturbation.Params) == 0
+	var top []float32
+	if l.o.Above {
+		top = make([]float32, s.Batch.Size*l.layers[0].Width)
+	}
+	if top != nil || len(l.top) > 0 && !teaches {
+		params := l.top
+		if teaches {
+			params = nil
+		}
+		if err := pass.AccumulateTop(ctx, params, top); err != nil {
+			return err
+		}
+	}
+	at, err := l.f.gradient(ctx, &l.o, s, r, pass, top)
+	if err != nil || teaches {
+		return err
+	}
+	var rest []float32
+	for b := len(l.layers) - 1; b >= 0; b-- {
+		x := &l.layers[b]
+		var below []float32
+		if b > 0 && !l.o.RowAlone {
+			l.rest[b%2] = room(l.rest[b%2], s.Batch.Size*x.Rows*l.layers[b-1].Width)
+			below = l.rest[b%2]
+		}
+		g, err := l.someRows(s, b, LayerGradient{At: at[b], Rest: rest})
+		if err != nil {
+			return err
+		}
+		if err := pass.AccumulateLayer(ctx, l.o.Sites[b], g, x.Params, below); err != nil {
+			return err
+		}
+		if below != nil && rest != nil {
+			axpy(below, 1, rest)
+		}
+		rest = below
+	}
+	return nil
+}
+
+// room is v, or a longer one, of n numbers.
+func room[T any](v []T, n int) []T {
+	if cap(v) < n {
+		v = make([]T, n)
+	}
+	return v[:n]
+}
