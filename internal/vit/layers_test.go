@@ -2,6 +2,7 @@ package vit
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
@@ -202,5 +203,48 @@ func TestOneArena(t *testing.T) {
 		if &p.m.arena[0] != &w.arena[0] {
 			t.Errorf("%s has an arena of its own", key)
 		}
+	}
+}
+
+// TestAbove: what is added to the row read of the last block's output changes the outputs
+// as that noise there does in a query, and the pass is as it was.
+func TestAbove(t *testing.T) {
+	m, b, sites, p := layered(t, 2, 2)
+	last := sites[len(sites)-1]
+	width, classes := m.Sites()[last].Out, 3
+	var q []forward.Query
+	var items []int32
+	add := make([]float32, 5*width)
+	for k := range 5 {
+		items = append(items, int32(4*k))
+		q = append(q, forward.Query{Image: int32(4 * k), Pair: int32(k), Sign: 1})
+		at := noise.Counter{Step: 7, Site: uint32(last), Image: uint32(4 * k), Pair: uint32(k)}
+		m.noise.AddScaled(add[k*width:(k+1)*width], add[k*width:(k+1)*width], 0.5, at, 0)
+	}
+	noisy := &forward.Perturbation{Kind: forward.Layers, Step: 7, Sites: []int{last}, Sigma: []float32{0.5}}
+	var want [2][]float32
+	for i := range want {
+		want[i] = make([]float32, 5*classes)
+		if err := p.Outputs(t.Context(), noisy, q, make([]float32, 5), want[i]); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			break
+		}
+		got := make([]float32, 5*classes)
+		if err := p.Above(t.Context(), items, add, got); err != nil {
+			t.Fatal(err)
+		}
+		for k, w := range want[0] {
+			if math.Abs(float64(got[k]-w)) > 1e-5 {
+				t.Errorf("output %d: %v, of a query %v", k, got[k], w)
+			}
+			if clean := p.clean.Logits[4*(k/3)*3+k%3]; math.Abs(float64(w-clean)) < 1e-6 {
+				t.Errorf("output %d: the noise changes nothing", k)
+			}
+		}
+	}
+	if !slices.Equal(want[0], want[1]) || b.Size != p.batch.Size {
+		t.Error("a query is answered otherwise after Above")
 	}
 }
