@@ -18,6 +18,7 @@ type local struct {
 	m      Model
 	layers []Layer
 	exact  []int // sites whose gradient is known without a query
+	last   []int // the last layer's output, where predictions begin above it and it is none of the sites
 	top    []int // parameters after the layers, whose gradient is known too
 	f      *Feedback
 	q      []Query
@@ -71,7 +72,7 @@ func (l *local) Name() string { return "activation" }
 func (l *local) perPair() int { return l.o.perPair() }
 
 // Sites are the layers' outputs and the map to the outputs.
-func (l *local) Sites(uint32) []int { return append(slices.Clone(l.o.Sites), l.exact...) }
+func (l *local) Sites(uint32) []int { return slices.Concat(l.o.Sites, l.exact, l.last) }
 
 // Plan is one perturbation of all layers whose gradient is not known; its parameters
 // are those that get one, none while the feedback warms up.

@@ -34,6 +34,11 @@ func (l *local) chain(m Layered) error {
 		return &OptionError{"Sites", "no layer's output", "name those of a model whose outputs are made of one row"}
 	}
 	l.o.Sites, l.top = sites, take(m.Top())
+	for i := range m.Sites() {
+		if at, ok := m.Layer(i); ok && at.Last && l.o.Above && !slices.Contains(sites, i) {
+			l.last = []int{i}
+		}
+	}
 	for _, p := range l.o.Params {
 		if !owned[p] {
 			return &OptionError{"Params", m.Params()[p].Name, "it is part of no layer whose output is among the sites"}
