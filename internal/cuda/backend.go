@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
 
@@ -41,6 +42,9 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 		stale: make([]bool, len(n.Params())), begun: map[int]bool{},
 		held:  holding{ahead: make([]bool, len(n.Params()))},
 		progs: map[string]*compiled{}, one: map[string]int64{}}
+	if err := b.supported(); err != nil {
+		return nil, err
+	}
 	b.dev.next, b.dev.plain = neighbours(n), opt.Plain
 	if err := b.dev.openBLAS(opt.Precision); err != nil {
 		b.note = err.Error() + "; matrix products run on this program's own float32 kernels"
@@ -52,6 +56,27 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 		b.dev.blas.tanh = opt.Tanh
 	}
 	return &Model{vit.NewModelOn(b, n, vit.Options{Noise: opt.Noise.host(), Loss: opt.Loss, Mask: opt.Mask}), b}, nil
+}
+
+// supported refuses a network with an op that has no kernel, before anything is asked.
+func (d *backend) supported() error {
+	p, err := d.shapes.Program(1, &vit.Forward{})
+	if err != nil {
+		return err
+	}
+	order, _ := vit.Schedule(p.Graph, p.Kept...)
+	for _, n := range order {
+		kind := specOf(n).Kind
+		if _, ok := builders[kind]; ok || kind == "" {
+			continue
+		}
+		what := fmt.Sprintf("the op %q of this network", kind)
+		if kind == vit.OpReplace {
+			what = "a network with prompt tokens in every block"
+		}
+		return uierr.New("train.device: "+what+" is computed on the processor alone", "set train.device: cpu")
+	}
+	return nil
 }
 
 // Note says in one line what the device does without, or "".
@@ -87,7 +112,8 @@ type backend struct {
 	list  *vit.List
 
 	saved             []*Arena // originals of perturbed weights that the layout was not told of
-	perturbed, summed table
+	perturbed, copied table
+	summed            table
 	held              holding
 }
 
@@ -120,14 +146,21 @@ func (m *Model) Memory() int64 {
 	for _, a := range m.b.saved {
 		bytes += a.size
 	}
-	if m.b.dev.blas != nil {
+	if b := m.b.dev.blas; b != nil {
 		bytes += libraryBytes
+		if b.precision == FP32 && (len(m.b.l.asked.Sites) > 0 || m.b.l.asked.Gradient) {
+			bytes += sumBytes
+		}
 	}
 	return bytes
 }
 
 // libraryBytes is about what cuBLAS takes for itself: workspace, and its kernels.
-const libraryBytes = 96 << 20
+// sumBytes is what its float32 products of sums over rows take more, on an H100.
+const (
+	libraryBytes = 96 << 20
+	sumBytes     = 490 << 20
+)
 
 // Close gives the device back.
 func (d *backend) Close() error {

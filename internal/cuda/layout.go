@@ -27,9 +27,9 @@ type layout struct {
 	kept                            [][]Ptr     // per parameter: what an optimizer keeps of it
 	originals                       map[int]Ptr // of parameters that are perturbed
 	squareBytes                     int64
-	squares, bad                    Ptr // sums of squares, and whether a step made no finite number
-	shares                          Ptr // two tables of parameters
-	library                         Ptr // workspace of cuBLASLt
+	squares, bad                    Ptr    // sums of squares, and whether a step made no finite number
+	shares                          [3]Ptr // tables of parameters: perturbed, copied, summed
+	library                         Ptr    // workspace of cuBLASLt
 	region                          Ptr
 	regionBytes                     int64
 
@@ -86,7 +86,9 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 		l.originals[i] = take("originals", int64(len(d.net.Params()[i].Data)))
 	}
 	l.squares, l.bad, l.squareBytes = take("norms", 2*squares), take("norms", 1), 8*squares
-	l.shares = take("operands", align(shareBytes*int64(len(l.params)))/2)
+	for i := range l.shares {
+		l.shares[i] = take("operands", shareBytes*int64(len(l.params))/4)
+	}
 	l.halves = make([]Ptr, len(l.params))
 	if d.dev.halves() {
 		d.layHalves(l, take)
@@ -168,7 +170,7 @@ func (d *backend) release() error {
 		}
 	}
 	d.arena, d.saved, d.l, d.batch, d.list = nil, nil, nil, nil, nil
-	d.perturbed, d.summed, d.held.hosts = table{}, table{}, map[int][]*float32{}
+	d.perturbed, d.copied, d.summed, d.held.hosts = table{}, table{}, table{}, map[int][]*float32{}
 	clear(d.begun)
 	d.progs, d.one = map[string]*compiled{}, map[string]int64{}
 	return err

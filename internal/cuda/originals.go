@@ -28,15 +28,19 @@ func (d *backend) Save(params []int) error {
 	if err := d.refresh(); err != nil {
 		return err
 	}
-	var shares []WeightShare
+	var kept, shares []WeightShare
 	for _, i := range params {
-		if err := d.dev.CopyWithin(d.l.originals[i], d.l.params[i], d.size(i), Compute); err != nil {
-			return err
-		}
-		shares = append(shares, WeightShare{Out: d.l.params[i], Z: d.l.originals[i], Half: d.l.halves[i],
-			N: d.size(i) / 4, Image: uint32(i)})
+		s := WeightShare{Out: d.l.params[i], Z: d.l.originals[i], Half: d.l.halves[i], N: d.size(i) / 4, Image: uint32(i)}
+		shares = append(shares, s)
+		kept = append(kept, WeightShare{Out: s.Z, Z: s.Out, N: s.N})
 	}
-	return d.shares(&d.perturbed, d.l.shares, params, shares)
+	if err := d.shares(&d.copied, d.l.shares[1], params, kept); err != nil {
+		return err
+	}
+	if err := d.dev.WeightsNoise(d.copied.shareTable, d.l.slots.Pair, d.l.coef, 0, 0, forward.WeightSite); err != nil {
+		return err
+	}
+	return d.shares(&d.perturbed, d.l.shares[0], params, shares)
 }
 
 // table is a list of parameters that the device has.

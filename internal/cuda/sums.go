@@ -74,6 +74,7 @@ func (d *backend) add(s forward.Site, e, x Ptr, rows int) error {
 // Collect downloads sums, except those that the device keeps.
 func (d *backend) Collect(params []int) error {
 	if d.held.on {
+		d.held.sums = nil
 		return nil
 	}
 	defer clear(d.begun)
@@ -210,25 +211,22 @@ func (d *backend) SumWeights(ctx context.Context, params []int, step uint32, ter
 			return err
 		}
 		var shares []WeightShare
-		var summed []int
+		var summed []int // parameters, and whether they begin
 		for _, i := range params {
+			var key int
 			if d.l.grads[i] == 0 {
 				continue
 			}
-			if !d.begun[i] {
-				if err := d.dev.Zero(d.l.grads[i], d.size(i), Compute); err != nil {
-					return err
-				}
-				d.begun[i] = true
+			share := WeightShare{Out: d.l.grads[i], Z: d.l.grads[i], N: d.size(i) / 4, Image: uint32(i)}
+			if key = 2 * i; !d.begun[i] { // from zeros on
+				share.Z, key, d.begun[i] = 0, 2*i+1, true
 			}
-			summed = append(summed, i)
-			shares = append(shares, WeightShare{Out: d.l.grads[i], Z: d.l.grads[i], N: d.size(i) / 4, Image: uint32(i)})
+			summed, shares = append(summed, key), append(shares, share)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		at := d.l.shares + Ptr(align(shareBytes*int64(len(d.l.params))))
-		if err := d.shares(&d.summed, at, summed, shares); err != nil {
+		if err := d.shares(&d.summed, d.l.shares[2], summed, shares); err != nil {
 			return err
 		}
 		err := d.dev.WeightsNoise(d.summed.shareTable, d.l.slots.Pair, d.l.coef, len(part), step, forward.WeightSite)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 	"gorgonia.org/gorgonia"
 )
@@ -135,5 +136,18 @@ func TestHostCoupled(t *testing.T) {
 	w.ok(err)
 	if c.Losses != nil || c.Loss != nil || len(c.Logits) != 4 {
 		t.Errorf("a batch without labels: %+v", c)
+	}
+}
+
+// TestDeepPromptsAreRefused: a network that has no kernel for an op is refused by name
+// when it is opened.
+func TestDeepPromptsAreRefused(t *testing.T) {
+	deep := vit.Timm(tiny, false)
+	deep.Deep = true
+	n, _ := network(t, deep, 1, false)
+	d := newHostDriver(t)
+	_, err := NewModel(d, n, Options{Loss: objective.CE{}})
+	if u, ok := uierr.As(err); !ok || !strings.Contains(u.What, "prompt tokens in every block") {
+		t.Errorf("it is opened: %v", err)
 	}
 }

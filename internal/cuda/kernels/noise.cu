@@ -74,7 +74,7 @@ DEVICE void rounded(unsigned short *half, i64 at, i64 n, float v) {
 }
 
 // weights_noise: out = z + Σ_j coef_j ε_j over all terms, of count parameters, whose
-// numbers stand in the counter's image. z may be out.
+// numbers stand in the counter's image. z may be out, or 0 for zeros.
 // Grid: x covers the parameters in their order, whole blocks each.
 KERNEL(weights_noise, const share *shares, int count, const int *pair, const float *coef, int terms, u32 step, u32 site,
        int rademacher, u32 k0, u32 k1) {
@@ -90,7 +90,9 @@ KERNEL(weights_noise, const share *shares, int count, const int *pair, const flo
 	i64 t = (i64)(BID_X - (int)p.first) * THREADS + TID, at = t / 8 * 32 + t % 8;
 	if (at >= p.n)
 		return;
-	normals s = {element(p.z, at, p.n), element(p.z, at + 8, p.n), element(p.z, at + 16, p.n), element(p.z, at + 24, p.n)};
+	normals s = {0.0f, 0.0f, 0.0f, 0.0f};
+	if (p.z)
+		s = normals{element(p.z, at, p.n), element(p.z, at + 8, p.n), element(p.z, at + 16, p.n), element(p.z, at + 24, p.n)};
 	for (int j = 0; j < terms; j++) {
 		normals e = noise_at((u32)t, (u32)pair[j], site, p.image, step, k0, k1, rademacher);
 		float c = coef[j];
