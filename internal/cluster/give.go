@@ -69,7 +69,9 @@ func (c *Coordinator) answer(w *worker, r *reply) {
 	b := r.encode()
 	c.stats.Down += int64(len(b))
 	respond(w.parked, b)
-	w.parked = nil
+	if w.parked = nil; r.kind == done {
+		delete(c.workers, w.id) // it needs to hear no more
+	}
 }
 
 // next is a task for a worker, nil where there is none, or none that it would answer in

@@ -130,11 +130,13 @@ func (c *Coordinator) Close(over bool) error {
 			c.answer(w, &reply{kind: again})
 		}
 	}
-	late := over && len(c.workers) > 0
 	c.mu.Unlock()
-	if late { // those who are computing hear of it when they are done
-		_ = c.conn.nc.Flush()
-		time.Sleep(300 * time.Millisecond)
+	if over { // those who are computing hear of it when they are done
+		lastWord(min(c.ackWait, lastTime), func() bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return len(c.workers) == 0
+		})
 	}
 	close(c.stop)
 	c.stopped.Wait()
@@ -144,6 +146,15 @@ func (c *Coordinator) Close(over bool) error {
 		return fmt.Errorf("cluster: %w", err)
 	}
 	return nil
+}
+
+// lastTime is the most that the end of a run waits for its workers to hear of it.
+const lastTime = 2 * time.Second
+
+// lastWord waits until all have been told, or so long.
+func lastWord(most time.Duration, told func() bool) {
+	for end := time.Now().Add(most); !told() && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	}
 }
 
 // Name makes the name of a run in subjects, keys and buckets out of its folder.

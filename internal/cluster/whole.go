@@ -121,11 +121,12 @@ func (w *Whole) KeyFile() string {
 func (w *Whole) Close() error {
 	w.mu.Lock()
 	w.ended = true
-	late := len(w.workers) > 0
 	w.mu.Unlock()
-	if late { // they ask every half second
-		time.Sleep(700 * time.Millisecond)
-	}
+	lastWord(min(w.ackWait, lastTime), func() bool { // they ask every half second
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.workers) == 0
+	})
 	close(w.stop)
 	w.stopped.Wait()
 	w.conn.close()

@@ -32,6 +32,10 @@ func (w *Whole) giveOf(raw []byte) (a given, ok bool) {
 func (w *Whole) give(r *take) given {
 	switch {
 	case w.ended:
+		if t := w.workers[r.ID]; t != nil {
+			_ = w.forget(t) // it has nothing
+			delete(w.workers, r.ID)
+		}
 		return given{Done: true}
 	case w.c.Numerics == "strict" && r.Canary != train.Canary():
 		return given{What: fmt.Sprintf("the worker computes with %s, and these runs otherwise: %s", clean(r.Kernel, 40),

@@ -95,7 +95,7 @@ func (w *Worker) Work(ctx context.Context) (err error) {
 	}
 	alive, stop := context.WithCancel(ctx)
 	defer stop()
-	go w.heartbeat(alive)
+	go w.beat(alive)
 	for {
 		err := w.join(ctx)
 		if err == nil {
@@ -122,12 +122,15 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// heartbeat says that this worker is there while it computes.
-func (w *Worker) heartbeat(ctx context.Context) {
+// heartbeat is how often a worker says that it is there; cluster.ack_wait is many of them.
+const heartbeat = 250 * time.Millisecond
+
+// beat says that this worker is there while it computes.
+func (w *Worker) beat(ctx context.Context) {
 	for ctx.Err() == nil {
 		id := binary.LittleEndian.AppendUint64(nil, w.id)
 		_ = w.conn.nc.Publish(subject(w.o.Run, "alive"), seal(id)) // the next one is soon
-		pause(ctx, time.Second)
+		pause(ctx, heartbeat)
 	}
 }
 
