@@ -42,7 +42,8 @@ func lies(every int) func(*train.Experiment) {
 }
 
 // TestWrongWorker: a worker whose answers are wrong, all of them or some, is banned and
-// told so, and the run ends as if it had not been there.
+// told so, and the run ends as if it had not been there. One that lies rarely, of whose
+// answers few are looked at, may get through a run as short as this: then another is tried.
 func TestWrongWorker(t *testing.T) {
 	t.Parallel()
 	c := tiny()
@@ -50,22 +51,26 @@ func TestWrongWorker(t *testing.T) {
 	for name, every := range map[string]int{"always": 1, "now and then": 20} {
 		t.Run(name, func(t *testing.T) {
 			c := c
-			// Every answer of the one that lies rarely is looked at late, so that the run must
+			// Of the one that lies rarely, the answers are looked at late, so that the run must
 			// go back.
 			c.Cluster.Work, c.Cluster.Verify = false, 0.2
-			p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{Images: 1, Seed: 3})
-			p.join(1, lies(every))
-			p.join(1, nil)
-			p.run()
-			stats := p.c.Status().Stats
-			errs := p.end()
-			if stats.Banned != 1 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "without this worker") {
-				t.Errorf("%d were banned, told %v", stats.Banned, errs)
+			for try := range uint64(5) {
+				p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{Images: 1, Seed: 3 + try})
+				p.join(1, lies(every))
+				p.join(1, nil)
+				p.run()
+				stats := p.c.Status().Stats
+				errs := p.end()
+				if stats.Banned == 0 && every > 1 {
+					continue
+				}
+				if stats.Banned != 1 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "without this worker") {
+					t.Errorf("%d were banned, told %v", stats.Banned, errs)
+				}
+				same(t, p.dir, want, c.Train.Steps)
+				return
 			}
-			if every > 1 && !strings.Contains(strings.Join(p.watch.warned, "\n"), "back to step") {
-				t.Logf("the run did not go back: %q", p.watch.warned)
-			}
-			same(t, p.dir, want, c.Train.Steps)
+			t.Error("it was never found")
 		})
 	}
 }

@@ -140,7 +140,9 @@ func (k *connection) fetch(ctx context.Context, run, object string, step int,
 	if err != nil {
 		return nil, err
 	}
-	defer o.Close()
+	in := &steady{in: o, stop: context.AfterFunc(ctx, func() { o.Close() }),
+		late: time.AfterFunc(stallTime, func() { o.Close() })}
+	defer in.Close()
 	s := &checkpoint.Store{Disk: fsys.OS, Run: dir}
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
@@ -148,11 +150,36 @@ func (k *connection) fetch(ctx context.Context, run, object string, step int,
 	if err := os.MkdirAll(s.Dir(step), 0o700); err != nil {
 		return nil, err
 	}
-	if err := unpack(o, s.Dir(step)); err != nil {
+	if err := unpack(in, s.Dir(step)); err != nil {
 		return nil, err
 	}
-	if _, err := io.Copy(io.Discard, o); err != nil { // the digest is compared at the end
+	if _, err := io.Copy(io.Discard, in); err != nil { // the digest is compared at the end
 		return nil, err
 	}
 	return s.Load(step)
+}
+
+// stallTime is how long a checkpoint that is fetched may stand still: what was lost on the
+// way does not come by waiting.
+const stallTime = 5 * time.Second
+
+// steady reads as long as something comes, and until its context is over.
+type steady struct {
+	in   io.ReadCloser
+	stop func() bool
+	late *time.Timer
+}
+
+// Read implements io.Reader.
+func (s *steady) Read(b []byte) (int, error) {
+	n, err := s.in.Read(b)
+	s.late.Reset(stallTime)
+	return n, err
+}
+
+// Close ends it.
+func (s *steady) Close() error {
+	s.stop()
+	s.late.Stop()
+	return s.in.Close()
 }
