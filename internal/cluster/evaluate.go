@@ -66,7 +66,13 @@ func (s shared) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean,
 		copy(numbers[len(c.Losses):], c.Logits)
 		return nil
 	}
-	return out, s.c.do(ctx, j)
+	if err := s.c.do(ctx, j); err != nil {
+		return nil, err
+	}
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	// Of what is measured after a step, the checkpoint of that step knows already.
+	return out, s.c.note(max(0, step-1))
 }
 
 func ones(n int) []int {

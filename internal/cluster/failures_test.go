@@ -41,6 +41,21 @@ func lies(every int) func(*train.Experiment) {
 	}
 }
 
+// evaluates answers evaluations wrongly.
+type evaluates struct{ query.Model }
+
+// Unwrap is the model.
+func (e evaluates) Unwrap() forward.Model { return e.Model }
+
+// Evaluate implements query.Model.
+func (e evaluates) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean, error) {
+	c, err := e.Model.Evaluate(ctx, b)
+	if err == nil {
+		c.Logits[0]++
+	}
+	return c, err
+}
+
 // TestWrongWorker: a worker whose answers are wrong, all of them or some, is banned and
 // told so, and the run ends as if it had not been there. One that lies rarely, of whose
 // answers few are looked at, may get through a run as short as this: then another is tried.
@@ -48,7 +63,11 @@ func TestWrongWorker(t *testing.T) {
 	t.Parallel()
 	c := tiny()
 	want := alone(t, c)
-	for name, every := range map[string]int{"always": 1, "now and then": 20} {
+	for name, every := range map[string]int{"always": 1, "now and then": 20, "in evaluations": 0} {
+		wrong := lies(every)
+		if every == 0 {
+			wrong = func(x *train.Experiment) { x.Model = evaluates{x.Model} }
+		}
 		t.Run(name, func(t *testing.T) {
 			c := c
 			// Of the one that lies rarely, the answers are looked at late, so that the run must
@@ -56,12 +75,12 @@ func TestWrongWorker(t *testing.T) {
 			c.Cluster.Work, c.Cluster.Verify = false, 0.2
 			for try := range uint64(5) {
 				p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{Images: 1, Seed: 3 + try})
-				p.join(1, lies(every))
+				p.join(1, wrong)
 				p.join(1, nil)
 				p.run()
 				stats := p.c.Status().Stats
 				errs := p.end()
-				if stats.Banned == 0 && every > 1 {
+				if stats.Banned == 0 && every != 1 {
 					continue
 				}
 				if stats.Banned != 1 || len(errs) != 1 || !strings.Contains(errs[0].Error(), "without this worker") {
