@@ -85,14 +85,16 @@ func TestScaling(t *testing.T) {
 	workers, seconds, off := []int{4}, 1.0, 0.5 // it has to share the machine with other tests
 	least := map[int]float64{4: 2, 8: 6.5}
 	if full {
-		workers, seconds, off = []int{4, 8}, 8.0, 0.1
+		workers, seconds, off = []int{4, 8}, 16.0, 0.1
 		least[4] = 3.6
 	}
 	for _, blocks := range []string{"all", "last-3"} {
 		c := tiny()
 		c.Model.Arch.Layers, c.Sites.Blocks = 12, blocks
-		c.Train.Steps, c.Train.EvalEvery, c.Train.BatchSize = 3, 0, 8
-		c.Cluster.Work, c.Cluster.Verify, c.Cluster.Task = false, 0, "20ms"
+		if c.Train.Steps, c.Train.EvalEvery, c.Train.BatchSize = 2, 0, 8; full {
+			c.Train.Steps = 3
+		}
+		c.Cluster.Work, c.Cluster.Verify, c.Cluster.Task = false, 0, "50ms"
 		x, err := train.Open(c, nil)
 		if err != nil {
 			t.Fatal(err)
