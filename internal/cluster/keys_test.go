@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -43,6 +45,13 @@ func TestKeys(t *testing.T) {
 	if _, err := List(ctx, Dial{URL: p.c.URL(), Key: filepath.Join(dir, viewerKey)}); err != nil {
 		t.Errorf("the viewer cannot look: %v", err)
 	}
+	for file, may := range map[string]bool{viewerKey: false, workerKey: true} {
+		for subject, ok := range map[string]bool{workerInbox + ".>": may, viewerInbox + ".>": true, "flops.>": false} {
+			if got := mayHear(t, p.c.URL(), filepath.Join(dir, file), subject); got != ok {
+				t.Errorf("%s hears %s: %v", file, subject, got)
+			}
+		}
+	}
 	w, err := NewWorker(WorkerOptions{Dial: Dial{URL: p.c.URL(), Key: p.c.KeyFile()}, Run: p.c.Run(),
 		Local: func(c *config.Config) { c.Train.Threads, c.Train.Device = 1, "cpu" }})
 	testkit.Must(t, err)
@@ -60,5 +69,27 @@ func TestKeys(t *testing.T) {
 	testkit.Must(t, os.Chmod(filepath.Join(dir, workerKey), 0o644))
 	if _, err := openKeys(dir, "run"); !uierr.IsMistake(err) {
 		t.Errorf("a key that others may read: %v", err)
+	}
+}
+
+// mayHear says whether a server lets the holder of a key listen to a subject.
+func mayHear(t *testing.T, url, key, subject string) bool {
+	t.Helper()
+	k, err := nats.NkeyOptionFromSeed(key)
+	testkit.Must(t, err)
+	denied := make(chan error, 1)
+	nc, err := nats.Connect(url, k, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		denied <- err
+	}))
+	testkit.Must(t, err)
+	defer nc.Close()
+	_, err = nc.Subscribe(subject, func(*nats.Msg) {})
+	testkit.Must(t, err)
+	testkit.Must(t, nc.Flush())
+	select {
+	case <-denied:
+		return false
+	case <-time.After(50 * time.Millisecond):
+		return true
 	}
 }
