@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,6 +30,34 @@ type connection struct {
 	server *server.Server // embedded; nil: it is elsewhere
 	url    string         // of the embedded server, for others
 	keyed  bool           // the embedded server wants keys
+
+	mu      sync.Mutex
+	number  int
+	pending map[int]context.CancelFunc // of requests under way
+}
+
+// again ends the requests that are under way: what they asked or were answered is lost with
+// a connection that was broken, and they are made anew rather than waited for.
+func (k *connection) again(*nats.Conn) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, end := range k.pending {
+		end()
+	}
+}
+
+// under notes how a request that is under way is ended, until done.
+func (k *connection) under(end context.CancelFunc) (done func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.number++
+	n := k.number
+	k.pending[n] = end
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		delete(k.pending, n)
+	}
 }
 
 // Embedded is the value of cluster.nats for a server in this process.
@@ -176,7 +205,9 @@ const (
 )
 
 func connect(name, url string, own ...nats.Option) (*connection, error) {
-	own = append(own, nats.Name(name), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+	k := &connection{pending: map[int]context.CancelFunc{}}
+	own = append(own, nats.Name(name), nats.ReconnectHandler(k.again), nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
 		nats.ReconnectWait(200*time.Millisecond),
 		nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond), nats.Timeout(3*time.Second),
 		nats.PingInterval(2*time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectBufSize(-1),
@@ -194,7 +225,8 @@ func connect(name, url string, own ...nats.Option) (*connection, error) {
 		nc.Close()
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	return &connection{nc: nc, js: js}, nil
+	k.nc, k.js = nc, js
+	return k, nil
 }
 
 // replicas is on how many servers something is kept, so that one of them may be gone.
@@ -225,6 +257,7 @@ func (k *connection) refused() error {
 func (k *connection) request(ctx context.Context, subject string, body []byte, wait time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	defer k.under(cancel)()
 	m, err := k.nc.RequestWithContext(ctx, subject, seal(body))
 	if err != nil {
 		return nil, err
