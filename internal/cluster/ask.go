@@ -67,6 +67,10 @@ func questions(p *forward.Perturbation, q []forward.Query, numbers []float32) fo
 // do has a job done.
 func (c *Coordinator) do(ctx context.Context, j *job) error {
 	c.mu.Lock()
+	if b := c.owed; b != nil {
+		c.mu.Unlock()
+		return b
+	}
 	c.job = j
 	c.taken = j.step
 	c.dispatch()

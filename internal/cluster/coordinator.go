@@ -66,6 +66,7 @@ type Coordinator struct {
 	since     time.Time
 	loss      float64
 	ended     bool
+	owed      *train.Back  // where the run is to go back to, and has not yet
 	toldAt    time.Time    // when it was last told who takes part
 	before    runs.Sharing // counts of processes before this one
 	told      string       // the last warning of a checkpoint that workers cannot have

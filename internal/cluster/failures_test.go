@@ -94,6 +94,46 @@ func TestWrongWorker(t *testing.T) {
 	}
 }
 
+// TestBanIsKept: a run that was killed after it had found a worker out, and before it had
+// gone back, goes back when it goes on, and has that worker no more.
+func TestBanIsKept(t *testing.T) {
+	t.Parallel()
+	c := tiny()
+	want := alone(t, c)
+	c.Cluster.Work, c.Cluster.Verify = false, 0 // but for its first answer, which is right
+	dir := filepath.Join(t.TempDir(), "run")
+	p := begin(t, c, dir, Options{Images: 1})
+	p.join(1, lies(20))
+	_, err := train.Run(context.Background(), p.x, train.RunOptions{Dir: dir, Watch: p.c.Watch(p.watch), Taken: p.c.Taken,
+		Each: p.c.Each, Stop: func() bool { return p.c.taken == 7 }})
+	testkit.Must(t, err)
+	var id uint64
+	for id = range p.c.first {
+		testkit.Must(t, p.c.jot(answered{Step: 6, Banned: id}))
+	}
+	testkit.Must(t, p.c.Close(false))
+	p.stop()
+	p.wg.Wait()
+	p.x.Close()
+	p = begin(t, c, dir, Options{})
+	p.join(1, nil)
+	p.run()
+	p.end()
+	same(t, dir, want, c.Train.Steps)
+	if why := p.c.banned[id]; id == 0 || why == "" {
+		t.Errorf("worker %d is not banned", id)
+	}
+	if said := strings.Join(p.watch.warned, "\n"); !strings.Contains(said, "back to step 0") {
+		t.Errorf("the run did not go back: %q", said)
+	}
+	again := &Coordinator{o: Options{Dir: dir}, banned: map[uint64]string{}, first: map[uint64]int{}}
+	testkit.Must(t, again.openAnswers())
+	if again.owed != nil {
+		t.Errorf("it would go back once more: %v", again.owed)
+	}
+	testkit.Must(t, again.answers.Close())
+}
+
 // slow answers late.
 type slow struct {
 	forward.Pass

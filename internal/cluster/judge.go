@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -81,24 +82,27 @@ func (c *Coordinator) agree(a, b []float32) bool {
 	return true
 }
 
+// wrong is why a worker is banned.
+const wrong = "an answer of it is wrong"
+
 // ban ends a worker whose answer is wrong. What it said in this step counts no more; the
 // error, if any, has the run go back to before what it said in others.
 func (c *Coordinator) ban(id uint64, step int) error {
-	const why = "an answer of it is wrong"
 	name := fmt.Sprint(id)
 	if w := c.workers[id]; w != nil {
 		name = w.Name
-		c.answer(w, &reply{kind: leave, piece: []byte(why)})
+		c.answer(w, &reply{kind: leave, piece: []byte(wrong)})
 		c.drop(w)
 	}
-	c.banned[id] = why
+	c.banned[id] = wrong
 	c.stats.Banned++
 	c.loseCalls(id)
 	c.job.discard(id)
 	line := fmt.Sprintf("cluster: worker %s answered wrongly in step %d and is banned", name, step)
 	if from, ok := c.first[id]; ok && from < step {
 		delete(c.first, id)
-		return &train.Back{From: from, Why: line}
+		c.owed = &train.Back{From: from, Why: line}
+		return errors.Join(c.jot(answered{Step: step, Banned: id}), c.owed)
 	}
 	delete(c.first, id)
 	c.warn(line)

@@ -1,11 +1,6 @@
 package cluster
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/flops-vit/flops/internal/journal/steps"
@@ -18,6 +13,12 @@ func (c *Coordinator) Begins(step int) {
 	defer c.mu.Unlock()
 	c.epoch = max(c.epoch+1, uint64(time.Now().UnixNano()))
 	c.taken, c.job = step, nil
+	if c.owed != nil && step <= c.owed.From { // it has
+		if err := c.jot(answered{Step: step, Back: true}); err != nil {
+			c.warn(err.Error())
+		}
+		c.owed = nil
+	}
 	for s := range c.records {
 		if s >= step {
 			delete(c.records, s)
@@ -75,64 +76,6 @@ func (c *Coordinator) Taken(rec *steps.Record) error {
 		if w.parked != nil {
 			c.serve(w, w.result)
 		}
-	}
-	return nil
-}
-
-// note writes who answered what in a step, so that it is known after a restart whose
-// steps are not to be trusted.
-func (c *Coordinator) note(step int) error {
-	if c.job == nil || c.answers == nil {
-		return nil
-	}
-	by := map[string]int{}
-	for _, e := range c.job.tasks {
-		if e.by != 0 && !e.checked {
-			by[fmt.Sprint(e.by)] += e.images
-			if s, ok := c.first[e.by]; !ok || step < s {
-				c.first[e.by] = step
-			}
-		}
-	}
-	if len(by) == 0 {
-		return nil
-	}
-	line, err := json.Marshal(map[string]any{"step": step, "by": by})
-	if err == nil {
-		_, err = c.answers.Write(append(line, '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("cluster: who answered step %d: %w", step, err)
-	}
-	return nil
-}
-
-// openAnswers reads who answered what before, and goes on writing it.
-func (c *Coordinator) openAnswers() error {
-	path := filepath.Join(c.o.Dir, folder, "answers.jsonl")
-	raw, err := os.ReadFile(path)
-	if err == nil {
-		for line := range bytes.Lines(raw) {
-			var was struct {
-				Step int            `json:"step"`
-				By   map[string]int `json:"by"`
-			}
-			if json.Unmarshal(line, &was) != nil {
-				continue // cut short by a kill
-			}
-			for name := range was.By {
-				var id uint64
-				if _, err := fmt.Sscan(name, &id); err == nil {
-					if s, ok := c.first[id]; !ok || was.Step < s {
-						c.first[id] = was.Step
-					}
-				}
-			}
-		}
-	}
-	c.answers, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return fmt.Errorf("cluster: %w", err)
 	}
 	return nil
 }

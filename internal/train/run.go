@@ -184,11 +184,35 @@ func (r *run) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// loop takes steps until the last one, the budget's end, a stop or a failure.
+// loop takes steps until the last one, the budget's end, a stop or a failure, and measures
+// what the run has come to.
 func (r *run) loop(ctx context.Context) (*Outcome, error) {
+	r.o.Watch.Begins(r.t.Step)
+	for {
+		out := &Outcome{}
+		if err := r.steps(ctx, out); err != nil {
+			return nil, err
+		}
+		if out.Stopped == "interrupted" || r.measuredAll() {
+			return r.finish(out)
+		}
+		err := r.evaluate(ctx, nil, true)
+		if err == nil {
+			return r.finish(out)
+		}
+		var b *Back
+		if !errors.As(err, &b) {
+			return nil, err
+		}
+		if err := r.back(b); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// steps takes steps until the last one; out says why it ended before.
+func (r *run) steps(ctx context.Context, out *Outcome) error {
 	x, t := r.t.X, r.t
-	out := &Outcome{}
-	r.o.Watch.Begins(t.Step)
 	for t.Step < x.Config.Train.Steps {
 		if r.o.Stop != nil && r.o.Stop() {
 			out.Stopped = "interrupted"
@@ -202,19 +226,11 @@ func (r *run) loop(ctx context.Context) (*Outcome, error) {
 		at := t.Step
 		if err := r.step(ctx, budget); err != nil {
 			if err := r.recover(err, at); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	if out.Stopped == "interrupted" {
-		return r.finish(out)
-	}
-	if !r.measuredAll() {
-		if err := r.evaluate(ctx, nil, true); err != nil {
-			return nil, err
-		}
-	}
-	return r.finish(out)
+	return nil
 }
 
 // recover goes on after a step that failed, where there is a way.
