@@ -6,7 +6,7 @@
 #   full    configs/cifar5.yaml, SEEDS seeds (default 3): an hour on two cores;
 #           begun again, it goes on where it was
 #   --short the same commands, shrunk: two minutes, which is what CI runs
-# It needs models/vit-cifar5 and data/cifar5 under FLOPS_SHARED (README, "The
+# It needs models/vit-cifar5 and data/cifar5 under FLOPS_SHARED (docs/tutorial.md, "The
 # CIFAR run"). Without them --short takes configs/demo.yaml, whose images are
 # drawn, and says so.
 set -euo pipefail
@@ -23,7 +23,7 @@ config=configs/cifar5.yaml
 if ! [ -d "$shared/models/vit-cifar5" ] || ! [ -d "$shared/data/cifar5" ]; then
   if [ -z "$short" ]; then
     echo "reproduce: error: no models/vit-cifar5 and data/cifar5 under $shared" >&2
-    echo "reproduce: hint: make them as README.md says under 'The CIFAR run', and set FLOPS_SHARED" >&2
+    echo "reproduce: hint: make them as docs/tutorial.md says under 'The CIFAR run', and set FLOPS_SHARED" >&2
     exit 2
   fi
   config=configs/demo.yaml

