@@ -39,6 +39,7 @@ printf '%s\n' airplane automobile bird cat deer dog frog horse ship truck >"$cif
   bin/flops model export stand-in/checkpoints/step-3 vit-small
   bin/flops train --config configs/demo.yaml --smoke --output runs/demo # what make demo leaves
   cp -r "$root/testdata/texts/clip" clip-vit-base-patch16
+  bin/flops model export stand-in/checkpoints/step-3 .build/models/dinov2-small
 } >log 2>&1 || { cat log; echo "readme: the stand-ins could not be made"; exit 1; }
 
 ran=0 passed=0
@@ -49,7 +50,7 @@ while IFS= read -r line; do
     passed=$((passed + 1))
     continue
     ;;
-  scripts/fetch-cifar.sh* | scripts/bench.sh* | scripts/reproduce.sh*)
+  scripts/fetch-cifar.sh* | scripts/fetch-dinov2-small.sh* | scripts/bench.sh* | scripts/reproduce.sh*)
     echo "readme: not run (network or minutes): $line"
     passed=$((passed + 1))
     continue

