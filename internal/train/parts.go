@@ -60,9 +60,7 @@ func selectPart(c config.Sites, m query.Model, blocks map[int]bool) (Selection, 
 	var sel Selection
 	params := slices.Concat(chosen.Groups...)
 	of := sitesOf(m.Sites(), params, blocks, slices.Contains(c.Kinds, "residual"))
-	for _, i := range of {
-		sel.Sites = append(sel.Sites, i)
-	}
+	sel.Sites = append(sel.Sites, of...)
 	for i, s := range m.Sites() {
 		if c.Classifier && (s.Kind == "classifier" || s.Kind == "classifier_dist") {
 			sel.Sites, sel.Linear = append(sel.Sites, i), append(sel.Linear, s.Params()...)
