@@ -155,7 +155,13 @@ func (n newcomer) trained(t *testing.T, path string) {
 	}
 	must1(t, "report", dir, "--images", "0")
 	page := read("report.html")
-	if !strings.Contains(page, n.param+": "+n.doc) || !strings.Contains(page, "<figcaption>"+n.param) {
+	if !strings.Contains(page, drawn(n.param, n.doc)) {
 		t.Errorf("the run's page does not draw %s", n.param)
 	}
+}
+
+// drawn is what a page says at the chart of what was learned: its name, and below it
+// the sentence of its registration.
+func drawn(name, doc string) string {
+	return "<figcaption>" + name + `<span class="how">` + strings.ToUpper(doc[:1]) + doc[1:]
 }

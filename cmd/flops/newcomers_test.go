@@ -80,7 +80,7 @@ func TestNewAllocator(t *testing.T) {
 		"--pairs", "2", "--draws", "2", "--output", filepath.Join(dir, "report"))
 	page, err := os.ReadFile(filepath.Join(dir, "report", "report.html"))
 	if err != nil || !strings.Contains(string(page), "Parameters of the tilted allocator") ||
-		!strings.Contains(string(page), "slope: of the shares by the loss") {
+		!strings.Contains(string(page), drawn("slope", "of the shares by the loss")) {
 		t.Errorf("allocate-report does not draw what it learned: %v", err)
 	}
 }

@@ -42,9 +42,10 @@ often want still smaller ones, the search ends with at most --whole whole runs,
 at the rate that was chosen so and at those beside it, the smaller one first.
 
 All short tries together take at most --share of the queries of training that
-the run itself would; evaluations are apart. With --arms each arm is tuned, with as
-many tries as the others: where it asks no queries (bp) the rate is tried more
-finely. A search that was stopped goes on when the same command is given again.
+the run itself would; evaluations are apart. With --arms each arm is tuned, with
+as many tries as the others: where it asks no queries (bp) the rate is tried
+more finely. A search that was stopped goes on when the same command is given
+again.
 
 --output gets best.yaml, which extends the experiment, or with --arms arms.yaml
 for 'flops compare --arms'; tune.json; and the tries, each a run folder.`,
