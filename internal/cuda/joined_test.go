@@ -32,6 +32,8 @@ func TestJoinedMaps(t *testing.T) {
 					w := newTwins(t, sizes[name], 3, true, Options{Precision: BF16, Plain: plain})
 					if w.host != nil {
 						withBLAS(t, w.gpu.b.dev, BF16)
+					} else if !w.gpu.b.dev.halves() {
+						t.Skip("cuBLASLt was not found, or the device is older than compute capability 8.0")
 					}
 					cpu, gpu := w.clean(nil)
 					logits[i] = gpu.Logits
@@ -48,7 +50,10 @@ func TestJoinedMaps(t *testing.T) {
 					off[i] = relative(wide(e.Logits), wide(cpu.Logits))
 				})
 			}
-			if w := logits; w[0] != nil && !slices.Equal(w[0], w[1]) && os.Getenv("FLOPS_TEST_DEVICE") == "" {
+			if logits[0] == nil || logits[1] == nil {
+				return
+			}
+			if w := logits; !slices.Equal(w[0], w[1]) && os.Getenv("FLOPS_TEST_DEVICE") == "" {
 				t.Errorf("joined maps give other logits: %v, %v", w[0], w[1])
 			}
 			t.Logf("evaluations off by %.4f with residuals in floats, %.4f in bf16; %v products", off[0], off[1], products)
