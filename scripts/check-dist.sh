@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Makes the release archive of this machine and looks into it: checksum, version,
-# manual pages, completions, the list of dependencies, and that a second one is the
-# same to the byte. Then what runs the program elsewhere: the container, and the units
-# of systemd.
+# manual pages, completions and the list of dependencies. Then what runs the program
+# elsewhere: the container, and the units of systemd.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
