@@ -41,7 +41,7 @@ while IFS=$'\t' read -r page link; do
   if [ -n "$path" ]; then target=$(dirname "$page")/$path; fi
   if ! [ -e "$target" ]; then
     missing "$page links to $path, which is not there"
-  elif [ -n "$path" ] && ! git ls-files --error-unmatch "$target" >/dev/null 2>&1 && [ -z "$(git ls-files "$target" --cached --others --exclude-standard)" ]; then
+  elif [ -n "$path" ] && [ -z "$(git ls-files --cached --others --exclude-standard "$target")" ]; then
     missing "$page links to $path, which is not part of the project"
   elif [ -n "$anchor" ] && ! headings "$target" | grep -qxF -- "$anchor"; then
     missing "$page links to #$anchor, and $target has no such heading"
