@@ -260,23 +260,13 @@ func (c *pass) Losses(ctx context.Context, p *forward.Perturbation, q []forward.
 // directions makes the perturbed parameters of every (pair, sign) among the
 // queries and says which is whose.
 func (m *Model) directions(p *forward.Perturbation, q []forward.Query) []int {
-	type group struct {
-		pair int32
-		sign int8
-	}
-	seen, at := map[group]int{}, make([]int, len(q))
-	for j, x := range q {
-		g := group{x.Pair, x.Sign}
-		k, ok := seen[g]
-		if !ok {
-			k = len(seen)
-			seen[g] = k
-			if k == len(m.perturb) {
-				m.perturb = append(m.perturb, make([]float32, len(m.frame.Trained().Data)))
-			}
-			m.noise.AddScaled(m.perturb[k], m.frame.Trained().Data, float32(x.Sign)*p.Sigma[0], counter(p.Step, x.Pair), 0)
+	theta := m.frame.Trained().Data
+	first, at := query.Directions(q)
+	for k, x := range first {
+		if k == len(m.perturb) {
+			m.perturb = append(m.perturb, make([]float32, len(theta)))
 		}
-		at[j] = k
+		m.noise.AddScaled(m.perturb[k], theta, float32(x.Sign)*p.Sigma[0], counter(p.Step, x.Pair), 0)
 	}
 	return at
 }

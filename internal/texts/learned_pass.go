@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
 )
@@ -63,23 +64,11 @@ func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forwar
 	case m.pass != p:
 		return forward.ErrStale
 	}
-	type group struct {
-		pair int32
-		sign int8
-	}
-	at, which := map[group]int{}, make([]int, len(q))
-	var thetas [][]float32
-	for j, x := range q {
-		g := group{x.Pair, x.Sign}
-		k, ok := at[g]
-		if !ok {
-			k = len(thetas)
-			at[g] = k
-			theta := make([]float32, len(m.param.Data))
-			m.noise.AddScaled(theta, m.param.Data, float32(x.Sign)*per.Sigma[0], counter(per.Step, x.Pair), 0)
-			thetas = append(thetas, theta)
-		}
-		which[j] = k
+	directions, which := query.Directions(q)
+	thetas := make([][]float32, len(directions))
+	for k, x := range directions {
+		thetas[k] = make([]float32, len(m.param.Data))
+		m.noise.AddScaled(thetas[k], m.param.Data, float32(x.Sign)*per.Sigma[0], counter(per.Step, x.Pair), 0)
 	}
 	e, err := m.ask(ctx, thetas)
 	if err != nil {
