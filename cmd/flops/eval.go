@@ -109,8 +109,7 @@ once for each image, as its run's config.yaml or --config says.`,
 				return err
 			}
 			if asJSON {
-				m := runs.Measured{Eval: *e, Precision: strings.TrimPrefix(inWords(cfg), ", ")}
-				return json.NewEncoder(c.OutOrStdout()).Encode(m)
+				return json.NewEncoder(c.OutOrStdout()).Encode(runs.Measured{Eval: *e, Precision: unusual(cfg)})
 			}
 			return printEval(c, e, inWords(cfg))
 		},

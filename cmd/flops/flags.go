@@ -78,12 +78,21 @@ func inPrecision(cfg *config.Config, spec string) error {
 	return nil
 }
 
-// inWords says a precision that is not the usual one, before what it is added to ends.
-func inWords(cfg config.Config) string {
+// unusual is the precision of a network's matrix products where it is not the usual one,
+// else empty.
+func unusual(cfg config.Config) string {
 	if cfg.Model.Kind != "local" || cfg.Train.Precision == vit.FP32 {
 		return ""
 	}
-	return ", " + cfg.Train.Precision
+	return cfg.Train.Precision
+}
+
+// inWords says an unusual precision before what it is added to ends.
+func inWords(cfg config.Config) string {
+	if precision := unusual(cfg); precision != "" {
+		return ", " + precision
+	}
+	return ""
 }
 
 // onDevice is the settings of a command without an experiment, with a device

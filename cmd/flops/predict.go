@@ -11,7 +11,6 @@ import (
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
-	"github.com/flops-vit/flops/internal/vit"
 	"github.com/spf13/cobra"
 )
 
@@ -79,10 +78,14 @@ each in --prompt. CLIP's probabilities sum to 1, SigLIP's stand alone.`,
 				return err
 			}
 			defer t.Close()
-			if in := inWords(cfg); in != "" && t.Local != nil && !asJSON {
-				fmt.Fprintf(c.ErrOrStderr(), "flops: the products of this model are in %s\n", cfg.Train.Precision)
+			own := ""
+			if t.Local != nil {
+				own = unusual(cfg)
 			}
-			return predict(c, t, model, cfg.Train.Precision, paths, asJSON, top)
+			if own != "" && !asJSON {
+				fmt.Fprintf(c.ErrOrStderr(), "flops: the products of this model are in %s\n", own)
+			}
+			return predict(c, t, model, own, paths, asJSON, top)
 		},
 	}
 	c.Flags().StringVar(&model, "model", "", "model folder in Hugging Face layout, or a checkpoint")
@@ -121,10 +124,7 @@ func predict(c *cobra.Command, m *network.Trained, model, precision string, path
 			return err
 		}
 		p := m.Scores(out.Logits)
-		line := prediction{Path: path, Labels: m.Labels, Logits: out.Logits}
-		if m.Local != nil && precision != vit.FP32 {
-			line.Precision = precision
-		}
+		line := prediction{Path: path, Labels: m.Labels, Logits: out.Logits, Precision: precision}
 		for _, k := range train.Ranked(p)[:min(top, len(p))] {
 			line.Top = append(line.Top, guess{m.Labels[k], float64(p[k])})
 		}
