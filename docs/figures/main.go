@@ -10,12 +10,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/flops-vit/flops/internal/compare"
+	"github.com/flops-vit/flops/internal/pages"
 	"github.com/flops-vit/flops/internal/report"
 )
 
@@ -76,12 +78,7 @@ func collect(path string, results []string) error {
 		if err != nil {
 			return err
 		}
-		var c struct {
-			Arms []struct {
-				Name string           `json:"name"`
-				Runs []compare.Result `json:"runs"`
-			} `json:"arms"`
-		}
+		var c pages.Comparison
 		if err := json.Unmarshal(raw, &c); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
@@ -150,12 +147,7 @@ func curvesOf(points []point) (out []curve) {
 			}
 		}
 		c := curve{title: a.title}
-		var steps []int
-		for s := range at {
-			steps = append(steps, s)
-		}
-		slices.Sort(steps)
-		for _, s := range steps {
+		for _, s := range slices.Sorted(maps.Keys(at)) {
 			var score, seconds []float64
 			for _, p := range at[s] {
 				score, seconds = append(score, p.score), append(seconds, p.seconds)
