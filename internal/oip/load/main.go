@@ -76,7 +76,7 @@ func (p plan) run() error {
 	if err != nil {
 		return err
 	}
-	all := time.Duration(p.seconds) * time.Second
+	began, all := time.Now(), time.Duration(p.seconds)*time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), all)
 	defer cancel()
 	errs := make([]error, p.clients)
@@ -92,7 +92,7 @@ func (p plan) run() error {
 			if err != nil {
 				return errors.Join(err, errors.Join(errs...))
 			}
-			if memory := now["process_resident_memory_bytes"]; now.elapsed(before) < all/5 || warm == 0 {
+			if memory := now["process_resident_memory_bytes"]; time.Since(began) < all/5 || warm == 0 {
 				warm = memory
 			} else {
 				peak = max(peak, memory)

@@ -10,15 +10,8 @@ import (
 	"time"
 )
 
-// metrics are the values of /metrics by their names, and when they were read.
+// metrics are the values of /metrics by their names.
 type metrics map[string]float64
-
-const readAt = "read_at"
-
-// elapsed is the time from an earlier reading.
-func (m metrics) elapsed(since metrics) time.Duration {
-	return time.Duration((m[readAt] - since[readAt]) * float64(time.Second))
-}
 
 // scrape reads a server's /metrics.
 func scrape(url string) (metrics, error) {
@@ -36,7 +29,7 @@ func scrape(url string) (metrics, error) {
 	if a.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s/metrics: %s", url, a.Status)
 	}
-	out := metrics{readAt: float64(time.Now().UnixNano()) / 1e9}
+	out := metrics{}
 	lines := bufio.NewScanner(a.Body)
 	for lines.Scan() {
 		name, value, _ := strings.Cut(lines.Text(), " ")
