@@ -49,7 +49,7 @@ class Drawn:
         self.grid = (r.randint(1, 5), r.randint(1, 5))
         self.stored = None  # rows and columns that positions are stored for, where not those of the images
         self.lead, self.pooled, self.resize = 1, None, False
-        self.lead_of_table, self.classes = 1, True
+        self.classes = True
 
     @property
     def size(self):
@@ -66,8 +66,7 @@ class Drawn:
     def moved(self):
         """Positions stored for a square of another size, as the hub's DINOv2 has them."""
         if self.r.random() < 0.7:
-            n = self.r.randint(2, 6) * self.patch
-            self.stored = n
+            self.stored = self.r.randint(2, 6) * self.patch
         else:
             self.square()
 
@@ -198,8 +197,7 @@ def plain_timm(m):
         if "siglip" not in name and "gap" not in name and r.random() < 0.4:
             args["global_pool"] = r.choice(["token", "avg"])
     m.net, m.timm = timm.create_model(name, pretrained=False, num_classes=3, **args), (name, args)
-    m.lead, m.name = m.net.num_prefix_tokens, name
-    m.pooled = None
+    m.lead = m.net.num_prefix_tokens
 
 
 FAMILIES = [vit, dinov2, plain_timm, beit, deit, dinov3, clip, siglip, dinov2, plain_timm, ijepa, msn]
@@ -264,7 +262,7 @@ def pictures(m, folder):
     return files, torch.stack(x)
 
 
-def rows(m, x, **more):
+def rows(m, x):
     """All rows after the last block and its norm."""
     if hasattr(m, "timm"):
         return m.net.forward_features(x)
@@ -272,8 +270,8 @@ def rows(m, x, **more):
     if isinstance(net, (tr.CLIPForImageClassification, tr.SiglipForImageClassification)):
         net = net.vision_model
     elif not m.classes:
-        return net(x, **more).last_hidden_state
-    return getattr(net, net.base_model_prefix, net)(x, **more).last_hidden_state
+        return net(x).last_hidden_state
+    return getattr(net, net.base_model_prefix, net)(x).last_hidden_state
 
 
 def nearly(got, want, what, tolerance=1e-4):
@@ -285,8 +283,8 @@ def nearly(got, want, what, tolerance=1e-4):
     return d
 
 
-def logits(m, x, **more):
-    y = m.net(x, **more)
+def logits(m, x):
+    y = m.net(x)
     return y if torch.is_tensor(y) else y.logits
 
 
@@ -362,11 +360,7 @@ def resized(m, folder):
     net = type(m.net).from_pretrained(out).eval()
     x = torch.randn((2, m.chans, n, n), generator=torch.Generator().manual_seed(m.seed))
     with torch.no_grad():
-        nearly(logits_of(net, x), m.net(x, interpolate_pos_encoding=True).logits, f"{folder} {m.what}: at {n} pixels")
-
-
-def logits_of(net, x):
-    return net(x).logits
+        nearly(net(x).logits, m.net(x, interpolate_pos_encoding=True).logits, f"{folder} {m.what}: at {n} pixels")
 
 
 count, first = int(os.environ.get("COMBOS", 28)), int(os.environ.get("COMBOS_SEED", 1))
