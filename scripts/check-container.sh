@@ -6,13 +6,7 @@
 set -euo pipefail
 binary=$(realpath "$1")
 cd "$(dirname "$0")/.."
-work=$(mktemp -d)
-server=
-finish() {
-  if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi
-  rm -rf "$work"
-}
-trap finish EXIT
+. scripts/server-env.sh
 
 builder=
 for b in podman docker; do

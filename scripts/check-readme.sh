@@ -10,14 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 [ -x bin/flops ] || make build
-world=$(mktemp -d)
-server=
-finish() {
-  if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi
-  rm -rf "$world"
-}
-trap finish EXIT
-cd "$world"
+. scripts/server-env.sh
+cd "$work"
 ln -s "$root/bin" "$root/configs" "$root/scripts" .
 
 cifar=data/cifar-10-batches-bin
@@ -70,12 +64,7 @@ while IFS= read -r line; do
   if [[ $run == *"flops serve --model"* ]]; then
     $run >serve.log 2>&1 &
     server=$!
-    for _ in $(seq 100); do
-      address=$(sed -n 's|.*http://\([^/]*\)/.*|\1|p' serve.log)
-      if [ -n "$address" ]; then break; fi
-      sleep 0.1
-    done
-    [ -n "$address" ] || { cat serve.log; echo "readme: failed: $run"; exit 1; }
+    address=$(listening serve.log) || { cat serve.log; echo "readme: failed: $run"; exit 1; }
   elif [[ $run == export\ * ]]; then
     eval "$run"
   else

@@ -8,24 +8,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
 [ -x bin/flops ] || make build
-work=$(mktemp -d)
-server=
-finish() {
-  if [ -n "$server" ]; then kill "$server" 2>/dev/null || true; fi
-  rm -rf "$work"
-}
-trap finish EXIT
+. scripts/server-env.sh
 bin/flops train --config configs/demo.yaml --smoke --output "$work/run" >"$work/train.log" 2>&1 || { cat "$work/train.log"; exit 1; }
 bin/flops --log-format json serve --model "$work/run/checkpoints/last" --addr 127.0.0.1:0 >"$work/out" 2>"$work/log" &
 server=$!
-for _ in $(seq 100); do
-  url=$(sed -n 's|.*\(http://[^/]*\)/.*|\1|p' "$work/out")
-  if [ -n "$url" ]; then break; fi
-  sleep 0.1
-done
-[ -n "$url" ] || { cat "$work/log"; echo "serve: the server did not start"; exit 1; }
-bin/flops serve --check --addr "${url#http://}" >/dev/null
-go run ./internal/oip/load --url "$url" --seconds "$seconds"
+addr=$(listening "$work/out") || { cat "$work/log"; echo "serve: the server did not start"; exit 1; }
+bin/flops serve --check --addr "$addr" >/dev/null
+go run ./internal/oip/load --url "http://$addr" --seconds "$seconds"
 kill -TERM "$server"
 wait "$server" || { tail -n 3 "$work/log"; echo "serve: ended with status $?"; exit 1; }
 server=
