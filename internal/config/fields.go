@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/flops-vit/flops/internal/settings"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // field is one key of the vocabulary.
@@ -100,8 +101,8 @@ func nearest(key string, known []string) string {
 	best, score := "", len(key)/2+1
 	last := key[strings.LastIndexByte(key, '.')+1:]
 	for _, k := range known {
-		d := distance(key, k)
-		if l := k[strings.LastIndexByte(k, '.')+1:]; distance(last, l) == 0 {
+		d := uierr.Distance(key, k)
+		if l := k[strings.LastIndexByte(k, '.')+1:]; last == l {
 			d = min(d, 1) // the right name under the wrong section
 		}
 		if d < score {
@@ -109,27 +110,6 @@ func nearest(key string, known []string) string {
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diag+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // describe names a type for people.

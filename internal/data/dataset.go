@@ -255,32 +255,12 @@ func (t *table) decode(i int, data []byte, err error) (*Image, error) {
 	return (*Image)(im), nil
 }
 
-// nearest returns the candidate with the smallest edit distance to s.
+// nearest returns the candidate with the smallest edit distance to s, without regard to
+// case.
 func nearest(s string, candidates []string) string {
 	if len(candidates) == 0 {
 		return ""
 	}
-	return slices.MinFunc(candidates, func(a, b string) int { return distance(s, a) - distance(s, b) })
-}
-
-// distance is Levenshtein's, in bytes, without regard to case.
-func distance(a, b string) int {
-	a, b = strings.ToLower(a), strings.ToLower(b)
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diag+1)
-		}
-	}
-	return row[len(b)]
+	distance := func(c string) int { return uierr.Distance(strings.ToLower(s), strings.ToLower(c)) }
+	return slices.MinFunc(candidates, func(a, b string) int { return distance(a) - distance(b) })
 }
