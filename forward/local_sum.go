@@ -6,10 +6,17 @@ import (
 )
 
 func (l *local) Accumulate(ctx context.Context, s *Step, records []Record) error {
+	return accumulateEach(ctx, s, records, l.accumulate)
+}
+
+// accumulateEach has layers add the gradient of a record of layers, and adds that of the
+// map to the outputs.
+func accumulateEach(ctx context.Context, s *Step, records []Record,
+	layers func(context.Context, *Step, *Record) error) error {
 	for i := range records {
 		r, err := &records[i], error(nil)
 		if r.Perturbation.Kind == Layers {
-			err = l.accumulate(ctx, s, r)
+			err = layers(ctx, s, r)
 		} else {
 			err = accumulateOutputs(ctx, s.Pass, r)
 		}

@@ -22,7 +22,7 @@ func Shared(m Model, o LocalOptions) (*Estimator, error) {
 	for _, i := range o.Sites {
 		s := m.Sites()[i]
 		switch {
-		case len(s.Direct) > 0:
+		case len(s.Direct) > 0: // whose gradient costs nothing besides the queries
 			l.layers = append(l.layers, Layer{Number: len(sites), Width: s.Out, Params: s.Direct})
 			sites = append(sites, i)
 		case known[i]:
@@ -39,53 +39,18 @@ func Shared(m Model, o LocalOptions) (*Estimator, error) {
 	return NewEstimator(m, shared{l}), nil
 }
 
-// Ask is that of local feedback, at another cost.
-func (l shared) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
-	r, err := l.local.Ask(ctx, m, s)
-	if err != nil {
-		return nil, err
-	}
-	return l.Answered(m, s, r.Records), nil
-}
-
-// Answered implements Asker.
-func (l shared) Answered(m Model, s *Step, records []Record) *Result {
-	r := l.local.Answered(m, s, records)
-	_, r.FLOPs = l.StepCost(m, s.Number, int64(s.Batch.Size), r.Queries)
-	return r
-}
-
-// StepCost implements Asker.
-func (l shared) StepCost(m Model, step uint32, items, queries int64) (asked, flops int64) {
-	flops = queries * QueryFLOPs(m, l.Plan(step)[0])
-	if step >= l.o.Warmup {
-		for _, site := range l.exact {
-			flops += items * SumFLOPs(m, site)
-		}
-	}
-	return queries, flops
-}
-
-// Accumulate implements Asker: the gradient by a site's numbers is the sum of the
-// images'.
+// Accumulate implements Asker.
 func (l shared) Accumulate(ctx context.Context, s *Step, records []Record) error {
-	for i := range records {
-		r := &records[i]
-		if r.Perturbation.Kind != Layers {
-			if err := accumulateOutputs(ctx, s.Pass, r); err != nil {
-				return err
-			}
-			continue
-		}
-		at, err := l.f.gradient(ctx, &l.o, s, r, nil, nil)
-		if err != nil {
-			return err
-		}
-		if len(r.Perturbation.Params) > 0 { // else it warms up
-			l.sum(at)
-		}
+	return accumulateEach(ctx, s, records, l.accumulate)
+}
+
+// accumulate adds the gradient by a site's numbers, the sum of the images'.
+func (l shared) accumulate(ctx context.Context, s *Step, r *Record) error {
+	at, err := l.f.gradient(ctx, &l.o, s, r, nil, nil)
+	if err == nil && len(r.Perturbation.Params) > 0 { // else it warms up
+		l.sum(at)
 	}
-	return nil
+	return err
 }
 
 // sum adds the images' gradients to the parameters.
