@@ -33,8 +33,7 @@ func (x *Experiment) checkCosine() error {
 // exactly is backpropagation's gradient of the batch where the next step is one after
 // which the run is measured, and nil elsewhere. It counts as evaluation.
 func (t *Trainer) exactly(ctx context.Context, b *forward.Batch) (exact, error) {
-	c := t.X.Config.Train
-	if next := t.Step + 1; !c.Cosine || next != c.Steps && (c.EvalEvery == 0 || next%c.EvalEvery != 0) {
+	if !t.X.Config.Train.Cosine || !t.X.measuredAfter(t.Step+1) {
 		return nil, nil
 	}
 	began := time.Now()

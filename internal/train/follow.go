@@ -59,10 +59,7 @@ func (f *Follower) Prepare(ctx context.Context) (err error) {
 }
 
 // Measured says that the run is evaluated where it stands.
-func (f *Follower) Measured() bool {
-	c := f.t.X.Config.Train
-	return f.t.Step == c.Steps || c.EvalEvery > 0 && f.t.Step%c.EvalEvery == 0
-}
+func (f *Follower) Measured() bool { return f.t.X.measuredAfter(f.t.Step) }
 
 // Evaluate is what an evaluation says of n images of a split, from first on: the losses, and
 // then the outputs.

@@ -255,7 +255,7 @@ func (r *run) budget() (int, string) {
 		return full, ""
 	}
 	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.EndCost()
-	if r.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
+	if r.t.X.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
 		left -= r.t.X.EvalCost()
 	}
 	if left >= r.t.stepCost() {
@@ -289,7 +289,7 @@ func (r *run) step(ctx context.Context, budget int) error {
 	}
 	rate := float64(m.Queries-before) / took.Seconds()
 	r.state.Epoch.Add(m)
-	if end := m.Step == r.t.X.Config.Train.Steps; end || r.evalDue(m.Step) {
+	if end := m.Step == r.t.X.Config.Train.Steps; end || r.t.X.evalDue(m.Step) {
 		if err := r.evaluate(ctx, m, end); err != nil {
 			return err
 		}

@@ -11,10 +11,15 @@ import (
 	"github.com/flops-vit/flops/internal/runs"
 )
 
-// evalDue says whether the run is measured after a step.
-func (r *run) evalDue(step int) bool {
-	n := r.t.X.Config.Train.EvalEvery
+// evalDue says whether train.eval_every asks for an evaluation after a step.
+func (x *Experiment) evalDue(step int) bool {
+	n := x.Config.Train.EvalEvery
 	return n > 0 && step%n == 0
+}
+
+// measuredAfter says whether the run is measured after a step: its last one, or where that is due.
+func (x *Experiment) measuredAfter(step int) bool {
+	return step == x.Config.Train.Steps || x.evalDue(step)
 }
 
 // evaluate measures what is due and was not measured after this very step, into
