@@ -1,7 +1,6 @@
 package lr
 
 import (
-	"context"
 	"math"
 	"testing"
 
@@ -40,24 +39,13 @@ func TestAdaptersUnbiased(t *testing.T) {
 		}
 		mean := func(spoil bool) (out [2]sample) {
 			for k := range draws() {
-				st, err := Prepare(context.Background(), m, e, uint32(k), b)
-				if err != nil {
-					t.Fatal(err)
-				}
-				st.Counts = uneven
-				r, err := e.Ask(context.Background(), m, &st.Step)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for j, q := range forward.Planned(nil, 0, uneven, true) {
-					if spoil && q.Sign > 0 {
-						r.Records[0].Coefs[j/2] *= float32(uneven[q.Image]) / 7
+				estimate(t, m, e, b, uint32(k), uneven, nil, func(_ *forward.Step, r []forward.Record) {
+					for j, q := range forward.Planned(nil, 0, uneven, true) {
+						if spoil && q.Sign > 0 {
+							r[0].Coefs[j/2] *= float32(uneven[q.Image]) / 7
+						}
 					}
-				}
-				clearGrads(m)
-				if err := e.Accumulate(context.Background(), &st.Step, r.Records); err != nil {
-					t.Fatal(err)
-				}
+				})
 				set.Through([]*forward.Param{w})
 				for f, p := range factors {
 					var sum float64

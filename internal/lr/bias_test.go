@@ -205,33 +205,41 @@ func estimates(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, counts, pa
 func drawn(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, counts, params []int, us [][][]float32,
 	spoil func(*forward.Step, []forward.Record), draw func(k int) ([]int, []float32)) []sample {
 	t.Helper()
-	ctx := context.Background()
 	out := make([]sample, len(us))
 	for k := 0; k < draws(); k++ {
-		s, err := Prepare(ctx, m, e, uint32(k), b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Counts = counts
+		counts, chance := counts, []float32(nil)
 		if draw != nil {
-			s.Counts, s.Chance = draw(k)
+			counts, chance = draw(k)
 		}
-		r, err := e.Ask(ctx, m, &s.Step)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if spoil != nil {
-			spoil(&s.Step, r.Records)
-		}
-		clearGrads(m)
-		if err := e.Accumulate(ctx, &s.Step, r.Records); err != nil {
-			t.Fatal(err)
-		}
+		estimate(t, m, e, b, uint32(k), counts, chance, spoil)
 		for i, u := range us {
 			out[i].add(project(m, params, u))
 		}
 	}
 	return out
+}
+
+// estimate makes the gradient of one step, of queries whose answers spoil may change.
+func estimate(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, number uint32, counts []int, chance []float32,
+	spoil func(*forward.Step, []forward.Record)) (*forward.Step, []forward.Record) {
+	t.Helper()
+	s, err := Prepare(t.Context(), m, e, number, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Counts, s.Chance = counts, chance
+	r, err := e.Ask(t.Context(), m, &s.Step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if spoil != nil {
+		spoil(&s.Step, r.Records)
+	}
+	clearGrads(m)
+	if err := e.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
+		t.Fatal(err)
+	}
+	return &s.Step, r.Records
 }
 
 // TestActivationUnbiased: at every kind of site and for an uneven allocation,

@@ -122,19 +122,7 @@ func TestLocalRowsUnbiased(t *testing.T) {
 		return settings.Values{"feedback_scale": false, "feedback_rows": rows, "feedback_top": "learned"}
 	}
 	all := localOf(t, m, src, false, own("all"))
-	s, err := Prepare(t.Context(), m, all, 0, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Counts = uneven
-	r, err := all.Ask(t.Context(), m, &s.Step)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clearGrads(m)
-	if err := all.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
-		t.Fatal(err)
-	}
+	estimate(t, m, all, b, 0, uneven, nil, nil)
 	var want []float64
 	for _, u := range us {
 		want = append(want, project(m, params, u))

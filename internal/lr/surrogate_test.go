@@ -231,19 +231,7 @@ func TestRowsPredicted(t *testing.T) {
 			for _, p := range params {
 				want = append(want, m.Params()[p].Grad...)
 			}
-			s, err := Prepare(t.Context(), m, asker{f}, 0, b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Counts = make([]int, b.Size)
-			r, err := f.Ask(t.Context(), m, &s.Step)
-			if err != nil {
-				t.Fatal(err)
-			}
-			clearGrads(m)
-			if err := f.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
-				t.Fatal(err)
-			}
+			estimate(t, m, asker{f}, b, 0, make([]int, b.Size), nil, nil)
 			var apart, sq float64
 			for _, p := range params {
 				for j, g := range m.Params()[p].Grad {
@@ -284,19 +272,7 @@ func TestWithheld(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := Prepare(t.Context(), m, asker{f}, step, b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Counts = []int{1, 2, 1, 3}
-			r, err := f.Ask(t.Context(), m, &s.Step)
-			if err != nil {
-				t.Fatal(err)
-			}
-			clearGrads(m)
-			if err := f.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
-				t.Fatal(err)
-			}
+			estimate(t, m, asker{f}, b, step, []int{1, 2, 1, 3}, nil, nil)
 			for _, p := range params {
 				out = append(out, m.Params()[p].Grad...)
 			}
@@ -349,20 +325,8 @@ func TestLearnsFromOutputs(t *testing.T) {
 				t.Fatal(err)
 			}
 			for step := range uint32(60) {
-				st, err := Prepare(t.Context(), m, a, step, b)
-				if err != nil {
-					t.Fatal(err)
-				}
-				st.Counts = []int{8, 8, 8, 8}
-				r, err := a.Ask(t.Context(), m, &st.Step)
-				if err != nil {
-					t.Fatal(err)
-				}
-				clearGrads(m)
-				if err := a.Accumulate(t.Context(), &st.Step, r.Records); err != nil {
-					t.Fatal(err)
-				}
-				if err := a.Learn(&st.Step, r.Records); err != nil {
+				st, records := estimate(t, m, a, b, step, []int{8, 8, 8, 8}, nil, nil)
+				if err := a.Learn(st, records); err != nil {
 					t.Fatal(err)
 				}
 			}
