@@ -1,12 +1,8 @@
 package lr
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/query"
-	"github.com/flops-vit/flops/internal/uierr"
 )
 
 func init() { RegisterSurrogate("feedback", newFeedback) }
@@ -19,10 +15,6 @@ func newFeedback(m query.Model, o Options, f forward.Options) (*forward.Estimato
 		return nil, err
 	}
 	e, err := forward.Shared(m, l)
-	var wrong *forward.OptionError
-	if errors.As(err, &wrong) {
-		return nil, uierr.New(fmt.Sprintf("estimator.surrogate: feedback: %s: %s", wrong.Is, wrong.Want),
-			"set sites.train: bias, norm or prompt, without sites.kinds: [residual], or estimator.surrogate: linear")
-	}
-	return e, err
+	return e, refusal("feedback", err,
+		"set sites.train: bias, norm or prompt, without sites.kinds: [residual], or estimator.surrogate: linear")
 }

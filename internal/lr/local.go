@@ -49,13 +49,17 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 		return nil, err
 	}
 	e, err := forward.Local(m, l)
+	return e, refusal("local", err, "set sites.kinds: [residual] on a network of our own, on the CPU, whose classifier "+
+		"reads the cls row, or estimator.surrogate: linear")
+}
+
+// refusal says which surrogate an option is refused for, with a hint.
+func refusal(name string, err error, hint string) error {
 	var wrong *forward.OptionError
 	if errors.As(err, &wrong) {
-		hint := "set sites.kinds: [residual] on a network of our own, on the CPU, whose classifier reads the cls row, " +
-			"or estimator.surrogate: linear"
-		return nil, uierr.New(fmt.Sprintf("estimator.surrogate: local: %s: %s", wrong.Is, wrong.Want), hint)
+		return uierr.New(fmt.Sprintf("estimator.surrogate: %s: %s: %s", name, wrong.Is, wrong.Want), hint)
 	}
-	return e, err
+	return err
 }
 
 // rowsOf are the rows that FeedbackRows says: the one that is read alone, or a share of
