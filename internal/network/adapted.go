@@ -16,11 +16,7 @@ import (
 // apart, to go on with.
 func LoadAdapted(dir, adapter string, apart bool, labels []string, prompts Tokens, seed uint64) (*Local, *Apart,
 	error) {
-	dir, err := checkpoint.Pointed(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := hf.LoadWhole(dir)
+	m, err := whole(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -28,19 +24,18 @@ func LoadAdapted(dir, adapter string, apart bool, labels []string, prompts Token
 	if err != nil {
 		return nil, nil, err
 	}
-	if !apart {
-		if err := a.Merge(m); err != nil {
-			return nil, nil, err
-		}
-		l, err := fromModel(m, labels, prompts, seed)
-		return l, nil, err
+	var begun *Apart
+	if apart {
+		begun = &Apart{Adapter: a}
+		begun.Factors, err = a.Apart(m)
+	} else {
+		err = a.Merge(m)
 	}
-	factors, err := a.Apart(m)
 	if err != nil {
 		return nil, nil, err
 	}
 	l, err := fromModel(m, labels, prompts, seed)
-	return l, &Apart{Adapter: a, Factors: factors}, err
+	return l, begun, err
 }
 
 // Apart is an adapter beside the weights of a network, by their names.

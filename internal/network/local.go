@@ -43,15 +43,21 @@ type Local struct {
 // LoadLocal reads a model folder. Its classes get the order of labels (nil: keep
 // it); where they are others, the classifier is drawn anew, from N(0, 0.02²).
 func LoadLocal(dir string, labels []string, prompts Tokens, seed uint64) (*Local, error) {
-	dir, err := checkpoint.Pointed(dir)
-	if err != nil {
-		return nil, err
-	}
-	m, err := hf.LoadWhole(dir) // what is not read goes out with a checkpoint as it came
+	m, err := whole(dir)
 	if err != nil {
 		return nil, err
 	}
 	return fromModel(m, labels, prompts, seed)
+}
+
+// whole reads a model folder with what is not read of it, which goes out with a
+// checkpoint as it came.
+func whole(dir string) (*hf.Model, error) {
+	dir, err := checkpoint.Pointed(dir)
+	if err != nil {
+		return nil, err
+	}
+	return hf.LoadWhole(dir)
 }
 
 // LoadLayer reads a model folder as a network whose outputs are one of its layers

@@ -154,18 +154,12 @@ func (x *Experiment) openModel() (err error) {
 	if network.Words(c.Prompt) {
 		return x.openWords()
 	}
-	labels := x.TrainData.Classes()
 	if c.Objective.Kind == "contrastive" {
 		err = x.openProjection()
-	} else if c.Model.Adapter != "" {
-		err = x.openAdapted()
-	} else if c.Model.Path != "" {
-		x.Local, err = network.LoadLocal(c.Model.Path, labels, x.prompts(), uint64(c.Train.Seed))
-		if err == nil && c.Model.Head == "new" {
-			x.Local.DrawHead(uint64(c.Train.Seed))
-		}
+	} else if c.Model.Path != "" { // which an adapter always has
+		err = x.openFolder()
 	} else {
-		x.Local, err = network.NewLocal(c.Model.Arch, labels, x.prompts(), uint64(c.Train.Seed))
+		x.Local, err = network.NewLocal(c.Model.Arch, x.TrainData.Classes(), x.prompts(), uint64(c.Train.Seed))
 	}
 	if err != nil {
 		return err

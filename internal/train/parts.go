@@ -105,13 +105,17 @@ func sitesOf(sites []forward.Site, params []int, blocks map[int]bool, residual b
 	return out
 }
 
-// openAdapted opens the model with the config's adapter.
-func (x *Experiment) openAdapted() (err error) {
-	c := x.Config
-	x.Local, x.begun, err = network.LoadAdapted(c.Model.Path, c.Model.Adapter, parts.Is(c.Sites.Train, parts.Adapts),
-		x.TrainData.Classes(), x.prompts(), uint64(c.Train.Seed))
+// openFolder opens the model of the config's folder, with its adapter where there is one.
+func (x *Experiment) openFolder() (err error) {
+	c, labels, seed := x.Config, x.TrainData.Classes(), uint64(x.Config.Train.Seed)
+	if c.Model.Adapter != "" {
+		x.Local, x.begun, err = network.LoadAdapted(c.Model.Path, c.Model.Adapter, parts.Is(c.Sites.Train, parts.Adapts),
+			labels, x.prompts(), seed)
+	} else {
+		x.Local, err = network.LoadLocal(c.Model.Path, labels, x.prompts(), seed)
+	}
 	if err == nil && c.Model.Head == "new" {
-		x.Local.DrawHead(uint64(c.Train.Seed))
+		x.Local.DrawHead(seed)
 	}
 	return err
 }
