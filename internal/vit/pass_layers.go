@@ -16,13 +16,7 @@ func (p *pass) Outputs(ctx context.Context, t *forward.Perturbation, q []forward
 	if err := p.usable(t); err != nil {
 		return err
 	}
-	m, C := p.m, p.clean.Classes
-	f := &Forward{Sites: t.Sites}
-	return m.parts(len(q), 1, func(lo, hi int) error {
-		l := m.list(q[lo:hi], p.loss)
-		l.Step, l.Sites, l.Sigma, l.Losses, l.Logits = t.Step, t.Sites, t.Sigma, losses[lo:hi], outputs[lo*C:hi*C]
-		return m.ask(ctx, l, f)
-	})
+	return p.suffixes(ctx, t, q, losses, outputs)
 }
 
 // AccumulateTop implements forward.Chained.

@@ -48,14 +48,24 @@ func (p *pass) Losses(ctx context.Context, t *forward.Perturbation, q []forward.
 	if err := p.usable(t); err != nil {
 		return err
 	}
-	m := p.m
 	if t.Kind == forward.Weights {
 		return p.weightLosses(ctx, t, q, out)
 	}
+	return p.suffixes(ctx, t, q, out, nil)
+}
+
+// suffixes evaluates queries from noisy sites, and keeps the outputs where they are
+// asked for.
+func (p *pass) suffixes(ctx context.Context, t *forward.Perturbation, q []forward.Query,
+	losses, outputs []float32) error {
+	m, C := p.m, p.clean.Classes
 	f := &Forward{Sites: t.Sites}
 	return m.parts(len(q), 1, func(lo, hi int) error {
 		l := m.list(q[lo:hi], p.loss)
-		l.Step, l.Sites, l.Sigma, l.Losses = t.Step, t.Sites, t.Sigma, out[lo:hi]
+		l.Step, l.Sites, l.Sigma, l.Losses = t.Step, t.Sites, t.Sigma, losses[lo:hi]
+		if outputs != nil {
+			l.Logits = outputs[lo*C : hi*C]
+		}
 		return m.ask(ctx, l, f)
 	})
 }
