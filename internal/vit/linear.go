@@ -16,11 +16,27 @@ type linear struct {
 	half   bool // the forward's products are in bf16
 	values bool // and of values alone: no query multiplies differences
 
-	mu               sync.Mutex
-	forward          kernel.Packed // Wᵀ, for z = x Wᵀ
-	backward         kernel.Packed // W, for dx = dz W
-	rounded          kernel.Half   // Wᵀ, for z = x Wᵀ in bf16
-	hasF, hasB, hasH bool
+	forward  packed[kernel.Packed] // Wᵀ, for z = x Wᵀ
+	backward packed[kernel.Packed] // W, for dx = dz W
+	rounded  packed[kernel.Half]   // Wᵀ, for z = x Wᵀ in bf16
+}
+
+// packed is a weight as a kernel reads it, made when it is first asked for. Workers may
+// ask at once.
+type packed[T any] struct {
+	mu   sync.Mutex
+	of   T
+	made bool
+}
+
+func (p *packed[T]) get(pack func(*T)) *T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.made {
+		pack(&p.of)
+		p.made = true
+	}
+	return &p.of
 }
 
 func newLinear(w, b *forward.Param) *linear {
@@ -29,37 +45,19 @@ func newLinear(w, b *forward.Param) *linear {
 }
 
 // stale says that the weight changed.
-func (l *linear) stale() { l.hasF, l.hasB, l.hasH = false, false, false }
+func (l *linear) stale() { l.forward.made, l.backward.made, l.rounded.made = false, false, false }
 
-// nt is the packed weight for the forward. Workers may ask at once.
+// nt is the packed weight for the forward.
 func (l *linear) nt() *kernel.Packed {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.hasF {
-		l.forward.PackNT(l.w.Data, l.out, l.in, l.in)
-		l.hasF = true
-	}
-	return &l.forward
+	return l.forward.get(func(p *kernel.Packed) { p.PackNT(l.w.Data, l.out, l.in, l.in) })
 }
 
 // nn is the packed weight for the gradient of the input.
 func (l *linear) nn() *kernel.Packed {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.hasB {
-		l.backward.PackNN(l.w.Data, l.out, l.in, l.in)
-		l.hasB = true
-	}
-	return &l.backward
+	return l.backward.get(func(p *kernel.Packed) { p.PackNN(l.w.Data, l.out, l.in, l.in) })
 }
 
 // bf16 is the packed weight for the forward in bf16.
 func (l *linear) bf16() *kernel.Half {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.hasH {
-		l.rounded.PackNT(l.w.Data, l.out, l.in, l.in)
-		l.hasH = true
-	}
-	return &l.rounded
+	return l.rounded.get(func(p *kernel.Half) { p.PackNT(l.w.Data, l.out, l.in, l.in) })
 }
