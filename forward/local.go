@@ -116,10 +116,7 @@ func (l *local) Ask(ctx context.Context, m Model, s *Step) (*Result, error) {
 
 // Answered implements Asker.
 func (l *local) Answered(m Model, s *Step, records []Record) *Result {
-	r := &Result{Records: records}
-	for _, n := range s.ShareOf(&records[0]).Counts {
-		r.Queries += int64(n)
-	}
+	r := &Result{Records: records, Queries: askedQueries(s.ShareOf(&records[0]))}
 	_, r.FLOPs = l.StepCost(m, s.Number, int64(s.Batch.Size), r.Queries)
 	return r
 }

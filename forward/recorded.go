@@ -12,10 +12,7 @@ func (a *activation) Answered(m Model, s *Step, records []Record) *Result {
 		}
 		n := rec.queries(a.o.Antithetic)
 		if rec.Wide() {
-			n = 0
-			for _, asked := range s.ShareOf(rec).Counts {
-				n += int64(asked)
-			}
+			n = askedQueries(s.ShareOf(rec))
 		}
 		r.Queries += n
 		r.FLOPs += passFLOPs(m, rec.Perturbation, n, a.summed(rec.Perturbation, items, askedItems(s.ShareOf(rec))))

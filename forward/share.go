@@ -28,6 +28,14 @@ func askedItems(s Share) (n int64) {
 	return n
 }
 
+// askedQueries are those of all items.
+func askedQueries(s Share) (n int64) {
+	for _, c := range s.Counts {
+		n += int64(c)
+	}
+	return n
+}
+
 // share is that of the k-th perturbation of the step's plan.
 func (s *Step) share(k int) Share {
 	if s.Shares != nil {
