@@ -31,11 +31,5 @@ func adapted(n Network) (Chosen, error) {
 		}
 		c.Groups = append(c.Groups, []int{s.Weight})
 	}
-	switch {
-	case n.Patch:
-		return c, notPatch("lora")
-	case len(c.Groups) == 0:
-		return c, uierr.New("sites.train: lora: no map is chosen", "name blocks in sites.blocks")
-	}
-	return c, nil
+	return n.inBlocks("lora", c, "no map is chosen", "name blocks in sites.blocks")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/settings"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // Network is what a part is chosen of.
@@ -70,6 +71,19 @@ func Choose(name string, n Network) (Chosen, error) {
 		return Chosen{}, err
 	}
 	return p(n)
+}
+
+// inBlocks is what a part chose that knows no patch embedding, and refuses one; where it
+// is nothing, what and hint say so.
+func (n Network) inBlocks(part string, c Chosen, what, hint string) (Chosen, error) {
+	switch {
+	case n.Patch:
+		return c, uierr.New("sites.patch_embed: true does not go with sites.train: "+part+", which trains nothing of it",
+			"set sites.patch_embed: false, or sites.train: bias or all")
+	case len(c.Groups) == 0:
+		return c, uierr.New("sites.train: "+part+": "+what, hint)
+	}
+	return c, nil
 }
 
 func orAll(name string) string {

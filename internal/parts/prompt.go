@@ -1,7 +1,5 @@
 package parts
 
-import "github.com/flops-vit/flops/internal/uierr"
-
 func init() { Register("prompt", tokens).Takes(Shared).Is(Tokens) }
 
 // tokens are those that prompt.kind: tokens puts into the network, whatever blocks are
@@ -13,12 +11,6 @@ func tokens(n Network) (Chosen, error) {
 			c.Groups = append(c.Groups, []int{i})
 		}
 	}
-	switch {
-	case n.Patch:
-		return c, notPatch("prompt")
-	case len(c.Groups) == 0:
-		return c, uierr.New("sites.train: prompt: the network has no learned tokens",
-			"set prompt.kind: tokens, with prompt.count and prompt.deep")
-	}
-	return c, nil
+	return n.inBlocks("prompt", c, "the network has no learned tokens",
+		"set prompt.kind: tokens, with prompt.count and prompt.deep")
 }
