@@ -107,18 +107,7 @@ func loadModel(dir string, whole bool, layer string) (*Model, error) {
 	}
 	m.Tensors, err = safetensors.ReadMany(names, func(name string) (safetensors.Tensor, error) {
 		from := p.source[name]
-		if from.transposed { // as the file has it
-			from.Shape = []int{from.Shape[1], from.Shape[0]}
-		}
-		t, err := w.Holder(from.Name).ReadInfo(from.Info)
-		t.Name = name
-		if err == nil && from.transposed {
-			t.Data, t.Shape = transposed(t.Data, t.Shape[0]), []int{t.Shape[1], t.Shape[0]}
-		}
-		if err == nil {
-			err = finite(f.dir, from.Name, t.Data)
-		}
-		return t, err
+		return readAs(name, f.dir, w, from.Info, from.transposed)
 	})
 	if err != nil {
 		return nil, err
@@ -164,11 +153,7 @@ type folder struct {
 
 func openFolder(dir, layer string) (f *folder, err error) {
 	f = &folder{dir: dir, layer: layer}
-	f.w, err = safetensors.OpenFolder(f.dir, openCLIPWeights)
-	if errors.Is(err, safetensors.ErrNone) {
-		err = noWeights(f.dir)
-	}
-	if err != nil {
+	if f.w, err = openWeights(f.dir); err != nil {
 		return nil, err
 	}
 	if err = f.compare(); err != nil {
@@ -192,6 +177,30 @@ func (f *folder) compare() (err error) {
 	}
 	f.p, err = match(f.dir, f.c, f.w.Infos())
 	return err
+}
+
+func openWeights(dir string) (*safetensors.Folder, error) {
+	w, err := safetensors.OpenFolder(dir, openCLIPWeights)
+	if errors.Is(err, safetensors.ErrNone) {
+		err = noWeights(dir)
+	}
+	return w, err
+}
+
+// readAs reads a tensor of a file under the name and in the layout that the network has;
+// turned says that the file has it transposed.
+func readAs(name, dir string, w *safetensors.Folder, from safetensors.Info, turned bool) (safetensors.Tensor, error) {
+	if turned { // as the file has it
+		from.Shape = []int{from.Shape[1], from.Shape[0]}
+	}
+	t, err := w.Holder(from.Name).ReadInfo(from)
+	if err == nil {
+		err = finite(dir, from.Name, t.Data)
+	}
+	if t.Name = name; err == nil && turned {
+		t.Data, t.Shape = transposed(t.Data, t.Shape[0]), []int{t.Shape[1], t.Shape[0]}
+	}
+	return t, err
 }
 
 // finite refuses weights that no network can compute with.

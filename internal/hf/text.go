@@ -90,7 +90,7 @@ func LoadText(dir string) (*Text, error) {
 	if err != nil {
 		return nil, uierr.Wrap(err, fmt.Sprintf("%s: text tower: %v", dir, err), getAgain)
 	}
-	w, err := openText(dir)
+	w, err := openWeights(dir)
 	if err != nil {
 		return nil, err
 	}

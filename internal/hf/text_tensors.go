@@ -1,7 +1,6 @@
 package hf
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -9,14 +8,6 @@ import (
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/uierr"
 )
-
-func openText(dir string) (*safetensors.Folder, error) {
-	w, err := safetensors.OpenFolder(dir, openCLIPWeights)
-	if errors.Is(err, safetensors.ErrNone) {
-		err = noWeights(dir)
-	}
-	return w, err
-}
 
 // readTensors reads the tower, and the scale and bias of the logits, after comparing
 // shapes.
@@ -49,17 +40,7 @@ func (t *Text) readTensors(dir string, f *textFamily, w *safetensors.Folder) err
 	var err error
 	t.Tensors, err = safetensors.ReadMany(names, func(name string) (safetensors.Tensor, error) {
 		from, p, _ := at(name)
-		if p.transposed { // as the file has it
-			from.Shape = []int{from.Shape[1], from.Shape[0]}
-		}
-		x, err := w.Holder(from.Name).ReadInfo(from)
-		if err == nil {
-			err = finite(dir, from.Name, x.Data)
-		}
-		if x.Name = name; err == nil && p.transposed {
-			x.Data, x.Shape = transposed(x.Data, x.Shape[0]), []int{x.Shape[1], x.Shape[0]}
-		}
-		return x, err
+		return readAs(name, dir, w, from, p.transposed)
 	})
 	if err != nil {
 		return err
