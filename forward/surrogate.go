@@ -86,8 +86,8 @@ type Guess struct {
 
 	// What the pass fills.
 	Left   []float32 // r of each direction
-	Pushed []float32 // Size×Width: Σ_p r_ip D_i ε_ip
 	Spread []float32 // Width: the mean over the images of the variance of D_i ε
-	// Of Changes: D_i ε of each direction, Width numbers each.
-	Carried []float32
+	// What teaches: Size×Width, Σ_p r_ip D_i ε_ip; of Changes instead D_i ε of each
+	// direction, Width numbers each.
+	Pushed, Carried []float32
 }

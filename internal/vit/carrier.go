@@ -46,9 +46,11 @@ func (p *pass) carrier(site int, step uint32, g *forward.Guess) (*carrier, error
 	}
 	g.Left = make([]float32, len(g.Coefs))
 	if c.Teaches {
-		g.Pushed, c.spread = make([]float32, n*c.Width), make([]float32, n*c.Width)
+		c.spread = make([]float32, n*c.Width)
 		if g.Changes != nil {
 			g.Carried = make([]float32, len(g.Coefs)*c.Width)
+		} else {
+			g.Pushed = make([]float32, n*c.Width)
 		}
 	}
 	return c, err
@@ -82,7 +84,9 @@ func (c *carrier) image(w *guide, i int, e []float32) {
 		kernel.Axpy(e, c.share, w.hat)
 	}
 	if c.Teaches {
-		c.push(w, i, w.raw, g.Pushed[i*c.Width:(i+1)*c.Width])
+		if g.Pushed != nil {
+			c.push(w, i, w.raw, g.Pushed[i*c.Width:(i+1)*c.Width])
+		}
 		c.vary(w, i, c.spread[i*c.Width:(i+1)*c.Width])
 	}
 }
