@@ -171,7 +171,7 @@ func (c *Coordinator) evaluate(ctx context.Context, j *job, e *entry) error {
 	return c.ban(by, j.step)
 }
 
-// dispatch gives tasks to the workers that wait for some.
+// dispatch answers the workers that wait: with a task, or the record of a step.
 func (c *Coordinator) dispatch() {
 	for _, w := range c.workers {
 		if w.parked != nil {

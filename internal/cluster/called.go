@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/flops-vit/flops/internal/remote"
 )
@@ -24,7 +23,6 @@ type call struct {
 // group is the calls that a worker was given at a time.
 type group struct {
 	by    uint64
-	at    time.Time
 	calls []*call
 }
 
@@ -108,7 +106,7 @@ func (c *Coordinator) nextCalls(w *worker) (number uint32, g *group) {
 	if n == 0 {
 		return 0, nil
 	}
-	g = &group{by: w.id, at: time.Now(), calls: slices.Clone(q.queue[:n])}
+	g = &group{by: w.id, calls: slices.Clone(q.queue[:n])}
 	q.queue = slices.Delete(q.queue, 0, n)
 	q.number++
 	if q.groups == nil {

@@ -72,11 +72,7 @@ func (c *Coordinator) Taken(rec *steps.Record) error {
 	c.records[int(rec.Step)] = raw
 	c.taken, c.job = int(rec.Step)+1, nil
 	c.stats.Steps++
-	for _, w := range c.workers {
-		if w.parked != nil {
-			c.serve(w, w.result)
-		}
-	}
+	c.dispatch()
 	return nil
 }
 
