@@ -14,7 +14,7 @@ import (
 // has computed again, who was banned in one, and to where the run has gone back for that.
 type answered struct {
 	Step   int            `json:"step"`
-	By     map[string]int `json:"by,omitempty"` // images of each worker
+	By     map[uint64]int `json:"by,omitempty"` // images of each worker
 	Banned uint64         `json:"banned,omitempty"`
 	Back   bool           `json:"back,omitempty"`
 }
@@ -37,10 +37,10 @@ func (c *Coordinator) note(step int) error {
 	if c.job == nil || c.answers == nil {
 		return nil
 	}
-	by := map[string]int{}
+	by := map[uint64]int{}
 	for _, e := range c.job.tasks {
 		if e.by != 0 && !e.checked {
-			by[fmt.Sprint(e.by)] += e.images
+			by[e.by] += e.images
 			c.answeredIn(e.by, step)
 		}
 	}
@@ -84,11 +84,8 @@ func (c *Coordinator) openAnswers() error {
 
 // recall takes in a line of before.
 func (c *Coordinator) recall(was *answered) {
-	for name := range was.By {
-		var id uint64
-		if _, err := fmt.Sscan(name, &id); err == nil {
-			c.answeredIn(id, was.Step)
-		}
+	for id := range was.By {
+		c.answeredIn(id, was.Step)
 	}
 	if was.Banned != 0 {
 		c.banned[was.Banned] = wrong

@@ -96,15 +96,14 @@ func (c *Coordinator) ban(id uint64, step int) error {
 	}
 	c.banned[id] = wrong
 	c.stats.Banned++
-	c.loseCalls(id)
 	c.job.discard(id)
 	line := fmt.Sprintf("cluster: worker %s answered wrongly in step %d and is banned", name, step)
-	if from, ok := c.first[id]; ok && from < step {
-		delete(c.first, id)
+	from, ok := c.first[id]
+	delete(c.first, id)
+	if ok && from < step {
 		c.owed = &train.Back{From: from, Why: line}
 		return errors.Join(c.jot(answered{Step: step, Banned: id}), c.owed)
 	}
-	delete(c.first, id)
 	c.warn(line)
 	return nil
 }
