@@ -54,7 +54,7 @@ func (s shared) Evaluate(ctx context.Context, b *forward.Batch) (*forward.Clean,
 		counts: [][]int{ones(b.Size)}, start: [][]int{upTo(b.Size)}, left: b.Size,
 		cost: []float64{float64(max(1, s.Model.ForwardFLOPs()))}, queue: []segment{{0, 0, b.Size}}}
 	j.answer = func(ctx context.Context, e *entry, numbers []float32) error {
-		c, err := s.Model.Evaluate(ctx, of(b, e.first, e.images))
+		c, err := s.Model.Evaluate(ctx, query.Part(b, e.first, e.images))
 		if err != nil {
 			return err
 		}
@@ -89,43 +89,4 @@ func upTo(n int) []int {
 		v[i] = i
 	}
 	return v
-}
-
-// of is n images of a batch, from one on.
-func of(b *forward.Batch, first, n int) *forward.Batch {
-	out := *b
-	part := func(v []float32) []float32 { return v[len(v)/b.Size*first : len(v)/b.Size*(first+n)] }
-	out.Size, out.Inputs, out.Index, out.Labels = n, part(b.Inputs), b.Index[first:first+n], b.Labels[first:first+n]
-	if l := b.Levels; l != nil {
-		each := len(l.Data) / b.Size
-		out.Levels = &forward.Levels{Data: l.Data[each*first : each*(first+n)], Table: l.Table}
-	}
-	if b.Memory != nil {
-		out.Memory = memoryOf{b.Memory, first, n}
-	}
-	return &out
-}
-
-// memoryOf is what is kept of some images of a batch.
-type memoryOf struct {
-	all      forward.Memory
-	first, n int
-}
-
-// Recall implements forward.Memory.
-func (m memoryOf) Recall(i int) ([]float32, error) { return m.all.Recall(m.first + i) }
-
-// Keep implements forward.Memory.
-func (m memoryOf) Keep(i int, made []float32) error { return m.all.Keep(m.first+i, made) }
-
-// Fill implements forward.Memory.
-func (m memoryOf) Fill(items []int) error {
-	if items == nil {
-		items = upTo(m.n)
-	}
-	var all []int
-	for _, i := range items {
-		all = append(all, m.first+i)
-	}
-	return m.all.Fill(all)
 }

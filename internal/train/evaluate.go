@@ -58,7 +58,7 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch
 			break
 		}
 		if limit > 0 && images+b.Size > limit {
-			b = head(b, limit-images)
+			b = query.Part(b, 0, limit-images)
 		}
 		at := time.Now()
 		c, err := m.Evaluate(ctx, b)
@@ -74,17 +74,6 @@ func passes(ctx context.Context, m query.Model, batches iter.Seq2[*forward.Batch
 		images += b.Size
 	}
 	return images, nil
-}
-
-// head is the first n images of a batch.
-func head(b *forward.Batch, n int) *forward.Batch {
-	out := *b
-	out.Size, out.Inputs, out.Index = n, b.Inputs[:len(b.Inputs)/b.Size*n], b.Index[:n]
-	out.Labels = b.Labels[:min(n, len(b.Labels))]
-	if l := b.Levels; l != nil {
-		out.Levels = &forward.Levels{Data: l.Data[:len(l.Data)/b.Size*n], Table: l.Table}
-	}
-	return &out
 }
 
 // accuracy is the share of a clean pass that is right.
