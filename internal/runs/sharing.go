@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 )
 
 // Sharing is who took part in a run, and what they did of it, up to a step. Counts go on
@@ -51,8 +50,11 @@ func ReadSharing(dir string) []Sharing {
 		if json.Unmarshal(lines.Bytes(), &s) != nil {
 			continue // cut short by a kill
 		}
-		all = slices.DeleteFunc(all, func(o Sharing) bool { return o.Step >= s.Step })
-		all = append(all, s)
+		n := len(all)
+		for n > 0 && all[n-1].Step >= s.Step {
+			n--
+		}
+		all = append(all[:n], s)
 	}
 	return all
 }
