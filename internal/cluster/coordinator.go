@@ -70,6 +70,7 @@ type Coordinator struct {
 	toldAt    time.Time    // when it was last told who takes part
 	before    runs.Sharing // counts of processes before this one
 	told      string       // the last warning of a checkpoint that workers cannot have
+	untold    bool         // sharing.jsonl cannot be written; of the goroutine that trains
 	stop      chan struct{}
 	stopped   sync.WaitGroup
 }

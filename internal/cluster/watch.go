@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -83,7 +84,7 @@ func (c *Coordinator) sharing(step int) runs.Sharing {
 
 // write adds a line to what the run folder tells of its machines; after a failure, none.
 func (c *Coordinator) write(s runs.Sharing) error {
-	if c.told == unwritten {
+	if c.untold {
 		return nil
 	}
 	line, err := json.Marshal(s)
@@ -93,16 +94,11 @@ func (c *Coordinator) write(s runs.Sharing) error {
 	}
 	if err == nil {
 		_, err = f.Write(append(line, '\n'))
-		if e := f.Close(); err == nil {
-			err = e
-		}
+		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		c.told = unwritten
+		c.untold = true
 		return fmt.Errorf("cluster: the page will not tell of every machine: %w", err)
 	}
 	return nil
 }
-
-// unwritten stands for the last warning once sharing.jsonl cannot be written.
-const unwritten = "sharing"
