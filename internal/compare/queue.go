@@ -27,8 +27,9 @@ type Queue struct {
 	left    int              // runs without a result
 	failed  error            // what ends the comparison
 	change  chan struct{}    // closed at the next change
-	envs    map[int]runs.Env // by arm
 	here    bool             // this process trains, too
+	looking sync.Mutex       // at envs, which takes as long as reading the data does
+	envs    map[int]runs.Env // by arm
 }
 
 // newQueue looks what is missing.
@@ -100,8 +101,8 @@ func (q *Queue) Back(n int) {
 
 // Env is what a run of this comparison sees here: its data, its model and its arithmetic.
 func (q *Queue) Env(n int) (runs.Env, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.looking.Lock()
+	defer q.looking.Unlock()
 	arm := q.runs[n].Arm
 	if e, ok := q.envs[arm]; ok {
 		return e, nil
