@@ -85,8 +85,11 @@ func (m *Model) Named(ctx context.Context, b *forward.Batch, p *forward.Perturba
 	if err := m.checkPerturbation(p); err != nil {
 		return nil, err
 	}
-	prepared, err := m.prepare(nil, b)
-	if err != nil {
+	var prepared []float32
+	var err error
+	if m.pass != nil && m.pass.batch == b { // of which a step asks many times
+		prepared = m.pass.prepared
+	} else if prepared, err = m.prepare(nil, b); err != nil {
 		return nil, err
 	}
 	q := make([]forward.Query, len(names))
