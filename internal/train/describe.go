@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"runtime"
 
 	"github.com/flops-vit/flops/internal/data"
@@ -13,17 +14,18 @@ import (
 	"github.com/flops-vit/flops/internal/runs"
 )
 
-// Describe fills an Env for an experiment, which means reading its data.
+// Describe fills an Env for an experiment, which means reading its data, the first time.
 func (x *Experiment) Describe(version string) runs.Env {
-	all := map[string]runs.SplitSum{data.Train: {Images: x.TrainData.Len(), Checksum: data.Checksum(x.TrainData)}}
-	for _, s := range x.Splits() {
-		all[s.Name] = runs.SplitSum{Images: s.whole.Len(), Checksum: data.Checksum(s.whole)}
+	if x.sums == nil {
+		x.sums = map[string]runs.SplitSum{data.Train: {Images: x.TrainData.Len(), Checksum: data.Checksum(x.TrainData)}}
+		for _, s := range x.Splits() {
+			x.sums[s.Name] = runs.SplitSum{Images: s.whole.Len(), Checksum: data.Checksum(s.whole)}
+		}
 	}
-	checksum := all[data.Train].Checksum
 	return runs.Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: runs.CPUName(),
 		Cores: runtime.NumCPU(), Kernel: x.kernels(), Canary: Canary(), Threads: Threads(x.Config), Device: x.Model.Device(),
 		Seed:     x.Config.Train.Seed,
-		Checksum: checksum, Data: all, Model: x.modelSum()}
+		Checksum: x.sums[data.Train].Checksum, Data: maps.Clone(x.sums), Model: x.modelSum()}
 }
 
 // kernels are what multiplies matrices here.

@@ -19,6 +19,7 @@ import (
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/optim"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/texts"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
@@ -51,8 +52,9 @@ type Experiment struct {
 	Cache      *Cache         // what is kept of the images
 	Warn       func(string)   // one line, at most once per cause
 
-	held    *holder // nil: gradients and updates are the host's
-	unmoved bool    // Warn was told that sigma is too small for the weights
+	held    *holder                  // nil: gradients and updates are the host's
+	unmoved bool                     // Warn was told that sigma is too small for the weights
+	sums    map[string]runs.SplitSum // of the data, once they were asked for
 }
 
 // Open builds an experiment. A config's mistakes that only the data or the
