@@ -170,6 +170,9 @@ func Name(dir string) string {
 	}, filepath.Base(dir))
 }
 
+// processName tells a process of this machine from others.
+func processName() string { return fmt.Sprintf("%s/%d", hostName(), os.Getpid()) }
+
 func hostName() string {
 	h, err := os.Hostname()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -64,18 +63,11 @@ func (w *Worker) join(ctx context.Context) error {
 	if m := w.x.Called(); m != nil {
 		room = m.Pool().InFlight()
 	}
-	body, err := json.Marshal(hello{Protocol: version, ID: w.id, Canary: train.Canary(), Data: env.Data,
-		Member: Member{Name: fmt.Sprintf("%s/%d", hostName(), os.Getpid()), Kernel: env.Kernel, Device: env.Device,
-			Threads: env.Threads, Room: room}})
-	if err != nil {
-		return fmt.Errorf("cluster: %w", err)
-	}
-	if raw, err = w.ask(ctx, "hello", body, 2*time.Minute); err != nil {
-		return err
-	}
+	me := hello{Protocol: version, ID: w.id, Canary: env.Canary, Data: env.Data, Member: Member{Name: processName(),
+		Kernel: env.Kernel, Device: env.Device, Threads: env.Threads, Room: room}}
 	var a welcome
-	if len(raw) > maxHello || json.Unmarshal(raw, &a) != nil {
-		return errAgain
+	if err := w.exchange(ctx, "hello", me, &a, 2*time.Minute); err != nil {
+		return err
 	}
 	switch {
 	case a.What != "":
@@ -97,6 +89,22 @@ func (w *Worker) join(ctx context.Context) error {
 	w.epoch, w.pending, w.record, w.sent = a.Epoch, nil, nil, -1
 	w.At.Store(int64(w.f.Step()))
 	w.o.Log(fmt.Sprintf("joined run %s at step %d", w.o.Run, w.f.Step()))
+	return nil
+}
+
+// exchange asks with one value and is answered with another.
+func (w *Worker) exchange(ctx context.Context, name string, ask, answer any, wait time.Duration) error {
+	body, err := json.Marshal(ask)
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	raw, err := w.ask(ctx, name, body, wait)
+	if err != nil {
+		return err
+	}
+	if len(raw) > maxHello || json.Unmarshal(raw, answer) != nil {
+		return errAgain
+	}
 	return nil
 }
 

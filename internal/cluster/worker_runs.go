@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +16,8 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// ours is this worker as others see it, where it is not known yet by a run.
-func (w *Worker) ours() Member {
-	return Member{Name: fmt.Sprintf("%s/%d", hostName(), os.Getpid()), Kernel: kernel.Describe()}
-}
+// runTime is how long an answer about a whole run is waited for.
+const runTime = 30 * time.Second
 
 // runs trains whole runs until none is left.
 func (w *Worker) runs(ctx context.Context) error {
@@ -29,7 +26,8 @@ func (w *Worker) runs(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		var g given
-		if err := w.exchange(ctx, "take", take{w.id, train.Canary(), w.ours()}, &g); err != nil {
+		me := take{w.id, train.Canary(), Member{Name: processName(), Kernel: kernel.Describe()}}
+		if err := w.exchange(ctx, "take", me, &g, runTime); err != nil {
 			return err
 		}
 		switch {
@@ -46,22 +44,6 @@ func (w *Worker) runs(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
-}
-
-// exchange asks with one value and is answered with another.
-func (w *Worker) exchange(ctx context.Context, name string, ask, answer any) error {
-	body, err := json.Marshal(ask)
-	if err != nil {
-		return fmt.Errorf("cluster: %w", err)
-	}
-	raw, err := w.ask(ctx, name, body, 30*time.Second)
-	if err != nil {
-		return err
-	}
-	if len(raw) > maxHello || json.Unmarshal(raw, answer) != nil {
-		return errAgain
-	}
-	return nil
 }
 
 // whole trains a run.
@@ -108,7 +90,7 @@ func (w *Worker) sees(ctx context.Context, g *given, c config.Config) error {
 	env := x.Describe("")
 	x.Close()
 	var a welcome
-	if err := w.exchange(ctx, "begin", sees{w.id, g.Run, g.Name, env.Data, env.Model}, &a); err != nil {
+	if err := w.exchange(ctx, "begin", sees{w.id, g.Run, g.Name, env.Data, env.Model}, &a, runTime); err != nil {
 		return err
 	}
 	if a.What != "" {
@@ -135,7 +117,7 @@ func (w *Worker) send(ctx context.Context, g *given, dir string, peak float64) e
 			return fmt.Errorf("cluster: %w", err)
 		}
 		var a got
-		if err := w.exchange(ctx, "piece", piece{w.id, g.Run, g.Name, at, b[:n], last, peak}, &a); err != nil {
+		if err := w.exchange(ctx, "piece", piece{w.id, g.Run, g.Name, at, b[:n], last, peak}, &a, runTime); err != nil {
 			return err
 		}
 		if a.Over {
