@@ -138,8 +138,6 @@ func (c *Coordinator) hello(raw []byte) welcome {
 	if !ok {
 		return start
 	}
-	h.Member.Name = clean(h.Name, 40)
-	h.Member.Kernel, h.Member.Device = clean(h.Kernel, 40), clean(h.Device, 40)
 	w := c.workers[h.ID]
 	if w == nil {
 		w = &worker{id: h.ID}
@@ -149,9 +147,15 @@ func (c *Coordinator) hello(raw []byte) welcome {
 		c.answer(w, &reply{kind: wait}) // of a request that it has given up
 		c.lose(w.id)                    // what it was given, it has forgotten
 	}
-	w.Member, w.seen = h.Member, time.Now()
+	w.Member, w.seen = h.cleaned(), time.Now()
 	w.Member.Step = -1 // until it asks for work
 	return start
+}
+
+// cleaned is a member as it may be shown.
+func (m Member) cleaned() Member {
+	m.Name, m.Kernel, m.Device = clean(m.Name, 40), clean(m.Kernel, 40), clean(m.Device, 40)
+	return m
 }
 
 // clean is a text of somebody else's, fit for a terminal.
@@ -179,10 +183,8 @@ func (c *Coordinator) refuse(h *hello) (welcome, bool) {
 		return welcome{What: fmt.Sprintf("the worker speaks protocol %d, the run %d", h.Protocol, version),
 			Hint: "give the worker the version of flops that trains"}, true
 	}
-	other := runs.Env{Data: h.Data}
-	if d := c.env.DataChanges(other); len(d) > 0 {
-		return welcome{What: "the worker's data is not what the run sees: " + strings.Join(d, "; "),
-			Hint: "give --data a copy of the run's data"}, true
+	if w, ok := otherData(&c.env, h.Data); ok {
+		return w, true
 	}
 	mine := train.Canary()
 	if c.c.Numerics == "strict" && h.Canary != mine {
@@ -195,6 +197,16 @@ func (c *Coordinator) refuse(h *hello) (welcome, bool) {
 			Hint: "give the worker --set train.device=" + b + ", or the run cluster.numerics: journal"}, true
 	}
 	return welcome{}, false
+}
+
+// otherData refuses a worker that does not see the data of a run.
+func otherData(run *runs.Env, theirs map[string]runs.SplitSum) (welcome, bool) {
+	d := run.DataChanges(runs.Env{Data: theirs})
+	if len(d) == 0 {
+		return welcome{}, false
+	}
+	return welcome{What: "the worker's data is not what the run sees: " + strings.Join(d, "; "),
+		Hint: "give --data a copy of the run's data"}, true
 }
 
 // matching is the setting that gives a worker the run's arithmetic.

@@ -218,8 +218,7 @@ func (w *Whole) onAlive(m *nats.Msg) {
 func (w *Whole) known(id uint64, m Member) *taker {
 	t := w.workers[id]
 	if t == nil && len(w.workers) < maxWorkers {
-		m.Name, m.Kernel, m.Device = clean(m.Name, 40), clean(m.Kernel, 40), clean(m.Device, 40)
-		t = &taker{Member: m, run: -1}
+		t = &taker{Member: m.cleaned(), run: -1}
 		w.workers[id] = t
 		w.stats.Joined++
 	}

@@ -3,12 +3,10 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/flops-vit/flops/internal/config"
-	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 )
 
@@ -71,11 +69,8 @@ func (w *Whole) onBegin(m *nats.Msg) {
 	if err != nil {
 		return
 	}
-	a := welcome{}
-	if d := e.DataChanges(runs.Env{Data: r.Data}); len(d) > 0 {
-		a = welcome{What: "the worker's data is not what the run sees: " + strings.Join(d, "; "),
-			Hint: "give --data a copy of the run's data"}
-	} else if e.Model != r.Model {
+	a, other := otherData(&e, r.Data)
+	if !other && e.Model != r.Model {
 		a = welcome{What: "the worker's model is not the one that the run begins with",
 			Hint: "give --model a copy of the run's model"}
 	}
