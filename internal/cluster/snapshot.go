@@ -71,18 +71,7 @@ func pack(out io.Writer, dir string) error {
 		return err
 	}
 	for _, n := range names {
-		f, err := os.Open(filepath.Join(dir, n.Name()))
-		if err != nil {
-			return err
-		}
-		st, err := f.Stat()
-		if err == nil {
-			err = w.WriteHeader(&tar.Header{Name: n.Name(), Size: st.Size(), Mode: 0o644, Typeflag: tar.TypeReg})
-		}
-		if err == nil {
-			_, err = io.CopyN(w, f, st.Size())
-		}
-		if err = errors.Join(err, f.Close()); err != nil {
+		if err := packFile(w, filepath.Join(dir, n.Name()), n.Name()); err != nil {
 			return err
 		}
 	}
@@ -107,12 +96,7 @@ func unpack(in io.Reader, dir string) error {
 		if total += h.Size; h.Size < 0 || total > maxSnapshot {
 			return errors.New("cluster: the checkpoint is too large")
 		}
-		f, err := os.OpenFile(filepath.Join(dir, h.Name), os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o600)
-		if err == nil {
-			_, err = io.CopyN(f, r, h.Size)
-			err = errors.Join(err, f.Close())
-		}
-		if err != nil {
+		if err := unpackFile(r, h.Size, filepath.Join(dir, h.Name), 0o600); err != nil {
 			return err
 		}
 	}

@@ -71,15 +71,20 @@ func unpackTree(in io.Reader, dir string) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
-		if err == nil {
-			_, err = io.CopyN(f, r, h.Size)
-			err = errors.Join(err, f.Close())
-		}
-		if err != nil {
+		if err := unpackFile(r, h.Size, path, 0o644); err != nil {
 			return err
 		}
 	}
+}
+
+// unpackFile writes the file that a reader is at, where there is none yet.
+func unpackFile(r *tar.Reader, size int64, path string, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, mode)
+	if err == nil {
+		_, err = io.CopyN(f, r, size)
+		err = errors.Join(err, f.Close())
+	}
+	return err
 }
 
 // plainTree says that a name is one of a file at most four folders down.
