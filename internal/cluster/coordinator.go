@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -36,17 +34,13 @@ type Options struct {
 
 // Coordinator is a run that others take part in.
 type Coordinator struct {
+	host
 	x    *train.Experiment
-	c    config.Cluster
-	o    Options
 	env  runs.Env
-	conn *connection
+	task time.Duration
+	wake chan struct{} // there may be something for the coordinator to do
 
-	task    time.Duration
-	ackWait time.Duration
-
-	mu        sync.Mutex
-	wake      chan struct{} // there may be something for the coordinator to do
+	// Under the lock of the host.
 	epoch     uint64
 	taken     int            // records of steps before it are known
 	records   map[int][]byte // of the steps since the oldest snapshot that is kept
@@ -61,18 +55,13 @@ type Coordinator struct {
 	durations []float64      // seconds of recent tasks
 	own       speed
 	rand      *rand.Rand
-	stats     Stats
 	answers   *os.File
-	since     time.Time
 	loss      float64
-	ended     bool
 	owed      *train.Back  // where the run is to go back to, and has not yet
 	toldAt    time.Time    // when it was last told who takes part
 	before    runs.Sharing // counts of processes before this one
 	told      string       // the last warning of a checkpoint that workers cannot have
 	untold    bool         // sharing.jsonl cannot be written; of the goroutine that trains
-	stop      chan struct{}
-	stopped   sync.WaitGroup
 }
 
 // speed is a moving average of operations a second.
@@ -102,19 +91,19 @@ type worker struct {
 // New makes a run's experiment ready to be shared: from here on its queries are answered
 // by whoever is there. Serve opens it to others.
 func New(x *train.Experiment, o Options) (*Coordinator, error) {
-	c := &Coordinator{x: x, c: x.Config.Cluster, o: o, wake: make(chan struct{}, 1), records: map[int][]byte{},
+	c := &Coordinator{x: x, wake: make(chan struct{}, 1), records: map[int][]byte{},
 		digests: map[int][sha256.Size]byte{}, workers: map[uint64]*worker{}, banned: map[uint64]string{},
-		first: map[uint64]int{}, stop: make(chan struct{})}
+		first: map[uint64]int{}}
 	if x.Words() != nil {
 		return nil, uierr.New("cluster.nats: a run that learns words asks of texts, which are not shared out",
 			"leave --cluster out: its images are embedded once, and a step is short")
 	}
-	var err error
+	err := c.set(x.Config.Cluster, o)
+	if err != nil {
+		return nil, err
+	}
 	if c.task, err = time.ParseDuration(c.c.Task); err != nil {
 		return nil, fmt.Errorf("cluster.task: %w", err)
-	}
-	if c.ackWait, err = time.ParseDuration(c.c.AckWait); err != nil {
-		return nil, fmt.Errorf("cluster.ack_wait: %w", err)
 	}
 	if o.Seed == 0 {
 		o.Seed = uint64(time.Now().UnixNano())
@@ -138,11 +127,5 @@ func (c *Coordinator) poke() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
-	}
-}
-
-func (c *Coordinator) warn(line string) {
-	if c.o.Warn != nil {
-		c.o.Warn(line)
 	}
 }

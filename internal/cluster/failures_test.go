@@ -126,7 +126,7 @@ func TestBanIsKept(t *testing.T) {
 	if said := strings.Join(p.watch.warned, "\n"); !strings.Contains(said, "back to step 0") {
 		t.Errorf("the run did not go back: %q", said)
 	}
-	again := &Coordinator{o: Options{Dir: dir}, banned: map[uint64]string{}, first: map[uint64]int{}}
+	again := &Coordinator{host: host{o: Options{Dir: dir}}, banned: map[uint64]string{}, first: map[uint64]int{}}
 	testkit.Must(t, again.openAnswers())
 	if again.owed != nil {
 		t.Errorf("it would go back once more: %v", again.owed)

@@ -21,7 +21,7 @@ func FuzzHello(f *testing.F) {
 	f.Add([]byte(`{"protocol":2,"id":7,"name":"\u001b[2J","room":-5,"data":{"train":{"images":-1}}}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c := &Coordinator{c: config.Default().Cluster, workers: map[uint64]*worker{}, banned: map[uint64]string{},
+		c := &Coordinator{host: host{c: config.Default().Cluster}, workers: map[uint64]*worker{}, banned: map[uint64]string{},
 			snapshots: []snapshot{{object: "there"}}}
 		c.c.Numerics = "journal"
 		c.hello(raw)

@@ -63,17 +63,6 @@ type welcome struct {
 	Ended  bool   `json:"ended"`
 }
 
-// listen answers what workers ask.
-func (c *Coordinator) listen() error {
-	for name, f := range map[string]func(*nats.Msg){
-		"manifest": c.onManifest, "start": c.onStart, "hello": c.onHello, "work": c.onWork, "alive": c.onAlive} {
-		if _, err := c.conn.hear(subject(c.o.Run, name), f); err != nil {
-			return fmt.Errorf("cluster: %w", err)
-		}
-	}
-	return nil
-}
-
 func subject(run, name string) string { return "flops." + run + "." + name }
 
 func (c *Coordinator) onManifest(m *nats.Msg) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -23,21 +25,8 @@ func (c *Coordinator) Serve() error {
 	if all := runs.ReadSharing(c.o.Dir); len(all) > 0 {
 		c.before = all[len(all)-1]
 	}
-	var err error
-	if c.conn, err = attend(c.c, c.o.Dir, c.o.Run, c.o.Warn); err != nil {
-		return err
-	}
-	if err := c.listen(); err != nil {
-		return err
-	}
-	c.since = time.Now()
-	c.stopped.Add(2)
-	go func() {
-		defer c.stopped.Done()
-		c.conn.publish(c.o.Run, c.stop, c.Status)
-	}()
-	go c.tick()
-	return nil
+	return c.open(map[string]func(*nats.Msg){"manifest": c.onManifest, "start": c.onStart, "hello": c.onHello,
+		"work": c.onWork, "alive": c.onAlive}, c.Status, c.tick)
 }
 
 // attend connects the coordinator of a run, to a server of its own where that is embedded.
@@ -73,45 +62,17 @@ func (k *connection) await() error {
 		"start the servers, or mend the address")
 }
 
-// URL is where workers find the run.
-func (c *Coordinator) URL() string {
-	if c.conn.url != "" {
-		return c.conn.url
-	}
-	return c.c.NATS
-}
-
 // Run is the run's name among others.
 func (c *Coordinator) Run() string { return c.o.Run }
-
-// KeyFile is the file with the key that a worker needs, empty where it needs none.
-func (c *Coordinator) KeyFile() string {
-	if !c.conn.keyed {
-		return ""
-	}
-	return filepath.Join(c.o.Dir, folder, workerKey)
-}
 
 // tick answers requests that have stood open for long, so that nobody waits for one that
 // was lost.
 func (c *Coordinator) tick() {
-	defer c.stopped.Done()
-	t := time.NewTicker(tickTime)
-	defer t.Stop()
-	for {
-		select {
-		case <-c.stop:
-			return
-		case <-t.C:
+	c.reap()
+	for _, w := range c.workers {
+		if w.parked != nil && time.Since(w.since) >= parkTime {
+			c.serve(w, w.result)
 		}
-		c.mu.Lock()
-		c.reap()
-		for _, w := range c.workers {
-			if w.parked != nil && time.Since(w.since) >= parkTime {
-				c.serve(w, w.result)
-			}
-		}
-		c.mu.Unlock()
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -41,19 +40,9 @@ type Runs interface {
 
 // Whole offers whole runs to workers.
 type Whole struct {
-	c    config.Cluster
-	o    Options
-	q    Runs
-	conn *connection
-
-	mu      sync.Mutex
-	ackWait time.Duration
-	workers map[uint64]*taker
-	stats   Stats
-	since   time.Time
-	ended   bool
-	stop    chan struct{}
-	stopped sync.WaitGroup
+	host
+	q       Runs
+	workers map[uint64]*taker // under the lock of the host
 }
 
 // taker is a worker that trains a run.
@@ -74,47 +63,18 @@ type take struct {
 
 // OpenWhole offers runs; Close ends that.
 func OpenWhole(c config.Cluster, q Runs, o Options) (*Whole, error) {
-	w := &Whole{c: c, o: o, q: q, workers: map[uint64]*taker{}, stop: make(chan struct{}), since: time.Now()}
-	var err error
-	if w.ackWait, err = time.ParseDuration(c.AckWait); err != nil {
-		return nil, fmt.Errorf("cluster.ack_wait: %w", err)
+	w := &Whole{q: q, workers: map[uint64]*taker{}}
+	if err := w.set(c, o); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(o.Dir, folder), 0o700); err != nil {
 		return nil, fmt.Errorf("cluster: %w", err)
 	}
-	if w.conn, err = attend(c, o.Dir, o.Run, o.Warn); err != nil {
+	if err := w.open(map[string]func(*nats.Msg){"manifest": w.onManifest, "take": w.onTake, "begin": w.onBegin,
+		"piece": w.onPiece, "alive": w.onAlive}, w.Status, w.tick); err != nil {
 		return nil, err
 	}
-	for name, f := range map[string]func(*nats.Msg){"manifest": w.onManifest, "take": w.onTake, "begin": w.onBegin,
-		"piece": w.onPiece, "alive": w.onAlive} {
-		if _, err := w.conn.hear(subject(o.Run, name), f); err != nil {
-			w.conn.close()
-			return nil, fmt.Errorf("cluster: %w", err)
-		}
-	}
-	w.stopped.Add(2)
-	go func() {
-		defer w.stopped.Done()
-		w.conn.publish(o.Run, w.stop, w.Status)
-	}()
-	go w.tick()
 	return w, nil
-}
-
-// URL is where workers find the runs.
-func (w *Whole) URL() string {
-	if w.conn.url != "" {
-		return w.conn.url
-	}
-	return w.c.NATS
-}
-
-// KeyFile is the file with the key that a worker needs, empty where it needs none.
-func (w *Whole) KeyFile() string {
-	if !w.conn.keyed {
-		return ""
-	}
-	return filepath.Join(w.o.Dir, folder, workerKey)
 }
 
 // Close tells the workers that nothing is left to do.
@@ -166,24 +126,12 @@ func (w *Whole) WriteMetrics(out io.Writer) {
 
 // tick gives runs back whose worker is gone.
 func (w *Whole) tick() {
-	defer w.stopped.Done()
-	t := time.NewTicker(tickTime)
-	defer t.Stop()
-	for {
-		select {
-		case <-w.stop:
-			return
-		case <-t.C:
+	for id, t := range w.workers {
+		if time.Since(t.seen) > w.ackWait {
+			w.stats.Lost++
+			_ = w.forget(t) // what has come of its folder is of no use
+			delete(w.workers, id)
 		}
-		w.mu.Lock()
-		for id, t := range w.workers {
-			if time.Since(t.seen) > w.ackWait {
-				w.stats.Lost++
-				_ = w.forget(t) // what has come of its folder is of no use
-				delete(w.workers, id)
-			}
-		}
-		w.mu.Unlock()
 	}
 }
 
@@ -265,10 +213,4 @@ func (w *Whole) take(t *taker, r *piece) (got, error) {
 		t.run = -1
 	}
 	return got{Over: true}, errors.Join(err, w.forget(t))
-}
-
-func (w *Whole) warn(line string) {
-	if w.o.Warn != nil {
-		w.o.Warn(line)
-	}
 }

@@ -195,7 +195,7 @@ func FuzzWhole(f *testing.F) {
 	testkit.Must(f, os.MkdirAll(filepath.Join(dir, folder), 0o755))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &some{dir: dir, had: map[int]bool{}, done: map[int]string{}, configs: make([]config.Config, 2)}
-		w := &Whole{o: Options{Dir: dir}, q: s, workers: map[uint64]*taker{}, c: config.Default().Cluster}
+		w := &Whole{host: host{c: config.Default().Cluster, o: Options{Dir: dir}}, q: s, workers: map[uint64]*taker{}}
 		w.pieceOf(b)
 		w.giveOf(b)
 		for _, k := range w.workers {
