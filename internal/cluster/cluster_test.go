@@ -17,13 +17,22 @@ import (
 )
 
 // quiet watches nothing.
-type quiet struct{ warned []string }
+type quiet struct {
+	mu     sync.Mutex
+	warned []string
+}
 
 func (q *quiet) Begins(int)                         {}
 func (q *quiet) Saved(int, string)                  {}
 func (q *quiet) Stepped(*runs.StepMetrics, float64) {}
 func (q *quiet) Evaluated(int, string, *runs.Eval)  {}
-func (q *quiet) Warned(s string)                    { q.warned = append(q.warned, s) }
+
+// Warned is called by the run and by what answers its workers.
+func (q *quiet) Warned(s string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.warned = append(q.warned, s)
+}
 
 // tiny is an experiment of milliseconds with all that a worker must follow: epochs,
 // evaluations, a learned allocator.
