@@ -52,12 +52,6 @@ func joined(have, l vit.Layout) vit.Layout {
 	out.Sites, out.Inputs = slices.Clone(have.Sites), slices.Clone(have.Inputs)
 	for k, s := range l.Sites {
 		if !slices.Contains(have.Sites, s) {
-			out.Weights = slices.Clone(have.Weights)
-			for _, i := range l.Weights {
-				if !slices.Contains(have.Weights, i) {
-					out.Weights = append(out.Weights, i)
-				}
-			}
 			out.Sites, out.Inputs = append(out.Sites, s), append(out.Inputs, l.Inputs[k])
 		}
 	}
