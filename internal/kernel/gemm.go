@@ -49,17 +49,7 @@ func Gemm(c []float32, ldc int, a []float32, lda int, m int, b *Packed, ep *Epil
 	if ep == nil {
 		ep = &Epilogue{}
 	}
-	checkMatrix("A", a, lda, m, b.k)
-	checkMatrix("C", c, ldc, m, b.n)
-	if ep.Bias != nil && len(ep.Bias) < b.n {
-		panic(fmt.Sprintf("kernel: bias of %d for %d columns", len(ep.Bias), b.n))
-	}
-	if ep.Pre != nil {
-		checkMatrix("Pre", ep.Pre, ep.LdPre, m, b.n)
-	}
-	if ep.Residual != nil {
-		checkMatrix("Residual", ep.Residual, ep.LdRes, m, b.n)
-	}
+	ep.check(c, ldc, a, lda, m, b.n, b.k)
 	if b.e.sgemm != nil {
 		gemmBLAS(c, ldc, a, lda, m, b, ep, s)
 		return
@@ -81,6 +71,22 @@ func GemmTN(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m,
 		gemmTNBLAS(c, ldc, a, lda, b, ldb, m, n, k, accumulate, s)
 	} else {
 		gemmTNTiled(c, ldc, a, lda, b, ldb, m, n, k, accumulate, s)
+	}
+}
+
+// check panics unless the operands of a product m×n over k, and what the epilogue
+// names, are large enough.
+func (ep *Epilogue) check(c []float32, ldc int, a []float32, lda, m, n, k int) {
+	checkMatrix("A", a, lda, m, k)
+	checkMatrix("C", c, ldc, m, n)
+	if ep.Bias != nil && len(ep.Bias) < n {
+		panic(fmt.Sprintf("kernel: bias of %d for %d columns", len(ep.Bias), n))
+	}
+	if ep.Pre != nil {
+		checkMatrix("Pre", ep.Pre, ep.LdPre, m, n)
+	}
+	if ep.Residual != nil {
+		checkMatrix("Residual", ep.Residual, ep.LdRes, m, n)
 	}
 }
 

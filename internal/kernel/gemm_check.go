@@ -9,15 +9,7 @@ import "fmt"
 func selfCheck(e *engine) error {
 	m, n, k := e.mr+e.mr/2+1, e.nr+3, 7
 	var s Scratch
-	v := uint32(1)
-	fill := func(n int) []float32 {
-		x := make([]float32, n)
-		for i := range x {
-			v = v*1664525 + 1013904223
-			x[i] = float32(int32(v)) * (1.0 / (1 << 31))
-		}
-		return x
-	}
+	fill := checkNumbers()
 	a, w, d, bias := fill(m*k), fill(n*k), fill(m*n), fill(n)
 	var c [2][]float32
 	for i, eng := range []*engine{e, portable} {
@@ -32,4 +24,18 @@ func selfCheck(e *engine) error {
 		}
 	}
 	return nil
+}
+
+// checkNumbers makes the operands of a check, one after another: numbers of (−1, 1) from
+// a congruential generator.
+func checkNumbers() func(n int) []float32 {
+	v := uint32(1)
+	return func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			v = v*1664525 + 1013904223
+			x[i] = float32(int32(v)) * (1.0 / (1 << 31))
+		}
+		return x
+	}
 }

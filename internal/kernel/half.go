@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"math"
 	"unsafe"
 )
@@ -98,14 +97,7 @@ func GemmHalf(c []float32, ldc int, a []float32, lda, m int, b *Half, ep *Epilog
 	if ep.Accumulate || ep.Pre != nil || ep.Scale != 0 {
 		panic("kernel: a product in bf16 only takes a bias, GELU and a residual")
 	}
-	checkMatrix("A", a, lda, m, b.k)
-	checkMatrix("C", c, ldc, m, b.n)
-	if ep.Bias != nil && len(ep.Bias) < b.n {
-		panic(fmt.Sprintf("kernel: bias of %d for %d columns", len(ep.Bias), b.n))
-	}
-	if ep.Residual != nil {
-		checkMatrix("Residual", ep.Residual, ep.LdRes, m, b.n)
-	}
+	ep.check(c, ldc, a, lda, m, b.n, b.k)
 	e := activeHalf()
 	rows := e.rowBlock(m, b.steps)
 	for i := 0; i < m; i += rows {

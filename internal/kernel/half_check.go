@@ -12,15 +12,7 @@ func checkHalf(e *halfEngine) error {
 		return nil
 	}
 	m, n, k := 2*e.rows+1, halfPanel+5, 2*halfStep+7
-	v := uint32(1)
-	fill := func(n int) []float32 {
-		x := make([]float32, n)
-		for i := range x {
-			v = v*1664525 + 1013904223
-			x[i] = float32(int32(v)) * (1.0 / (1 << 31))
-		}
-		return x
-	}
+	fill := checkNumbers()
 	a, w, bias := fill(m*k), fill(n*k), fill(n)
 	var b Half
 	b.PackNT(w, n, k, k)
