@@ -67,8 +67,12 @@ func (p *Half) Bytes() int { return halfBytes * cap(p.data) }
 
 func (p *Half) panels() int { return (p.n + halfPanel - 1) / halfPanel }
 
-// alignedHalf is memory that begins with a cache line.
-func alignedHalf(n int) []uint16 {
+// growHalf is have with n values, or where it has no room for them new memory that begins
+// with a cache line.
+func growHalf(have []uint16, n int) []uint16 {
+	if cap(have) >= n {
+		return have[:n]
+	}
 	s := make([]uint16, n+lineHalf)
 	off := int((lineBytes - uintptr(unsafe.Pointer(&s[0]))%lineBytes) % lineBytes / 2)
 	return s[off : off+n : off+n]

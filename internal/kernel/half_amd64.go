@@ -61,11 +61,8 @@ func tileHalfAVX2(t *halfArgs) {
 	half3x16AVX2(&right)
 }
 
-func packColumnsVec(tiles []uint16, src []float32, ld, steps int) bool {
-	return packRowsVec(tiles, src, ld, steps)
-}
-
-// packRowsVec rounds 16 rows into tiles, where the processor has an instruction for it.
+// packRowsVec rounds 16 rows into the tile of each step; it reports false where the
+// processor has no instruction for it.
 func packRowsVec(tiles []uint16, src []float32, ld, steps int) bool {
 	if vecLevel < vecAVX512 || !cpu.X86.HasAVX512BF16 || steps == 0 {
 		return false
@@ -74,9 +71,6 @@ func packRowsVec(tiles []uint16, src []float32, ld, steps int) bool {
 	packHalfTile(&tiles[0], &src[0], ld, steps)
 	return true
 }
-
-// packRows16 rounds 16 rows into the tile of each step.
-func packRows16(tiles []uint16, src []float32, ld, steps int) { packRowsVec(tiles, src, ld, steps) }
 
 func packPairsVec(tile []uint16, src []float32, ld int) bool {
 	if vecLevel == vecPortable {

@@ -25,24 +25,25 @@ func roundRows(x []float32) {
 // layTiles rounds rows of A into tiles: in blocks of 32 rows, in each by steps, in each
 // two tiles.
 func layTiles(_ *halfEngine, a []float32, lda, m int, b *Half, s *HalfScratch) {
-	if size := roundUp(m, 32) * b.steps * halfStep; cap(s.tiles) < size {
-		s.tiles = alignedHalf(size)
-	} else {
-		s.tiles = s.tiles[:size]
-	}
-	kp := b.steps * halfStep
+	s.tiles = growHalf(s.tiles, roundUp(m, 32)*b.steps*halfStep)
 	for r := 0; r < roundUp(m, 32); r += 16 {
-		src, ld := a, lda
-		if r+16 <= m && b.k == kp {
-			src = a[r*lda:]
-		} else {
-			rows := grow(&s.rows, 16*kp)
-			clear(rows)
-			for q := r; q < min(m, r+16); q++ {
-				copy(rows[(q-r)*kp:][:b.k], a[q*lda:])
-			}
-			src, ld = rows, kp
-		}
-		packRows16(s.tiles[r/32*b.steps*panelStep+r%32/16*halfTile:], src, ld, b.steps)
+		src, ld := rowsOf16(&s.rows, a, lda, m, b.k, r)
+		packRowsVec(s.tiles[r/32*b.steps*panelStep+r%32/16*halfTile:], src, ld, b.steps)
 	}
+}
+
+// rowsOf16 is 16 rows of x from r on, ld values apart, of k values of m rows: where they
+// stand, or where some of them or a part of the last step of k is not there a copy that is
+// filled up with zeros.
+func rowsOf16(room *[]float32, x []float32, ldx, m, k, r int) (src []float32, ld int) {
+	kp := roundUp(k, halfStep)
+	if r+16 <= m && k == kp {
+		return x[r*ldx:], ldx
+	}
+	rows := grow(room, 16*kp)
+	clear(rows)
+	for q := r; q < min(m, r+16); q++ {
+		copy(rows[(q-r)*kp:][:k], x[q*ldx:])
+	}
+	return rows, kp
 }

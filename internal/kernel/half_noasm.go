@@ -6,9 +6,7 @@ func vectorHalf() (list []*halfEngine, why string) {
 	return nil, "this processor has no tile unit for bf16"
 }
 
-func packColumnsVec(tiles []uint16, src []float32, ld, steps int) bool { return false }
-
-func packRows16(tiles []uint16, src []float32, ld, steps int) {}
+func packRowsVec(tiles []uint16, src []float32, ld, steps int) bool { return false }
 
 func roundRowsVec(x []float32) bool { return false }
 

@@ -5,11 +5,7 @@ import "unsafe"
 // shape takes the memory for k×n.
 func (p *Half) shape(k, n int) {
 	p.k, p.n, p.steps = k, n, (k+halfStep-1)/halfStep
-	if size := p.panels() * p.steps * panelStep; cap(p.data) < size {
-		p.data = alignedHalf(size)
-	} else {
-		p.data = p.data[:size]
-	}
+	p.data = growHalf(p.data, p.panels()*p.steps*panelStep)
 }
 
 // tile is where the tile of a step and of 16 columns from j on begins.
@@ -22,19 +18,8 @@ func (p *Half) PackNT(w []float32, n, k, ld int) {
 	checkMatrix("W", w, ld, n, k)
 	p.shape(k, n)
 	var rows []float32
-	kp := p.steps * halfStep
 	for j := 0; j < p.panels()*halfPanel; j += 16 {
-		src, lds := w, ld
-		if j+16 <= n && k == kp {
-			src = w[j*ld:]
-		} else {
-			rows = grow(&rows, 16*kp)
-			clear(rows)
-			for r := j; r < min(n, j+16); r++ {
-				copy(rows[(r-j)*kp:][:k], w[r*ld:])
-			}
-			src, lds = rows, kp
-		}
+		src, lds := rowsOf16(&rows, w, ld, n, k, j)
 		tiles := p.data[j/halfPanel*p.steps*panelStep+j%halfPanel/16*halfTile:]
 		packColumns(tiles, src, lds, p.steps)
 	}
@@ -83,7 +68,7 @@ func pairsOf(tile []uint16) *[16][16]uint32 { return (*[16][16]uint32)(unsafe.Po
 // packColumns rounds 16 rows of steps·32 values into a tile of each step, a pair of
 // values after the other, panelStep apart.
 func packColumns(tiles []uint16, src []float32, ld, steps int) {
-	if !packColumnsVec(tiles, src, ld, steps) {
+	if !packRowsVec(tiles, src, ld, steps) {
 		for r := range 16 {
 			for q := range steps {
 				t := tiles[q*panelStep+r*halfStep:]
