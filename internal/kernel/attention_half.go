@@ -5,9 +5,7 @@ package kernel
 type HalfAttention struct {
 	gemm         HalfScratch
 	keys, values Half
-	queries      AttentionScratch // of whose memory the transposed keys are
-	trans        []float32        // scaled keys of a head, transposed: headDim×padded tokens
-	scores       []float32        // rows×padded tokens
+	single       AttentionScratch // the transposed keys and the scores
 }
 
 // AttentionHalf is Attention with both products in bf16, of scale·k and of the softmax:
@@ -19,8 +17,8 @@ func AttentionHalf(out []float32, ldo int, q []float32, ldq, rows int, k []float
 		return
 	}
 	lt := roundUp(tokens, halfPanel)
-	kt := grow(&s.trans, headDim*lt)
-	sc := grow(&s.scores, rows*lt)
+	kt := grow(&s.single.trans, headDim*lt)
+	sc := grow(&s.single.scores, rows*lt)
 	for h := range heads {
 		at := h * headDim
 		s.transposed(kt, lt, k[at:], ldk, tokens, headDim, scale)
@@ -40,7 +38,7 @@ func AttentionHalf(out []float32, ldo int, q []float32, ldq, rows int, k []float
 
 // transposed writes scale·kᵀ of a head, zero beyond the tokens.
 func (s *HalfAttention) transposed(kt []float32, lt int, k []float32, ldk, tokens, headDim int, scale float32) {
-	s.queries.transpose(kt, lt, k, ldk, tokens, headDim, scale)
+	s.single.transpose(kt, lt, k, ldk, tokens, headDim, scale)
 	for j := range headDim {
 		clear(kt[j*lt+pad8(tokens) : (j+1)*lt])
 	}
