@@ -109,7 +109,7 @@ func GemmHalf(c []float32, ldc int, a []float32, lda, m int, b *Half, ep *Epilog
 		e.lay(e, a[i*lda:], lda, mi, b, s)
 		for j := 0; j < b.n; j += halfPanel {
 			w := min(halfPanel, b.n-j)
-			copy(s.bias[:], zeroPanel[:])
+			clear(s.bias[:])
 			if ep.Bias != nil {
 				copy(s.bias[:w], ep.Bias[j:])
 			}
@@ -127,8 +127,6 @@ func GemmHalf(c []float32, ldc int, a []float32, lda, m int, b *Half, ep *Epilog
 		}
 	}
 }
-
-var zeroPanel [halfPanel]float32
 
 // storePanel brings the w columns of a panel's sums to their rows, and adds those of
 // res.

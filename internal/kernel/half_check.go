@@ -21,7 +21,7 @@ func checkHalf(e *halfEngine) error {
 		var s HalfScratch
 		eng.lay(eng, a, k, m, &b, &s)
 		for j := range b.panels() {
-			s.bias = zeroPanel
+			clear(s.bias[:])
 			copy(s.bias[:], bias[j*halfPanel:])
 			sums := make([]float32, roundUp(m, eng.rows)*halfPanel)
 			eng.panel(sums, m, &b, j, &s)
