@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
 // piece is one load and store of a strip's row.
@@ -37,11 +38,9 @@ var strips = []struct {
 // other.
 func strip(c *build.Context, width int, pieces []piece) {
 	name := fmt.Sprintf("copyStrip%d", width)
-	c.Function(name)
-	c.Attributes(attr.NOSPLIT)
+	emit.Function(c, name, fmt.Sprintf("%s copies rows of %d values, ld apart in src and adjacent in dst; rows ≥ 1.",
+		name, width))
 	c.SignatureExpr("func(dst *float32, src *float32, ld int, rows int)")
-	c.Pragma("noescape")
-	c.Doc(fmt.Sprintf("%s copies rows of %d values, ld apart in src and adjacent in dst; rows ≥ 1.", name, width))
 	dst, src, ld, rows := c.GP64(), c.GP64(), c.GP64(), c.GP64()
 	c.Load(c.Param("dst"), dst)
 	c.Load(c.Param("src"), src)

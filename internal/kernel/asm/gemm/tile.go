@@ -2,14 +2,12 @@ package main
 
 import (
 	"fmt"
-	"go/token"
-	"go/types"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
-	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
 // form is an instruction set and the tile that fits its registers: of rows×2
@@ -52,15 +50,6 @@ const (
 	argAhead
 )
 
-// signature is func(t *tileArgs), spelled out because the package that declares
-// tileArgs does not compile before its micro-kernels are generated.
-var signature = func() *gotypes.Signature {
-	pkg := types.NewPackage("github.com/flops-vit/flops/internal/kernel", "kernel")
-	args := types.NewNamed(types.NewTypeName(token.NoPos, pkg, "tileArgs", nil), types.NewStruct(nil, nil), nil)
-	t := types.NewVar(token.NoPos, pkg, "t", types.NewPointer(args))
-	return gotypes.NewSignature(pkg, types.NewSignatureType(nil, nil, nil, types.NewTuple(t), nil, false))
-}()
-
 // rowsPerBase rows of A are reached from one pointer: at 0, 1, 2, 3 and 4 row
 // strides, the 3 from a register of its own.
 const rowsPerBase = 5
@@ -84,11 +73,8 @@ type kernel struct {
 func tile(c *build.Context, f form, rows int) {
 	name := fmt.Sprintf("tile%dx%d%s", rows, vectors*f.bytes/4, f.suffix)
 	k := &kernel{Context: c, form: f, rows: rows, args: c.GP64()}
-	k.Function(name)
-	k.Attributes(attr.NOSPLIT)
-	k.Signature(signature)
-	k.Pragma("noescape")
-	k.Doc(fmt.Sprintf("%s computes tiles of %d rows.", name, rows))
+	emit.Function(c, name, fmt.Sprintf("%s computes tiles of %d rows.", name, rows))
+	emit.On(c, "tileArgs")
 
 	k.Load(k.Param("t"), k.args)
 	k.setUp()

@@ -8,6 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
 // The assembler has no names for the instructions of the tile unit, so that they are
@@ -55,8 +57,8 @@ func tileProduct(c *build.Context, sum, a, b int) { // TDPBF16PS
 // released here, so that no goroutine is moved while it holds anything, and nothing
 // of it is left for the system to save.
 func amxPanel(c *build.Context) {
-	function(c, "halfAMX", "halfAMX computes blocks of 32 rows of a panel by the tile unit.")
-	onArgs(c)
+	emit.Function(c, "halfAMX", "halfAMX computes blocks of 32 rows of a panel by the tile unit.")
+	emit.On(c, "halfArgs")
 	c.Load(c.Param("t"), reg.R8)
 	c.MOVQ(at(reg.R8, argConfig), reg.RAX)
 	raw(c, 0xC4, 0xE2, 0x78, 0x49, 0x00) // LDTILECFG [AX]
@@ -109,7 +111,7 @@ func amxPanel(c *build.Context) {
 
 // packTile emits the rounding of 16 rows into tiles, by VCVTNE2PS2BF16.
 func packTile(c *build.Context) {
-	function(c, "packHalfTile", "packHalfTile rounds 16 rows of 32·steps values, ld apart, into a tile of each step, "+
+	emit.Function(c, "packHalfTile", "packHalfTile rounds 16 rows of 32·steps values, ld apart, into a tile of each step, "+
 		"2048 bytes apart.")
 	c.SignatureExpr("func(dst *uint16, src *float32, ld int, steps int)")
 	c.Load(c.Param("dst"), reg.RDI)

@@ -4,16 +4,11 @@
 package main
 
 import (
-	"flag"
-	"go/token"
-	"go/types"
-	"os"
-
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
-	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
 // Offsets in halfArgs.
@@ -41,46 +36,23 @@ const (
 )
 
 func main() {
-	c := build.NewContext()
-	set := flag.NewFlagSet("half", flag.ExitOnError)
-	flags := build.NewFlags(set)
-	if err := set.Parse(os.Args[1:]); err != nil {
-		os.Exit(2)
-	}
-	c.ConstraintExpr("amd64")
-	tile(c, avx2)
-	tile(c, avx512)
-	roundRows(c)
-	packPairs(c)
-	storeStrip(c)
-	amxPanel(c)
-	packTile(c)
-	xgetbv(c)
-	os.Exit(build.Main(flags.Config(), c))
-}
-
-// function begins a function without a frame.
-func function(c *build.Context, name, doc string) {
-	c.Function(name)
-	c.Attributes(attr.NOSPLIT)
-	c.Pragma("noescape")
-	c.Doc(doc)
-}
-
-// onArgs is func(t *halfArgs), spelled out because the package that declares
-// halfArgs does not compile before its kernels are generated.
-func onArgs(c *build.Context) {
-	pkg := types.NewPackage("github.com/flops-vit/flops/internal/kernel", "kernel")
-	args := types.NewNamed(types.NewTypeName(token.NoPos, pkg, "halfArgs", nil), types.NewStruct(nil, nil), nil)
-	t := types.NewVar(token.NoPos, pkg, "t", types.NewPointer(args))
-	c.Signature(gotypes.NewSignature(pkg, types.NewSignatureType(nil, nil, nil, types.NewTuple(t), nil, false)))
+	emit.Main("half", func(c *build.Context) {
+		tile(c, avx2)
+		tile(c, avx512)
+		roundRows(c)
+		packPairs(c)
+		storeStrip(c)
+		amxPanel(c)
+		packTile(c)
+		xgetbv(c)
+	})
 }
 
 func at(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: base, Disp: disp} }
 
 // xgetbv emits the reading of what the system saves of a processor's state.
 func xgetbv(c *build.Context) {
-	function(c, "halfXGETBV", "halfXGETBV is the low half of XCR0: what the system saves of a thread's registers.")
+	emit.Function(c, "halfXGETBV", "halfXGETBV is the low half of XCR0: what the system saves of a thread's registers.")
 	c.SignatureExpr("func() uint32")
 	c.XORL(reg.ECX, reg.ECX)
 	c.XGETBV()

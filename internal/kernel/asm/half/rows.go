@@ -4,6 +4,8 @@ import (
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
 // constant is a vector of one number's bits.
@@ -49,7 +51,7 @@ func (c *rounding) round(v reg.VecVirtual) reg.VecVirtual {
 
 // roundRows emits the rounding of values that stay float32.
 func roundRows(c *build.Context) {
-	function(c, "roundHalfAVX2", "roundHalfAVX2 rounds n values of x to bf16, n a multiple of 8; dst may be x.")
+	emit.Function(c, "roundHalfAVX2", "roundHalfAVX2 rounds n values of x to bf16, n a multiple of 8; dst may be x.")
 	c.SignatureExpr("func(dst *float32, x *float32, n int)")
 	dst, src, n := c.GP64(), c.GP64(), c.GP64()
 	c.Load(c.Param("dst"), dst)
@@ -73,7 +75,8 @@ func roundRows(c *build.Context) {
 // packPairs emits the rounding of pairs of rows of 16 values, whose values stand
 // together then.
 func packPairs(c *build.Context) {
-	function(c, "packPairsAVX2", "packPairsAVX2 rounds pairs of rows of 16 values, ld apart, into a tile; pairs ≥ 1.")
+	emit.Function(c, "packPairsAVX2", "packPairsAVX2 rounds pairs of rows of 16 values, ld apart, into a tile; "+
+		"pairs ≥ 1.")
 	c.SignatureExpr("func(dst *uint16, src *float32, ld int, pairs int)")
 	dst, src, ld, pairs := c.GP64(), c.GP64(), c.GP64(), c.GP64()
 	c.Load(c.Param("dst"), dst)
@@ -103,7 +106,7 @@ func packPairs(c *build.Context) {
 
 // storeStrip emits the way of a panel's sums to their rows.
 func storeStrip(c *build.Context) {
-	function(c, "storeStripAVX2", "storeStripAVX2 copies rows of 32 values to rows ldd apart, and adds those of res.")
+	emit.Function(c, "storeStripAVX2", "storeStripAVX2 copies rows of 32 values to rows ldd apart, and adds those of res.")
 	c.SignatureExpr("func(dst *float32, ldd int, src *float32, res *float32, ldr int, rows int)")
 	var p [6]reg.GPVirtual
 	for i, name := range []string{"dst", "ldd", "src", "res", "ldr", "rows"} {

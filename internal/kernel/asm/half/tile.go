@@ -6,6 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
 // form is an instruction set and the tile that fits its registers: rows by two
@@ -43,8 +45,8 @@ type kernel struct {
 // below the normal ones are zero.
 func tile(c *build.Context, f form) {
 	name := fmt.Sprintf("half%dx%d%s", f.rows, vectors*f.bytes/4, f.suffix)
-	function(c, name, name+" computes tiles of so many rows and columns of a panel.")
-	onArgs(c)
+	emit.Function(c, name, name+" computes tiles of so many rows and columns of a panel.")
+	emit.On(c, "halfArgs")
 	k := &kernel{Context: c, form: f, args: c.GP64(), a: c.GP64(), b: c.GP64(), c: c.GP64(), off: c.GP64()}
 	k.Load(k.Param("t"), k.args)
 	k.STMXCSR(at(k.args, argOldMode))
