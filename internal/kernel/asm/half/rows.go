@@ -8,13 +8,13 @@ import (
 	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
-// constant is a vector of one number's bits.
-func constant(c *build.Context, bits uint32) reg.VecVirtual {
-	g, x, y := c.GP32(), c.XMM(), c.YMM()
+// constant is a vector, a fresh one, of one number's bits.
+func constant(c *build.Context, fresh func(*build.Context) reg.VecVirtual, bits uint32) reg.VecVirtual {
+	g, x, v := c.GP32(), c.XMM(), fresh(c)
 	c.MOVL(operand.U32(bits), g)
 	c.VMOVD(g, x)
-	c.VPBROADCASTD(x, y)
-	return y
+	c.VPBROADCASTD(x, v)
+	return v
 }
 
 // rounding rounds vectors of float32 to the numbers that bf16 has: to the nearest, ties
@@ -25,8 +25,8 @@ type rounding struct {
 }
 
 func newRounding(c *build.Context) *rounding {
-	r := &rounding{c, constant(c, odd), constant(c, 0x7f800000), constant(c, 0x7fffffff), constant(c, 0x7fff),
-		constant(c, 0x00400000), c.YMM()}
+	of := func(bits uint32) reg.VecVirtual { return constant(c, (*build.Context).YMM, bits) }
+	r := &rounding{c, of(odd), of(0x7f800000), of(0x7fffffff), of(0x7fff), of(0x00400000), c.YMM()}
 	c.VPXOR(r.zero, r.zero, r.zero)
 	return r
 }

@@ -60,12 +60,7 @@ func tile(c *build.Context, f form) {
 		}
 	}
 	k.weights = []reg.VecVirtual{f.fresh(c), f.fresh(c)}
-	k.mask = f.fresh(c)
-	bits := k.GP32()
-	k.MOVL(operand.U32(odd), bits)
-	x := k.XMM()
-	k.VMOVD(bits, x)
-	k.VPBROADCASTD(x, k.mask)
+	k.mask = constant(c, f.fresh, odd)
 	count := k.GP64()
 	k.MOVQ(at(k.args, argCount), count)
 
