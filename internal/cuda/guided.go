@@ -3,7 +3,6 @@ package cuda
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
@@ -163,8 +162,6 @@ func (c *guided) pull(lo, n int) error {
 	}
 	return c.dev.CopyWithin(c.hat, c.u, 4*int64(n)*c.n, Compute)
 }
-
-func scaleOf(head int) float32 { return float32(1 / math.Sqrt(float64(head))) }
 
 // push is D·raw of each image, and adds the variances of D·ε to g.Spread. raw of values
 // goes through the attention in their place.

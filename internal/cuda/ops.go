@@ -158,9 +158,11 @@ func (o *op) attention(r *Run) Attention {
 		bias = o.arg(3, r)
 	}
 	return Attention{Slots: r.N, Bias: bias, Rows: o.spec.Rows, Tokens: o.spec.Keys, Heads: o.spec.Heads, HeadDim: d,
-		Exact: o.exact,
-		Scale: float32(1 / math.Sqrt(float64(d))), Q: at(0, o.spec.Rows), K: at(1, o.spec.Keys), V: at(2, o.spec.Keys)}
+		Exact: o.exact, Scale: scaleOf(d), Q: at(0, o.spec.Rows), K: at(1, o.spec.Keys), V: at(2, o.spec.Keys)}
 }
+
+// scaleOf is that of the scores of heads of so many values.
+func scaleOf(head int) float32 { return float32(1 / math.Sqrt(float64(head))) }
 
 func buildAttention(o *op) (step, int64) {
 	if o.noise.Kind != "" {
