@@ -11,7 +11,7 @@ func (f *formats) whole(order gorgonia.Nodes) bool {
 		s, in := specOf(n), vit.Inputs(f.graph, n)
 		switch {
 		case s.Kind == vit.OpLinear && hasResidual(s):
-			if f.half[n] && !f.half[in[len(in)-1]] || !f.half[n] && f.half[in[len(in)-1]] {
+			if f.half[n] != f.half[in[len(in)-1]] {
 				return false
 			}
 		case s.Kind == vit.OpEmbed:
