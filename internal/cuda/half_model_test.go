@@ -16,9 +16,15 @@ var eights = vit.Arch{Image: 16, Patch: 8, Chans: 3, Hidden: 64, Layers: 2, Head
 // lowTwins are twins of which the device computes in a precision below float32.
 func lowTwins(t testing.TB, a vit.Architecture, images int, p Precision, slots int) *twins {
 	t.Helper()
-	w := newTwins(t, a, images, true, Options{Precision: p, Slots: slots})
+	return lowTwinsOf(t, a, images, Options{Precision: p, Slots: slots})
+}
+
+func lowTwinsOf(t testing.TB, a vit.Architecture, images int, opt Options) *twins {
+	t.Helper()
+	w := newTwins(t, a, images, true, opt)
 	if w.host != nil {
-		withBLAS(t, w.gpu.b.dev, p)
+		withBLAS(t, w.gpu.b.dev, opt.Precision)
+		w.gpu.b.dev.blas.tanh = opt.Tanh
 	} else if !w.gpu.b.dev.halves() {
 		t.Skip("cuBLASLt was not found, or the device is older than compute capability 8.0")
 	}

@@ -29,12 +29,7 @@ func TestJoinedMaps(t *testing.T) {
 			var products [2]int
 			for i, plain := range []bool{true, false} {
 				t.Run(fmt.Sprint("plain ", plain), func(t *testing.T) {
-					w := newTwins(t, sizes[name], 3, true, Options{Precision: BF16, Plain: plain})
-					if w.host != nil {
-						withBLAS(t, w.gpu.b.dev, BF16)
-					} else if !w.gpu.b.dev.halves() {
-						t.Skip("cuBLASLt was not found, or the device is older than compute capability 8.0")
-					}
+					w := lowTwinsOf(t, sizes[name], 3, Options{Precision: BF16, Plain: plain})
 					cpu, gpu := w.clean(nil)
 					logits[i] = gpu.Logits
 					b := w.gpu.b.dev.blas
@@ -82,11 +77,7 @@ func TestHalfFamilies(t *testing.T) {
 // TestFusedGELU: with GELU by tanh the library makes the activations, and the logits are
 // as near to the processor's.
 func TestFusedGELU(t *testing.T) {
-	w := newTwins(t, eights, 3, true, Options{Precision: BF16, Tanh: true})
-	if w.host != nil {
-		withBLAS(t, w.gpu.b.dev, BF16)
-		w.gpu.b.dev.blas.tanh = true
-	}
+	w := lowTwinsOf(t, eights, 3, Options{Precision: BF16, Tanh: true})
 	cpu, _ := w.clean(nil)
 	c := clock(w.gpu)
 	e, err := w.gpu.Evaluate(w.ctx, w.b)
