@@ -165,15 +165,7 @@ func (d *backend) regions(l vit.Layout) (least, most int64, err error) {
 func (d *backend) muonWork() (most int64) {
 	for _, p := range d.net.Params() {
 		if p.Grad != nil {
-			rows, cols := 1, 1
-			for _, n := range p.Shape {
-				if rows == 1 {
-					rows = n
-				} else {
-					cols *= n
-				}
-			}
-			most = max(most, muonWork(rows, cols))
+			most = max(most, muonWork(query.Matrix(p.Shape)))
 		}
 	}
 	return most

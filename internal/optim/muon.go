@@ -87,7 +87,7 @@ func (u *muon) one(h *hand, p *forward.Param, lr float64) {
 // direct makes the step a direction and returns the factor that gives its entries
 // the wanted root mean square.
 func (h *hand) direct(p *forward.Param) float64 {
-	if rows, cols := matrix(p.Shape); rows > 1 && cols > 1 {
+	if rows, cols := query.Matrix(p.Shape); rows > 1 && cols > 1 {
 		h.orth.apply(h.step, rows, cols)
 		return muonRMS * math.Sqrt(float64(max(rows, cols)))
 	}
@@ -101,20 +101,6 @@ func (h *hand) direct(p *forward.Param) float64 {
 	return muonRMS * math.Sqrt(float64(len(h.step)))
 }
 
-// matrix is a tensor's size as a linear map: its outputs, which come first once
-// axes of length 1 are passed over, and all the rest.
-func matrix(shape []int) (rows, cols int) {
-	rows, cols = 1, 1
-	for _, n := range shape {
-		if rows == 1 {
-			rows = n
-		} else {
-			cols *= n
-		}
-	}
-	return rows, cols
-}
-
 // Kind implements Ruled.
 func (u *muon) Kind() (string, int) { return query.RuleMuon, 1 }
 
@@ -125,7 +111,7 @@ func (u *muon) Rules(params []*forward.Param, lr float64) (out []query.Rule) {
 		look = 1
 	}
 	for _, p := range params {
-		rows, cols := matrix(p.Shape)
+		rows, cols := query.Matrix(p.Shape)
 		size := len(p.Data)
 		if rows > 1 && cols > 1 {
 			size = max(rows, cols)

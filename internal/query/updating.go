@@ -50,3 +50,17 @@ type Rule struct {
 	Rows, Cols int // of muon, the tensor as a matrix
 	Rounds     int // of muon
 }
+
+// Matrix is a tensor's size as a linear map, which RuleMuon takes it for: its outputs,
+// which come first once axes of length 1 are passed over, and all the rest.
+func Matrix(shape []int) (rows, cols int) {
+	rows, cols = 1, 1
+	for _, n := range shape {
+		if rows == 1 {
+			rows = n
+		} else {
+			cols *= n
+		}
+	}
+	return rows, cols
+}
