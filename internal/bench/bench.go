@@ -230,17 +230,11 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 		return nil
 	}
 	// As a run does, the step is taken where the model is, if it can.
-	if m, can := forward.As[query.Updating](r.m); can {
-		if o, ruled := opt.(optim.Ruled); ruled && m.Hold(o.Kind()) {
-			clean = m.Forget
-			update = func() error {
-				rules := o.Rules(params, 1e-4)
-				for i := range rules {
-					rules[i].Param = numbers[i]
-				}
-				_, err := m.Update(rules, 1)
-				return err
-			}
+	if held := optim.Hold(r.m, opt); held != nil {
+		clean = held.Forget
+		update = func() error {
+			_, err := held.Step(params, numbers, 1e-4, 1)
+			return err
 		}
 	}
 	r.step = func(n uint32) (int64, int64, error) {

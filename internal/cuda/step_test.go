@@ -116,8 +116,8 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 	e := any.(lr.Asker)
 	opt, err := optim.New("adamw", optim.Options{})
 	ok(err)
-	rules := opt.(optim.Ruled)
-	if !m.Hold(rules.Kind()) {
+	held := optim.Hold(m, opt)
+	if held == nil {
 		t.Fatal("the device takes no steps of adamw")
 	}
 	counts := make([]int, b.Size)
@@ -125,18 +125,14 @@ func stepper(t testing.TB, m *Model, b *forward.Batch, mode string, queries int)
 		counts[i] = queries
 	}
 	return func(n uint32) int64 {
-		m.Forget()
+		held.Forget()
 		s, err := lr.Prepare(ctx, m, e, n, b)
 		ok(err)
 		s.Counts = counts
 		r, err := e.Ask(ctx, m, &s.Step)
 		ok(err)
 		ok(e.Accumulate(ctx, &s.Step, r.Records))
-		steps := rules.Rules(params, 1e-4)
-		for i := range steps {
-			steps[i].Param = numbers[i]
-		}
-		if sound, err := m.Update(steps, 1); err != nil || !sound {
+		if sound, err := held.Step(params, numbers, 1e-4, 1); err != nil || !sound {
 			t.Fatal("the update: ", sound, err)
 		}
 		return r.Queries

@@ -52,7 +52,7 @@ type Experiment struct {
 	Cache      *Cache         // what is kept of the images
 	Warn       func(string)   // one line, at most once per cause
 
-	held    *holder                  // nil: gradients and updates are the host's
+	held    *optim.Held              // nil: gradients and updates are the host's
 	unmoved bool                     // Warn was told that sigma is too small for the weights
 	sums    map[string]runs.SplitSum // of the data, once they were asked for
 }

@@ -5,29 +5,17 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/optim"
-	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/runs"
 )
 
-// holder is a model that keeps the gradients and takes the optimizer's steps where it
-// computes.
-type holder struct {
-	query.Updating
-	rules optim.Ruled
-}
-
-// hold has the model do so where it and the optimizer can, and where nothing of the
-// host reads weights or gradients at every step.
+// hold has the model keep the gradients and take the optimizer's steps where it and the
+// optimizer can, and where nothing of the host reads weights or gradients at every step.
 func (x *Experiment) hold() {
-	o, ruled := x.Optimizer.(optim.Ruled)
-	m, can := forward.As[query.Updating](x.Model)
-	if x.held != nil || !ruled || !can || x.Config.Train.Cosine || x.average != nil || x.adapters != nil ||
-		x.align != nil || x.words != nil {
+	if x.held != nil || x.Config.Train.Cosine || x.average != nil || x.adapters != nil || x.align != nil ||
+		x.words != nil {
 		return
 	}
-	if m.Hold(o.Kind()) {
-		x.held = &holder{m, o}
-	}
+	x.held = optim.Hold(x.Model, x.Optimizer)
 }
 
 // release has gradients and updates be the host's again.
@@ -109,11 +97,7 @@ func (x *Experiment) heldStep(with []*forward.Param, params []int, m *runs.StepM
 	if limit := x.Config.Optimizer.Clip; limit > 0 && m.GradNorm > limit {
 		scale = float32(limit / m.GradNorm)
 	}
-	rules := x.held.rules.Rules(with, m.LR)
-	for i := range rules {
-		rules[i].Param = params[i]
-	}
-	if good, err := x.held.Update(rules, scale); err != nil || good {
+	if good, err := x.held.Step(with, params, m.LR, scale); err != nil || good {
 		return err
 	}
 	if err := x.settle(); err != nil {
