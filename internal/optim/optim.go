@@ -83,12 +83,19 @@ func GradNorm(params []*forward.Param) float64 {
 	return math.Sqrt(sq)
 }
 
+// Shrink is what brings gradients of a norm down to at most limit (0: no limit).
+func Shrink(norm, limit float64) float32 {
+	if limit > 0 && norm > limit {
+		return float32(limit / norm)
+	}
+	return 1
+}
+
 // Clip scales the gradients down to a norm of at most limit (0: no limit) and
 // returns the norm that they had.
 func Clip(params []*forward.Param, limit float64) float64 {
 	n := GradNorm(params)
-	if limit > 0 && n > limit {
-		f := float32(limit / n)
+	if f := Shrink(n, limit); f != 1 {
 		for _, p := range params {
 			for i := range p.Grad {
 				p.Grad[i] *= f

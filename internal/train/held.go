@@ -93,10 +93,7 @@ func (x *Experiment) heldStep(with []*forward.Param, params []int, m *runs.StepM
 	if err := sound(m); err != nil {
 		return err
 	}
-	scale := float32(1)
-	if limit := x.Config.Optimizer.Clip; limit > 0 && m.GradNorm > limit {
-		scale = float32(limit / m.GradNorm)
-	}
+	scale := optim.Shrink(m.GradNorm, x.Config.Optimizer.Clip)
 	if good, err := x.held.Step(with, params, m.LR, scale); err != nil || good {
 		return err
 	}
