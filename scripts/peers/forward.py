@@ -63,8 +63,8 @@ def network():
     return ViT().eval()
 
 
-def seconds(f, warm=2):
-    for _ in range(warm):
+def seconds(f):
+    for _ in range(2):
         f()
     out = []
     for _ in range(a.steps):
