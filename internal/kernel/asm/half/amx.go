@@ -111,8 +111,8 @@ func amxPanel(c *build.Context) {
 
 // packTile emits the rounding of 16 rows into tiles, by VCVTNE2PS2BF16.
 func packTile(c *build.Context) {
-	emit.Function(c, "packHalfTile", "packHalfTile rounds 16 rows of 32·steps values, ld apart, into a tile of each step, "+
-		"2048 bytes apart.")
+	emit.Function(c, "packHalfTile", "packHalfTile rounds 16 rows of 32·steps values, ld apart, into a tile "+
+		"of each step, 2048 bytes apart.")
 	c.SignatureExpr("func(dst *uint16, src *float32, ld int, steps int)")
 	c.Load(c.Param("dst"), reg.RDI)
 	c.Load(c.Param("src"), reg.RSI)
