@@ -167,7 +167,7 @@ func newServed(name string, t *network.Trained) (*served, error) {
 		}
 	}
 	return &served{trained: t,
-		spec: oip.Spec{Name: name, Channels: t.Chans, Height: t.Size, Width: t.Size, Classes: len(t.Labels),
+		spec: oip.Spec{Name: name, Channels: t.Chans, Height: t.Height, Width: t.Width, Classes: len(t.Labels),
 			Labels: t.Labels, Preprocessing: p}}, nil
 }
 

@@ -41,11 +41,6 @@ func Dial(ctx context.Context, c config.Config, warn func(string)) (caller remot
 	if err != nil {
 		return nil, p, err
 	}
-	if s := caller.Spec(); s.Height != s.Width {
-		caller.Close()
-		return nil, p, uierr.New(fmt.Sprintf("model %s takes images of %d×%d pixels", s.Name, s.Height, s.Width),
-			"only square images can be sent")
-	}
 	return caller, p, nil
 }
 
@@ -54,7 +49,11 @@ func Dial(ctx context.Context, c config.Config, warn func(string)) (caller remot
 func CalledTransform(s oip.Spec, c config.Data) (*data.Transform, error) {
 	like := hf.DefaultConfig()
 	like.ImageSize, like.NumChannels = s.Height, s.Channels
+	if s.Width != s.Height {
+		like.ImageWidth = s.Width
+	}
 	l := &Local{Config: like, Pre: hf.DefaultPreprocessor(s.Height, s.Channels)}
+	l.Pre.Width = s.Width
 	if p := s.Preprocessing; p != nil && p.File != nil {
 		var err error
 		if l.Pre, err = hf.ParsePreprocessor(p.File, like); err != nil {

@@ -127,7 +127,7 @@ func behind(saved *hf.Model, caller remote.Caller, policy remote.Policy) (*Train
 	if err != nil {
 		return nil, err
 	}
-	return &Trained{Model: m, Labels: labels, Size: s.Height, Chans: s.Channels,
+	return &Trained{Model: m, Labels: labels, Chans: s.Channels, Height: s.Height, Width: s.Width,
 		transform: func(c config.Data) (*data.Transform, error) {
 			if len(c.Mean) == 0 {
 				c.Mean = mean

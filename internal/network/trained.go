@@ -25,8 +25,9 @@ import (
 type Trained struct {
 	Model  query.Model
 	Labels []string // classes of the logits
-	Size   int      // of the square images, in pixels
-	Chans  int
+	Chans  int      // of an image
+	Height int      // of an image, in pixels
+	Width  int
 	Local  *Local // nil where the model is called
 
 	words     bool // texts with a learned context
@@ -93,8 +94,8 @@ func (l *Local) open(c config.Config, warn func(string)) (*Trained, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Trained{Model: m, Labels: l.Config.Labels, Size: l.Config.ImageSize, Chans: l.Config.NumChannels, Local: l,
-		transform: l.Transform}, nil
+	return &Trained{Model: m, Labels: l.Config.Labels, Chans: l.Config.NumChannels, Height: l.Config.ImageSize,
+		Width: l.Config.Columns(), Local: l, transform: l.Transform}, nil
 }
 
 // ConfigAround is where the config.yaml of the run folder stands that a

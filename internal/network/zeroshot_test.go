@@ -40,7 +40,7 @@ func TestZeroShot(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Close()
-			b := zooImages(2, m.Chans, m.Size, m.Size)
+			b := zooImages(2, m.Chans, m.Height, m.Width)
 			b.Labels = []int32{0, 2}
 			out, err := m.Model.Evaluate(ctx, b)
 			if err != nil {

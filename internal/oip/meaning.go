@@ -58,7 +58,7 @@ func (m tensorMeaning) last(shape []int64) bool {
 		return false
 	}
 	few := func(d int64) bool { return d == 1 || d == 3 }
-	return few(shape[3]) && !few(shape[1]) && shape[1] == shape[2]
+	return few(shape[3]) && !few(shape[1])
 }
 
 // preprocessing checks the normalisation; nil where none is told.

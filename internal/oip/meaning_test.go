@@ -24,6 +24,7 @@ func TestMeaning(t *testing.T) {
 		{"[-1,3,8,8]", `null`, false, 3, nil, ""},
 		{"[-1,3,8,8]", `{"content_type":"np","mean":null}`, false, 3, nil, ""},
 		{"[-1,8,8,3]", `{}`, true, 3, nil, ""},
+		{"[-1,24,32,3]", `{}`, true, 3, nil, ""},
 		{"[-1,8,8,1]", `{"layout":"channels_last"}`, true, 1, nil, ""},
 		{"[-1,3,3,3]", `{"layout":"NHWC"}`, true, 3, nil, ""},
 		{"[-1,3,3,3]", `{}`, false, 3, nil, ""},
