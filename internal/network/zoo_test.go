@@ -141,7 +141,7 @@ func TestZoo(t *testing.T) {
 			defer m.Close()
 			shape := ref.Input.Shape
 			if shape == nil {
-				shape = []int{2, m.Chans, m.Size, m.Size}
+				shape = []int{2, m.Chans, m.Height, m.Width}
 			}
 			b := zooImages(shape...)
 			b.Labels = ref.Labels

@@ -80,8 +80,8 @@ func TestPromptedAnswersAsInTheRun(t *testing.T) {
 		if n := h.Stats().Images - before; n != int64(e.Images) {
 			t.Errorf("%s: %d images measured, the server answered %d", mapping, e.Images, n)
 		}
-		if len(p.Labels) != 4 || p.Size != 16 || p.Chans != 3 {
-			t.Errorf("%s: classes %v, images of %d×%d", mapping, p.Labels, p.Chans, p.Size)
+		if len(p.Labels) != 4 || p.Height != 16 || p.Width != 16 || p.Chans != 3 {
+			t.Errorf("%s: classes %v, images of %d×%d", mapping, p.Labels, p.Height, p.Width)
 		}
 	}
 }
