@@ -22,10 +22,19 @@ type Layer struct {
 	Outs   int   // rows of its output
 	Some   bool  // the gradient may be that at some of these alone
 	Params []int // that its output depends on, and that of no layer below
+	// Adds are the maps whose outputs are added to the row, in their order: the gradient
+	// at the layer's output is that at what the last one adds.
+	Adds []Addend
 	// Floating-point operations of AccumulateLayer, an image: with a gradient at
 	// the row alone, at all rows, of what it leaves below, and of what is computed once
 	// more for that where the gradient is at all rows.
 	RowFLOPs, AllFLOPs, BelowFLOPs, AgainFLOPs int64
+}
+
+// Addend is a map whose output is added to the row of a layer.
+type Addend struct {
+	Params []int
+	FLOPs  int64 // of its product at one row
 }
 
 // LayerGradient is the gradient at a layer's output.
@@ -33,6 +42,9 @@ type LayerGradient struct {
 	At   []float32 // in the row that is read, Size×Width
 	Rest []float32 // in others, Size×k×Width, nil where there is none
 	Rows []int32   // which these are, Size×k, none twice; nil: all Outs, of which the first counts for nothing
+	// Straight takes At for the gradient at what each of the layer's Adds adds, and passes it
+	// through none of its maps: only their parameters have one, and there is no Rest.
+	Straight bool
 }
 
 // Chained is a Pass of a Layered model.

@@ -43,10 +43,23 @@ type LocalOptions struct {
 	// layer's parameters then have the gradient through its own row alone, at a
 	// fraction of the operations.
 	RowAlone bool
+	// Derivative is what of a layer's own derivative is used.
+	Derivative Derivative
 	// Rows, between 0 and 1, is the share of the other rows of a layer's output that its
 	// parameters get a gradient through, weighed by how likely each was drawn; 0: all.
 	Rows float64
 }
+
+// Derivative is what local feedback uses of a layer's own derivative.
+type Derivative int
+
+// What may be used. Without a layer's own the feedback alone says what is learned, at the
+// row that is read, by the maps whose outputs are added to it (Layer.Adds).
+const (
+	OwnDerivative    Derivative = iota // a layer's, of all that lies within it
+	LinearDerivative                   // a layer is taken to pass the row on as it is, as its residual connections do
+	NoDerivative                       // the map that adds to the row last has the row's gradient, and no other has one
+)
 
 // Local makes the estimator of the layers whose outputs the sites of o are. Other sites
 // of o are the map to the outputs, whose gradient is known, and maps inside the layers,
@@ -61,6 +74,9 @@ func Local(m Model, o LocalOptions) (*Estimator, error) {
 		return nil, &OptionError{"Sites", "of a model without layers", "use Activation"}
 	}
 	if err := l.chain(lm); err != nil {
+		return nil, err
+	}
+	if err := l.straighten(); err != nil {
 		return nil, err
 	}
 	l.f = newFeedback(&l.o, l.layers)
@@ -131,6 +147,11 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 	for b, x := range l.layers {
 		k := l.some(b)
 		switch {
+		case l.o.Derivative != OwnDerivative:
+			flops += items * x.AgainFLOPs
+			for _, a := range x.Adds {
+				flops += items * a.FLOPs
+			}
 		case l.o.RowAlone || b == len(l.layers)-1:
 			flops += items * x.RowFLOPs
 		case k > 0:

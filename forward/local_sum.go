@@ -59,7 +59,7 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 			l.rest[b%2] = room(l.rest[b%2], s.Batch.Size*x.Rows*l.layers[b-1].Width)
 			below = l.rest[b%2]
 		}
-		g, err := l.someRows(s, b, LayerGradient{At: at[b], Rest: rest})
+		g, err := l.someRows(s, b, LayerGradient{At: at[b], Rest: rest, Straight: l.o.Derivative != OwnDerivative})
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,8 @@ func printKnown(w io.Writer, x *train.Experiment) {
 		fmt.Fprintf(w, "asked      %s: predicted from value, which is not trained\n", siteNames(x, k.Follows, 0))
 	}
 	switch {
+	case name == "local" && lr.FeedbackDerivative.Of(own) != "block":
+		fmt.Fprintf(w, "trained    %s: of a block, without its derivative\n", straight[lr.FeedbackDerivative.Of(own)])
 	case len(k.Asked) > 0 && name == "local":
 		fmt.Fprintf(w, "predicted  %s: by the derivative of the lowest block\n", siteNames(x, k.Asked, 0))
 	case len(k.Asked) > 0:
@@ -51,6 +53,9 @@ func printKnown(w io.Writer, x *train.Experiment) {
 		fmt.Fprintf(w, "asked      %d parameters perturbed directly: they are no map\n", n)
 	}
 }
+
+// straight are the maps of a block that learn by estimator.feedback_derivative.
+var straight = map[string]string{"linear": "attn_out mlp_out", "none": "mlp_out"}
 
 // paperQueries are those of an image and site in the paper's setting, four antithetic
 // pairs (configs/paper.yaml).

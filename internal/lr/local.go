@@ -30,6 +30,10 @@ var (
 	FeedbackTop = settings.New("feedback_top", "exact",
 		"local: what predictions begin with: the exact gradient after the last block, or nothing (learned)",
 		settings.Among("exact", "learned"))
+	FeedbackDerivative = settings.New("feedback_derivative", "block",
+		"local: what is used of a block's own derivative: all of it (block), or that attn_out and mlp_out add to the "+
+			"row that is read (linear) or mlp_out alone (none), so that no other parameter of a block learns",
+		settings.Among("block", "linear", "none"))
 	FeedbackWarmup = settings.New("feedback_warmup", 0,
 		"local, feedback: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
 )
@@ -48,10 +52,19 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 	if l.RowAlone, l.Rows, err = rowsOf(FeedbackRows.Of(o.Own)); err != nil {
 		return nil, err
 	}
+	l.Derivative = derivatives[FeedbackDerivative.Of(o.Own)]
 	e, err := forward.Local(m, l)
+	if err != nil && l.Derivative != forward.OwnDerivative {
+		return nil, refusal("local", err, "set sites.patch_embed: false and sites.params: [], "+
+			"or estimator.feedback_derivative: block")
+	}
 	return e, refusal("local", err, "set sites.kinds: [residual] on a network of our own, on the CPU, whose classifier "+
 		"reads the cls row, or estimator.surrogate: linear")
 }
+
+// derivatives are the values of FeedbackDerivative.
+var derivatives = map[string]forward.Derivative{"block": forward.OwnDerivative, "linear": forward.LinearDerivative,
+	"none": forward.NoDerivative}
 
 // refusal says which surrogate an option is refused for, with a hint.
 func refusal(name string, err error, hint string) error {

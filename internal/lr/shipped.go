@@ -19,7 +19,7 @@ func init() {
 	Register("weight", newWeight, "all", "tensor")
 	Register("activation", newActivation, "per_site", "joint", "random_site").Takes(LearnSigma, SigmaLR,
 		ExactOutput, Surrogate, SurrogateGain, SurrogateFrom, SurrogateKappa, Kappa, FeedbackGain, FeedbackScale,
-		FeedbackWeigh, FeedbackRows, FeedbackTop, FeedbackWarmup).Is(AtSites)
+		FeedbackWeigh, FeedbackRows, FeedbackTop, FeedbackDerivative, FeedbackWarmup).Is(AtSites)
 }
 
 // asker is an estimator of package forward.

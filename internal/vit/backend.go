@@ -109,6 +109,7 @@ type Forward struct {
 	Pooled   bool         // with To: of the last block only the rows that the outputs are made of
 	Drawn    int          // with To and Pooled: so many rows beside these, which the list names; Rest weighs them
 	Below    bool         // with To: the gradient by what the forward begins with is wanted
+	Straight bool         // with To: no derivative goes through the branches of a block, past the maps that end them
 }
 
 // List is queries that a backend is told of at once. A query of sign 0 carries no

@@ -24,6 +24,9 @@ func (b branch) project(kind, name string, x act, f Act, res ...act) act {
 
 // add is res + scale∘map(x), where branches are scaled, and else res + map(x).
 func (b branch) add(kind, name, scale string, x, res act) act {
+	if b.g.straight {
+		x = b.g.stopped("stop."+name, x)
+	}
 	if !b.Scaled {
 		return b.g.mapped(kind, b.l, b.n.Maps[kind], name, x, NoAct, res)
 	}

@@ -35,6 +35,8 @@ type graph struct {
 
 	parted bool // of which no derivative goes to what the graph begins with
 
+	straight bool // no derivative goes past the maps that end a block's branches
+
 	met   int      // boundaries so far
 	below bool     // what is built now lies below the boundary where the graph starts
 	above bool     // what is built now comes after the boundary where the graph ends

@@ -89,6 +89,12 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 		l.Rows = o.boundaries[s.Block-1].Rows
 	}
 	l.Outs = o.boundaries[s.Block].Rows
+	for _, kind := range []string{AttnOut, MLPOut} {
+		if i, ok := m.net.bySite[siteKey{kind, s.Block}]; ok {
+			x := m.net.sites[i]
+			l.Adds = append(l.Adds, forward.Addend{Params: x.Params(), FLOPs: mm(1, x.Out, x.In)})
+		}
+	}
 	l.Some = !o.placed
 	// Of the last block no more than the row that is read is computed anyway.
 	last := len(o.boundaries) - 1

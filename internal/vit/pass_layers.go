@@ -95,6 +95,8 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGra
 	}
 	h := p.m.net.out.boundaries[block]
 	switch {
+	case g.Straight:
+		return run(Forward{Params: params, Pooled: true, Straight: true}, List{Coef: g.At})
 	case g.Rest == nil || h.Rows == 1 || len(params) == 0:
 	case g.Rows != nil:
 		f := Forward{Params: params, Pooled: true, Drawn: len(g.Rows) / p.batch.Size}

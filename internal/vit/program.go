@@ -55,7 +55,7 @@ func (n *Net) Program(slots int, f *Forward) (*Program, error) {
 func (n *Net) program(slots int, f *Forward) (*Program, error) {
 	g := newGraph(n, slots)
 	g.suffix, g.from, g.split, g.full = len(f.Sites) > 0, f.From, f.Split, f.Full
-	g.to, g.first, g.drawn = f.To, f.Pooled, f.Drawn
+	g.to, g.first, g.drawn, g.straight = f.To, f.Pooled, f.Drawn, f.Straight
 	if g.drawn > 0 {
 		g.parted = f.Below
 		g.feed.Rows = make([]int32, slots*g.drawn)

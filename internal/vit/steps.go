@@ -120,6 +120,15 @@ func (g *graph) taken(name string, x act, lo, n int) act {
 	return g.step(name, n, x.width, []act{x}, func(in []act) *gorgonia.Node { return g.take(name, in[0], lo, n) })
 }
 
+// stopped is x, of which no derivative goes on.
+func (g *graph) stopped(name string, x act) act {
+	y := g.taken(name, x, 0, x.rows)
+	if y.node != nil && y.node.Op() != nil {
+		y.node.Op().(*FusedOp).grad = nil
+	}
+	return y
+}
+
 // replaced is x with a learned parameter in the place of n rows from lo on.
 func (g *graph) replaced(name, param string, x act, lo, n int) act {
 	y := g.step(name, x.rows, x.width, []act{x}, func(in []act) *gorgonia.Node {
