@@ -19,9 +19,10 @@ type blasLt struct {
 
 	tuner *tuner
 
-	// What a query for algorithms is answered with.
-	results [ltAlgorithms][ltResult / 8]uint64
-	found   int32
+	// What a query for algorithms asks by and is answered with.
+	preference uintptr
+	results    [ltAlgorithms][ltResult / 8]uint64
+	found      int32
 
 	create, destroy, descCreate, descSet, descDestroy, layoutCreate, layoutDestroy, matmul uintptr
 	prefer, preferSet, preferDestroy, heuristic                                            uintptr

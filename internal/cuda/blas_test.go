@@ -3,6 +3,7 @@ package cuda
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"unsafe"
@@ -133,6 +134,53 @@ func TestPrecisionNeedsBLAS(t *testing.T) {
 	if w.gpu.Note() == "" || w.gpu.Device() != "host with own kernels (fp32)" {
 		t.Errorf("device %q, note %q: a precision that is not had must be said", w.gpu.Device(), w.gpu.Note())
 	}
+}
+
+// deep uses so many KiB of the stack.
+func deep(n int) byte {
+	var room [1024]byte
+	if n > 0 {
+		room[n%len(room)] = deep(n - 1)
+	}
+	return room[0]
+}
+
+// TestStacksMove: products are described and computed where the goroutine's stack moves
+// between taking an address and the library's call, as it may where it grows, and at
+// any collection of garbage.
+func TestStacksMove(t *testing.T) {
+	r := halfRig(t)
+	withBLAS(t, r.Device, BF16)
+	call := r.blas.call
+	r.blas.call = func(fn uintptr, args ...uintptr) uintptr {
+		deep(64)           // grows the stack, which moves,
+		defer runtime.GC() // and shrinks again for the next call
+		return call(fn, args...)
+	}
+	const m, n, k = 3, 16, 8
+	x, w := put(r, make([]uint16, m*k)), put(r, make([]uint16, n*k))
+	bias, c := put(r, random(n, 1)), r.room(4*m*n)
+	for _, half := range []bool{true, false} {
+		g := Gemm{Form: NT, M: m, N: n, K: k, Alpha: 1, Half: half, Bias: bias, A: Operand{Ptr: x, Ld: k},
+			B: Operand{Ptr: w, Ld: k}, C: Operand{Ptr: c, Ld: n}}
+		if !half {
+			g.A.Ptr, g.B.Ptr = put(r, make([]float32, m*k)), put(r, make([]float32, n*k))
+		}
+		failed := make(chan error)
+		go func() { failed <- r.Gemm(g) }() // on a small stack of its own
+		r.ok(<-failed)
+		for i, v := range r.floats(c, m*n) {
+			if want := random(n, 1)[i%n]; v != want {
+				t.Fatalf("value %d of a product of zeros is %v, and the bias is %v", i, v, want)
+			}
+		}
+	}
+	if r.blas.lt == nil {
+		t.Error("the library refused a product")
+	}
+	done := make(chan error)
+	go func() { done <- r.closeBLAS() }()
+	r.ok(<-done)
 }
 
 // TestProductsAreTuned: of the algorithms that the library proposes the fastest is

@@ -125,15 +125,14 @@ func (l *blasLt) tune(s ltShape, p *ltPlan, run func() uintptr) error {
 // choose asks the library for the algorithms that it expects to be the fastest
 // within the workspace.
 func (l *blasLt) choose(p *ltPlan) uintptr {
-	var preference uintptr
-	status := l.call(l.prefer, uintptr(unsafe.Pointer(&preference)))
+	status := l.call(l.prefer, uintptr(unsafe.Pointer(&l.preference)))
 	if status != 0 {
 		return status
 	}
-	defer func() { l.call(l.preferDestroy, preference) }()
-	status = l.call(l.preferSet, preference, ltPreferWorkspace, uintptr(unsafe.Pointer(&l.room)), 8)
+	defer func() { l.call(l.preferDestroy, l.preference) }()
+	status = l.call(l.preferSet, l.preference, ltPreferWorkspace, uintptr(unsafe.Pointer(&l.room)), 8)
 	if status == 0 {
-		status = l.call(l.heuristic, l.handle, p.desc, p.a, p.b, p.c, p.c, preference, ltAlgorithms,
+		status = l.call(l.heuristic, l.handle, p.desc, p.a, p.b, p.c, p.c, l.preference, ltAlgorithms,
 			uintptr(unsafe.Pointer(&l.results[0])), uintptr(unsafe.Pointer(&l.found)))
 	}
 	if status == 0 {

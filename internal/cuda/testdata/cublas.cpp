@@ -152,8 +152,10 @@ int cublasLtMatrixLayoutCreate(lt_layout **l, int type, unsigned long long rows,
 int cublasLtMatrixLayoutDestroy(lt_layout *l) { live--; delete l; return 0; }
 
 int cublasLtMatmulPreferenceCreate(size_t **p) { live++; *p = new size_t(0); return 0; }
-int cublasLtMatmulPreferenceDestroy(size_t *p) { live--; delete p; return 0; }
+int cublasLtMatmulPreferenceDestroy(size_t *p) { live--; delete p; return p ? 0 : 7; }
 int cublasLtMatmulPreferenceSetAttribute(size_t *p, int attribute, const void *value, size_t size) {
+	if (!p)
+		return 7;
 	*p = *(const unsigned long long *)value;
 	return attribute == 1 && size == 8 ? 0 : 7;
 }
@@ -161,7 +163,7 @@ int cublasLtMatmulPreferenceSetAttribute(size_t *p, int attribute, const void *v
 int cublasLtMatmulAlgoGetHeuristic(void *h, lt_desc *d, lt_layout *, lt_layout *, lt_layout *, lt_layout *, size_t *p, int asked, lt_result *r,
                                    int *found) {
 	static_assert(sizeof(lt_result) == 96, "the library's struct");
-	if (h != &lt_handle || !d || asked < 3)
+	if (h != &lt_handle || !d || !p || asked < 3)
 		return 7;
 	for (int i = 0; i < 3; i++)
 		r[i] = lt_result{{{KNOWN, (unsigned long long)i}}, i < 2 ? *p : *p + 1, i < 2 ? 0 : 15, 1, {}};
