@@ -128,9 +128,11 @@ func (j *trainJob) run(c *cobra.Command) error {
 	log := pages.OpenLog(dir, warn, view)
 	defer log.Close()
 	log.Line("flops %s: %s", versionString(), strings.Join(os.Args[1:], " "))
+	tighten()
 	if err := preflight(c.Context(), text, x, dir, resume); err != nil {
 		return err
 	}
+	tighten()
 	stop, done := catchSignals(warn)
 	defer done()
 	board := pages.OpenTensorBoard(dir, cfg.Train.TensorBoard, cfg, log.Warned, log)

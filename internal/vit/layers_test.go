@@ -206,6 +206,42 @@ func TestOneArena(t *testing.T) {
 	}
 }
 
+// TestSpares: layer after layer the weights that derivatives go through are packed in the
+// memory of one layer's, and what they give stays the same.
+func TestSpares(t *testing.T) {
+	m, b, sites, p := layered(t, 3, 2)
+	at := make([]float32, b.Size*16)
+	for i := range at {
+		at[i] = float32(i%7) - 3
+	}
+	var first [][]float32
+	for range 2 {
+		for _, site := range []int{sites[2], sites[1], sites[0]} {
+			l, _ := m.Layer(site)
+			if err := p.AccumulateLayer(t.Context(), site, forward.LayerGradient{At: at}, l.Params, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held := 0
+		for _, x := range m.net.spare.held {
+			held += len(x)
+		}
+		for i, l := range m.net.linears {
+			if l != nil && l.backward.made {
+				t.Errorf("%s keeps what its derivative needed", m.net.sites[i].Name)
+			}
+		}
+		if held == 0 || held > 6 {
+			t.Errorf("%d packed weights are kept for maps of three layers", held)
+		}
+		if got := gradients(m); first == nil {
+			first = got
+		} else if !slices.EqualFunc(first, got, slices.Equal) {
+			t.Error("gradients are others in memory that was used before")
+		}
+	}
+}
+
 // TestAbove: what is added to the row read of the last block's output changes the outputs
 // as that noise there does in a query, and the pass is as it was.
 func TestAbove(t *testing.T) {

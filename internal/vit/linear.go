@@ -19,6 +19,8 @@ type linear struct {
 	forward  packed[kernel.Packed] // Wᵀ, for z = x Wᵀ
 	backward packed[kernel.Packed] // W, for dx = dz W
 	rounded  packed[kernel.Half]   // Wᵀ, for z = x Wᵀ in bf16
+
+	spare *spares
 }
 
 // packed is a weight as a kernel reads it, made when it is first asked for. Workers may
@@ -54,7 +56,12 @@ func (l *linear) nt() *kernel.Packed {
 
 // nn is the packed weight for the gradient of the input.
 func (l *linear) nn() *kernel.Packed {
-	return l.backward.get(func(p *kernel.Packed) { p.PackNN(l.w.Data, l.out, l.in, l.in) })
+	return l.backward.get(func(p *kernel.Packed) {
+		if p.Bytes() == 0 {
+			*p = l.spare.take(l.out, l.in)
+		}
+		p.PackNN(l.w.Data, l.out, l.in, l.in)
+	})
 }
 
 // bf16 is the packed weight for the forward in bf16.

@@ -12,6 +12,7 @@ type Net struct {
 	*Weights
 	sites   []forward.Site
 	linears []*linear // parallel to sites
+	spare   *spares   // packed weights that no map needs now
 	bySite  map[siteKey]int
 	direct  map[int]int // of a parameter that noise is added to itself: its site
 	out     *outline
@@ -26,7 +27,7 @@ type siteKey struct {
 
 // NewNet puts a network over its parameters.
 func NewNet(w *Weights) *Net {
-	n := &Net{Weights: w, bySite: map[siteKey]int{}}
+	n := &Net{Weights: w, bySite: map[siteKey]int{}, spare: &spares{}}
 	o, err := guard(func() (*outline, error) { return outlineOf(n) })
 	if err != nil { // only a family that contradicts itself comes here
 		panic(fmt.Sprintf("vit: %T: %v", w.Arch, err))

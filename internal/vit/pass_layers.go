@@ -83,6 +83,9 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGra
 		return err
 	}
 	block := p.m.net.sites[site].Block
+	if d, ok := p.m.b.(interface{ Past(block int) }); ok {
+		defer d.Past(block)
+	}
 	start, err := p.starts(ctx, block)
 	if err != nil {
 		return err

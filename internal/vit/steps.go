@@ -27,6 +27,7 @@ func (g *graph) site(kind string, block int, base string) (int, *linear) {
 			panic("vit: no parameter " + base + ".weight") // a family that maps with what it does not list
 		}
 		l := newLinear(g.net.ofSite(s))
+		l.spare = g.net.spare
 		s.In, s.Out = l.in, l.out
 		i = len(g.net.sites)
 		g.net.sites, g.net.linears, g.net.bySite[key] = append(g.net.sites, s), append(g.net.linears, l), i
