@@ -7,6 +7,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/bench"
 	"github.com/flops-vit/flops/internal/checkpoint"
+	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -39,7 +40,8 @@ func preflight(ctx context.Context, w io.Writer, x *train.Experiment, dir string
 	}
 	fmt.Fprintf(w, "forecast   %s, %s per step, %s to the end\n", memory, ui.Duration(f.Step), ui.Forecast(total))
 	if n := x.Faster(); n >= 1.2 {
-		fmt.Fprintf(w, "faster     this machine has AMX: train.precision: bf16 would be about %.1f times as fast\n", n)
+		fmt.Fprintf(w, "faster     this machine has %s: train.precision: bf16 would be about %.1f times as fast\n",
+			kernel.HalfUnit(), n)
 	}
 	limit, by := bench.MemoryLimit()
 	return fits(f.Memory, limit, by)

@@ -266,8 +266,8 @@ func printPrecision(w io.Writer, x *train.Experiment) {
 	if r.Differences {
 		queries = "queries multiply what their noise changed"
 	}
-	if !kernel.HasTileUnit() {
-		queries += "; without a tile unit no faster than float32"
+	if kernel.HalfUnit() == "" {
+		queries += "; without AMX or AVX512_BF16 no faster than float32"
 	}
 	fmt.Fprintf(w, "precision  bf16 on %s: %d of %d maps, %.0f%% of a forward; %s\n", kernel.DescribeHalf(), r.Maps, r.Of,
 		100*float64(r.FLOPs)/float64(x.Model.ForwardFLOPs()), queries)

@@ -49,11 +49,13 @@ const (
 
 // Half is a matrix B (k×n) in bf16 for C = A·B: in panels of 32 columns, within each in
 // steps of 32 of k, within each two tiles of 16 columns, within each the pairs of k one
-// after the other. It is filled up with zeros. The layout is the same for every kernel.
-// Packing again uses the storage again. The zero value is an empty matrix.
+// after the other. It is filled up with zeros. The pairs are those of the kernel that is
+// selected as it is packed, and which it is multiplied by. Packing again uses the storage
+// again. The zero value is an empty matrix.
 type Half struct {
 	k, n, steps int
 	data        []uint16
+	e           *halfEngine
 }
 
 // Rows is the number of rows of B.
@@ -82,8 +84,8 @@ func growHalf(have []uint16, n int) []uint16 {
 // what the shapes need and then stays.
 type HalfScratch struct {
 	args  halfArgs
-	tiles []uint16  // rows of A as tiles
-	rows  []float32 // rows of A, rounded, or those at an edge
+	tiles []uint16  // rows of A, rounded, as tiles or one after the other
+	rows  []float32 // rows of A, rounded but float32, or those at an edge
 	sums  []float32 // of a panel
 	bias  [halfPanel]float32
 }
@@ -102,7 +104,7 @@ func GemmHalf(c []float32, ldc int, a []float32, lda, m int, b *Half, ep *Epilog
 		panic("kernel: a product in bf16 only takes a bias, GELU and a residual")
 	}
 	ep.check(c, ldc, a, lda, m, b.n, b.k)
-	e := activeHalf()
+	e := b.e
 	rows := e.rowBlock(m, b.steps)
 	for i := 0; i < m; i += rows {
 		mi := min(rows, m-i)

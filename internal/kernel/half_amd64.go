@@ -13,21 +13,32 @@ var (
 		tiles: tileHalfAVX2}
 	avx512Half = &halfEngine{name: "avx512", detail: "6x32", rows: 6, block: 8, bytes: 4, most: 256, lay: layRows,
 		tiles: half6x32AVX512}
-	amxHalf = &halfEngine{name: TileUnit, detail: "32x32", rows: 32, block: 24, bytes: 2, most: 512, lay: layTiles,
-		tiles: halfAMX}
+	pairHalf = &halfEngine{name: PairUnit, detail: "6x32", rows: 6, block: 16, bytes: 2, most: 252, apart: true,
+		lay: layApart, tiles: half6x32BF16}
+	amxHalf = &halfEngine{name: TileUnit, detail: "32x32", rows: 32, block: 24, bytes: 2, most: 512, tiled: true,
+		lay: layTiles, tiles: halfAMX}
 )
 
 // vectorHalf are the kernels that this processor claims to run, best first, and why
-// the tile unit is not among them.
+// the one of them that was asked for is not the first.
 func vectorHalf() (list []*halfEngine, why string) {
-	level := isa.Current()
+	level, asked := isa.Current(), os.Getenv(EnvKernel)
 	if level < isa.AVX2 {
 		return nil, "the level of instructions was lowered"
 	}
-	if level == isa.AVX512 {
-		if why = noTileUnit(); why == "" {
-			list = append(list, amxHalf)
+	if level == isa.AVX512 && asked != avx512Half.name {
+		if asked != PairUnit {
+			if why = noTileUnit(); why == "" {
+				list = append(list, amxHalf)
+			}
 		}
+		if cpu.X86.HasAVX512BF16 {
+			list = append(list, pairHalf)
+		} else if asked == PairUnit {
+			why = "this processor has no AVX512_BF16"
+		}
+	}
+	if level == isa.AVX512 {
 		list = append(list, avx512Half)
 	}
 	return append(list, avx2Half), why
@@ -37,8 +48,6 @@ func vectorHalf() (list []*halfEngine, why string) {
 func noTileUnit() string {
 	const tiles = 1<<17 | 1<<18 // of XCR0: the tiles' shapes and what they hold
 	switch x := &cpu.X86; {
-	case os.Getenv(EnvKernel) == "avx512":
-		return "avx512 was asked for"
 	case !x.HasAMXTile || !x.HasAMXBF16 || !x.HasAVX512BF16:
 		return "this processor has no tile unit for bf16"
 	case !x.HasOSXSAVE || halfXGETBV()&tiles != tiles:
@@ -69,6 +78,26 @@ func packRowsVec(tiles []uint16, src []float32, ld, steps int) bool {
 	}
 	_, _ = tiles[(steps-1)*panelStep+halfTile-1], src[15*ld+steps*halfStep-1]
 	packHalfTile(&tiles[0], &src[0], ld, steps)
+	return true
+}
+
+// roundApartVec reports false where the processor has no instruction for it.
+func roundApartVec(dst []uint16, src []float32, ld, steps, rows int) bool {
+	if vecLevel < vecAVX512 || !cpu.X86.HasAVX512BF16 || steps == 0 || rows == 0 {
+		return false
+	}
+	_, _ = dst[rows*steps*halfStep-1], src[(rows-1)*ld+steps*halfStep-1]
+	roundPairsApart(&dst[0], &src[0], ld, steps, rows, &apartOrder)
+	return true
+}
+
+// pairsApartVec reports false where the processor has no instruction for it.
+func pairsApartVec(tile []uint16) bool {
+	if vecLevel < vecAVX512 {
+		return false
+	}
+	_ = tile[halfTile-1]
+	tilePairsApart(&tile[0])
 	return true
 }
 

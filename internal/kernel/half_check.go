@@ -14,11 +14,11 @@ func checkHalf(e *halfEngine) error {
 	m, n, k := 2*e.rows+1, halfPanel+5, 2*halfStep+7
 	fill := checkNumbers()
 	a, w, bias := fill(m*k), fill(n*k), fill(n)
-	var b Half
-	b.PackNT(w, n, k, k)
 	var c [2][]float32
 	for i, eng := range []*halfEngine{e, portableHalf} {
+		var b Half
 		var s HalfScratch
+		b.pack(eng, w, n, k, k)
 		eng.lay(eng, a, k, m, &b, &s)
 		for j := range b.panels() {
 			clear(s.bias[:])

@@ -36,10 +36,12 @@ const flushing = 0x1f80 | 1<<15 | 1<<6
 // halfEngine is one way to multiply in bf16; all have the same bits.
 type halfEngine struct {
 	name, detail string
-	rows         int // of a tile
-	block        int // steps of k that pass over all rows of a block at once
-	bytes        int // of a value of A as it is laid
-	most         int // rows that are laid at once
+	rows         int  // of a tile
+	block        int  // steps of k that pass over all rows of a block at once
+	bytes        int  // of a value of A as it is laid
+	most         int  // rows that are laid at once
+	tiled        bool // A is laid in tiles, else row by row
+	apart        bool // pairs are of even k, then of odd k
 	// lay rounds rows of A as the kernel reads them.
 	lay func(e *halfEngine, a []float32, lda, m int, b *Half, s *HalfScratch)
 	// tiles computes what halfArgs says.
@@ -49,6 +51,10 @@ type halfEngine struct {
 // TileUnit is the name of the kernel that runs on a processor's tile unit, which
 // multiplies in bf16 alone.
 const TileUnit = "amx"
+
+// PairUnit is the name of the kernel that runs on AVX512_BF16, which multiplies pairs in
+// bf16 alone.
+const PairUnit = "avx512bf16"
 
 var halfCurrent atomic.Pointer[halfEngine]
 
@@ -66,8 +72,8 @@ var halfEngines = sync.OnceValues(func() (usable []*halfEngine, note string) {
 	if len(failed) > 0 {
 		note = " (" + strings.Join(failed, ", ") + " failed the start-up check)"
 	}
-	if why != "" && os.Getenv(EnvKernel) == TileUnit {
-		note += fmt.Sprintf(" (%s=%s: %s)", EnvKernel, TileUnit, why)
+	if asked := os.Getenv(EnvKernel); why != "" && (asked == TileUnit || asked == PairUnit) {
+		note += fmt.Sprintf(" (%s=%s: %s)", EnvKernel, asked, why)
 	}
 	return usable, note
 })
@@ -82,16 +88,19 @@ func activeHalf() *halfEngine {
 }
 
 // DescribeHalf says in one string which kernel multiplies in bf16 here: "amx 32x32",
-// "avx512 6x32", "avx2 3x16", "portable". All have the same bits.
+// "avx512bf16 6x32", "avx512 6x32", "avx2 3x16", "portable". All have the same bits.
 func DescribeHalf() string {
 	e := activeHalf()
 	_, note := halfEngines()
 	return strings.TrimSpace(e.name+" "+e.detail) + note
 }
 
-// HasTileUnit says that products in bf16 run on a tile unit, which makes them several
-// times as fast as those in float32; on any other kernel they are slower.
-func HasTileUnit() bool { return activeHalf().name == TileUnit }
+// HalfUnit names what this processor multiplies in bf16 by: a tile unit, which makes
+// products several times as fast as those in float32, or instructions for pairs, which
+// may make them twice as fast; "" where it has neither and they are slower.
+func HalfUnit() string {
+	return map[string]string{TileUnit: "AMX", PairUnit: "AVX512_BF16"}[activeHalf().name]
+}
 
 // HalfKernels names the kernels of bf16 that can run here, best first.
 func HalfKernels() (names []string) {
@@ -132,11 +141,15 @@ func (e *halfEngine) panel(sums []float32, m int, b *Half, j int, s *HalfScratch
 	for q := 0; q < b.steps; q += e.block {
 		t.steps = uintptr(min(e.block, b.steps-q))
 		t.b = unsafe.Pointer(&panel[q*panelStep])
-		if e.bytes == halfBytes {
-			t.a, t.tileStep = unsafe.Pointer(&s.tiles[q*panelStep]), uintptr(b.steps*panelStep*halfBytes)
-		} else {
-			t.a, t.rowStride = unsafe.Pointer(&s.rows[q*halfStep]), bytes(b.steps*halfStep)
-			t.tileStep = uintptr(e.rows) * t.rowStride
+		t.rowStride = uintptr(b.steps * halfStep * e.bytes)
+		t.tileStep = uintptr(e.rows) * t.rowStride
+		switch {
+		case e.tiled:
+			t.a = unsafe.Pointer(&s.tiles[q*panelStep])
+		case e.bytes == halfBytes:
+			t.a = unsafe.Pointer(&s.tiles[q*halfStep])
+		default:
+			t.a = unsafe.Pointer(&s.rows[q*halfStep])
 		}
 		e.tiles(t)
 		t.bias = nil

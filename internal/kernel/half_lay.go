@@ -32,6 +32,48 @@ func layTiles(_ *halfEngine, a []float32, lda, m int, b *Half, s *HalfScratch) {
 	}
 }
 
+// apartOrder is where the values of a step stand when pairs are of even k, then of odd k,
+// the first of the two above the second.
+var apartOrder = func() (o [halfStep]uint16) {
+	for i := range 8 {
+		at := uint16(4 * i)
+		o[2*i], o[2*i+1], o[16+2*i], o[17+2*i] = at+2, at, at+3, at+1
+	}
+	return o
+}()
+
+// layApart rounds rows of A, their pairs apart, zeros up to whole steps and whole tiles.
+func layApart(e *halfEngine, a []float32, lda, m int, b *Half, s *HalfScratch) {
+	kp := b.steps * halfStep
+	s.tiles = growHalf(s.tiles, roundUp(m, e.rows)*kp)
+	clear(s.tiles[m*kp:])
+	if b.k == kp {
+		roundApart(s.tiles, a, lda, b.steps, m)
+		return
+	}
+	row := grow(&s.rows, kp)
+	clear(row[b.k:])
+	for r := range m {
+		copy(row[:b.k], a[r*lda:])
+		roundApart(s.tiles[r*kp:], row, kp, b.steps, 1)
+	}
+}
+
+// roundApart rounds rows of so many steps to adjacent ones, pairs apart.
+func roundApart(dst []uint16, src []float32, ld, steps, rows int) {
+	if roundApartVec(dst, src, ld, steps, rows) {
+		return
+	}
+	for r := range rows {
+		for q := range steps {
+			at := (r*steps + q) * halfStep
+			for i, k := range apartOrder {
+				dst[at+i] = RoundHalf(src[r*ld+q*halfStep+int(k)])
+			}
+		}
+	}
+}
+
 // rowsOf16 is 16 rows of x from r on, ld values apart, of k values of m rows: where they
 // stand, or where some of them or a part of the last step of k is not there a copy that is
 // filled up with zeros.

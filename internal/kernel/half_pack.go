@@ -2,10 +2,10 @@ package kernel
 
 import "unsafe"
 
-// shape takes the memory for k×n.
-func (p *Half) shape(k, n int) {
+// shape takes the memory for k×n, to be multiplied by a kernel.
+func (p *Half) shape(e *halfEngine, k, n int) {
 	p.k, p.n, p.steps = k, n, (k+halfStep-1)/halfStep
-	p.data = growHalf(p.data, p.panels()*p.steps*panelStep)
+	p.data, p.e = growHalf(p.data, p.panels()*p.steps*panelStep), e
 }
 
 // tile is where the tile of a step and of 16 columns from j on begins.
@@ -14,21 +14,27 @@ func (p *Half) tile(step, j int) []uint16 {
 }
 
 // PackNT packs B = Wᵀ, W row-major n×k with row stride ld.
-func (p *Half) PackNT(w []float32, n, k, ld int) {
+func (p *Half) PackNT(w []float32, n, k, ld int) { p.pack(activeHalf(), w, n, k, ld) }
+
+// pack is PackNT for a kernel.
+func (p *Half) pack(e *halfEngine, w []float32, n, k, ld int) {
 	checkMatrix("W", w, ld, n, k)
-	p.shape(k, n)
+	p.shape(e, k, n)
 	var rows []float32
 	for j := 0; j < p.panels()*halfPanel; j += 16 {
 		src, lds := rowsOf16(&rows, w, ld, n, k, j)
 		tiles := p.data[j/halfPanel*p.steps*panelStep+j%halfPanel/16*halfTile:]
 		packColumns(tiles, src, lds, p.steps)
+		for q := range p.steps {
+			p.pairs(tiles[q*panelStep:])
+		}
 	}
 }
 
 // PackNN packs B itself, row-major k×n with row stride ld.
 func (p *Half) PackNN(b []float32, k, n, ld int) {
 	checkMatrix("B", b, ld, k, n)
-	p.shape(k, n)
+	p.shape(activeHalf(), k, n)
 	var edge [halfStep * 16]float32
 	for q := range p.steps {
 		for j := 0; j < p.panels()*halfPanel; j += 16 {
@@ -47,6 +53,24 @@ func (p *Half) PackNN(b []float32, k, n, ld int) {
 				}
 			}
 			packPairs(p.tile(q, j), src, lds)
+			p.pairs(p.tile(q, j))
+		}
+	}
+}
+
+// pairs makes the kernel's pairs of those of adjacent k in a tile.
+func (p *Half) pairs(tile []uint16) {
+	if !p.e.apart || pairsApartVec(tile) {
+		return
+	}
+	var was [16][16]uint32
+	t := pairsOf(tile)
+	was = *t
+	for i := range 8 {
+		for j := range 16 {
+			first, second := was[2*i][j], was[2*i+1][j]
+			t[i][j] = second&0xffff | first<<16
+			t[8+i][j] = second>>16 | first&0xffff0000
 		}
 	}
 }

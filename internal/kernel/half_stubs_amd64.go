@@ -14,6 +14,11 @@ func half3x16AVX2(t *halfArgs)
 //go:noescape
 func half6x32AVX512(t *halfArgs)
 
+// half6x32BF16 computes tiles of so many rows and columns of a panel.
+//
+//go:noescape
+func half6x32BF16(t *halfArgs)
+
 // roundHalfAVX2 rounds n values of x to bf16, n a multiple of 8; dst may be x.
 //
 //go:noescape
@@ -38,6 +43,16 @@ func halfAMX(t *halfArgs)
 //
 //go:noescape
 func packHalfTile(dst *uint16, src *float32, ld int, steps int)
+
+// roundPairsApart rounds rows of 32·steps values, ld apart, to adjacent rows, a step's values by the numbers of order.
+//
+//go:noescape
+func roundPairsApart(dst *uint16, src *float32, ld int, steps int, rows int, order *[32]uint16)
+
+// tilePairsApart makes pairs of even k, then pairs of odd k, of the pairs of adjacent k of a tile.
+//
+//go:noescape
+func tilePairsApart(tile *uint16)
 
 // halfXGETBV is the low half of XCR0: what the system saves of a thread's registers.
 //

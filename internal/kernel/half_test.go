@@ -238,6 +238,52 @@ func TestHalfPackNN(t *testing.T) {
 	})
 }
 
+// TestHalfApart: where a kernel's pairs are of even k, then of odd k, every value stands
+// where it should, in A and in B, at every level of instructions.
+func TestHalfApart(t *testing.T) {
+	e := &halfEngine{name: "apart", rows: 6, bytes: 2, most: 252, apart: true, lay: layApart}
+	at := func(k int) int { // of a step's 32 values
+		return 16*(k%2) + k/4*2 + 1 - k/2%2
+	}
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewSource(10))
+		for _, c := range [][3]int{{1, 1, 1}, {7, 40, 64}, {13, 33, 77}} {
+			m, n, k := c[0], c[1], c[2]
+			a, w := wide(r, m*(k+2), 60), wide(r, n*k, 60)
+			var b Half
+			b.pack(e, w, n, k, k)
+			var s HalfScratch
+			layApart(e, a, k+2, m, &b, &s)
+			if len(s.tiles) != roundUp(m, 6)*b.steps*halfStep {
+				t.Fatalf("%v: %d values of A", c, len(s.tiles))
+			}
+			for i, v := range s.tiles {
+				row, q := i/(b.steps*halfStep), i%(b.steps*halfStep)
+				for j := range halfStep {
+					if at(j) != q%halfStep {
+						continue
+					}
+					var want uint16
+					if x := q/halfStep*halfStep + j; row < m && x < k {
+						want = RoundHalf(a[row*(k+2)+x])
+					}
+					if v != want {
+						t.Fatalf("%v: value %d of row %d of A is %#x, not %#x", c, q, row, v, want)
+					}
+				}
+			}
+			for j := range n {
+				for x := range k {
+					p := at(x % halfStep)
+					if got, want := b.tile(x/halfStep, j)[p/2*32+j%16*2+p%2], RoundHalf(w[j*k+x]); got != want {
+						t.Fatalf("%v: weight %d,%d is %#x, not %#x", c, j, x, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestAttentionHalf compares with float64, and every kernel and level with the portable
 // one bit for bit; the softmax is the level's own, so that it is kept the same.
 func TestAttentionHalf(t *testing.T) {

@@ -105,7 +105,7 @@ const productShare = 0.8
 // train.precision: bf16, 1 where it would not be.
 func (x *Experiment) Faster() float64 {
 	h := x.halver()
-	if h == nil || x.Config.Train.Precision == vit.BF16 || !kernel.HasTileUnit() {
+	if h == nil || x.Config.Train.Precision == vit.BF16 || kernel.HalfUnit() == "" {
 		return 1
 	}
 	r := h.CouldHalve(x.disturbed())

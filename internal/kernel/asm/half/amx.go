@@ -125,9 +125,7 @@ func packTile(c *build.Context) {
 	c.MOVQ(reg.RDI, reg.RBX)
 	c.MOVQ(reg.RDX, reg.R9)
 	c.Label("values")
-	c.VMOVUPS(at(reg.RAX, 0), reg.Z1)
-	c.VMOVUPS(at(reg.RAX, 64), reg.Z2)
-	raw(c, 0x62, 0xF2, 0x6F, 0x48, 0x72, 0xC1) // VCVTNE2PS2BF16 Z0 of Z2 (high) and Z1
+	roundStep(c, reg.RAX)
 	c.VMOVUPS(reg.Z0, at(reg.RBX, 0))
 	c.ADDQ(operand.U32(128), reg.RAX)
 	c.ADDQ(operand.U32(stepBytes), reg.RBX)
@@ -139,4 +137,11 @@ func packTile(c *build.Context) {
 	c.JNE(operand.LabelRef("row"))
 	c.VZEROUPPER()
 	c.RET()
+}
+
+// roundStep emits the rounding of 32 values to Z0.
+func roundStep(c *build.Context, src reg.Register) {
+	c.VMOVUPS(at(src, 0), reg.Z1)
+	c.VMOVUPS(at(src, 64), reg.Z2)
+	raw(c, 0x62, 0xF2, 0x6F, 0x48, 0x72, 0xC1) // VCVTNE2PS2BF16 Z0 of Z2 (high) and Z1
 }

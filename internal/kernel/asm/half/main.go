@@ -39,11 +39,14 @@ func main() {
 	emit.Main("half", func(c *build.Context) {
 		tile(c, avx2)
 		tile(c, avx512)
+		tile(c, doublesForm())
 		roundRows(c)
 		packPairs(c)
 		storeStrip(c)
 		amxPanel(c)
 		packTile(c)
+		packDoubles(c)
+		pairsApart(c)
 		xgetbv(c)
 	})
 }

@@ -8,13 +8,12 @@ import (
 	"github.com/flops-vit/flops/internal/kernel/asm/emit"
 )
 
-// constant is a vector, a fresh one, of one number's bits.
-func constant(c *build.Context, fresh func(*build.Context) reg.VecVirtual, bits uint32) reg.VecVirtual {
-	g, x, v := c.GP32(), c.XMM(), fresh(c)
+// broadcast sets a vector to one number's bits.
+func broadcast(c *build.Context, bits uint32, v reg.Register) {
+	g, x := c.GP32(), c.XMM()
 	c.MOVL(operand.U32(bits), g)
 	c.VMOVD(g, x)
 	c.VPBROADCASTD(x, v)
-	return v
 }
 
 // rounding rounds vectors of float32 to the numbers that bf16 has: to the nearest, ties
@@ -25,7 +24,11 @@ type rounding struct {
 }
 
 func newRounding(c *build.Context) *rounding {
-	of := func(bits uint32) reg.VecVirtual { return constant(c, (*build.Context).YMM, bits) }
+	of := func(bits uint32) reg.VecVirtual {
+		v := c.YMM()
+		broadcast(c, bits, v)
+		return v
+	}
 	r := &rounding{c, of(odd), of(0x7f800000), of(0x7fffffff), of(0x7fff), of(0x00400000), c.YMM()}
 	c.VPXOR(r.zero, r.zero, r.zero)
 	return r

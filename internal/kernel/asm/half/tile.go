@@ -17,14 +17,23 @@ type form struct {
 	suffix string
 	rows   int
 	bytes  int // width of a vector
-	fresh  func(*build.Context) reg.VecVirtual
-	unroll int // pairs of k in a turn of the loop
+	fresh  func(*build.Context) reg.Register
+	turns  int  // of the loop in a step
+	unroll int  // pairs of k in a turn; of even k and of odd k, where they are apart
+	turnA  int  // bytes of a row of A in a turn
+	stepA  int  // and in a step
+	apart  bool // pairs are of even k or of odd k, and multiplied as they are
 }
 
 var (
-	avx2   = form{"AVX2", 3, 32, (*build.Context).YMM, 4}
-	avx512 = form{"AVX512", 6, 64, (*build.Context).ZMM, 4}
+	avx2   = form{"AVX2", 3, 32, fresh((*build.Context).YMM), pairs / 4, 4, 32, 128, false}
+	avx512 = form{"AVX512", 6, 64, fresh((*build.Context).ZMM), pairs / 4, 4, 32, 128, false}
 )
+
+// fresh makes registers by one of the assembler's own ways.
+func fresh(make func(*build.Context) reg.VecVirtual) func(*build.Context) reg.Register {
+	return func(c *build.Context) reg.Register { return make(c) }
+}
 
 const vectors = 2 // across a tile
 
@@ -34,9 +43,10 @@ type kernel struct {
 	form
 	args, a, b, c, off reg.GPVirtual
 	row                []reg.GPVirtual
-	sums               [2][][]reg.VecVirtual // of even and of odd products, by row and vector
-	weights            []reg.VecVirtual
-	mask               reg.VecVirtual
+	sums               [2][][]reg.Register // of even and of odd products, by row and vector
+	weights            []reg.Register
+	mask               reg.Register   // of odd values
+	factors            []reg.Register // of A, where pairs are apart
 }
 
 // tile emits the micro-kernel, which computes tiles of the sums that halfArgs
@@ -56,11 +66,18 @@ func tile(c *build.Context, f form) {
 	for range f.rows {
 		k.row = append(k.row, k.GP64())
 		for p := range k.sums {
-			k.sums[p] = append(k.sums[p], []reg.VecVirtual{f.fresh(c), f.fresh(c)})
+			k.sums[p] = append(k.sums[p], []reg.Register{f.fresh(c), f.fresh(c)})
 		}
 	}
-	k.weights = []reg.VecVirtual{f.fresh(c), f.fresh(c)}
-	k.mask = constant(c, f.fresh, odd)
+	k.weights = []reg.Register{f.fresh(c), f.fresh(c)}
+	if k.apart {
+		for range f.rows {
+			k.factors = append(k.factors, k.fresh(c))
+		}
+	} else {
+		k.mask = k.fresh(c)
+		broadcast(c, odd, k.mask)
+	}
 	count := k.GP64()
 	k.MOVQ(at(k.args, argCount), count)
 
@@ -118,14 +135,19 @@ func (k *kernel) steps(name string) {
 			}
 		}
 	}
-	k.MOVQ(operand.U32(pairs/k.unroll), turns)
+	k.MOVQ(operand.U32(k.turns), turns)
 	k.Label(name + "_pairs")
 	for i := range k.unroll {
-		k.pair(i, 0)
-		k.pair(i, 1)
+		for part := range k.sums {
+			if k.apart {
+				k.doubles(i, part)
+			} else {
+				k.singles(i, part)
+			}
+		}
 	}
 	k.ADDQ(operand.U32(k.unroll*pairBytes), k.b)
-	k.ADDQ(operand.U32(k.unroll*8), k.off)
+	k.ADDQ(operand.U32(k.turnA), k.off)
 	k.DECQ(turns)
 	k.JNE(operand.LabelRef(name + "_pairs"))
 	for r := range k.rows {
@@ -136,13 +158,16 @@ func (k *kernel) steps(name string) {
 			k.VMOVUPS(even, k.sum(r, v))
 		}
 	}
-	k.ADDQ(operand.U32(stepBytes-pairs*pairBytes), k.b)
+	k.ADDQ(operand.U32(stepBytes-k.turns*k.unroll*pairBytes), k.b)
+	if rest := k.stepA - k.turns*k.turnA; rest > 0 {
+		k.ADDQ(operand.U32(rest), k.off)
+	}
 	k.DECQ(steps)
 	k.JNE(operand.LabelRef(name + "_step"))
 }
 
-// pair adds the even (part 0) or the odd products of the i-th pair from the pointer.
-func (k *kernel) pair(i, part int) {
+// singles adds the even (part 0) or the odd products of the i-th pair from the pointer.
+func (k *kernel) singles(i, part int) {
 	for v, w := range k.weights {
 		// The vectors of AVX-512 are those of two tiles, those of AVX2 the halves of one.
 		m := at(k.b, i*pairBytes+v*32)
