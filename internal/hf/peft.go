@@ -260,31 +260,44 @@ func (a *Adapter) Apart(m *Model) (map[string]Factor, error) {
 
 // Replace puts what the adapter has whole in the place of the model's tensors.
 func (a *Adapter) Replace(m *Model) error {
-	heads := m.Config.Heads()
+	other := func(t safetensors.Tensor, want []int) error {
+		return uierr.New(fmt.Sprintf("%s: tensor %s is %v, the model's %v", a.Dir, t.Name, t.Shape, want),
+			"give the model that the adapter was made for")
+	}
+	heads, headed, classes := m.Config.Heads(), false, 0
 	for _, t := range a.Whole {
 		t.Name = m.Config.Written(t.Name)
 		i := slices.IndexFunc(m.Tensors, func(x safetensors.Tensor) bool { return x.Name == t.Name })
 		head := slices.Contains(heads, t.Name)
+		headed = headed || head
 		switch {
 		case i < 0 && !head:
 			return uierr.New(fmt.Sprintf("%s: the model has no tensor %s", a.Dir, t.Name),
 				"give the model that the adapter was made for")
+		case !head && !slices.Equal(m.Tensors[i].Shape, t.Shape):
+			return other(t, m.Tensors[i].Shape)
 		case i < 0:
 			m.Tensors = append(m.Tensors, t)
-		case !head && !slices.Equal(m.Tensors[i].Shape, t.Shape):
-			return uierr.New(fmt.Sprintf("%s: tensor %s is %v, the model's %v", a.Dir, t.Name, t.Shape, m.Tensors[i].Shape),
-				"give the model that the adapter was made for")
 		default:
 			m.Tensors[i] = t
 		}
-		if t.Name == heads[0] {
-			switch n := t.Shape[0]; {
-			case len(a.Labels) == n:
-				m.Config.Labels = a.Labels
-			case len(m.Config.Labels) != n:
-				m.Config.Labels = NumberedLabels(n)
-			}
+		if head && len(t.Shape) > 0 && (classes == 0 || t.Name == heads[0]) {
+			classes = t.Shape[0]
 		}
+	}
+	if !headed {
+		return nil
+	}
+	for _, s := range m.Config.Layout(max(1, classes)) { // a classifier is of as many classes in all its tensors
+		if t, ok := m.Tensor(s.Name); ok && slices.Contains(heads, s.Name) && !slices.Equal(t.Shape, s.Shape) {
+			return other(t, s.Shape)
+		}
+	}
+	switch {
+	case len(a.Labels) == classes:
+		m.Config.Labels = a.Labels
+	case len(m.Config.Labels) != classes:
+		m.Config.Labels = NumberedLabels(classes)
 	}
 	return nil
 }
