@@ -41,6 +41,8 @@ type Coordinator struct {
 const (
 	fields  = 4  // of a side, that the encoder sees the means of
 	encoded = 16 // numbers that it says
+
+	maxNumbers = 1 << 26 // that are learned, of which a checkpoint may say anything
 )
 
 // encoderSeed fixes the encoder for all runs and checkpoints.
@@ -55,8 +57,10 @@ func NewCoordinator(cells, triggers, channels, height, width int) (*Coordinator,
 		return nil, uierr.New(fmt.Sprintf("prompt.width: %d cells a side over an image of %d×%d", cells, height, width),
 			fmt.Sprintf("use 1 to %d", min(height, width)))
 	}
-	if triggers < 1 {
-		return nil, uierr.New(fmt.Sprintf("prompt.count: %d numbers of a trigger", triggers), "use 1 or more")
+	most := maxNumbers/(channels*cells*cells) - encoded
+	if triggers < 1 || triggers > most {
+		return nil, uierr.New(fmt.Sprintf("prompt.count: %d numbers of a trigger", triggers),
+			fmt.Sprintf("use 1 to %d with %d cells a side", most, cells))
 	}
 	c := &Coordinator{Channels: channels, Height: height, Width: width, Cells: cells, Triggers: triggers}
 	n := triggers + channels*cells*cells*(encoded+triggers)

@@ -52,7 +52,7 @@ func NewFrame(mode string, pixels, channels, height, width int) (*Frame, error) 
 	if channels < 1 || height < 1 || width < 1 {
 		return nil, fmt.Errorf("prompt: images of %d×%d×%d", channels, height, width)
 	}
-	if pixels < 1 || 2*pixels >= min(height, width) {
+	if pixels < 1 || pixels > (min(height, width)-1)/2 {
 		return nil, uierr.New(fmt.Sprintf("prompt.width: a frame of %d pixels leaves nothing of a %d×%d image", pixels,
 			height, width),
 			fmt.Sprintf("use 1 to %d", (min(height, width)-1)/2))
