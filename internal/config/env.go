@@ -47,6 +47,9 @@ func variableOf(key string) string {
 
 // keyOf is the key that an environment variable sets.
 func keyOf(name string) (field, bool) {
+	if !strings.HasPrefix(name, envPrefix) { // all but a few of an environment
+		return field{}, false
+	}
 	for _, f := range fields() {
 		if strings.Contains(f.key, ".") && name == variableOf(f.key) {
 			return f, true
