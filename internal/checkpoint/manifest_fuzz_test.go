@@ -14,7 +14,8 @@ import (
 func FuzzManifest(f *testing.F) {
 	for _, s := range []string{manifestTitle + "\n", "flops checkpoint 2\n", manifestTitle + "\nab 1 x\n",
 		manifestTitle + "\n" + strings.Repeat("0", 64) + " 12 model.safetensors\n",
-		manifestTitle + "\n" + strings.Repeat("0", 64) + " -1 a\n", manifestTitle + "\n" + strings.Repeat("0", 64) + " 1 ../a\n",
+		manifestTitle + "\n" + strings.Repeat("0", 64) + " -1 a\n",
+		manifestTitle + "\n" + strings.Repeat("0", 64) + " 1 ../a\n",
 		manifestTitle + "\n\n", ""} {
 		f.Add([]byte(s))
 	}

@@ -38,10 +38,12 @@ func FuzzPrompted(f *testing.F) {
 			{Name: "prompt.frame", Shape: []int{3, n}, Data: testkit.Fill(3*n, 1)},
 			{Name: mapWeight, Shape: []int{2, 3}, Data: testkit.Fill(6, 2)},
 			{Name: mapBias, Shape: []int{2}, Data: testkit.Fill(2, 3)},
-		}, map[string]string{metaMode: mode, metaWidth: width, metaCount: count, metaClasses: classes, metaMean: mean, metaStd: std})
+		}, map[string]string{metaMode: mode, metaWidth: width, metaCount: count, metaClasses: classes,
+			metaMean: mean, metaStd: std})
 		var got *Trained
 		var err error
-		if used := testkit.Allocated(func() { got, err = behind(saved, mute{}, remote.Policy{InFlight: 1, MaxBatch: 1}) }); used > 1<<29 {
+		used := testkit.Allocated(func() { got, err = behind(saved, mute{}, remote.Policy{InFlight: 1, MaxBatch: 1}) })
+		if used > 1<<29 {
 			t.Fatalf("%d bytes for a prompt of %d numbers", used, n)
 		}
 		if err == nil && len(got.Labels) != 2 {
