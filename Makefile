@@ -32,7 +32,7 @@ race: ## the tests under the race detector, on the portable kernels
 fuzz: ## every fuzz target for FUZZTIME (3s) each
 	FUZZTIME=$(FUZZTIME) scripts/check-fuzz.sh
 
-lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names, links and drawing
+lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names, links, commands and numbers
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
@@ -42,6 +42,7 @@ lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names,
 	scripts/check-docs.sh
 	scripts/check-links.sh
 	scripts/check-architecture.sh
+	$(GO) test ./cmd/flops -run '^TestDocumented'
 
 tidy: ## go.mod and go.sum say what is used
 	$(GO) mod tidy -diff
@@ -57,8 +58,8 @@ readme: build ## every command of the README, on small stand-ins for its data
 examples: ## build and run the examples that are modules of their own
 	scripts/check-examples.sh
 
-reproduce: build ## the short form of the reproduction, where there is one
-	@if [ -x scripts/reproduce.sh ]; then scripts/reproduce.sh --short; else echo "reproduce: skipped, no scripts/reproduce.sh"; fi
+reproduce: build ## a few steps of every command of docs/results.md
+	scripts/results.sh all --quick
 
 serve-load: build ## flops serve under load for 20 s (scripts/check-serve.sh 600 for ten minutes)
 	scripts/check-serve.sh 20

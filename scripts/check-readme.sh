@@ -44,7 +44,7 @@ while IFS= read -r line; do
     passed=$((passed + 1))
     continue
     ;;
-  scripts/fetch-cifar.sh* | scripts/fetch-dinov2-small.sh* | scripts/bench.sh* | scripts/reproduce.sh*)
+  scripts/fetch-cifar.sh* | scripts/fetch-dinov2-small.sh* | scripts/bench.sh*)
     echo "readme: not run (network or minutes): $line"
     passed=$((passed + 1))
     continue
