@@ -194,7 +194,7 @@ type Prompt struct {
 	// context, text-subspace: words that it begins with, of count pieces; empty: random numbers
 	Words    string `yaml:"words"`
 	PerClass bool   `yaml:"per_class"` // context, text-subspace: every class has a context of its own
-	// context, text-subspace: queries are answered by the exact slope of the loss at the logits, where it has one
+	// queries that share their noise are answered by the exact slope of the loss at the logits, where it has one
 	Exact   bool    `yaml:"exact"`
 	Rank    int     `yaml:"rank"` // text-subspace: of the matrix that is added to the context
 	Dim     int     `yaml:"dim"`  // text-subspace: numbers that are trained

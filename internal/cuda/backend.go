@@ -15,6 +15,7 @@ type Options struct {
 	Noise     Noise               // the directions of the queries
 	Loss      objective.Objective // what a query answers
 	Mask      bool                // structural mask of the gradients (docs/method.md)
+	Exact     bool                // queries of the weights are answered by forward.Tangent
 	Precision Precision           // of the matrix products; fp32 where it is empty
 	Slots     int                 // most images of one micro-batch; 0: 256
 	Tanh      bool                // GELU in bf16 by tanh, which cuBLASLt adds to its product
@@ -55,7 +56,8 @@ func NewModel(d Driver, n *vit.Net, opt Options) (*Model, error) {
 	if b.dev.blas != nil {
 		b.dev.blas.tanh = opt.Tanh
 	}
-	return &Model{vit.NewModelOn(b, n, vit.Options{Noise: opt.Noise.host(), Loss: opt.Loss, Mask: opt.Mask}), b}, nil
+	return &Model{vit.NewModelOn(b, n, vit.Options{Noise: opt.Noise.host(), Loss: opt.Loss, Mask: opt.Mask,
+		Exact: opt.Exact}), b}, nil
 }
 
 // supported refuses a network with an op that has no kernel, before anything is asked.

@@ -11,7 +11,7 @@ func init() {
 }
 
 func openCUDA(spec string, n *vit.Net, o Options) (Model, error) {
-	opt := cuda.Options{Loss: o.Loss, Mask: o.Mask, Precision: cuda.Precision(o.Precision)}
+	opt := cuda.Options{Loss: o.Loss, Mask: o.Mask, Exact: o.Exact, Precision: cuda.Precision(o.Precision)}
 	if o.Noise != nil {
 		var err error
 		if opt.Noise, err = cuda.NoiseOf(o.Noise.Kind, o.Noise.QMC, o.Noise.Seed); err != nil {

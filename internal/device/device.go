@@ -34,6 +34,7 @@ type Options struct {
 	Threads   int                 // processor: workers, 0 for every core
 	Loss      objective.Objective // what a query answers
 	Mask      bool                // structural mask of the gradients (docs/method.md)
+	Exact     bool                // queries of the weights are answered by forward.Tangent
 	Precision string              // of matrix products; empty: fp32
 	Noise     *Noise              // the directions of the queries; nil where none are asked
 	Warn      func(string)        // takes a line about what the device does without; may be nil
@@ -154,7 +155,8 @@ func Open(spec string, n *vit.Net, o Options) (Model, error) {
 			return nil, err
 		}
 	}
-	return vit.NewModel(n, vit.Options{Threads: o.Threads, Noise: src, Loss: o.Loss, Mask: o.Mask, Half: half}), nil
+	return vit.NewModel(n, vit.Options{Threads: o.Threads, Noise: src, Loss: o.Loss, Mask: o.Mask, Exact: o.Exact,
+		Half: half}), nil
 }
 
 // inHalf says whether the processor multiplies in bf16, and refuses what it does not know.

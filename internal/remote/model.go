@@ -22,6 +22,7 @@ type Model struct {
 	loss  objective.Objective
 	noise noise.Source
 
+	exact   bool        // queries are answered by forward.Tangent
 	follows bool        // a run elsewhere, which asks by names
 	pass    *pass       // the last Clean
 	perturb [][]float32 // the frame's parameters under each direction
@@ -48,6 +49,10 @@ func NewModel(p *Pool, f prompt.Overlay, m prompt.Mapping, loss objective.Object
 	}
 	return &Model{pool: p, frame: f, mapTo: m, loss: loss, noise: src}, nil
 }
+
+// Exactly answers queries by the slope of the loss at the answers, forward.Tangent, where
+// the objective has one.
+func (m *Model) Exactly() { m.exact = true }
 
 // Pool is what the model calls through; its Counts are the ledger's queries.
 func (m *Model) Pool() *Pool { return m.pool }
@@ -147,7 +152,8 @@ type pass struct {
 	m        *Model
 	batch    *forward.Batch
 	clean    *forward.Clean
-	prepared []float32 // what the frame keeps of each image
+	prepared []float32        // what the frame keeps of each image
+	tangent  *forward.Tangent // by which queries are answered; nil: by their losses
 }
 
 // Clean is what the model answered.
@@ -173,10 +179,14 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	if !m.follows {
 		c, err = m.ask(ctx, b, prepared, m.names(OfBatch, b))
 	}
+	var t *forward.Tangent
+	if err == nil && m.exact && !m.follows {
+		t, err = c.Tangent()
+	}
 	if err != nil {
 		return nil, err
 	}
-	m.pass = &pass{m, b, c, prepared}
+	m.pass = &pass{m, b, c, prepared, t}
 	return m.pass, nil
 }
 
@@ -213,7 +223,7 @@ func (m *Model) ask(ctx context.Context, b *forward.Batch, prepared []float32,
 	if b.Labels == nil {
 		return c, nil
 	}
-	c.Losses, c.Loss = make([]float32, b.Size), m.loss
+	c.Losses, c.Loss, c.Targets = make([]float32, b.Size), m.loss, b.Labels[:b.Size]
 	return c, m.loss.Losses(c.Losses, logits, b.Size, task, b.Labels[:b.Size])
 }
 
@@ -249,6 +259,10 @@ func (c *pass) Losses(ctx context.Context, p *forward.Perturbation, q []forward.
 	}, func(j int) Name { return Name{OfBatch, q[j].Image, q[j].Pair, q[j].Sign} })
 	if err != nil {
 		return err
+	}
+	if c.tangent != nil {
+		c.tangent.Losses(out, logits, q)
+		return nil
 	}
 	labels := make([]int32, len(q))
 	for j, x := range q {

@@ -151,6 +151,79 @@ func TestModelGradient(t *testing.T) {
 	}
 }
 
+// TestModelExact: of a model whose answers are linear in its pixels, single directions
+// answered by the exact slope have the gradient as their mean however large the noise is,
+// as losses have not, and vary less.
+func TestModelExact(t *testing.T) {
+	const sigma, steps = 0.3, 4000
+	run := func(exact bool) (mean, se []float64, all float64, m *Model, b *forward.Batch) {
+		m, _, b, _ = prompted(t, prompt.Over)
+		if exact {
+			m.Exactly()
+		}
+		pass, err := m.Clean(t.Context(), b, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		grad := m.frame.Trained().Grad
+		mean, se = make([]float64, len(grad)), make([]float64, len(grad))
+		var q []forward.Query
+		for i := range b.Size {
+			q = append(q, forward.Query{Image: int32(i), Sign: 1})
+		}
+		out := make([]float32, len(q))
+		for step := range steps {
+			p := &forward.Perturbation{Kind: forward.Weights, Step: uint32(step), Params: []int{0}, Sigma: []float32{sigma}}
+			if err := pass.Losses(t.Context(), p, q, out); err != nil {
+				t.Fatal(err)
+			}
+			var c float32
+			for i, l := range out {
+				c += (l - pass.Clean().Losses[i]) / sigma / float32(b.Size)
+			}
+			clear(grad)
+			if err := pass.Accumulate(t.Context(), p, []forward.Term{{Coef: c}}); err != nil {
+				t.Fatal(err)
+			}
+			for j, g := range grad {
+				mean[j] += float64(g) / steps
+				se[j] += float64(g) * float64(g) / steps
+			}
+		}
+		for j, v := range mean {
+			se[j] -= v * v
+			all += se[j]
+			se[j] = math.Sqrt(se[j] / (steps - 1))
+		}
+		return mean, se, all, m, b
+	}
+	mean, se, straight, m, b := run(true)
+	data := m.frame.Trained().Data
+	for j := range data {
+		at := func(h float32) (sum float64) {
+			was := data[j]
+			data[j] = was + h
+			c, err := m.Evaluate(t.Context(), b)
+			data[j] = was
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range c.Losses {
+				sum += float64(l)
+			}
+			return sum / float64(b.Size)
+		}
+		if want := (at(1e-2) - at(-1e-2)) / 2e-2; math.Abs(mean[j]-want) > 4.5*se[j]+1e-3 {
+			t.Errorf("pixel %d: mean %v ± %v, by differences %v", j, mean[j], se[j], want)
+		}
+	}
+	_, _, bent, _, _ := run(false)
+	t.Logf("variance of losses %.3g, of slopes %.3g", bent, straight)
+	if !(straight < 0.9*bent) {
+		t.Errorf("slopes vary by %v, losses by %v", straight, bent)
+	}
+}
+
 func TestModelMapping(t *testing.T) {
 	m, _, b, _ := prompted(t, prompt.Over)
 	if err := m.LearnMapping(context.Background(), b, 2, prompt.Frequent); err != nil {

@@ -41,11 +41,9 @@ type Counts struct{ Images, Texts int64 }
 
 // Options of a Model.
 type Options struct {
-	Loss  objective.Objective
-	Noise noise.Source
-	// Exact answers queries by the loss's exact slope at the logits: the clean loss
-	// and Σ_k ∂ℓ/∂z_k (z′_k − z_k), of an objective that has one.
-	Exact    bool
+	Loss     objective.Objective
+	Noise    noise.Source
+	Exact    bool // queries are answered by forward.Tangent, of an objective that has a derivative
 	PerClass bool // every class has a context of its own
 	Count    int  // vectors of a context
 	Threads  int
@@ -96,9 +94,6 @@ func Learn(images query.Model, dir string, names []string, shape func(rows, widt
 		return nil, err
 	}
 	m.param = m.shape.Param()
-	if _, ok := o.Loss.(objective.Differentiable); o.Exact && !ok {
-		m.exact = false // what it has not cannot be used
-	}
 	return m, m.write(names, o)
 }
 

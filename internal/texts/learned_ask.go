@@ -125,6 +125,6 @@ func (m *Model) answer(b *forward.Batch, images, texts []float32) (*forward.Clea
 	if b.Labels == nil {
 		return c, nil
 	}
-	c.Losses, c.Loss = make([]float32, b.Size), m.loss
+	c.Losses, c.Loss, c.Targets = make([]float32, b.Size), m.loss, b.Labels[:b.Size]
 	return c, m.loss.Losses(c.Losses, c.Logits, b.Size, m.classes, b.Labels[:b.Size])
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/flops-vit/flops/forward"
-	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/noise"
@@ -13,11 +12,11 @@ import (
 
 // pass is the clean pass of a batch.
 type pass struct {
-	m      *Model
-	batch  *forward.Batch
-	images []float32 // embeddings
-	clean  *forward.Clean
-	slope  []float32 // of each image's loss by its logits, where the objective has one and it is used
+	m       *Model
+	batch   *forward.Batch
+	images  []float32 // embeddings
+	clean   *forward.Clean
+	tangent *forward.Tangent // by which queries are answered; nil: by their losses
 }
 
 // Clean is what the model answered.
@@ -45,9 +44,7 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 		return nil, err
 	}
 	if m.exact {
-		p.slope = make([]float32, b.Size*m.classes)
-		d := m.loss.(objective.Differentiable)
-		if err := d.Grad(p.slope, p.clean.Logits, b.Size, m.classes, b.Labels, 1); err != nil {
+		if p.tangent, err = p.clean.Tangent(); err != nil {
 			return nil, err
 		}
 	}
@@ -81,8 +78,8 @@ func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forwar
 	for j, x := range q {
 		i := int(x.Image)
 		m.tower.Logits(z, p.images[i*width:(i+1)*width], rows[which[j]*size:(which[j]+1)*size], 1)
-		if p.slope != nil {
-			out[j] = p.along(i, z)
+		if p.tangent != nil {
+			p.tangent.Losses(out[j:j+1], z, q[j:j+1])
 			continue
 		}
 		label[0] = p.batch.Labels[i]
@@ -91,16 +88,6 @@ func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forwar
 		}
 	}
 	return nil
-}
-
-// along is the clean loss of an image and what its exact slope makes of other logits.
-func (p *pass) along(i int, z []float32) float32 {
-	k := p.m.classes
-	sum := float64(p.clean.Losses[i])
-	for c, v := range z {
-		sum += float64(p.slope[i*k+c]) * (float64(v) - float64(p.clean.Logits[i*k+c]))
-	}
-	return float32(sum)
 }
 
 // counter names the noise of theta, which is parameter 0.

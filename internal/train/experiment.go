@@ -176,7 +176,7 @@ func (x *Experiment) openModel() (err error) {
 	}
 	x.Model, err = device.Open(c.Train.Device, net, device.Options{Threads: Threads(c), Loss: x.loss,
 		Mask: c.Estimator.StructuralMask, Precision: c.Train.Precision, Warn: x.Warn,
-		Noise: x.directions()})
+		Exact: c.Prompt.Kind == "tokens" && c.Prompt.Exact, Noise: x.directions()})
 	if err == nil && direct {
 		err = x.direct()
 	}

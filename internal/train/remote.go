@@ -94,6 +94,9 @@ func (x *Experiment) callThrough() error {
 	if r.model, err = remote.NewModel(pool, r.frame, to, x.loss, src); err != nil {
 		return err
 	}
+	if c.Prompt.Exact {
+		r.model.Exactly()
+	}
 	x.Model = r.model
 	return nil
 }

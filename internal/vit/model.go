@@ -18,6 +18,7 @@ type Options struct {
 	Noise   noise.Source        // the directions of the queries
 	Loss    objective.Objective // what a query answers
 	Mask    bool                // structural mask of the gradients (docs/method.md)
+	Exact   bool                // queries of the weights are answered by forward.Tangent
 	Half    bool                // products in bf16 on the CPU: all of a network's until Halve says which
 }
 
@@ -28,6 +29,7 @@ type Model struct {
 	b     Backend
 	loss  objective.Objective
 	mask  bool
+	exact bool                    // queries of the weights are answered by forward.Tangent
 	noise noise.Source            // of what the host makes of the queries' directions
 	host  []*guide                // its workers
 	plan  *plan                   // of the last Clean
@@ -57,7 +59,7 @@ func NewModel(n *Net, opt Options) *Model {
 // NewModelOn puts a network on a backend, which was made for it and is closed
 // with the model. The options' noise is that of the backend, made on the host.
 func NewModelOn(b Backend, n *Net, opt Options) *Model {
-	m := &Model{net: n, b: b, loss: opt.Loss, mask: opt.Mask, noise: opt.Noise, reads: map[string][]Activation{}}
+	m := &Model{net: n, b: b, loss: opt.Loss, mask: opt.Mask, exact: opt.Exact, noise: opt.Noise, reads: map[string][]Activation{}}
 	workers := opt.Threads
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)

@@ -17,6 +17,8 @@ type pass struct {
 	loss  *objective.Bound
 	clean *forward.Clean
 	plan  *plan
+
+	tangent *forward.Tangent // of queries of the weights; nil: of their losses
 }
 
 // Clean is what the forward answered.
@@ -73,8 +75,14 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 		}
 		c.InputSq = append(c.InputSq, sq)
 	}
-	m.pass = &pass{m, b, loss, c, t}
-	return m.pass, nil
+	p := &pass{m: m, batch: b, loss: loss, clean: c, plan: t}
+	if m.exact {
+		if p.tangent, err = c.Tangent(); err != nil {
+			return nil, err
+		}
+	}
+	m.pass = p
+	return p, nil
 }
 
 // planOf finds what the clean pass must keep: what any suffix of these sites

@@ -138,6 +138,9 @@ func (p *pass) directionLosses(ctx context.Context, t *forward.Perturbation, q [
 	}
 	l := m.list(m.queries, p.loss)
 	l.Step, l.Coef, l.Losses = t.Step, m.coef, make([]float32, len(order))
+	if p.tangent != nil {
+		l.Logits = make([]float32, len(order)*p.clean.Classes)
+	}
 	if err := m.b.Begin(l); err != nil {
 		return err
 	}
@@ -154,6 +157,9 @@ func (p *pass) directionLosses(ctx context.Context, t *forward.Perturbation, q [
 	}
 	if err := m.b.End(); err != nil {
 		return err
+	}
+	if p.tangent != nil {
+		p.tangent.Losses(l.Losses, l.Logits, l.Queries)
 	}
 	for i, j := range order {
 		out[j] = l.Losses[i]
