@@ -33,8 +33,8 @@ type Local struct {
 	extra []safetensors.Tensor // tensors that came and are no part of the network
 
 	// Words is a context that was learned before the names of classes, as the folder
-	// has it; without a name where there is none. Metadata is the folder's.
-	Words    safetensors.Tensor
+	// has it; empty where there is none. Metadata is the folder's.
+	Words    []safetensors.Tensor
 	Metadata map[string]string
 
 	LogScale []float32 // learned temperature of a contrastive run, as the folder has it; else empty

@@ -51,7 +51,7 @@ func Open(ctx context.Context, path string, c config.Config, warn func(string)) 
 	if err != nil {
 		return nil, err
 	}
-	if t.Local.Words.Name != "" && t.Local.Bare {
+	if len(t.Local.Words) > 0 && t.Local.Bare {
 		if err := t.behindWords(path, c, warn); err != nil {
 			_ = t.Close()
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/objective"
@@ -41,8 +42,8 @@ func LearnWords(c config.Config, l *Local, images query.Model, classes []string,
 // SavedWords is the frozen network with what was learned before the names of classes.
 func SavedWords(l *Local, m *texts.Model, classes []string) *hf.Model {
 	out := l.Model()
+	out.Extra = slices.DeleteFunc(out.Extra, func(t safetensors.Tensor) bool { return texts.Learned(t.Name) })
 	for _, p := range m.Params() {
-		out.Extra = slices.DeleteFunc(out.Extra, func(t safetensors.Tensor) bool { return t.Name == p.Name })
 		out.Extra = append(out.Extra, safetensors.Tensor{Name: p.Name, Shape: p.Shape, Data: p.Data})
 	}
 	list, _ := json.Marshal(classes) // of names it cannot fail
@@ -76,24 +77,49 @@ func (t *Trained) behindWords(path string, c config.Config, warn func(string)) e
 	if err != nil {
 		return err
 	}
-	p := m.Params()[0]
-	from := t.Local.Words
-	if from.Name != p.Name || len(from.Data) != len(p.Data) {
-		return uierr.New(fmt.Sprintf("%s: %s has %d values, and its run's config describes %s of %d", path, from.Name,
-			len(from.Data), p.Name, len(p.Data)), "restore the config.yaml that the run began with")
+	if err := begin(m.Params(), t.Local.Words); err != nil {
+		return uierr.Wrap(err, path+": "+err.Error(), "restore the config.yaml that the run began with")
 	}
-	copy(p.Data, from.Data)
 	m.Touch()
 	t.Model, t.Labels, t.sigmoid, t.words = m, classes, m.Tower().Sigmoid, true
 	return nil
 }
 
-// wordsOf is the learned context of a checkpoint, without a name where there is none.
-func wordsOf(m *hf.Model) safetensors.Tensor {
-	for _, name := range []string{texts.ContextName, texts.SubspaceName} {
-		if t, ok := m.Tensor(name); ok {
-			return t
+// begin gives what is learned before the names of classes a checkpoint's values. Older
+// ones have the contexts of all classes in one tensor.
+func begin(params []*forward.Param, from []safetensors.Tensor) error {
+	if len(from) == 1 && len(params) > 1 {
+		left := from[0].Data
+		for _, p := range params {
+			n := min(len(p.Data), len(left))
+			from = append(from, safetensors.Tensor{Name: p.Name, Data: left[:n]})
+			left = left[n:]
+		}
+		if len(left) == 0 {
+			from = from[1:]
 		}
 	}
-	return safetensors.Tensor{}
+	if len(from) != len(params) {
+		return fmt.Errorf("has %d tensors of a context, and its run's config describes %d", len(from), len(params))
+	}
+	for _, p := range params {
+		i := slices.IndexFunc(from, func(t safetensors.Tensor) bool { return t.Name == p.Name })
+		if i < 0 || len(from[i].Data) != len(p.Data) {
+			return fmt.Errorf("has %s of %d values, and its run's config describes %s of %d", from[max(0, i)].Name,
+				len(from[max(0, i)].Data), p.Name, len(p.Data))
+		}
+		copy(p.Data, from[i].Data)
+	}
+	return nil
+}
+
+// wordsOf are the tensors of the learned context of a checkpoint.
+func wordsOf(m *hf.Model) []safetensors.Tensor {
+	var out []safetensors.Tensor
+	for _, t := range slices.Concat(m.Tensors, m.Extra) {
+		if texts.Learned(t.Name) {
+			out = append(out, t)
+		}
+	}
+	return out
 }

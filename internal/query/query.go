@@ -38,8 +38,9 @@ type TwoSided interface {
 	Apart() (images, texts int64)
 	// SpentFLOPs is what it has cost.
 	SpentFLOPs() int64
-	// StepQueries is what a step costs in which every image has so many queries.
-	StepQueries(queries int64) int64
+	// StepQueries is what a step costs in which every image has so many queries of each of
+	// its perturbations.
+	StepQueries(plan []forward.Perturbation, queries int64) int64
 }
 
 // Differentiable is a Model that can also backpropagate.

@@ -2,6 +2,7 @@ package texts
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
@@ -13,8 +14,10 @@ import (
 // Model is a frozen CLIP or SigLIP that chooses among classes by texts that begin
 // with a learned context (CoOp; Zhou et al. 2022, arXiv 2109.01134): a query moves
 // the context, and costs the texts of the classes and no image, whose embeddings
-// are made once. Its only parameter is the context, or what the context is made of
-// (Shape). It answers queries of kind Weights alone.
+// are made once. Its parameters are the context, or what the context is made of
+// (Shape); where every class has a context of its own each of these is a parameter, and
+// a query that moves one costs that class's text. It answers queries of kind Weights
+// alone.
 type Model struct {
 	images  query.Model // the frozen network
 	tower   *Tower
@@ -23,11 +26,13 @@ type Model struct {
 	noise   noise.Source
 	exact   bool
 	classes int
-	rows    int // of the context of all classes
-	groups  int // contexts that are asked at once
-	ids     []float32
+	count   int         // vectors of a context
+	each    bool        // every class has a context of its own
+	rows    int         // of the contexts of all classes
+	slots   int         // contexts that are asked at once
+	ids     [][]float32 // per class: its text behind the context of the first slot
 
-	param  *forward.Param // theta, the trained one
+	params []*forward.Param // theta
 	known  map[int32][]float32
 	keep   bool
 	texts  []float32 // embeddings of the classes at theta as it is; nil: not known
@@ -52,12 +57,13 @@ type Options struct {
 
 // Shape is what a context is made of: the numbers theta that are trained.
 type Shape interface {
-	// Param is theta.
-	Param() *forward.Param
-	// Make writes the context, rows of the tower's width, of a theta.
-	Make(context, theta []float32)
-	// Back adds to dtheta what the gradient by the context is by theta.
-	Back(dtheta, dcontext, theta []float32)
+	// Params are theta: one, or as many as there are contexts, of which each is then made
+	// of one alone.
+	Params() []*forward.Param
+	// Make writes the contexts, rows of the tower's width, of a theta.
+	Make(context []float32, theta [][]float32)
+	// Back adds to dtheta what the gradient by the contexts is by theta.
+	Back(dtheta [][]float32, dcontext []float32, theta [][]float32)
 }
 
 var (
@@ -78,11 +84,12 @@ func Learn(images query.Model, dir string, names []string, shape func(rows, widt
 		return nil, err
 	}
 	m := &Model{images: images, loss: o.Loss, noise: o.Noise, exact: o.Exact, classes: len(names),
-		rows: o.Count, groups: max(1, min(32, mostAtOnce/len(names))), known: map[int32][]float32{}, keep: o.Keep}
-	if o.PerClass {
-		m.rows *= len(names)
+		count: o.Count, each: o.PerClass, rows: o.Count, slots: max(1, min(32, mostAtOnce/len(names))),
+		known: map[int32][]float32{}, keep: o.Keep}
+	if m.each {
+		m.rows, m.slots = m.rows*len(names), max(len(names), mostAtOnce)
 	}
-	x.Arch.Learned = m.rows * m.groups
+	x.Arch.Learned = m.count * m.slots
 	if m.tower, err = New(x, o.Threads, warn); err != nil {
 		return nil, err
 	}
@@ -93,35 +100,31 @@ func Learn(images query.Model, dir string, names []string, shape func(rows, widt
 	if m.shape, err = shape(m.rows, x.Arch.Hidden, m.tower.words); err != nil {
 		return nil, err
 	}
-	m.param = m.shape.Param()
-	return m, m.write(names, o)
+	m.params = m.shape.Params()
+	return m, m.write(names)
 }
 
-// write makes the ids of every group: the context, and the name of the class.
-func (m *Model) write(names []string, o Options) error {
+// write makes the ids of every class: the context, and its name.
+func (m *Model) write(names []string) error {
 	t := m.tower
+	var context []int32
+	for v := range m.count {
+		context = append(context, int32(-1-v))
+	}
 	cut := ""
-	for g := range m.groups {
-		for k, n := range names {
-			first := g * m.rows
-			if o.PerClass {
-				first += k * o.Count
-			}
-			var pieces []int32
-			for v := range o.Count {
-				pieces = append(pieces, int32(-1-first-v))
-			}
-			ids, short := t.Tokenizer.Wrap(append(pieces, t.Tokenizer.Pieces(n+".")...), t.Arch.Context)
-			if short {
-				cut = n
-			}
-			for _, id := range ids {
-				m.ids = append(m.ids, float32(id))
-			}
+	for _, n := range names {
+		ids, short := t.Tokenizer.Wrap(append(slices.Clone(context), t.Tokenizer.Pieces(n+".")...), t.Arch.Context)
+		if short {
+			cut = n
 		}
+		var row []float32
+		for _, id := range ids {
+			row = append(row, float32(id))
+		}
+		m.ids = append(m.ids, row)
 	}
 	if cut != "" {
-		return uierr.New(fmt.Sprintf("prompt.count: %d vectors and the class %q are more than the %d ids of a text", o.Count,
+		return uierr.New(fmt.Sprintf("prompt.count: %d vectors and the class %q are more than the %d ids of a text", m.count,
 			cut, t.Arch.Context), "set a smaller prompt.count, or shorten the name of the class")
 	}
 	return nil
@@ -131,7 +134,7 @@ func (m *Model) write(names []string, o Options) error {
 func (m *Model) Tower() *Tower { return m.tower }
 
 // Params is what is trained.
-func (m *Model) Params() []*forward.Param { return []*forward.Param{m.param} }
+func (m *Model) Params() []*forward.Param { return m.params }
 
 // Sites is empty: nothing inside the model is perturbed.
 func (m *Model) Sites() []forward.Site { return nil }
@@ -183,4 +186,10 @@ func (m *Model) Owe(spent Counts, flops int64) {
 
 // StepQueries is what a step costs in which every image has so many queries of each
 // of its perturbations.
-func (m *Model) StepQueries(queries int64) int64 { return int64(m.classes) * (1 + queries) }
+func (m *Model) StepQueries(plan []forward.Perturbation, queries int64) int64 {
+	n := int64(m.classes)
+	for _, p := range plan {
+		n += queries * int64(len(m.moved(p.Params)))
+	}
+	return n
+}

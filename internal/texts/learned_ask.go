@@ -51,18 +51,56 @@ func (m *Model) embed(ctx context.Context, b *forward.Batch, keep bool) ([]float
 	return out, nil
 }
 
-// ask are the embeddings of the classes' texts at several thetas.
-func (m *Model) ask(ctx context.Context, thetas [][]float32) ([]float32, error) {
-	var out []float32
-	t := m.tower
-	context := t.Weights.Params()[t.Weights.Index(ContextName)].Data
-	for lo := 0; lo < len(thetas); lo += m.groups {
-		n := min(m.groups, len(thetas)-lo)
-		per := m.rows * t.Arch.Hidden
-		for g, theta := range thetas[lo : lo+n] {
-			m.shape.Make(context[g*per:(g+1)*per], theta)
+// wanted is a class's text behind a context of m.count rows.
+type wanted struct {
+	class   int
+	context []float32
+}
+
+// all are the texts of every class at a theta.
+func (m *Model) all(theta [][]float32) []wanted {
+	classes := make([]int, m.classes)
+	for k := range classes {
+		classes[k] = k
+	}
+	return m.of(theta, classes)
+}
+
+// of are the texts of some classes at a theta.
+func (m *Model) of(theta [][]float32, classes []int) []wanted {
+	contexts := make([]float32, m.rows*m.tower.Arch.Hidden)
+	m.shape.Make(contexts, theta)
+	out := make([]wanted, len(classes))
+	for i, k := range classes {
+		out[i] = wanted{k, contexts}
+		if per := m.count * m.tower.Arch.Hidden; m.each {
+			out[i].context = contexts[k*per : (k+1)*per]
 		}
-		b := &forward.Batch{Size: n * m.classes, Inputs: m.ids[:n*m.classes*t.Arch.Context]}
+	}
+	return out
+}
+
+// ask are the embeddings of texts, as many at once as there is room for their contexts;
+// those of one context that follow one another share its place.
+func (m *Model) ask(ctx context.Context, texts []wanted) ([]float32, error) {
+	t := m.tower
+	room := t.Weights.Params()[t.Weights.Index(ContextName)].Data
+	per := m.count * t.Arch.Hidden
+	var out []float32
+	for lo := 0; lo < len(texts); {
+		b, slot := &forward.Batch{}, -1
+		var last *float32
+		for ; lo < len(texts) && b.Size < mostAtOnce; lo++ {
+			w := texts[lo]
+			if &w.context[0] != last {
+				if slot == m.slots-1 {
+					break
+				}
+				slot, last = slot+1, &w.context[0]
+				copy(room[slot*per:(slot+1)*per], w.context)
+			}
+			b.Size, b.Inputs = b.Size+1, m.text(b.Inputs, w.class, slot)
+		}
 		c, err := t.model.Evaluate(ctx, b)
 		if err != nil {
 			return nil, err
@@ -73,12 +111,32 @@ func (m *Model) ask(ctx context.Context, thetas [][]float32) ([]float32, error) 
 	return out, nil
 }
 
+// text appends the ids of a class behind the context of a slot.
+func (m *Model) text(ids []float32, class, slot int) []float32 {
+	for _, id := range m.ids[class] {
+		if id < 0 {
+			id -= float32(slot * m.count)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// theta is what is trained, as it is.
+func (m *Model) theta() [][]float32 {
+	out := make([][]float32, len(m.params))
+	for i, p := range m.params {
+		out[i] = p.Data
+	}
+	return out
+}
+
 // now are the embeddings of the classes at theta as it is.
 func (m *Model) now(ctx context.Context) ([]float32, error) {
 	if m.texts != nil {
 		return m.texts, nil
 	}
-	e, err := m.ask(ctx, [][]float32{m.param.Data})
+	e, err := m.ask(ctx, m.all(m.theta()))
 	m.texts = e
 	return e, err
 }

@@ -67,14 +67,19 @@ func (m *Model) throughTexts(ctx context.Context, w []float32) error {
 	t := m.tower
 	p := t.Weights.Params()[t.Weights.Index(ContextName)]
 	per := m.rows * t.Arch.Hidden
-	m.shape.Make(p.Data[:per], m.param.Data)
+	m.shape.Make(p.Data[:per], m.theta())
 	p.Grad = make([]float32, len(p.Data))
 	defer func() { p.Grad = nil }()
-	T, width := t.Arch.Context, t.Width()
+	width := t.Width()
 	for lo := 0; lo < m.classes; lo += width { // a text's number is below the width of the outputs
 		n := min(width, m.classes-lo)
-		b := &forward.Batch{Size: n, Inputs: m.ids[lo*T : (lo+n)*T]}
+		b := &forward.Batch{Size: n}
 		for k := range n {
+			slot := 0
+			if m.each {
+				slot = lo + k
+			}
+			b.Inputs = m.text(b.Inputs, lo+k, slot)
 			b.Labels, b.Index = append(b.Labels, int32(k)), append(b.Index, int32(k))
 		}
 		// The mean over the texts takes the factor back.
@@ -85,7 +90,13 @@ func (m *Model) throughTexts(ctx context.Context, w []float32) error {
 		m.counts.Texts += int64(n)
 		m.back += 2 * int64(n) * t.model.ForwardFLOPs()
 	}
-	m.shape.Back(m.param.Grad, p.Grad[:per], m.param.Data)
+	grads := make([][]float32, len(m.params))
+	for i, p := range m.params {
+		if grads[i] = p.Grad; p.Grad == nil { // of one that is not trained
+			grads[i] = make([]float32, len(p.Data))
+		}
+	}
+	m.shape.Back(grads, p.Grad[:per], m.theta())
 	return nil
 }
 

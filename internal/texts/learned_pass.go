@@ -52,32 +52,69 @@ func (m *Model) Clean(ctx context.Context, b *forward.Batch, sites []int) (forwa
 	return p, nil
 }
 
-// Losses asks the texts of every direction once, whatever the number of images.
-func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forward.Query, out []float32) error {
-	m := p.m
-	switch {
-	case per.Kind != forward.Weights || len(per.Params) != 1 || per.Params[0] != 0 || len(per.Sigma) != 1:
+// check refuses what cannot be asked of the pass.
+func (p *pass) check(per *forward.Perturbation) error {
+	if per.Kind != forward.Weights {
 		return uierr.New("estimator.name: a learned context has no sites to perturb", "use estimator.name: weight or bp")
-	case m.pass != p:
+	}
+	if p.m.pass != p {
 		return forward.ErrStale
 	}
-	directions, which := query.Directions(q)
-	thetas := make([][]float32, len(directions))
-	for k, x := range directions {
-		thetas[k] = make([]float32, len(m.param.Data))
-		m.noise.AddScaled(thetas[k], m.param.Data, float32(x.Sign)*per.Sigma[0], counter(per.Step, x.Pair), 0)
+	if len(per.Sigma) != 1 || len(per.Params) == 0 {
+		return fmt.Errorf("texts: a perturbation of parameters %v with %d scales", per.Params, len(per.Sigma))
 	}
-	e, err := m.ask(ctx, thetas)
+	for _, i := range per.Params {
+		if i < 0 || i >= len(p.m.params) {
+			return fmt.Errorf("texts: no parameter %d of %d", i, len(p.m.params))
+		}
+	}
+	return nil
+}
+
+// moved are the classes whose texts parameters are part of.
+func (m *Model) moved(params []int) []int {
+	if len(m.params) == m.classes && m.each {
+		return params
+	}
+	out := make([]int, m.classes)
+	for k := range out {
+		out[k] = k
+	}
+	return out
+}
+
+// Losses asks the texts of every direction once, whatever the number of images, and only
+// those that move.
+func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forward.Query, out []float32) error {
+	m := p.m
+	if err := p.check(per); err != nil {
+		return err
+	}
+	directions, which := query.Directions(q)
+	classes := m.moved(per.Params)
+	var ask []wanted
+	for _, x := range directions {
+		theta := m.theta()
+		for _, i := range per.Params {
+			theta[i] = make([]float32, len(m.params[i].Data))
+			m.noise.AddScaled(theta[i], m.params[i].Data, float32(x.Sign)*per.Sigma[0], counter(per.Step, i, x.Pair), 0)
+		}
+		ask = append(ask, m.of(theta, classes)...)
+	}
+	e, err := m.ask(ctx, ask)
 	if err != nil {
 		return err
 	}
 	width := m.tower.Width()
 	rows := units(e, width)
-	size := m.classes * width
 	z, label := make([]float32, m.classes), make([]int32, 1)
 	for j, x := range q {
 		i := int(x.Image)
-		m.tower.Logits(z, p.images[i*width:(i+1)*width], rows[which[j]*size:(which[j]+1)*size], 1)
+		copy(z, p.clean.Logits[i*m.classes:(i+1)*m.classes])
+		for c, k := range classes {
+			row := rows[(which[j]*len(classes)+c)*width:][:width]
+			m.tower.Logits(z[k:k+1], p.images[i*width:(i+1)*width], row, 1)
+		}
 		if p.tangent != nil {
 			p.tangent.Losses(out[j:j+1], z, q[j:j+1])
 			continue
@@ -90,19 +127,20 @@ func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forwar
 	return nil
 }
 
-// counter names the noise of theta, which is parameter 0.
-func counter(step uint32, pair int32) noise.Counter {
-	return noise.Counter{Step: step, Site: forward.WeightSite, Pair: uint32(pair)}
+// counter names the noise of a parameter of theta.
+func counter(step uint32, param int, pair int32) noise.Counter {
+	return noise.Counter{Step: step, Site: forward.WeightSite, Image: uint32(param), Pair: uint32(pair)}
 }
 
-// Accumulate adds Σ C·z to the gradient.
+// Accumulate adds Σ C·z to the gradients.
 func (p *pass) Accumulate(_ context.Context, per *forward.Perturbation, terms []forward.Term) error {
-	m := p.m
-	if m.pass != p {
-		return forward.ErrStale
+	if err := p.check(per); err != nil {
+		return err
 	}
-	for _, t := range terms {
-		m.noise.Axpy(m.param.Grad, t.Coef, counter(per.Step, t.Pair), 0)
+	for _, i := range per.Params {
+		for _, t := range terms {
+			p.m.noise.Axpy(p.m.params[i].Grad, t.Coef, counter(per.Step, i, t.Pair), 0)
+		}
 	}
 	return nil
 }

@@ -41,12 +41,15 @@ func learned(t *testing.T, dir string, shape func(Start) func(int, int, func(str
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	for i, r := 0, noise.Rand(1, noise.Test); i < len(m.param.Data); i++ {
-		m.param.Data[i] += float32(0.3 * r.Normal())
+	r := noise.Rand(1, noise.Test)
+	for _, p := range m.params {
+		for i := range p.Data {
+			p.Data[i] += float32(0.3 * r.Normal())
+		}
+		p.Grad = make([]float32, len(p.Data))
 	}
-	m.param.Grad = make([]float32, len(m.param.Data))
 	b := &forward.Batch{Size: 5, Labels: []int32{0, 1, 2, 1, 0}, Index: []int32{7, 3, 9, 1, 0}}
-	r := noise.Rand(2, noise.Test)
+	r = noise.Rand(2, noise.Test)
 	for range b.Size * m.tower.Width() {
 		b.Inputs = append(b.Inputs, float32(r.Normal()))
 	}
@@ -93,20 +96,24 @@ func TestLearnedBackward(t *testing.T) {
 				return sum / float64(b.Size)
 			}
 			var top float64
-			for _, g := range m.param.Grad {
-				top = max(top, math.Abs(float64(g)))
+			for _, p := range m.params {
+				for _, g := range p.Grad {
+					top = max(top, math.Abs(float64(g)))
+				}
 			}
-			for i := range m.param.Data {
-				was, h := m.param.Data[i], float32(1e-2)
-				m.param.Data[i] = was + h
-				up := loss()
-				m.param.Data[i] = was - h
-				down := loss()
-				m.param.Data[i] = was
-				want := (up - down) / float64(2*h)
-				// float32 losses of about 1 over a step of 2e-2, and its third order
-				if got := float64(m.param.Grad[i]); math.Abs(got-want) > 0.02*top+3e-5 {
-					t.Errorf("number %d: %v, by differences %v", i, got, want)
+			for _, p := range m.params {
+				for i := range p.Data {
+					was, h := p.Data[i], float32(1e-2)
+					p.Data[i] = was + h
+					up := loss()
+					p.Data[i] = was - h
+					down := loss()
+					p.Data[i] = was
+					want := (up - down) / float64(2*h)
+					// float32 losses of about 1 over a step of 2e-2, and its third order
+					if got := float64(p.Grad[i]); math.Abs(got-want) > 0.02*top+3e-5 {
+						t.Errorf("%s, number %d: %v, by differences %v", p.Name, i, got, want)
+					}
 				}
 			}
 		})
@@ -122,7 +129,7 @@ func TestLearnedUnbiased(t *testing.T) {
 		if _, err := m.Backward(ctx, b); err != nil {
 			t.Fatal(err)
 		}
-		want := append([]float32{}, m.param.Grad...)
+		want := append([]float32{}, m.params[0].Grad...)
 		e, err := forward.Weight(m, forward.Options{Antithetic: true, Sigma: 1e-2, Params: []int{0}})
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +141,7 @@ func TestLearnedUnbiased(t *testing.T) {
 			if _, err := e.Step(ctx, b, a, 8*b.Size); err != nil {
 				t.Fatal(err)
 			}
-			for i, g := range m.param.Grad {
+			for i, g := range m.params[0].Grad {
 				sum[i] += float64(g)
 				sq[i] += float64(g) * float64(g)
 			}
@@ -182,8 +189,8 @@ func TestLearnedCounts(t *testing.T) {
 	if got, want := m.Spent(), int64(5+3+12+3); got != want {
 		t.Errorf("spent %d, want %d", got, want)
 	}
-	if m.StepQueries(4) != 3+12 {
-		t.Errorf("a step is forecast to cost %d", m.StepQueries(4))
+	if m.StepQueries([]forward.Perturbation{*per}, 4) != 3+12 {
+		t.Errorf("a step is forecast to cost %d", m.StepQueries([]forward.Perturbation{*per}, 4))
 	}
 	if flops := m.SpentFLOPs(); flops != 5*7+18*m.tower.model.ForwardFLOPs() {
 		t.Errorf("%d operations", flops)

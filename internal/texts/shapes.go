@@ -3,6 +3,7 @@ package texts
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/hf"
@@ -11,8 +12,14 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-// ContextName is the parameter of a context that is trained as it is.
+// ContextName is the parameter of a context that is trained as it is; of several it is
+// that and a number each.
 const ContextName = vit.ContextName
+
+// Learned says whether a name is that of a tensor that a Model learns.
+func Learned(name string) bool {
+	return name == ContextName || strings.HasPrefix(name, ContextName+".") || name == SubspaceName
+}
 
 func loadLearned(dir string) (*hf.Text, error) { return hf.LoadText(dir) }
 
@@ -57,21 +64,41 @@ const (
 	subspaceStream = contextStream + 1
 )
 
-// Plain is a context that is trained as it is (CoOp).
+// Plain are contexts that are trained as they are (CoOp), each a parameter.
 func Plain(s Start) func(rows, width int, words func(string) ([]float32, error)) (Shape, error) {
 	return func(rows, width int, words func(string) ([]float32, error)) (Shape, error) {
 		v, err := s.rows(rows, width, words)
-		return plain{&forward.Param{Name: ContextName, Block: -1, Shape: []int{rows, width}, Role: "prompt", Data: v}}, err
+		if err != nil {
+			return nil, err
+		}
+		var p plain
+		for lo, n := 0, s.Count*width; lo < len(v); lo += n {
+			x := &forward.Param{Name: ContextName, Block: -1, Shape: []int{s.Count, width}, Role: "prompt", Data: v[lo : lo+n : lo+n]}
+			if rows > s.Count {
+				x.Name = fmt.Sprintf("%s.%d", ContextName, lo/n)
+			}
+			p = append(p, x)
+		}
+		return p, nil
 	}
 }
 
-type plain struct{ p *forward.Param }
+type plain []*forward.Param
 
-func (p plain) Param() *forward.Param         { return p.p }
-func (p plain) Make(context, theta []float32) { copy(context, theta) }
-func (p plain) Back(dtheta, dcontext, _ []float32) {
-	for i, v := range dcontext {
-		dtheta[i] += v
+func (p plain) Params() []*forward.Param { return p }
+
+func (p plain) Make(context []float32, theta [][]float32) {
+	for _, v := range theta {
+		context = context[copy(context, v):]
+	}
+}
+
+func (p plain) Back(dtheta [][]float32, dcontext []float32, _ [][]float32) {
+	for _, d := range dtheta {
+		for i := range d {
+			d[i] += dcontext[i]
+		}
+		dcontext = dcontext[len(d):]
 	}
 }
 
@@ -139,7 +166,7 @@ func (x *subspace) parts(phi []float32) (u, s, v, shared []float32) {
 	return phi[:a], phi[a:b], phi[b:c], phi[c:]
 }
 
-func (x *subspace) Param() *forward.Param { return x.p }
+func (x *subspace) Params() []*forward.Param { return []*forward.Param{x.p} }
 
 // lift writes φ of a θ.
 func (x *subspace) lift(theta []float32) {
@@ -156,8 +183,8 @@ func (x *subspace) lift(theta []float32) {
 // unit is what a step of one in φ moves the context by: the deviation of a start.
 const unit = startStd
 
-func (x *subspace) Make(context, theta []float32) {
-	x.lift(theta)
+func (x *subspace) Make(context []float32, theta [][]float32) {
+	x.lift(theta[0])
 	u, s, v, shared := x.parts(x.phi)
 	r := x.rank
 	for i := range x.rows {
@@ -171,8 +198,8 @@ func (x *subspace) Make(context, theta []float32) {
 	}
 }
 
-func (x *subspace) Back(dtheta, dcontext, theta []float32) {
-	x.lift(theta)
+func (x *subspace) Back(dtheta [][]float32, dcontext []float32, theta [][]float32) {
+	x.lift(theta[0])
 	u, s, v, _ := x.parts(x.phi)
 	clear(x.dphi)
 	du, ds, dv, dshared := x.parts(x.dphi)
@@ -188,10 +215,10 @@ func (x *subspace) Back(dtheta, dcontext, theta []float32) {
 			}
 		}
 	}
-	d := len(theta)
+	d := len(theta[0])
 	for i, g := range x.dphi {
 		for j := range d {
-			dtheta[j] += x.a[i*d+j] * g
+			dtheta[0][j] += x.a[i*d+j] * g
 		}
 	}
 }

@@ -13,11 +13,7 @@ import (
 func (x *Experiment) StepCost(step int) lr.Cost {
 	b := int64(x.Config.Train.BatchSize)
 	if two, ok := x.twoSided(); ok {
-		q := int64(0)
-		if n := len(lr.Plan(x.Estimator, uint32(step))); n > 0 {
-			q = int64(n) * int64(x.Config.Budget.QueriesPerImage)
-		}
-		return lr.Cost{Queries: two.StepQueries(q)}
+		return lr.Cost{Queries: two.StepQueries(lr.Plan(x.Estimator, uint32(step)), int64(x.Config.Budget.QueriesPerImage))}
 	}
 	e := lr.Cost{Queries: b, FLOPs: b * (x.Model.ForwardFLOPs() - x.Cache.spared())}
 	asked := x.Estimator.Cost(x.Model, uint32(step), b, int64(x.Config.PassQueries()))

@@ -15,6 +15,7 @@ import (
 	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/safetensors"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // checkpoint collects the run's state after a step.
@@ -166,7 +167,8 @@ func (t *Trainer) weights(c *checkpoint.Checkpoint) error {
 	for _, p := range t.X.Model.Params() {
 		v, ok := c.Model.Tensor(p.Name)
 		if !ok || len(v.Data) != len(p.Data) {
-			return fmt.Errorf("train: checkpoint of step %d has no tensor %s of %d values", c.Step, p.Name, len(p.Data))
+			return uierr.New(fmt.Sprintf("the checkpoint of step %d has no tensor %s of %d values", c.Step, p.Name, len(p.Data)),
+				"go on with the config and the version of flops that began the run, or begin another run")
 		}
 		copy(p.Data, v.Data)
 	}

@@ -39,6 +39,9 @@ func (x *Experiment) openWords() (err error) {
 		return err
 	}
 	x.Model = x.words
+	if e := &x.Config.Estimator; len(x.words.Params()) > 1 && e.Name == "weight" && e.Schedule == "" {
+		e.Schedule = "tensor" // each class by queries of its own, of which none has the others' noise
+	}
 	x.Config.Sites = config.Sites{Blocks: "none", Train: parts.All} // nothing else is trained
 	return nil
 }
