@@ -20,19 +20,20 @@ func TestBegin(t *testing.T) {
 	}
 	tensor := func(name string, v ...float32) safetensors.Tensor { return safetensors.Tensor{Name: name, Data: v} }
 	each := []string{"prompt.context.0", "prompt.context.1"}
+	type list = []safetensors.Tensor
 	for name, c := range map[string]struct {
 		params []*forward.Param
-		from   []safetensors.Tensor
+		from   list
 		want   []float32
 		err    string
 	}{
-		"shared":    {of("prompt.context"), []safetensors.Tensor{tensor("prompt.context", 1, 2)}, []float32{1, 2}, ""},
-		"per class": {of(each...), []safetensors.Tensor{tensor(each[1], 3, 4), tensor(each[0], 1, 2)}, []float32{1, 2, 3, 4}, ""},
-		"older":     {of(each...), []safetensors.Tensor{tensor("prompt.context", 1, 2, 3, 4)}, []float32{1, 2, 3, 4}, ""},
-		"too short": {of(each...), []safetensors.Tensor{tensor("prompt.context", 1, 2, 3)}, nil, "has"},
-		"too long":  {of(each...), []safetensors.Tensor{tensor("prompt.context", 1, 2, 3, 4, 5)}, nil, "has"},
-		"other":     {of("prompt.context"), []safetensors.Tensor{tensor("prompt.subspace", 1, 2)}, nil, "prompt.subspace of 2"},
-		"fewer":     {of("prompt.context"), []safetensors.Tensor{tensor(each[0], 1, 2), tensor(each[1], 1, 2)}, nil, "describes 1"},
+		"shared":    {of("prompt.context"), list{tensor("prompt.context", 1, 2)}, []float32{1, 2}, ""},
+		"per class": {of(each...), list{tensor(each[1], 3, 4), tensor(each[0], 1, 2)}, []float32{1, 2, 3, 4}, ""},
+		"older":     {of(each...), list{tensor("prompt.context", 1, 2, 3, 4)}, []float32{1, 2, 3, 4}, ""},
+		"too short": {of(each...), list{tensor("prompt.context", 1, 2, 3)}, nil, "has"},
+		"too long":  {of(each...), list{tensor("prompt.context", 1, 2, 3, 4, 5)}, nil, "has"},
+		"other":     {of("prompt.context"), list{tensor("prompt.subspace", 1, 2)}, nil, "prompt.subspace of 2"},
+		"fewer":     {of("prompt.context"), list{tensor(each[0], 1, 2), tensor(each[1], 1, 2)}, nil, "describes 1"},
 	} {
 		err := begin(c.params, c.from)
 		var got []float32

@@ -60,8 +60,8 @@ func TestEachClassCosts(t *testing.T) {
 			}
 			before = m.counts
 		}
-		if err := p.Losses(t.Context(), &forward.Perturbation{Kind: forward.Weights, Sigma: []float32{1}, Params: []int{3}}, q,
-			make([]float32, len(q))); err == nil {
+		fourth := &forward.Perturbation{Kind: forward.Weights, Sigma: []float32{1}, Params: []int{3}}
+		if err := p.Losses(t.Context(), fourth, q, make([]float32, len(q))); err == nil {
 			t.Error("a fourth of three contexts was moved")
 		}
 	}

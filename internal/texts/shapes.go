@@ -73,7 +73,8 @@ func Plain(s Start) func(rows, width int, words func(string) ([]float32, error))
 		}
 		var p plain
 		for lo, n := 0, s.Count*width; lo < len(v); lo += n {
-			x := &forward.Param{Name: ContextName, Block: -1, Shape: []int{s.Count, width}, Role: "prompt", Data: v[lo : lo+n : lo+n]}
+			x := &forward.Param{Name: ContextName, Block: -1, Shape: []int{s.Count, width}, Role: "prompt",
+				Data: v[lo : lo+n : lo+n]}
 			if rows > s.Count {
 				x.Name = fmt.Sprintf("%s.%d", ContextName, lo/n)
 			}

@@ -59,7 +59,8 @@ func NewModel(n *Net, opt Options) *Model {
 // NewModelOn puts a network on a backend, which was made for it and is closed
 // with the model. The options' noise is that of the backend, made on the host.
 func NewModelOn(b Backend, n *Net, opt Options) *Model {
-	m := &Model{net: n, b: b, loss: opt.Loss, mask: opt.Mask, exact: opt.Exact, noise: opt.Noise, reads: map[string][]Activation{}}
+	m := &Model{net: n, b: b, loss: opt.Loss, mask: opt.Mask, exact: opt.Exact, noise: opt.Noise,
+		reads: map[string][]Activation{}}
 	workers := opt.Threads
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)

@@ -52,7 +52,8 @@ func TestTangent(t *testing.T) {
 		w := drawn(t, e, 7, 5)
 		at := slices.IndexFunc(w.Params(), func(p *forward.Param) bool { return p.Role == "prompt" })
 		w.Params()[at].Grad = make([]float32, len(w.Params()[at].Data))
-		m := NewModel(NewNet(w), Options{Threads: 1, Noise: noise.Gaussian(3), Loss: crossEntropy(t), Mask: true, Exact: true})
+		m := NewModel(NewNet(w), Options{Threads: 1, Noise: noise.Gaussian(3), Loss: crossEntropy(t), Mask: true,
+			Exact: true})
 		t.Cleanup(func() { _ = m.Close() })
 		_, err := m.Backward(t.Context(), b)
 		testkit.Must(t, err)
