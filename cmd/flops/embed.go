@@ -127,6 +127,9 @@ func (f *embedFlags) nameTexts(args []string) error {
 
 // towerTexts is what a model's text tower makes of texts.
 func (f *embedFlags) towerTexts(ctx context.Context, cfg config.Config, warn func(string)) (*embed.Set, error) {
+	if err := network.TextsElsewhere(cfg); err != nil {
+		return nil, err
+	}
 	t, err := network.OpenTexts(f.model, cfg, warn)
 	if err != nil {
 		return nil, err

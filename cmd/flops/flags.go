@@ -7,6 +7,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/device"
+	"github.com/flops-vit/flops/internal/network"
 	"github.com/flops-vit/flops/internal/settings"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
@@ -109,9 +110,9 @@ func onDevice(spec string) (config.Config, error) {
 
 // checkDevice refuses an experiment's device that is not there and settles what
 // auto means: for a model that is only called the processor, since it runs
-// elsewhere.
+// elsewhere, and where texts alone are computed.
 func checkDevice(c *config.Config) error {
-	if c.Model.Kind != "local" && !device.Elsewhere(c.Train.Device) {
+	if (c.Model.Kind != "local" || network.Words(c.Prompt)) && !device.Elsewhere(c.Train.Device) {
 		c.Train.Device = device.CPU
 	}
 	spec, err := device.Settle(c.Train.Device)

@@ -9,6 +9,7 @@ import (
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/texts"
@@ -59,6 +60,15 @@ func (t *Trained) Embeds(path string, tower *texts.Tower) error {
 			"give a whole CLIP or SigLIP")
 	}
 	return nil
+}
+
+// TextsElsewhere refuses a device for what is computed of texts alone.
+func TextsElsewhere(c config.Config) error {
+	if !device.Elsewhere(c.Train.Device) {
+		return nil
+	}
+	return uierr.New(fmt.Sprintf("device %s: a text tower is computed on the processor alone", c.Train.Device),
+		"leave out --device and train.device, or set them to cpu")
 }
 
 // OpenTexts opens the text tower of a model folder, or of the model that the run

@@ -18,6 +18,9 @@ import (
 // classes: the images' tower as it is, and the text tower of the same folder.
 func (x *Experiment) openWords() (err error) {
 	c := x.Config
+	if err := network.TextsElsewhere(c); err != nil {
+		return err
+	}
 	if x.Local, err = network.LoadLocal(c.Model.Path, nil, network.Tokens{}, uint64(c.Train.Seed)); err != nil {
 		return err
 	}
