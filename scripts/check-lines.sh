@@ -9,12 +9,8 @@ cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 # characters, not bytes
 before=80
 
-long() { # of the files whose names are on standard input
-  while read -r file; do
-    if [ -f "$file" ] && ! head -3 "$file" | grep -q '^// Code generated .* DO NOT EDIT\.$'; then
-      grep -nHE '^.{121,}' "$file" || true
-    fi
-  done
+long() { # of the files whose names are on standard input; two processes, not some for every file
+  xargs -d '\n' grep -sLE '^// Code generated .* DO NOT EDIT\.$' | xargs -d '\n' grep -nHE '^.{121,}' || true
 }
 
 if [ $# -gt 0 ]; then
