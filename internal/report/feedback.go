@@ -9,6 +9,7 @@ import (
 // Traced are numbers of several places of a network over the steps of a run.
 type Traced struct {
 	Title  string
+	How    string // as of a Chart
 	Points []TracedPoint
 }
 
@@ -57,7 +58,7 @@ func (t Traced) chart() Chart {
 		}
 		return strings.Compare(a, b)
 	})
-	c := Chart{Title: t.Title, XTitle: "step"}
+	c := Chart{Title: t.Title, How: t.How, XTitle: "step"}
 	for i, name := range names {
 		s := *lines[name]
 		s.Color = i + 1

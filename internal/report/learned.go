@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 
@@ -30,6 +31,11 @@ func (l Learned) sections() []Section {
 		Blocks: []Block{l.Paths()}}}
 }
 
+// how explains the chart of a parameter, by what it was registered with.
+func (l Learned) how(p settings.Param) string {
+	return cmp.Or(title(p.Doc), "Learned by the "+l.Of+", as it was after each step.")
+}
+
 // Paths are the parameters over the steps, a small chart each.
 func (l Learned) Paths() Charts {
 	points := slices.Clone(l.Points)
@@ -42,7 +48,7 @@ func (l Learned) Paths() Charts {
 				s.Xs, s.Ys = append(s.Xs, float64(p.Step)), append(s.Ys, p.Values[k])
 			}
 		}
-		out = append(out, Chart{Title: param.Name, How: title(param.Doc), XTitle: "step", Series: []Series{s},
+		out = append(out, Chart{Title: param.Name, How: l.how(param), XTitle: "step", Series: []Series{s},
 			Small: true})
 	}
 	return out

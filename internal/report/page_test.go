@@ -44,16 +44,6 @@ func skeleton(page string) string {
 	return strings.ReplaceAll(dataURI.ReplaceAllString(page, "data:…"), "><", ">\n<")
 }
 
-// Every figure says where it stands what it shows.
-func TestFiguresAreExplained(t *testing.T) {
-	for name, page := range written(t) {
-		figures, told := strings.Count(page, "<figure>"), strings.Count(page, `<span class="how">`)
-		if figures == 0 || figures != told {
-			t.Errorf("%s: %d figures, %d of them explained", name, figures, told)
-		}
-	}
-}
-
 // The structure of the pages, against files that `go test -update` writes anew.
 func TestGolden(t *testing.T) {
 	for name, page := range written(t) {

@@ -42,7 +42,7 @@ func (m *StepMetrics) Learned(c config.Config) []Learned {
 func Named(params []settings.Param, n int) []settings.Param {
 	out := make([]settings.Param, n)
 	for i := copy(out, params); i < n; i++ {
-		out[i].Name = fmt.Sprint("parameter ", i)
+		out[i] = settings.Param{Name: fmt.Sprint("parameter ", i), Doc: "a number that this version has no name for"}
 	}
 	return out
 }
