@@ -38,6 +38,8 @@ def main(out):
         if {k.split(".")[-2] for k, _ in b.named_parameters() if ".norm." in k}:  # norms inside of attention or mlp
             continue
         found[name] = {"heads": b.attn.num_heads, "act": act, "eps": b.norm1.eps, "image": m.patch_embed.img_size[0], "pool": m.global_pool}
+        if m.pool_include_prefix:
+            found[name]["lead"] = True
     with open(out, "w") as f:
         f.write("{\n" + ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(found.items())) + "\n}\n")
     print(len(found), "architectures")

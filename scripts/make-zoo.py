@@ -71,6 +71,10 @@ MODELS = {
     "dinov3": lambda: DINOv3ViTModel(DINOv3ViTConfig(**SIZES, num_register_tokens=0)),
     "timm-avg": lambda: plain_timm("vit_tiny_patch16_224", global_pool="avg", class_token=False, reg_tokens=2, qk_norm=True, qkv_bias=False),
     "timm-map": lambda: plain_timm("vit_base_patch16_siglip_224"),
+    # Tokens before the patches, which pooling reads only where it is told to.
+    "timm-map-lead": lambda: plain_timm("vit_base_patch16_siglip_224", class_token=True, reg_tokens=2, no_embed_class=True),
+    "timm-map-swiglu": lambda: plain_timm("vit_giant_patch14_reg4_dinov2", global_pool="map", pool_include_prefix=True, mlp_ratio=3.0),
+    "timm-avg-lead": lambda: plain_timm("vit_tiny_patch16_224", global_pool="avg", pool_include_prefix=True, reg_tokens=1),
     "timm-dist": lambda: plain_timm("deit_tiny_distilled_patch16_224"),
     "timm-swiglu": lambda: plain_timm("vit_giant_patch14_reg4_dinov2", mlp_ratio=3.0),
     "timm-clip": lambda: plain_timm("vit_base_patch16_clip_quickgelu_224", img_size=(8, 12)),

@@ -292,7 +292,7 @@ func printRows(w io.Writer, x *train.Experiment) {
 	}
 	if live > 1 {
 		fmt.Fprintf(w, "rows       %d of the last block's %d are read (%s); a query there costs up to %.2g%% of a forward\n",
-			live, e.Tokens(), e.Pool, 100*float64(most)/float64(x.Model.ForwardFLOPs()))
+			live, e.Tokens(), e.Pooling(), 100*float64(most)/float64(x.Model.ForwardFLOPs()))
 	}
 }
 

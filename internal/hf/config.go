@@ -58,6 +58,7 @@ type Config struct {
 	class     string      // of transformers, that the folder came with
 	modelType string
 	pool      string // of timm
+	poolLead  bool   // of timm
 	tower     string // key that the sizes stand below, "" where they stand at the top
 	bare      bool   // the tensors came without the prefix of the network
 	hasPooler bool

@@ -70,7 +70,7 @@ func Inspect(dir string) (*Summary, error) {
 		Channels:  c.NumChannels, Hidden: c.HiddenSize, Layers: c.NumLayers, Heads: c.NumHeads, MLP: c.IntermediateSize,
 		Tokens: from.Tokens(), Classes: p.classes, Mean: pre.Mean, Std: pre.Std, Extra: p.extra,
 		Ignored: p.ignored,
-		Problem: c.ProblemType, Pooling: from.Pool.String(), Shows: c.Layers(), Tensors: infos}
+		Problem: c.ProblemType, Pooling: from.Pooling(), Shows: c.Layers(), Tensors: infos}
 	s.Labels = p.labels(c)
 	if from.Image != c.ImageSize || from.Columns() != c.Columns() {
 		s.Stored = []int{c.ImageSize, c.Columns()}

@@ -45,6 +45,7 @@ type timmArch struct {
 	Eps   float64 `json:"eps"`
 	Image int     `json:"image"`
 	Pool  string  `json:"pool"`
+	Lead  bool    `json:"lead"` // pooling reads the tokens before the patches too
 }
 
 //go:embed timm_archs.json
@@ -88,7 +89,8 @@ func (c *Config) readTimm(m map[string]json.RawMessage) error {
 	if !ok {
 		return fmt.Errorf("a timm folder of architecture %q, whose activation function %s is not known", name, arch.Act)
 	}
-	c.NumHeads, c.Act, c.LayerNormEps, c.ImageSize, c.pool = arch.Heads, act, arch.Eps, arch.Image, arch.Pool
+	c.NumHeads, c.Act, c.LayerNormEps, c.ImageSize = arch.Heads, act, arch.Eps, arch.Image
+	c.pool, c.poolLead = arch.Pool, arch.Lead
 	cfg, err := takeObject(m, "pretrained_cfg")
 	if err != nil {
 		return err
@@ -134,6 +136,9 @@ func (c *Config) timmArgs(args map[string]json.RawMessage) error {
 	if err := take(args, "num_heads", &c.NumHeads); err != nil {
 		return err
 	}
+	if err := take(args, "pool_include_prefix", &c.poolLead); err != nil {
+		return err
+	}
 	if err := takePair(args, "img_size", &c.ImageSize, &c.ImageWidth); err != nil {
 		return err
 	}
@@ -162,10 +167,12 @@ func (c *Config) seeTimm(info func(string) (safetensors.Info, bool)) error {
 	fc1, fc2 := shape("blocks.0.mlp.fc1.weight", 2), shape("blocks.0.mlp.fc2.weight", 2)
 	c.IntermediateSize = fc2[1]
 	gated := fc1[0] == 2*fc2[1] && fc1[0] > 0
-	if gated { // SwiGLUPacked
+	n := vit.Timm(vit.Arch{}, gated)
+	n.PoolLead = c.poolLead
+	if gated { // SwiGLUPacked, which attention pooling has not
+		n.PoolAct, n.PoolMLP = c.Act, shape("attn_pool.mlp.fc1.weight", 2)[0]
 		c.Act = vit.SiLU
 	}
-	n := vit.Timm(vit.Arch{}, gated)
 	n.NoCls, n.Dist, n.Registers = !has("cls_token"), has("dist_token"), shape("reg_token", 3)[1]
 	n.PreNorm, n.FinalNorm, n.PooledNorm = has("norm_pre.weight"), has("norm.weight"), has("fc_norm.weight")
 	n.NoPatchBias, n.QKNorm = !has("patch_embed.proj.bias"), has("blocks.0.attn.q_norm.weight")

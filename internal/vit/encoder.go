@@ -29,6 +29,9 @@ type Encoder struct {
 	FinalNorm  bool // a norm of all rows after the blocks
 	PooledNorm bool // a norm of the pooled row
 	Pool       Pool
+	PoolLead   bool // a mean or attention pooling reads the tokens before the patches too
+	PoolMLP    int  // width of the feed-forward layer of attention pooling, 0: that of the blocks
+	PoolAct    Act  // its activation function, NoAct: that of the blocks
 	Tanh       bool // a map of the pooled row and tanh after it (BERT's pooler)
 	Projected  int  // width of a projection after that, 0 without one
 	Bare       bool // without classes the outputs are the embedding itself; else there is always a classifier
@@ -77,6 +80,8 @@ func (e Encoder) Check() error {
 		return fmt.Errorf("vit: without a cls token there is no row of it to read")
 	case e.Pool == PoolHeads && !e.Dist:
 		return fmt.Errorf("vit: two heads need a distillation token")
+	case e.PoolMLP < 0 || e.PoolMLP > 1<<20:
+		return fmt.Errorf("vit: the feed-forward layer of the pooling is %d wide", e.PoolMLP)
 	case e.Rope > 0 && e.HeadDim()%4 != 0:
 		return fmt.Errorf("vit: heads of %d values: turning them in two dimensions needs a multiple of 4", e.HeadDim())
 	case e.Relative != RelativeNone && e.Lead() != 1:

@@ -146,9 +146,9 @@ func (e Encoder) poolParams(p *paramList) {
 		out, in := D, D
 		switch kind {
 		case PoolMLPIn:
-			out = e.MLP
+			out = e.poolMLP()
 		case PoolMLPOut:
-			in = e.MLP
+			in = e.poolMLP()
 		}
 		p.linear(n.Maps[kind], true, out, in)
 	}

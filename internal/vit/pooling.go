@@ -1,6 +1,9 @@
 package vit
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Pool says which rows an encoder's outputs are made of.
 type Pool int
@@ -21,15 +24,29 @@ func (p Pool) String() string {
 		"cls and distillation rows, a classifier each", "attention pooling", "all rows"}[p]
 }
 
+// Pooling says in words what the outputs are made of.
+func (e Encoder) Pooling() string {
+	switch said := e.Pool.String(); {
+	case e.PoolLead && e.Pool == PoolMean:
+		return "mean of all rows"
+	case e.PoolLead && e.Pool == PoolAttention:
+		return said + " of all rows"
+	default:
+		return said
+	}
+}
+
 // live are the rows of the last block that pooling reads: n from lo on.
 func (e Encoder) live() (lo, n int) {
-	switch e.Pool {
-	case PoolCls:
+	switch {
+	case e.Pool == PoolCls:
 		return 0, 1
-	case PoolHeads:
+	case e.Pool == PoolHeads:
 		return 0, 2
-	case PoolMean:
+	case e.Pool == PoolMean && !e.PoolLead:
 		return e.Tokens() - e.Patches(), e.Patches()
+	case e.Pool == PoolAttention && !e.PoolLead: // prompts are there to be read
+		return e.Lead(), e.Tokens() - e.Lead()
 	}
 	return 0, e.Tokens()
 }
@@ -58,7 +75,7 @@ func (e Encoder) pooled(g *graph, h act) act {
 	return h
 }
 
-// asked is pooling by attention: one learned row asks all rows, and a feed-forward
+// asked is pooling by attention: one learned row asks the live rows, and a feed-forward
 // layer follows, whose residual is taken before its norm.
 func (e Encoder) asked(g *graph, x act) act {
 	n := e.Names.Pool
@@ -70,8 +87,14 @@ func (e Encoder) asked(g *graph, x act) act {
 	k, v := m(PoolKey, "k", x, NoAct), m(PoolValue, "v", x, NoAct)
 	p := m(PoolOut, "h", g.attended("pool.a", "pool.attention", q, k, v, e.Heads, relative{}, false), NoAct)
 	y := g.normed("pool.x", n.Norm, p, e.Eps)
-	return m(PoolMLPOut, "out", m(PoolMLPIn, "g", y, e.act()), NoAct, p)
+	return m(PoolMLPOut, "out", m(PoolMLPIn, "g", y, e.poolAct()), NoAct, p)
 }
+
+// poolMLP and poolAct are the width and the activation function of the feed-forward
+// layer of attention pooling.
+func (e Encoder) poolMLP() int { return cmp.Or(e.PoolMLP, e.MLP) }
+
+func (e Encoder) poolAct() Act { return cmp.Or(e.PoolAct, e.act()) }
 
 // twoHeads are the logits of two classifiers, and their mean; the embedding is the
 // mean of their rows.
@@ -120,7 +143,7 @@ func (e Encoder) View(layer string) (Encoder, error) {
 		e.PooledNorm = e.PooledNorm && e.Pool == PoolCls
 		e.Pool = PoolCls
 	case LayerMean:
-		e.Pool, e.PooledNorm = PoolMean, false
+		e.Pool, e.PoolLead, e.PooledNorm = PoolMean, false, false
 	case LayerLast:
 		e.Pool, e.PooledNorm = PoolRows, false
 	default:
