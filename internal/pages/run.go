@@ -139,8 +139,8 @@ func feedback(metrics []runs.StepMetrics) []report.Traced {
 		How: "Falling: the surrogate foresees more of what queries say, and fewer of them would do. At 1 or above it " +
 			"helps nothing."}
 	cosine := report.Traced{Title: "Cosine to backpropagation",
-		How: "At 1 the step's gradient points where backpropagation's does, at 0 it is noise. Averaged over many steps a " +
-			"small one is enough."}
+		How: "At 1 the step's gradient points where backpropagation's does, at 0 it is noise. Averaged over many " +
+			"steps a small one is enough."}
 	for _, m := range metrics {
 		if len(m.Residual) > 0 {
 			left.Points = append(left.Points, report.TracedPoint{Step: m.Step, Values: m.Residual})

@@ -19,12 +19,13 @@ func wholeRun() RunReport {
 	r.Validations = r.Evals
 	r.Measures = []Measure{{Title: "ECE", About: "calibration", Better: "lower", Percent: true,
 		Splits: []Series{{Name: "test", Xs: []float64{1, 2}, Ys: []float64{.2, .1}}}}}
-	r.Learned = []Learned{{Of: "allocator", Params: []settings.Param{{Name: "w0", Doc: "mean of the scores"}, {Name: "w1"}},
+	r.Learned = []Learned{{Of: "allocator", Params: []settings.Param{{Name: "w0", Doc: "mean"}, {Name: "w1"}},
 		Points: []ParamPoint{{1, []float64{1, 2}}, {2, []float64{2, 1}}}}}
 	r.Feedback = []Traced{{Title: "Left", How: "Falling is better.", Points: []TracedPoint{
 		{1, map[string]float64{"block.0.query": 1, "block.0.key": .5}},
 		{2, map[string]float64{"block.0.query": .8, "block.0.key": .4}}}}}
-	r.Sharing = []SharePoint{{Step: 1, Workers: 2, Queries: 10, Own: 5}, {Step: 2, Workers: 1, Lag: 1, Queries: 15, Own: 20}}
+	r.Sharing = []SharePoint{{Step: 1, Workers: 2, Queries: 10, Own: 5},
+		{Step: 2, Workers: 1, Lag: 1, Queries: 15, Own: 20}}
 	return r
 }
 
@@ -51,8 +52,9 @@ func wholeAllocation() AllocationReport {
 // tell, so that a section added later is looked at too.
 func TestFiguresAreExplained(t *testing.T) {
 	for name, report := range map[string]interface{ Write(io.Writer) error }{
-		"allocation": sampleAllocation(), "whole allocation": wholeAllocation(), "nothing allocated": AllocationReport{},
-		"run": sampleRun(), "whole run": wholeRun(), "no run": RunReport{},
+		"allocation": sampleAllocation(), "whole allocation": wholeAllocation(),
+		"nothing allocated": AllocationReport{},
+		"run":               sampleRun(), "whole run": wholeRun(), "no run": RunReport{},
 		"compare": sampleCompare(), "whole compare": wholeCompare(), "nothing compared": CompareReport{},
 	} {
 		if v := reflect.ValueOf(report); strings.HasPrefix(name, "whole") {

@@ -52,17 +52,18 @@ func (r RunReport) machines() []Section {
 	}{
 		{"Workers", "Machines that took part in the step. It falls where one went away.",
 			func(p SharePoint) float64 { return float64(p.Workers) }},
-		{"Steps that the slowest is behind", "At 0 every worker has the weights of this step; one that stays behind is too " +
-			"slow to help.",
+		{"Steps that the slowest is behind", "At 0 every worker has the weights of this step; one that stays behind is " +
+			"too slow to help.",
 			func(p SharePoint) float64 { return float64(p.Lag) }},
 		{"Queries answered by workers", "Of the run so far. Flat: the coordinator answered its queries itself.",
 			func(p SharePoint) float64 { return float64(p.Queries) }},
-		{"Kilobytes up and down", "Sent and received by the coordinator so far: what the network between the machines bears.",
+		{"Kilobytes up and down", "Sent and received by the coordinator so far: what the network bears.",
 			func(p SharePoint) float64 { return float64(p.Up+p.Down) / 1024 }},
 	} {
 		line := Series{Name: c.title, Color: []int{3, 4, 1, 2}[i]}
 		line.Xs, line.Ys = column(c.f)
-		small = append(small, Chart{Title: c.title, How: c.how, XTitle: "step", Series: []Series{line}, Zero: true, Small: true})
+		small = append(small, Chart{Title: c.title, How: c.how, XTitle: "step", Series: []Series{line}, Zero: true,
+			Small: true})
 	}
 	s.Blocks = append(s.Blocks, small)
 	return []Section{s}
