@@ -67,8 +67,8 @@ var (
 	timmFree = regexp.MustCompile(`^(num_classes|.*drop.*|weight_init|pretrained.*|embed_dim|depth|mlp_ratio|in_chans|` +
 		`patch_size|qkv_bias|qk_norm|proj_bias|init_values|class_token|reg_tokens|no_embed_class|pre_norm|final_norm|fc_norm|` +
 		`global_pool|dynamic_img_size|dynamic_img_pad|fix_init)$`)
-	timmPlain = map[string][]string{"pos_embed": {`"learn"`}, "norm_layer": {"null"}, "act_layer": {"null"},
-		"mlp_layer": {"null"}, "block_fn": {"null"}, "embed_layer": {"null"}, "scale_attn_norm": {"false"},
+	timmPlain = map[string][]string{"pos_embed": {`"learn"`, `"none"`, `""`}, "norm_layer": {"null"},
+		"act_layer": {"null"}, "mlp_layer": {"null"}, "block_fn": {"null"}, "embed_layer": {"null"}, "scale_attn_norm": {"false"},
 		"scale_mlp_norm": {"false"}}
 )
 
@@ -169,9 +169,8 @@ func (c *Config) seeTimm(info func(string) (safetensors.Info, bool)) error {
 	gated := fc1[0] == 2*fc2[1] && fc1[0] > 0
 	n := vit.Timm(vit.Arch{}, gated)
 	n.PoolLead = c.poolLead
-	if gated { // SwiGLUPacked, which attention pooling has not
-		n.PoolAct, n.PoolMLP = c.Act, shape("attn_pool.mlp.fc1.weight", 2)[0]
-		c.Act = vit.SiLU
+	if gated { // as attention pooling is not
+		n.PoolMLP = shape("attn_pool.mlp.fc1.weight", 2)[0]
 	}
 	n.NoCls, n.Dist, n.Registers = !has("cls_token"), has("dist_token"), shape("reg_token", 3)[1]
 	n.PreNorm, n.FinalNorm, n.PooledNorm = has("norm_pre.weight"), has("norm.weight"), has("fc_norm.weight")

@@ -31,7 +31,6 @@ type Encoder struct {
 	Pool       Pool
 	PoolLead   bool // a mean or attention pooling reads the tokens before the patches too
 	PoolMLP    int  // width of the feed-forward layer of attention pooling, 0: that of the blocks
-	PoolAct    Act  // its activation function, NoAct: that of the blocks
 	Tanh       bool // a map of the pooled row and tanh after it (BERT's pooler)
 	Projected  int  // width of a projection after that, 0 without one
 	Bare       bool // without classes the outputs are the embedding itself; else there is always a classifier

@@ -87,14 +87,11 @@ func (e Encoder) asked(g *graph, x act) act {
 	k, v := m(PoolKey, "k", x, NoAct), m(PoolValue, "v", x, NoAct)
 	p := m(PoolOut, "h", g.attended("pool.a", "pool.attention", q, k, v, e.Heads, relative{}, false), NoAct)
 	y := g.normed("pool.x", n.Norm, p, e.Eps)
-	return m(PoolMLPOut, "out", m(PoolMLPIn, "g", y, e.poolAct()), NoAct, p)
+	return m(PoolMLPOut, "out", m(PoolMLPIn, "g", y, e.act()), NoAct, p)
 }
 
-// poolMLP and poolAct are the width and the activation function of the feed-forward
-// layer of attention pooling.
+// poolMLP is the width of the feed-forward layer of attention pooling.
 func (e Encoder) poolMLP() int { return cmp.Or(e.PoolMLP, e.MLP) }
-
-func (e Encoder) poolAct() Act { return cmp.Or(e.PoolAct, e.act()) }
 
 // twoHeads are the logits of two classifiers, and their mean; the embedding is the
 // mean of their rows.

@@ -196,8 +196,26 @@ def plain_timm(m):
             args["qkv_bias"] = False
         if "siglip" not in name and "gap" not in name and r.random() < 0.4:
             args["global_pool"] = r.choice(["token", "avg"])
+        seldom(name, args, r)
     m.net, m.timm = timm.create_model(name, pretrained=False, num_classes=3, **args), (name, args)
     m.lead = m.net.num_prefix_tokens
+
+
+def seldom(name, args, r):
+    """Switches that few folders of timm have otherwise than by their names."""
+    if r.random() < 0.25:
+        args["pool_include_prefix"] = True
+    if r.random() < 0.15:
+        args["global_pool"] = r.choice(["map", "avg"])
+    if r.random() < 0.2 and args.get("global_pool") != "token" and ("siglip" in name or "gap" in name or "global_pool" in args):
+        args["class_token"] = r.random() < 0.5
+    for key in ("fc_norm", "final_norm", "pre_norm", "proj_bias"):
+        if r.random() < 0.12:
+            args[key] = r.random() < 0.5
+    if r.random() < 0.15:
+        args["act_layer"] = r.choice(["relu", "quick_gelu", "silu", "gelu_tanh"])
+    if r.random() < 0.1:
+        args["pos_embed"] = "none"
 
 
 FAMILIES = [vit, dinov2, plain_timm, beit, deit, dinov3, clip, siglip, dinov2, plain_timm, ijepa, msn]
