@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks flops with the programs that people use with it: scripts/clients/*_client.py,
-# one line each. They are installed into .build/clients (about 6 GB, most of it
+# one line each, and how long the longest took. They are installed into .build/clients (about 6 GB, most of it
 # PyTorch) from pinned lists; what cannot be installed is left out, and said.
 #
 #   scripts/clients.sh            all of them
@@ -33,20 +33,34 @@ install() {
   cp "$list" "$to/installed.txt"
 }
 
-failed=0
 install $env scripts/clients/requirements.txt 10 || exit 0
 mlserver=
 install $env-mlserver scripts/clients/requirements-mlserver.txt 2 && mlserver=$PWD/$env-mlserver
-CLIENTS_WORK=$(mktemp -d)
-trap 'rm -rf "$CLIENTS_WORK"' EXIT
-export CLIENTS_WORK FLOPS=$PWD/bin/flops MLSERVER=$mlserver PYTHONDONTWRITEBYTECODE=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=
-for script in scripts/clients/"${1:-}"*_client.py; do
-  name=$(basename "$script" _client.py)
-  if [ "$name" = mlserver ] && [ -z "$mlserver" ]; then continue; fi
-  if ! timeout 300 "$env/bin/python" -W ignore "$script" 2>"$CLIENTS_WORK/stderr"; then
-    say "$name failed:"
-    tail -n 25 "$CLIENTS_WORK/stderr"
-    failed=1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export FLOPS=$PWD/bin/flops MLSERVER=$mlserver PYTHONDONTWRITEBYTECODE=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 CUDA_VISIBLE_DEVICES=
+
+# check NAME runs a client in a folder of its own and says what came of it in one go.
+check() {
+  local name=$1 began=$SECONDS at=$work/$1
+  mkdir "$at"
+  if ! CLIENTS_WORK=$at timeout 600 "$env/bin/python" -W ignore "scripts/clients/${name}_client.py" >"$at.out" 2>"$at.err"; then
+    { say "$name failed:" && tail -n 25 "$at.err"; } >>"$at.out"
+    touch "$at.failed"
   fi
+  cat "$at.out"
+  echo "$((SECONDS - began)) $name" >"$at.seconds"
+  rm -rf "$at"
+}
+
+# Those that take longest begin first, as many at once as there are cores.
+names=$(for script in scripts/clients/"${1:-}"*_client.py; do basename "$script" _client.py; done |
+  awk '{print /families|combos/ ? 0 : 1, $0}' | sort -s -n -k1,1 | cut -d' ' -f2)
+for name in $names; do
+  if [ "$name" = mlserver ] && [ -z "$mlserver" ]; then continue; fi
+  while [ "$(jobs -rp | wc -l)" -ge "${CLIENTS_JOBS:-$(nproc)}" ]; do wait -n; done
+  check "$name" &
 done
-exit $failed
+wait
+say "$(ls "$work" | grep -c 'seconds$') of them in $SECONDS s, longest: $(cat "$work"/*.seconds | sort -rn | awk 'NR <= 3 {print $2, $1, "s"}' | paste -sd, | sed 's/,/, /g')"
+[ -z "$(ls "$work" | grep 'failed$')" ]
