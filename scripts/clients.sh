@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks flops with the programs that people use with it: scripts/clients/*_client.py,
-# one line each, and how long the longest took. They are installed into .build/clients (about 6 GB, most of it
-# PyTorch) from pinned lists; what cannot be installed is left out, and said.
+# one line each, and which took longest. They are installed into .build/clients (about
+# 6 GB, most of it PyTorch) from pinned lists; what cannot be installed is left out, and
+# said.
 #
 #   scripts/clients.sh            all of them
 #   scripts/clients.sh triton     those whose names begin so
