@@ -13,6 +13,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/flops-vit/flops/internal/testkit"
+	"github.com/flops-vit/flops/internal/vit"
 )
 
 // five turns a name of transformers 4 into that of version 5.
@@ -136,6 +137,10 @@ func TestTimmFolder(t *testing.T) {
 	}
 	if _, err := Load(timmFolder(t, m, `,"drop_path_rate":0.1,"class_token":true,"num_classes":3`)); err != nil {
 		t.Error(err)
+	}
+	smooth, err := Load(timmFolder(t, m, `,"act_layer":"gelu_tanh"`)) // as timm alone calls it
+	if err != nil || smooth.Config.Act != vit.TanhGELU {
+		t.Error(smooth, err)
 	}
 	for in, says := range map[string]string{
 		`{"architecture":"vit_relpos_small_patch16_224"}`:                                     "vit_relpos_small_patch16_224",

@@ -1,6 +1,7 @@
 package hf
 
 import (
+	"cmp"
 	_ "embed" // of timm_archs.json
 	"encoding/json"
 	"fmt"
@@ -61,6 +62,9 @@ var timmArchs = sync.OnceValue(func() map[string]timmArch {
 	return m
 })
 
+// timmActs are activation functions that timm has a name of its own for.
+var timmActs = map[string]string{"gelu_tanh": "gelu_pytorch_tanh"}
+
 // timmFree are arguments of a model that a forward does not depend on, or that
 // its tensors say as well; the others are known in plain values alone.
 var (
@@ -68,8 +72,8 @@ var (
 		`patch_size|qkv_bias|qk_norm|proj_bias|init_values|class_token|reg_tokens|no_embed_class|pre_norm|final_norm|fc_norm|` +
 		`global_pool|dynamic_img_size|dynamic_img_pad|fix_init)$`)
 	timmPlain = map[string][]string{"pos_embed": {`"learn"`, `"none"`, `""`}, "norm_layer": {"null"},
-		"act_layer": {"null"}, "mlp_layer": {"null"}, "block_fn": {"null"}, "embed_layer": {"null"}, "scale_attn_norm": {"false"},
-		"scale_mlp_norm": {"false"}}
+		"act_layer": {"null"}, "mlp_layer": {"null"}, "block_fn": {"null"}, "embed_layer": {"null"},
+		"scale_attn_norm": {"false"}, "scale_mlp_norm": {"false"}}
 )
 
 // readTimm reads the keys of timm. Which heads, which activation function and
@@ -129,7 +133,7 @@ func (c *Config) timmArgs(args map[string]json.RawMessage) error {
 	}
 	if act != "" {
 		var ok bool
-		if c.Act, ok = vit.ActNamed(act); !ok {
+		if c.Act, ok = vit.ActNamed(cmp.Or(timmActs[act], act)); !ok {
 			return fmt.Errorf("model_args: act_layer is %q", jsonobj.Clip(act))
 		}
 	}
