@@ -27,7 +27,7 @@ type embedFlags struct {
 	precision, words                    string // --precision, and what is said of it
 	texts, file                         string // --texts, and the file that it names
 	prompts                             promptFlags
-	classes                             []string
+	classes                             nameList
 	width, batch                        int
 	seed                                uint64
 }
@@ -89,7 +89,7 @@ class's name decide.`,
 		"write embeddings of texts: of a file's lines (- for the input) with --model")
 	c.Flags().Lookup("texts").NoOptDefVal = alone
 	f.prompts.addPrompts(c)
-	c.Flags().StringSliceVar(&f.classes, "classes", nil, "--texts: names of the classes, where there is no experiment")
+	c.Flags().Var(&f.classes, "classes", "--texts: names of the classes, where there is no experiment")
 	c.Flags().IntVar(&f.width, "width", 16, "--texts: width of the vectors of classes")
 	c.Flags().Uint64Var(&f.seed, "seed", 0, "--texts: seed of the vectors of classes")
 	c.Flags().IntVar(&f.batch, "batch", 64, "images at a time")
@@ -122,7 +122,7 @@ func (f *embedFlags) nameTexts(args []string) error {
 	case f.prompts.prompts != nil && len(f.classes) == 0:
 		return uierr.New("--prompt: of which classes is not said", "give --classes NAME,NAME")
 	}
-	return nil
+	return f.classes.check("--classes")
 }
 
 // towerTexts is what a model's text tower makes of texts.

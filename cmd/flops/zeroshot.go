@@ -2,10 +2,14 @@ package main
 
 import (
 	"bufio"
+	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/network"
@@ -16,8 +20,52 @@ import (
 
 // promptFlags name classes for a model that compares images with texts.
 type promptFlags struct {
-	labels  []string
+	labels  nameList
 	prompts []string
+}
+
+// nameList is a flag of names that commas or line breaks part; a name that has one, or a
+// quote, is quoted as CSV does it.
+type nameList []string
+
+// Set adds names.
+func (n *nameList) Set(s string) error {
+	r := csv.NewReader(strings.NewReader(s))
+	r.FieldsPerRecord = -1
+	lines, err := r.ReadAll()
+	if err != nil {
+		return err
+	}
+	if len(lines) == 0 {
+		lines = [][]string{{""}} // which check refuses
+	}
+	*n = append(*n, slices.Concat(lines...)...)
+	return nil
+}
+
+// Type is how help calls the value.
+func (n *nameList) Type() string { return "strings" }
+
+// String is the value.
+func (n *nameList) String() string { return strings.Join(*n, ",") }
+
+// check takes the spaces around names away, and refuses such as say nothing. flag is
+// where they came from.
+func (n nameList) check(flag string) error {
+	seen := map[string]bool{}
+	for i, name := range n {
+		name = strings.TrimSpace(name)
+		switch n[i] = name; {
+		case name == "":
+			return uierr.New(flag+": a class without a name", "give "+flag+" NAME,NAME")
+		case !utf8.ValidString(name):
+			return uierr.New(fmt.Sprintf("%s: %q is no text in UTF-8", flag, name), "write the name in UTF-8")
+		case seen[name]:
+			return uierr.New(fmt.Sprintf("%s: %q stands twice", flag, name), "name each class once")
+		}
+		seen[name] = true
+	}
+	return nil
 }
 
 func (f *promptFlags) addPrompts(c *cobra.Command) {
@@ -26,7 +74,7 @@ func (f *promptFlags) addPrompts(c *cobra.Command) {
 }
 
 func (f *promptFlags) addLabels(c *cobra.Command) {
-	c.Flags().StringSliceVar(&f.labels, "labels", nil, "classes that a CLIP or SigLIP chooses among, parted by commas")
+	c.Flags().Var(&f.labels, "labels", "classes that a CLIP or SigLIP chooses among, parted by commas")
 	f.addPrompts(c)
 }
 
@@ -38,16 +86,8 @@ func (f *promptFlags) check() error {
 		}
 		return nil
 	}
-	seen := map[string]bool{}
-	for i, l := range f.labels {
-		l = strings.TrimSpace(l)
-		switch f.labels[i] = l; {
-		case l == "":
-			return uierr.New("--labels: a class without a name", "give --labels NAME,NAME")
-		case seen[l]:
-			return uierr.New(fmt.Sprintf("--labels: %q stands twice", l), "name each class once")
-		}
-		seen[l] = true
+	if err := f.labels.check("--labels"); err != nil {
+		return err
 	}
 	return texts.CheckPrompts("--prompt", f.prompts)
 }
@@ -59,7 +99,10 @@ func chooses(path string) bool {
 	return err == nil && l.Bare && hf.HasText(path)
 }
 
-const aLine = "give a text on each line"
+const (
+	aLine = "give a text on each line"
+	aFile = "name a file of texts, or - for the input"
+)
 
 // textLines are the texts of a file, one a line.
 func textLines(path string) ([]string, error) {
@@ -67,23 +110,37 @@ func textLines(path string) ([]string, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, uierr.Wrap(err, fmt.Sprintf("--texts %s: %v", path, err), "name a file of texts, or - for the input")
+			return nil, uierr.Wrap(err, fmt.Sprintf("--texts %s: %v", path, err), aFile)
 		}
 		defer f.Close()
 		in = f
 	}
 	var out []string
+	at := map[string]int{} // line of each
 	s := bufio.NewScanner(in)
 	s.Buffer(nil, 1<<20)
 	for s.Scan() {
-		text := strings.TrimSuffix(s.Text(), "\r")
-		if strings.TrimSpace(text) == "" {
-			return nil, uierr.New(fmt.Sprintf("--texts %s: line %d is empty", path, len(out)+1), aLine)
+		text, line := strings.TrimSuffix(s.Text(), "\r"), len(out)+1
+		if line == 1 {
+			text = strings.TrimPrefix(text, "\ufeff") // which editors of Windows put before a text
 		}
-		out = append(out, text)
+		switch first := at[text]; {
+		case strings.TrimSpace(text) == "":
+			return nil, uierr.New(fmt.Sprintf("--texts %s: line %d is empty", path, line), aLine)
+		case !utf8.ValidString(text):
+			return nil, uierr.New(fmt.Sprintf("--texts %s: line %d is no text in UTF-8", path, line), "save the file as UTF-8")
+		case first > 0:
+			return nil, uierr.New(fmt.Sprintf("--texts %s: lines %d and %d are the same, and a text is its embedding's name",
+				path, first, line), "give every text once")
+		}
+		at[text], out = line, append(out, text)
 	}
 	if err := s.Err(); err != nil {
-		return nil, uierr.Wrap(err, fmt.Sprintf("--texts %s: %v", path, err), aLine)
+		hint := aFile
+		if errors.Is(err, bufio.ErrTooLong) {
+			hint = aLine
+		}
+		return nil, uierr.Wrap(err, fmt.Sprintf("--texts %s: %v", path, err), hint)
 	}
 	if len(out) == 0 {
 		return nil, uierr.New(fmt.Sprintf("--texts %s: holds no text", path), aLine)
