@@ -25,7 +25,7 @@ func LoadBPE(dir string) (Tokenizer, error) {
 	path := filepath.Join(dir, JSONName)
 	raw, err := fsys.ReadSmall(path, jsonobj.MaxFile)
 	if err == nil {
-		return t, said(t.fromJSON(raw, n), path)
+		return t, said(t.fromJSON(raw, n, path), path)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, said(err, path)
@@ -107,8 +107,8 @@ func (t *bpe) merged(p [2]string) error {
 	return nil
 }
 
-// fromJSON reads a tokenizer.json.
-func (t *bpe) fromJSON(raw []byte, n names) error {
+// fromJSON reads a tokenizer.json, which stands at a path.
+func (t *bpe) fromJSON(raw []byte, n names, path string) error {
 	m, err := jsonobj.Raw(raw)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (t *bpe) fromJSON(raw []byte, n names) error {
 		}
 	}
 	if kind != "BPE" && kind != "" || suffix != wordEnd {
-		return uierr.New(fmt.Sprintf("%s: a tokenizer of type %q whose words end with %q", JSONName, jsonobj.Clip(kind),
+		return uierr.New(fmt.Sprintf("%s: a tokenizer of type %q whose words end with %q", path, jsonobj.Clip(kind),
 			jsonobj.Clip(suffix)), "CLIP's has type \"BPE\" and words that end with \""+wordEnd+"\"; others are not read")
 	}
 	if err := jsonobj.Each(model["vocab"], t.entry); err != nil {
@@ -153,6 +153,9 @@ func (t *bpe) mergesJSON(raw json.RawMessage) error {
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return err
+	}
+	if list == nil { // null, which reads as a list of none
+		return errors.New("null is no list")
 	}
 	for i, raw := range list {
 		var two []string

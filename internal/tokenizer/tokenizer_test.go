@@ -163,6 +163,8 @@ func TestRefuses(t *testing.T) {
 		"GPT-2": {LoadBPE, model(`{"type":"BPE","end_of_word_suffix":"","vocab":{},"merges":[]}`), "words"},
 		"bad merges": {LoadBPE,
 			model(`{"type":"BPE","end_of_word_suffix":"</w>","vocab":` + vocab + `,"merges":[["a"]]}`), "merges"},
+		"null merges": {LoadBPE,
+			model(`{"type":"BPE","end_of_word_suffix":"</w>","vocab":` + vocab + `,"merges":null}`), "merges: null"},
 		"no model":  {LoadUnigram, nil, "no tokenizer"},
 		"its JSON":  {LoadUnigram, map[string]string{JSONName: "{}"}, JSONName},
 		"cut model": {LoadUnigram, map[string]string{SPName: "\x0a\xff\x01abc"}, "middle"},
@@ -209,7 +211,7 @@ func FuzzModels(f *testing.F) {
 			all = append(all, u)
 		}
 		b := &bpe{ids: map[string]int32{}, rank: map[[2]string]int32{}}
-		if b.fromJSON(raw, names{bos: "a", eos: "a", pad: "a", unk: "a"}) == nil {
+		if b.fromJSON(raw, names{bos: "a", eos: "a", pad: "a", unk: "a"}, JSONName) == nil {
 			all = append(all, b)
 		}
 		for _, tok := range all {
