@@ -117,7 +117,8 @@ func (e *Events) Histogram(tag string, step int, values []float64) error {
 // Image writes a picture, encoded as PNG.
 func (e *Events) Image(tag string, step int, im image.Image) error {
 	var b bytes.Buffer
-	if err := png.Encode(&b, im); err != nil {
+	fast := png.Encoder{CompressionLevel: png.BestSpeed} // a run waits for it, and a small one for little else
+	if err := fast.Encode(&b, im); err != nil {
 		return fmt.Errorf("report: image %s: %w", tag, err)
 	}
 	const rgba = 4 // the colour space: channels
