@@ -10,6 +10,7 @@ import (
 	"image/png"
 	"math"
 	"sort"
+	"strings"
 
 	xdraw "golang.org/x/image/draw"
 )
@@ -26,7 +27,7 @@ func (c Chart) Legend() []Key {
 	}
 	var keys []Key
 	for i, s := range c.Series {
-		keys = append(keys, Key{s.Name, colorOf(s, i) % len(palette)})
+		keys = append(keys, Key{s.Name, colorOf(s, i) % looks})
 	}
 	return keys
 }
@@ -46,6 +47,9 @@ func (Charts) template() string { return "charts" }
 type Code string
 
 func (Code) template() string { return "code" }
+
+// Lines is how many lines it has.
+func (c Code) Lines() int { return strings.Count(strings.TrimRight(string(c), "\n"), "\n") + 1 }
 
 // Fact is a name and what it is.
 type Fact struct{ Name, Value string }

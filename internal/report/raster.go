@@ -21,9 +21,21 @@ var palette = []color.RGBA{
 	{0xb9, 0x7f, 0x00, 0xff}, {0x3a, 0x9a, 0xd9, 0xff}, {0x6b, 0x6b, 0x6b, 0xff}, {0x7a, 0x52, 0x2a, 0xff},
 }
 
-// dashed says which series have a dashed line: the second half of the palette,
-// so that no two lines differ by a close colour alone.
-func dashed(series int) bool { return series%len(palette) >= len(palette)/2 }
+// looks is how many lines can be told apart: the palette, whose second half is dashed so
+// that no two lines differ by a close colour alone, and the palette dotted.
+var looks = 2 * len(palette)
+
+// pattern is how much of a series' line is drawn and left out in turn, 0 and 0 of one drawn
+// through.
+func pattern(series int) (on, off float64) {
+	switch k := series % looks; {
+	case k >= len(palette):
+		return 2, 4
+	case k >= len(palette)/2:
+		return 7, 5
+	}
+	return 0, 0
+}
 
 // raster is the pen of PNG files.
 type raster struct {
@@ -56,8 +68,8 @@ func (r *raster) line(k kind, series int, pts []point) {
 	case faintLine:
 		r.stroke(pts, 1, fade(c, 0.3))
 	case dataLine:
-		if dashed(series) {
-			r.dashes(pts, 7, 5, 2, c)
+		if on, off := pattern(series); on > 0 {
+			r.dashes(pts, on, off, 2, c)
 		} else {
 			r.stroke(pts, 2, c)
 		}

@@ -33,7 +33,7 @@ func (s *svg) line(k kind, series int, pts []point) {
 	}
 	fmt.Fprintf(&s.b, `<polyline class="%s`, lineClass[k])
 	if k == dataLine || k == faintLine {
-		fmt.Fprintf(&s.b, " s%d", series%len(palette))
+		fmt.Fprintf(&s.b, " s%d", series%looks)
 	}
 	s.b.WriteString(`" points="`)
 	s.points(pts)
