@@ -36,18 +36,22 @@ func printKnown(w io.Writer, x *train.Experiment) {
 		return
 	}
 	if len(k.Predicted) > 0 {
-		fmt.Fprintf(w, "predicted  %s (%s)\n", siteNames(x, k.Predicted, 0), name)
+		by := fmt.Sprintf(" (%s)", name)
+		fmt.Fprintf(w, "predicted  %s%s\n", siteNames(x, k.Predicted, 0, by), by)
 	}
 	if len(k.Follows) > 0 {
-		fmt.Fprintf(w, "asked      %s: predicted from value, which is not trained\n", siteNames(x, k.Follows, 0))
+		why := ": predicted from value, which is not trained"
+		fmt.Fprintf(w, "asked      %s%s\n", siteNames(x, k.Follows, 0, why), why)
 	}
 	switch {
 	case name == "local" && lr.FeedbackDerivative.Of(own) != "block":
 		fmt.Fprintf(w, "trained    %s: of a block, without its derivative\n", straight[lr.FeedbackDerivative.Of(own)])
 	case len(k.Asked) > 0 && name == "local":
-		fmt.Fprintf(w, "predicted  %s: by the derivative of the lowest block\n", siteNames(x, k.Asked, 0))
+		why := ": by the derivative of the lowest block"
+		fmt.Fprintf(w, "predicted  %s%s\n", siteNames(x, k.Asked, 0, why), why)
 	case len(k.Asked) > 0:
-		fmt.Fprintf(w, "asked      %s: %s\n", siteNames(x, k.Asked, 0), unpredicted(x))
+		why := ": " + unpredicted(x)
+		fmt.Fprintf(w, "asked      %s%s\n", siteNames(x, k.Asked, 0, why), why)
 	}
 	if n := len(x.Selection.Direct); n > 0 && name == "linear" {
 		fmt.Fprintf(w, "asked      %d parameters perturbed directly: they are no map\n", n)
@@ -74,7 +78,7 @@ func printSaved(w io.Writer, x *train.Experiment, asked int) {
 		passes++
 	}
 	if all := c.Train.BatchSize * (1 + paperQueries*passes); asked < all {
-		fmt.Fprintf(w, "saves      %s of %s queries a step: the paper's setting asks %d an image in %d passes\n",
+		fmt.Fprintf(w, "saves      %s of the paper's %s queries a step (%d an image in %d passes)\n",
 			ui.Count(int64(all-asked)), ui.Count(int64(all)), paperQueries, passes)
 	}
 }
@@ -82,7 +86,7 @@ func printSaved(w io.Writer, x *train.Experiment, asked int) {
 // printExact says whether the gradient by the map to the outputs needs queries.
 func printExact(w io.Writer, x *train.Experiment, exact []int) {
 	if len(exact) > 0 {
-		fmt.Fprintf(w, "exact      %s: no query\n", siteNames(x, exact, 0))
+		fmt.Fprintf(w, "exact      %s: no query\n", siteNames(x, exact, 0, ": no query"))
 		return
 	}
 	for _, i := range x.Selection.Sites {
@@ -101,12 +105,12 @@ func unpredicted(x *train.Experiment) string {
 	case !x.Config.Estimator.StructuralMask:
 		return "not predicted without the structural mask"
 	}
-	return "not predicted, more rows than one reach the loss"
+	return "more rows than one reach the loss"
 }
 
-// siteNames lists sites, block by block, or from which to which where they are many, and
-// so many parameters that are no map.
-func siteNames(x *train.Experiment, sites []int, direct int) string {
+// siteNames lists sites, block by block, or from which to which where they are too many for
+// a line with what follows, and so many parameters that are no map.
+func siteNames(x *train.Experiment, sites []int, direct int, follows string) string {
 	var out []string
 	last := ""
 	for _, i := range sites {
@@ -126,7 +130,7 @@ func siteNames(x *train.Experiment, sites []int, direct int) string {
 		out = append(out, fmt.Sprintf("%d parameters perturbed directly", direct))
 	}
 	text := strings.Join(out, " ")
-	if len(text) > ui.Width-11 {
+	if len(text)+len(follows) > ui.Width-11 {
 		text = fmt.Sprintf("%d sites, %s to %s", len(sites), x.Model.Sites()[sites[0]].Name,
 			x.Model.Sites()[sites[len(sites)-1]].Name)
 	}

@@ -219,19 +219,19 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	if len(plan) > 0 {
 		fmt.Fprintf(w, "allocator  %s\n", x.Allocator.Name())
 	}
-	fmt.Fprintf(w, "sites      %s\n", siteNames(x, x.Selection.Sites, len(x.Selection.Direct)))
+	fmt.Fprintf(w, "sites      %s\n", siteNames(x, x.Selection.Sites, len(x.Selection.Direct), ""))
 	printKnown(w, x)
 	fmt.Fprintf(w, "parameters %s trained of %s\n", ui.Count(int64(trained)), ui.Count(int64(total)))
-	each := fmt.Sprintf("%g queries each", c.Budget.QueriesPerImage)
+	each := ui.Many(c.Budget.QueriesPerImage, "query", "queries") + " each"
 	if c.Draws() {
-		each = fmt.Sprintf("%d queries", c.PassQueries())
+		each = ui.Plural(c.PassQueries(), "query", "queries")
 	}
 	if x.Words() != nil {
 		fmt.Fprintf(w, "queries    %s texts per step, for whatever number of images; each of %d images once\n",
 			ui.Count(x.StepCost(0).Queries), x.TrainData.Len())
 	} else {
-		fmt.Fprintf(w, "queries    %s per step (%d images, %d passes of %s)\n", ui.Count(int64(q)),
-			c.Train.BatchSize, len(plan), each)
+		fmt.Fprintf(w, "queries    %s per step (%d images, %s of %s)\n", ui.Count(int64(q)),
+			c.Train.BatchSize, ui.Plural(len(plan), "pass", "passes"), each)
 		printSaved(w, x, q)
 	}
 	printRows(w, x)
@@ -300,8 +300,8 @@ func printRows(w io.Writer, x *train.Experiment) {
 func printCache(w io.Writer, c *train.Cache) {
 	what := c.Mode
 	if c.Mode != "off" {
-		what = fmt.Sprintf("%s, %s an image, up to %s of %s images; saves %.0f%% of a clean pass", c.Mode, ui.Bytes(c.Image),
-			ui.Bytes(c.Bytes()), ui.Count(int64(c.Images)), 100*float64(c.Saved)/float64(c.Of))
+		what = fmt.Sprintf("%s, up to %s of %s images; saves %.0f%% of a clean pass", c.Mode, ui.Bytes(c.Bytes()),
+			ui.Count(int64(c.Images)), 100*float64(c.Saved)/float64(c.Of))
 	}
 	if c.Why != "" {
 		what += ": " + c.Why

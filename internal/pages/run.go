@@ -64,8 +64,8 @@ func Run(ctx context.Context, dir string, images int, warn func(string)) (*repor
 func lead(c config.Config) string {
 	how := fmt.Sprintf("the %s estimator, which asks no queries", c.Estimator.Name)
 	if c.Asks() {
-		how = fmt.Sprintf("the %s estimator, %g queries per image and perturbation shared out by %s", c.Estimator.Name,
-			c.Budget.QueriesPerImage, c.Allocator.Name)
+		how = fmt.Sprintf("the %s estimator, %s per image and perturbation shared out by %s", c.Estimator.Name,
+			ui.Many(c.Budget.QueriesPerImage, "query", "queries"), c.Allocator.Name)
 	}
 	return fmt.Sprintf("%s of %d images by %s.", ui.Plural(c.Train.Steps, "step", "steps"), c.Train.BatchSize, how)
 }

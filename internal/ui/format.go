@@ -66,6 +66,14 @@ func Duration(d time.Duration) string {
 	}
 }
 
+// Many writes a number that need not be whole with its noun.
+func Many(n float64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%g %s", n, many)
+}
+
 // Plural is a number with the word for one or for many.
 func Plural(n int, one, many string) string {
 	if n == 1 {
