@@ -28,7 +28,7 @@ type Feedback struct {
 	layers  []Layer
 	known   []bool // per layer: its gradient is that after the last layer, and nothing is asked or learned
 	classes int
-	j       [][]float32 // per layer: classes×Width
+	j       [][]float32 // per layer: classes×wide
 	moments [][]float32 // per layer: running means, see the constants
 	squares [2]float32  // running Σ c², Σ r²
 
@@ -82,7 +82,7 @@ func (f *Feedback) begin(classes int) error {
 		f.classes = classes
 		f.j, f.moments = nil, nil
 		for _, x := range f.layers {
-			f.j, f.moments = append(f.j, make([]float32, classes*x.Width)), append(f.moments, make([]float32, moments))
+			f.j, f.moments = append(f.j, make([]float32, classes*x.wide())), append(f.moments, make([]float32, moments))
 		}
 	}
 	if f.classes != classes {
@@ -116,71 +116,91 @@ func (f *Feedback) kappa(o *LocalOptions, b int) float32 {
 	return min(1, max(0, 4*m[common]/m[spread]))
 }
 
-// gradient is that at the row read of every layer's output, Size×Width each,
-//
-//	(1/B) ĝ_ib + κ_b/(B π_i P_i) Σ_p (e_i·y_ip − Σ_b ⟨ĝ_ib, ε_ipb⟩) ε_ipb,
-//
-// and r, the brackets, becomes the record's Left.
-func (f *Feedback) gradient(ctx context.Context, o *LocalOptions, s *Step, r *Record, pass Chained,
-	top []float32) ([][]float32, error) {
+// predict makes what is predicted at the rows read of every layer's output, from the
+// gradient after the last layer where there is one, and r of every direction, which
+// becomes the record's Left.
+func (f *Feedback) predict(ctx context.Context, o *LocalOptions, s *Step, r *Record, pass Chained,
+	top []float32) error {
 	C, n := s.Clean.Classes, s.Batch.Size
 	if err := f.begin(C); err != nil {
-		return nil, err
+		return err
 	}
 	e, err := s.Clean.OutputGradient(1)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if e == nil {
-		return nil, fmt.Errorf("forward: a loss without a derivative by the outputs, which local feedback begins with")
+		return fmt.Errorf("forward: a loss without a derivative by the outputs, which local feedback begins with")
 	}
 	f.e = e
-	share := s.ShareOf(r)
-	at := make([][]float32, len(f.layers))
 	f.hat, f.by, f.of = make([][]float32, len(f.layers)), make([]float32, len(f.layers)), make([]float32, len(f.layers))
 	for k := range top { // the mean loss's until here
 		top[k] *= float32(n)
 	}
 	f.top = top
 	for b, x := range f.layers {
-		f.hat[b], f.by[b] = transposed(f.j[b], e, n, C, x.Width), f.scale(o, b)
+		f.hat[b], f.by[b] = transposed(f.j[b], e, n, C, x.wide()), f.scale(o, b)
 		if top != nil {
 			f.of[b] = f.share(b)
 		}
-		at[b] = make([]float32, n*x.Width)
-		axpy(at[b], f.by[b]/float32(n), f.hat[b])
-		if top != nil {
-			axpy(at[b], f.of[b]/float32(n), top)
-		}
 	}
 	if err := f.fromAbove(ctx, o, s, r, pass); err != nil {
-		return nil, err
+		return err
 	}
 	f.left, r.items = make([]float32, 0, len(r.Coefs)/C), nil
-	err = f.directions(o, s, r, func(i, j int, eps [][]float32) {
+	err = f.directions(o, s, r, func(i, j int, d direction) {
 		left := dot(e[i*C:(i+1)*C], r.Coefs[j*C:(j+1)*C])
 		for b, x := range f.layers {
-			left -= f.by[b] * dot(eps[b], f.hat[b][i*x.Width:(i+1)*x.Width])
+			left -= f.by[b] * dot(d.runs[b], f.hat[b][i*x.wide():(i+1)*x.wide()])
 			if top != nil {
-				left -= f.of[b] * dot(eps[b], top[i*x.Width:(i+1)*x.Width])
+				left -= f.of[b] * dot(d.eps[b], top[i*x.noise():(i+1)*x.noise()])
 			}
 		}
 		f.left, r.items = append(f.left, left), append(r.items, int32(i))
-		for b, x := range f.layers {
-			if k := f.kappa(o, b); k != 0 {
-				axpy(at[b][i*x.Width:(i+1)*x.Width], k*left/over(share, i, o.Antithetic), eps[b])
-			}
-		}
 	})
 	r.Left = f.left
-	return at, err
+	return err
 }
 
-// directions calls do with the item, the number and the noise of every direction.
-func (f *Feedback) directions(o *LocalOptions, s *Step, r *Record, do func(i, j int, eps [][]float32)) error {
-	eps := make([][]float32, len(f.layers))
-	for b, x := range f.layers {
-		eps[b] = make([]float32, x.Width)
+// gradient writes that at the rows read of layer b's output, Size×Reads×Width,
+//
+//	(1/B) ĝ_ib + κ_b/(B π_i P_i) Σ_p (e_i·y_ip − Σ_b ⟨ĝ_ib, ε_ipb⟩) ε_ipb,
+//
+// of what was predicted last.
+func (f *Feedback) gradient(o *LocalOptions, s *Step, r *Record, b int, at []float32) error {
+	x, n := &f.layers[b], s.Batch.Size
+	clear(at)
+	for i := range n {
+		x.spread(at[i*x.noise():(i+1)*x.noise()], f.by[b]/float32(n), f.hat[b][i*x.wide():(i+1)*x.wide()])
+	}
+	if f.top != nil {
+		axpy(at, f.of[b]/float32(n), f.top)
+	}
+	k := f.kappa(o, b)
+	if k == 0 || f.known[b] {
+		return nil
+	}
+	share := s.ShareOf(r)
+	return f.directions(o, s, r, func(i, j int, d direction) {
+		axpy(at[i*x.noise():(i+1)*x.noise()], k*f.left[j]/over(share, i, o.Antithetic), d.eps[b])
+	}, b)
+}
+
+// direction is the noise of one direction at every layer, 0 where none was made: of the
+// rows read, and what it is to the Jacobian.
+type direction struct{ eps, runs [][]float32 }
+
+// directions calls do with the item, the number and the noise of every direction, of the
+// layers named alone where some are.
+func (f *Feedback) directions(o *LocalOptions, s *Step, r *Record, do func(i, j int, d direction), of ...int) error {
+	d := direction{make([][]float32, len(f.layers)), make([][]float32, len(f.layers))}
+	rooms := make([][]float32, len(f.layers))
+	for b := range f.layers {
+		x := &f.layers[b]
+		if len(of) == 0 || slices.Contains(of, b) {
+			d.eps[b], rooms[b] = make([]float32, x.noise()), make([]float32, x.wide())
+			d.runs[b] = x.gathered(d.eps[b], rooms[b])
+		}
 	}
 	j := 0
 	for i, n := range s.ShareOf(r).Counts {
@@ -189,27 +209,29 @@ func (f *Feedback) directions(o *LocalOptions, s *Step, r *Record, do func(i, j 
 				return fmt.Errorf("forward: a record of %d numbers is too short for its queries", len(r.Coefs))
 			}
 			for b, site := range f.sites {
-				if f.known[b] { // eps stays 0
+				if f.known[b] || d.eps[b] == nil { // it stays 0
 					continue
 				}
 				at := noise.Counter{Step: r.Perturbation.Step, Site: uint32(site), Image: uint32(i), Pair: uint32(p)}
-				o.Noise.Fill(eps[b], at, 0)
+				o.Noise.Fill(d.eps[b], at, 0)
+				d.runs[b] = f.layers[b].gathered(d.eps[b], rooms[b])
 			}
-			do(i, j, eps)
+			do(i, j, d)
 			j++
 		}
 	}
 	return nil
 }
 
-// dims are the dimensions of a direction: of the rows of all layers that are asked of.
-func (f *Feedback) dims() (n int) {
+// dims are the dimensions of a direction, of the rows of all layers that are asked of, and
+// those of them that the Jacobians see.
+func (f *Feedback) dims() (noise, runs int) {
 	for b, x := range f.layers {
 		if !f.known[b] {
-			n += x.Width
+			noise, runs = noise+x.noise(), runs+x.wide()
 		}
 	}
-	return n
+	return noise, runs
 }
 
 // transposed is Jᵀe of n items.

@@ -21,12 +21,12 @@ func (f *Feedback) fromAbove(ctx context.Context, o *LocalOptions, s *Step, r *R
 	if f.top == nil || n == 0 {
 		return nil
 	}
-	W, sigma := f.layers[0].Width, float32(o.Sigma)
+	W, sigma := f.layers[0].noise(), float32(o.Sigma)
 	items, add := make([]int32, 2*n), make([]float32, 2*n*W)
-	err := f.directions(o, s, r, func(i, j int, eps [][]float32) {
+	err := f.directions(o, s, r, func(i, j int, d direction) {
 		items[2*j], items[2*j+1] = int32(i), int32(i)
 		for b := range f.layers {
-			axpy(add[2*j*W:(2*j+1)*W], sigma*f.of[b], eps[b])
+			axpy(add[2*j*W:(2*j+1)*W], sigma*f.of[b], d.eps[b])
 		}
 		axpy(add[(2*j+1)*W:(2*j+2)*W], -1, add[2*j*W:(2*j+1)*W])
 	})

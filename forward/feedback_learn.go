@@ -9,14 +9,14 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 	e, share := f.e, s.ShareOf(r)
 	add, halves := make([][]float32, len(f.layers)), make([][2][]float32, len(f.layers))
 	for b, x := range f.layers {
-		add[b] = make([]float32, C*x.Width)
-		halves[b] = [2][]float32{make([]float32, x.Width), make([]float32, x.Width)}
+		add[b] = make([]float32, C*x.wide())
+		halves[b] = [2][]float32{make([]float32, x.noise()), make([]float32, x.noise())}
 	}
 	weights := f.weights(o, e, share)
 	var c2, r2 float64
 	agreed, met := make([]float64, len(f.layers)), make([]float64, len(f.layers))
 	rest := make([]float32, C)
-	_ = f.directions(o, s, r, func(i, j int, eps [][]float32) {
+	_ = f.directions(o, s, r, func(i, j int, d direction) {
 		y := r.Coefs[j*C : (j+1)*C]
 		copy(rest, y)
 		if f.above != nil {
@@ -24,23 +24,26 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 		}
 		c, unknown := dot(e[i*C:(i+1)*C], y), dot(e[i*C:(i+1)*C], rest)
 		for b, x := range f.layers {
+			W := x.wide()
 			for c := range C {
-				rest[c] -= dot(f.j[b][c*x.Width:(c+1)*x.Width], eps[b])
+				rest[c] -= dot(f.j[b][c*W:(c+1)*W], d.runs[b])
 			}
 		}
 		c2, r2 = c2+float64(c)*float64(c), r2+float64(f.left[j])*float64(f.left[j])
 		for b, x := range f.layers {
+			W := x.wide()
 			if f.top != nil {
-				met[b] += float64(c) * float64(dot(eps[b], f.top[i*x.Width:(i+1)*x.Width]))
+				met[b] += float64(c) * float64(dot(d.eps[b], f.top[i*x.noise():(i+1)*x.noise()]))
 			}
-			agreed[b] += float64(unknown) * float64(dot(eps[b], f.hat[b][i*x.Width:(i+1)*x.Width]))
+			agreed[b] += float64(unknown) * float64(dot(d.runs[b], f.hat[b][i*W:(i+1)*W]))
 			for k := range C {
-				axpy(add[b][k*x.Width:(k+1)*x.Width], weights[i]*rest[k], eps[b])
+				axpy(add[b][k*W:(k+1)*W], weights[i]*rest[k], d.runs[b])
 			}
-			axpy(halves[b][i%2], f.left[j]/over(share, i, o.Antithetic), eps[b])
+			axpy(halves[b][i%2], f.left[j]/over(share, i, o.Antithetic), d.eps[b])
 		}
 	})
-	eta := float32(o.Gain / (1 + float64(f.dims())/float64(n)) / float64(n))
+	_, dims := f.dims()
+	eta := float32(o.Gain / (1 + float64(dims)/float64(n)) / float64(n))
 	keep := func(v *float32, x float64) { *v = feedbackKeep**v + (1-feedbackKeep)*float32(x) }
 	keep(&f.squares[0], c2/float64(n))
 	keep(&f.squares[1], r2/float64(n))

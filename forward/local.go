@@ -24,6 +24,7 @@ type local struct {
 	q      []Query
 	losses []float32
 	rest   [2][]float32
+	at     []float32
 	drawn  []float32 // the rows of rest that are drawn
 	rows   []int32   // which these are
 }
@@ -152,14 +153,14 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 			for _, a := range x.Adds {
 				flops += items * a.FLOPs
 			}
-		case l.o.RowAlone || b == len(l.layers)-1:
+		case l.o.RowAlone || b == len(l.layers)-1 || !l.below(b+1):
 			flops += items * x.RowFLOPs
 		case k > 0:
 			flops += items * (x.RowFLOPs + (x.AllFLOPs-x.RowFLOPs)*int64(k)/int64(x.Outs-1))
 		default:
 			flops += items * x.AllFLOPs
 		}
-		if b > 0 && !l.o.RowAlone {
+		if l.below(b) {
 			flops += items * x.BelowFLOPs
 			if k == 0 && b < len(l.layers)-1 {
 				flops += items * x.AgainFLOPs
@@ -178,8 +179,8 @@ func (l *local) Variances(_ Model, s *Step, records []Record) [][]float64 {
 	out := make([][]float64, len(records))
 	for k := range records {
 		if r := &records[k]; r.Perturbation.Kind == Layers {
-			dims := float64(l.f.dims())
-			out[k] = variance(s.ShareOf(r).Counts, r.Left, l.perPair(), func(int) float64 { return dims })
+			dims, _ := l.f.dims()
+			out[k] = variance(s.ShareOf(r).Counts, r.Left, l.perPair(), func(int) float64 { return float64(dims) })
 		}
 	}
 	return out

@@ -36,7 +36,7 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 	teaches := len(r.Perturbation.Params) == 0
 	var top []float32
 	if l.o.Above {
-		top = make([]float32, s.Batch.Size*l.layers[0].Width)
+		top = make([]float32, s.Batch.Size*l.layers[0].noise())
 	}
 	if top != nil || len(l.top) > 0 && !teaches {
 		params := l.top
@@ -47,19 +47,22 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 			return err
 		}
 	}
-	at, err := l.f.gradient(ctx, &l.o, s, r, pass, top)
-	if err != nil || teaches {
+	if err := l.f.predict(ctx, &l.o, s, r, pass, top); err != nil || teaches {
 		return err
 	}
 	var rest []float32
 	for b := len(l.layers) - 1; b >= 0; b-- {
 		x := &l.layers[b]
 		var below []float32
-		if b > 0 && !l.o.RowAlone {
+		if l.below(b) {
 			l.rest[b%2] = room(l.rest[b%2], s.Batch.Size*x.Rows*l.layers[b-1].Width)
 			below = l.rest[b%2]
 		}
-		g, err := l.someRows(s, b, LayerGradient{At: at[b], Rest: rest, Straight: l.o.Derivative != OwnDerivative})
+		l.at = room(l.at, s.Batch.Size*x.noise())
+		if err := l.f.gradient(&l.o, s, r, b, l.at); err != nil {
+			return err
+		}
+		g, err := l.someRows(s, b, LayerGradient{At: l.at, Rest: rest, Straight: l.o.Derivative != OwnDerivative})
 		if err != nil {
 			return err
 		}
@@ -73,6 +76,10 @@ func (l *local) accumulate(ctx context.Context, s *Step, r *Record) error {
 	}
 	return nil
 }
+
+// below says whether layer b leaves a gradient at rows of the one below it that are not
+// read.
+func (l *local) below(b int) bool { return b > 0 && !l.o.RowAlone && l.layers[b-1].others() }
 
 // room is v, or a longer one, of n numbers.
 func room[T any](v []T, n int) []T {

@@ -23,7 +23,7 @@ func Shared(m Model, o LocalOptions) (*Estimator, error) {
 		s := m.Sites()[i]
 		switch {
 		case len(s.Direct) > 0: // whose gradient costs nothing besides the queries
-			l.layers = append(l.layers, Layer{Number: len(sites), Width: s.Out, Params: s.Direct})
+			l.layers = append(l.layers, Layer{Number: len(sites), Width: s.Out, Reads: 1, Runs: []int{1}, Params: s.Direct})
 			sites = append(sites, i)
 		case known[i]:
 			l.exact = append(l.exact, i)
@@ -46,26 +46,30 @@ func (l shared) Accumulate(ctx context.Context, s *Step, records []Record) error
 
 // accumulate adds the gradient by a site's numbers, the sum of the images'.
 func (l shared) accumulate(ctx context.Context, s *Step, r *Record) error {
-	at, err := l.f.gradient(ctx, &l.o, s, r, nil, nil)
-	if err == nil && len(r.Perturbation.Params) > 0 { // else it warms up
-		l.sum(at)
+	if err := l.f.predict(ctx, &l.o, s, r, nil, nil); err != nil || len(r.Perturbation.Params) == 0 { // it warms up
+		return err
 	}
-	return err
+	return l.sum(s, r)
 }
 
 // sum adds the images' gradients to the parameters.
-func (l shared) sum(at [][]float32) {
+func (l shared) sum(s *Step, r *Record) error {
 	for b, x := range l.layers {
+		l.at = room(l.at, s.Batch.Size*x.Width)
+		if err := l.f.gradient(&l.o, s, r, b, l.at); err != nil {
+			return err
+		}
 		from := 0
 		for _, i := range x.Params {
 			p := l.m.Params()[i]
 			n := len(p.Data)
 			if p.Grad != nil {
-				for row := from; row < len(at[b]); row += x.Width {
-					axpy(p.Grad, 1, at[b][row:row+n])
+				for row := from; row < len(l.at); row += x.Width {
+					axpy(p.Grad, 1, l.at[row:row+n])
 				}
 			}
 			from += n
 		}
 	}
+	return nil
 }

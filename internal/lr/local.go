@@ -24,8 +24,8 @@ var (
 	FeedbackWeigh = settings.New("feedback_weigh", true,
 		"local, feedback: learn the Jacobians most from images of large error")
 	FeedbackRows = settings.New("feedback_rows", "0.25",
-		"local: the rows of a block's output that its parameters get a gradient through: all, the one that is read "+
-			"(read), or besides that a share of the others, such as 0.25, drawn where the gradient is large",
+		"local: the rows of a block's output that its parameters get a gradient through: all, those that are read "+
+			"(read), or besides the cls row a share of the others, such as 0.25, drawn where the gradient is large",
 		settings.That(func(s string) error { _, _, err := rowsOf(s); return err }))
 	FeedbackTop = settings.New("feedback_top", "exact",
 		"local: what predictions begin with: the exact gradient after the last block, or nothing (learned)",
@@ -58,8 +58,8 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 		return nil, refusal("local", err, "set sites.patch_embed: false and sites.params: [], "+
 			"or estimator.feedback_derivative: block")
 	}
-	return e, refusal("local", err, "set sites.kinds: [residual] on a network of our own, on the CPU, whose classifier "+
-		"reads the cls row, or estimator.surrogate: linear")
+	return e, refusal("local", err, "set sites.kinds: [residual] on a network of our own, on the CPU, "+
+		"or estimator.surrogate: linear")
 }
 
 // derivatives are the values of FeedbackDerivative.

@@ -40,7 +40,8 @@ func localOf(t *testing.T, m *vit.Model, src noise.Source, antithetic bool, own 
 	state := map[string][]float32{"all": {3, 0, 0}}
 	for _, s := range blocks {
 		r := noise.Rand(77, noise.Test, uint32(s))
-		j := make([]float32, 3*m.Sites()[s].Out)
+		l, _ := m.Layer(s)
+		j := make([]float32, 3*len(l.Runs)*l.Width)
 		for k := range j {
 			j[k] = float32(r.Normal())
 		}
@@ -139,12 +140,14 @@ func TestLocalRowsUnbiased(t *testing.T) {
 }
 
 // TestLocalFamilies: with the gradient after the last block, the last block and all that
-// comes after it have backpropagation's gradient, in every family whose outputs are made
-// of one row, and the block below has that through the row, scaled and gated ones, those
+// comes after it have backpropagation's gradient, in every family, whatever rows its outputs
+// are made of, and the block below has that through these, scaled and gated ones, those
 // with relative or turned positions, and with some rows drawn where a family can.
 func TestLocalFamilies(t *testing.T) {
 	for name, a := range map[string]vit.Architecture{"vit": tinyArch, "clip": vit.CLIPVision{Arch: tinyArch, Projected: 10},
-		"beit": vit.BEiT(tinyArch, false), "dinov3": vit.DINOv3(gatedArch, 1, true), "timm": vit.Timm(tinyArch, false)} {
+		"beit": vit.BEiT(tinyArch, false), "dinov3": vit.DINOv3(gatedArch, 1, true), "timm": vit.Timm(tinyArch, false), "avgpool": average(), "beit mean": vit.BEiT(tinyArch, true),
+		"dinov2": vit.DINOv2(gatedArch, 2, true), "siglip": vit.SigLIP(tinyArch, vit.PoolAttention),
+		"heads": vit.DeiT(tinyArch, true)} {
 		m, b, src := network(t, a, true)
 		if _, err := m.Backward(t.Context(), b); err != nil {
 			t.Fatal(err)

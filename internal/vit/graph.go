@@ -170,7 +170,8 @@ func (g *graph) boundary(h act) act {
 	}
 	g.met++
 	if s := g.net.layer(g.met); s >= 0 {
-		h = g.noisy(s, h, 0, 1, NoAct)
+		first, n := g.net.out.reading(h.rows)
+		h = g.noisy(s, h, first, n, NoAct)
 	}
 	if g.to > 0 && g.to == g.met {
 		g.above = true

@@ -12,16 +12,14 @@ func (o *outline) reads(lo int, r Runs) {
 	if o == nil {
 		return
 	}
-	if o.read = r; lo == 0 {
-		o.pooled = r.rows()
-	}
+	o.read, o.first = r, lo
 }
 
-// layers makes the sites that are a block's output, where the outputs are made of its
-// first row alone. They come after all others, whose numbers name noise.
+// layers makes the sites that are a block's output, noisy at the rows that the outputs
+// are made of. They come after all others, whose numbers name noise.
 func (o *outline) layers(n *Net) {
 	o.same = map[int]int{}
-	if o.pooled != 1 {
+	if len(o.read) == 0 {
 		return
 	}
 	for block, h := range o.boundaries {
@@ -37,6 +35,15 @@ func (o *outline) layers(n *Net) {
 		o.same[i] = at
 		o.masked, o.unmasked, o.links = append(o.masked, h), append(o.unmasked, h), append(o.links, Link{})
 	}
+}
+
+// reading are the first of the rows read of a block's output, and their number, where so
+// many rows of it are computed.
+func (o *outline) reading(rows int) (first, n int) {
+	if n = o.read.rows(); rows > n {
+		first = o.first
+	}
+	return first, n
 }
 
 // mapOf is the site of the map that a site's noise comes after.
@@ -84,7 +91,8 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 		return forward.Layer{}, false
 	}
 	o, to := m.net.out, s.Block+1
-	l := forward.Layer{Number: s.Block, Last: to == len(o.boundaries), Width: s.Out, Params: o.within(s.Block, to)}
+	l := forward.Layer{Number: s.Block, Last: to == len(o.boundaries), Width: s.Out, Params: o.within(s.Block, to),
+		First: o.first, Reads: o.read.rows(), Runs: o.read}
 	if s.Block > 0 {
 		l.Rows = o.boundaries[s.Block-1].Rows
 	}
@@ -92,7 +100,7 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 	for _, kind := range []string{AttnOut, MLPOut} {
 		if i, ok := m.net.bySite[siteKey{kind, s.Block}]; ok {
 			x := m.net.sites[i]
-			l.Adds = append(l.Adds, forward.Addend{Params: x.Params(), FLOPs: mm(1, x.Out, x.In)})
+			l.Adds = append(l.Adds, forward.Addend{Params: x.Params(), FLOPs: mm(l.Reads, x.Out, x.In)})
 		}
 	}
 	l.Some = !o.placed

@@ -17,8 +17,8 @@ type outline struct {
 	masked     []Activation   // per site: what its map reads of the rows that reach the loss
 	unmasked   []Activation   // per site: the same of all rows, where that is more
 	links      []Link         // per site: what lies between its outputs and its anchor
-	pooled     int            // rows of a block's output that the outputs are made of; 0: unknown
-	read       Runs           // these rows, by how they come to the outputs
+	read       Runs           // rows of a block's output that the outputs are made of, by how they come to them
+	first      int            // of these
 	same       map[int]int    // per site of a block's output or of a bias: that of the map before it
 	origin     map[int]string // per site of a norm or of tokens: the activation that it moves
 	placed     bool           // attention depends on where rows stand, other than by what they hold
@@ -63,7 +63,7 @@ func outlineOf(n *Net) (*outline, error) {
 		}
 		s.Live, s.Rows = o.masked[i].Rows, o.unmasked[i].Rows
 		if s.Kind == Residual {
-			s.Live, s.Rows = 1, 1
+			s.Live, s.Rows = o.read.rows(), o.read.rows()
 		}
 		s.FLOPs = o.after(i)
 		n.sites[i] = s

@@ -43,6 +43,7 @@ func (p *pass) Above(ctx context.Context, items []int32, add, outputs []float32)
 		return err
 	}
 	h := m.net.out.boundaries[from-1]
+	size := h.Rows * h.Width
 	clean, err := m.b.Stored(h, p.batch.Size, nil)
 	if err != nil {
 		return err
@@ -50,9 +51,9 @@ func (p *pass) Above(ctx context.Context, items []int32, add, outputs []float32)
 	m.gave = nil // what it handed over is another's now
 	m.starts = slices.Grow(m.starts[:0], len(items))[:len(items)]
 	for k, i := range items {
-		m.starts[k] = add[k*h.Width : (k+1)*h.Width]
-		for j, v := range clean[int(i)*h.Width : (int(i)+1)*h.Width] {
-			add[k*h.Width+j] += v
+		m.starts[k] = add[k*size : (k+1)*size]
+		for j, v := range clean[int(i)*size : (int(i)+1)*size] {
+			add[k*size+j] += v
 		}
 	}
 	if err := m.b.Give(h, m.starts, false); err != nil {
@@ -119,10 +120,12 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGra
 // rows is the gradient at all rows of a block's output.
 func (p *pass) rows(h Activation, g forward.LayerGradient) []float32 {
 	size := h.Rows * h.Width
+	first, n := p.m.net.out.reading(h.Rows)
+	read := n * h.Width
 	p.m.seed = slices.Grow(p.m.seed[:0], len(g.Rest))[:len(g.Rest)]
 	copy(p.m.seed, g.Rest)
 	for i := range p.batch.Size {
-		copy(p.m.seed[i*size:], g.At[i*h.Width:(i+1)*h.Width])
+		copy(p.m.seed[i*size+first*h.Width:], g.At[i*read:(i+1)*read])
 	}
 	return p.m.seed
 }
