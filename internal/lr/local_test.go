@@ -145,7 +145,8 @@ func TestLocalRowsUnbiased(t *testing.T) {
 // with relative or turned positions, and with some rows drawn where a family can.
 func TestLocalFamilies(t *testing.T) {
 	for name, a := range map[string]vit.Architecture{"vit": tinyArch, "clip": vit.CLIPVision{Arch: tinyArch, Projected: 10},
-		"beit": vit.BEiT(tinyArch, false), "dinov3": vit.DINOv3(gatedArch, 1, true), "timm": vit.Timm(tinyArch, false), "avgpool": average(), "beit mean": vit.BEiT(tinyArch, true),
+		"beit": vit.BEiT(tinyArch, false), "dinov3": vit.DINOv3(gatedArch, 1, true), "timm": vit.Timm(tinyArch, false),
+		"avgpool": average(), "beit mean": vit.BEiT(tinyArch, true),
 		"dinov2": vit.DINOv2(gatedArch, 2, true), "siglip": vit.SigLIP(tinyArch, vit.PoolAttention),
 		"heads": vit.DeiT(tinyArch, true)} {
 		m, b, src := network(t, a, true)
