@@ -45,6 +45,7 @@ var bounds = map[string]settings.Bound{
 	"allocator.least_chance":   from(0, 1),
 	"budget.queries_per_image": above(0, 1<<20),
 	"budget.max_queries":       from(0, 1e18),
+	"budget.early":             from(0, 1),
 
 	"optimizer.lr":           above(0, 1e3),
 	"optimizer.weight_decay": from(0, 10),

@@ -156,6 +156,8 @@ type Budget struct {
 	// mean per image and perturbed site; below 1 (or 2, of pairs) images are drawn that have one
 	QueriesPerImage float64 `yaml:"queries_per_image"`
 	MaxQueries      int64   `yaml:"max_queries"` // total of the run, every purpose counted; 0: none
+	// share by which the first step has more queries than the mean and the last has fewer, evenly between; 0: all alike
+	Early float64 `yaml:"early"`
 	// queries | operations: what the passes share out of a step's budget, where allocator.scope is site or both
 	Unit string `yaml:"unit"`
 }

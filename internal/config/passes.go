@@ -35,6 +35,22 @@ func (c *Config) PassQueries() int {
 	return max(c.unit(), n/c.unit()*c.unit())
 }
 
+// QueriesAt are PassQueries of a step, counted from 0: with budget.early more at first and
+// fewer in the end, as many over a whole run. Where there is less than one direction an
+// image, images are drawn.
+func (c *Config) QueriesAt(step int) int {
+	n, last := c.PassQueries(), c.Train.Steps-1
+	if c.Budget.Early == 0 || last < 1 {
+		return n
+	}
+	share := 1 + c.Budget.Early*(1-2*float64(min(step, last))/float64(last))
+	n = int(math.Round(share*float64(n)/float64(c.unit()))) * c.unit()
+	if n >= c.Train.BatchSize*c.unit() {
+		n = max(n, c.Train.BatchSize*c.Allocator.MinQueries)
+	}
+	return max(c.unit(), n)
+}
+
 // LeastPass are the fewest that a perturbation can do with.
 func (c *Config) LeastPass() int {
 	if c.Draws() {

@@ -104,6 +104,8 @@ func rules() []rule {
 		{[]cond{{"budget.unit", is("operations")}}, cond{"allocator.scope", isNot("image")},
 			"budget.unit: operations has nothing to share among passes that all have the same", "",
 			"set allocator.scope: site or both"},
+		{[]cond{called}, cond{"budget.early", is(0.0)}, "", "is not known of a model that can only be called",
+			"set budget.early: 0"},
 		{[]cond{{"budget.unit", is("operations")}}, cond{"model.kind", is("local")},
 			"budget.unit: operations is not known of a model that can only be called", "", "set budget.unit: queries"},
 		{[]cond{joint}, cond{"sites.params", test{empty: true}}, "",

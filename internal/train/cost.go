@@ -16,7 +16,7 @@ func (x *Experiment) StepCost(step int) lr.Cost {
 		return lr.Cost{Queries: two.StepQueries(lr.Plan(x.Estimator, uint32(step)), int64(x.Config.Budget.QueriesPerImage))}
 	}
 	e := lr.Cost{Queries: b, FLOPs: b * (x.Model.ForwardFLOPs() - x.Cache.spared())}
-	asked := x.Estimator.Cost(x.Model, uint32(step), b, int64(x.Config.PassQueries()))
+	asked := x.Estimator.Cost(x.Model, uint32(step), b, int64(x.Config.QueriesAt(step)))
 	if x.Config.Budget.Unit == "operations" {
 		asked.Queries = x.mostQueries(step)
 	}

@@ -322,7 +322,7 @@ func (x *Experiment) checkDirections(src noise.Source) error {
 // mostDirections is the most that one image may get of a perturbation: all that
 // its batch has but the others' least; where perturbations differ, of all of them.
 func mostDirections(c config.Config, passes int) int {
-	n := c.PassQueries()
+	n := c.QueriesAt(0)
 	switch {
 	case c.Allocator.Scope != alloc.ByImage:
 		n *= passes

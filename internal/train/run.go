@@ -250,7 +250,7 @@ func (r *run) recover(err error, at int) error {
 // where max_queries would be passed, keeping what the last evaluation needs.
 func (r *run) budget() (int, string) {
 	c := r.t.X.Config
-	full := c.PassQueries()
+	full := c.QueriesAt(r.t.Step)
 	if c.Budget.MaxQueries == 0 {
 		return full, ""
 	}

@@ -62,7 +62,7 @@ func (t *Trainer) shrink(left int64) int {
 	if per < int64(c.LeastPass()) {
 		return 0
 	}
-	return min(int(per), c.PassQueries())
+	return min(int(per), c.QueriesAt(t.Step))
 }
 
 // Diverged is the cause of the error of a run whose numbers are no longer those of a
