@@ -117,6 +117,8 @@ func (f *embedFlags) nameTexts(args []string) error {
 	switch {
 	case f.file != "" && f.model == "":
 		return uierr.New("--texts "+f.file+": which model reads them is not said", "give --model DIR: a CLIP or SigLIP")
+	case f.folder != "" && f.texts != "":
+		return uierr.New("--texts: and --data "+f.folder+" too", "give --texts for texts, or --data DIR for images")
 	case f.file != "" && len(f.classes) > 0:
 		return uierr.New("--texts "+f.file+": and --classes too", "give one of them")
 	case f.prompts.prompts != nil && len(f.classes) == 0:

@@ -182,13 +182,19 @@ func (m *Model) grow() error {
 	return nil
 }
 
+// sizesOf says which square images a patch size lets through Check.
+func sizesOf(patch int) string {
+	const side = 255 // patches of one, of fewer than maxSize in all
+	return fmt.Sprintf("choose a multiple of the patch size %d, from %d to %d", patch, patch,
+		min(side*patch, maxSize/patch*patch))
+}
+
 // Resize makes the model take images of another size, which are square: positions
 // are interpolated, config and preprocessor follow.
 func (m *Model) Resize(imageSize int) error {
 	rows, columns := m.Config.ImageSize, m.Config.Columns()
 	if n := m.Config.PatchSize; imageSize%n != 0 {
-		return uierr.New(fmt.Sprintf("image size %d: not a multiple of patch_size %d", imageSize, n),
-			fmt.Sprintf("choose a multiple of the patch size %d", n))
+		return uierr.New(fmt.Sprintf("image size %d: not a multiple of patch_size %d", imageSize, n), sizesOf(n))
 	}
 	if g := m.Config.grown; g != nil { // from what is stored, not from what was made of it
 		for _, was := range g.tensors {
@@ -219,8 +225,7 @@ func (m *Model) resize(rows, columns int) error {
 		c.ImageWidth = 0
 	}
 	if err := c.Check(); err != nil {
-		return uierr.Wrap(err, fmt.Sprintf("image size %d: %v", rows, err),
-			fmt.Sprintf("choose a multiple of the patch size %d", c.PatchSize))
+		return uierr.Wrap(err, fmt.Sprintf("image size %d: %v", rows, err), sizesOf(c.PatchSize))
 	}
 	to := [2]int{rows / c.PatchSize, columns / c.PatchSize}
 	e := c.Architecture(1, 0)
