@@ -111,7 +111,8 @@ func twinsOn(t testing.TB, d Driver, a vit.Architecture, images int, mask bool, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &twins{t: t, cpu: vit.NewModel(n1, vit.Options{Threads: 1, Noise: src, Loss: opt.Loss, Mask: mask}), gpu: g, b: b, ctx: context.Background()}
+	w := &twins{t: t, cpu: vit.NewModel(n1, vit.Options{Threads: 1, Noise: src, Loss: opt.Loss, Mask: mask,
+		Exact: opt.Exact}), gpu: g, b: b, ctx: context.Background()}
 	w.host, _ = d.(*hostDriver)
 	t.Cleanup(func() {
 		if err := g.Close(); err != nil {
@@ -302,7 +303,11 @@ func jointCase(w *twins) {
 
 // TestWeights perturbs every parameter and finds nothing of it left.
 func TestWeights(t *testing.T) {
-	each(t, func(t *testing.T, a vit.Architecture) { weightsCase(newTwins(t, a, 4, true, Options{Slots: 3})) }, tiny, clip)
+	each(t, func(t *testing.T, a vit.Architecture) {
+		for _, exact := range []bool{false, true} { // by losses, and by the slope at the outputs
+			weightsCase(newTwins(t, a, 4, true, Options{Slots: 3, Exact: exact}))
+		}
+	}, tiny, clip)
 }
 
 func weightsCase(w *twins) {
