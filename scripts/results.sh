@@ -50,8 +50,8 @@ missing() {
 shrunk() {
   sed -E 's/step-[0-9]+/step-3/g; s/ --(queries|points|over|batches|seeds) [^ ]+//g
     s/ --set (train.steps|checkpoint.every|budget.queries_per_image)=[^ ]+//g
-    s/flops (train|allocate-report|compare|tune) /&--smoke /; s/flops compare /&--seeds 1 --points 2 /
-    s/--config configs\/cifar5-prompt-remote.yaml/& --set budget.max_queries=800/' <<<"$1"
+    s/flops (train|allocate-report|compare|tune) /&--smoke /
+    s/flops compare /&--seeds 1 --points 2 --queries 1200 /' <<<"$1"
 }
 
 # perform COMMAND: runs it in the section's folder, or shows what it said before

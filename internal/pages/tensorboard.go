@@ -5,6 +5,7 @@ import (
 	"image"
 	"io"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -194,9 +195,12 @@ func (b *TensorBoard) Each(t *train.Trainer) error {
 	return nil
 }
 
-// extremes writes the images that got most and least queries.
+// extremes writes the images that got most and least queries, where not all got as many.
 func (b *TensorBoard) extremes(t *train.Trainer) error {
 	last := t.Last()
+	if slices.Min(last.Counts) == slices.Max(last.Counts) {
+		return nil
+	}
 	order := make([]int, len(last.Counts))
 	for i := range order {
 		order[i] = i
