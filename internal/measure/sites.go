@@ -2,7 +2,9 @@ package measure
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"strings"
 
 	"github.com/flops-vit/flops/internal/lr"
 )
@@ -133,15 +135,18 @@ func (k *Bench) summed(names []string, tallies []tally, sum []float64, draws int
 	return out
 }
 
-// residuals adds what the surrogate says of the sites.
+// residuals adds what the surrogate says of the sites; of a block's output to all maps in
+// the block, whose gradient follows from it.
 func (k *Bench) residuals(out []Site) {
 	p := lr.Predictor(k.Estimator)
 	if p == nil {
 		return
 	}
 	for i, r := range p.Residuals() {
+		s := k.Model.Sites()[i]
+		within := fmt.Sprintf("block.%d.", s.Block)
 		for j := range out {
-			if out[j].Name == k.Model.Sites()[i].Name {
+			if out[j].Name == s.Name || len(s.Params()) == 0 && strings.HasPrefix(out[j].Name, within) {
 				out[j].Residual, out[j].Unused = &r.Share, !r.Used
 			}
 		}
