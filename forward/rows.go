@@ -11,7 +11,7 @@ import (
 // there.
 func (l *local) some(b int) int {
 	x := &l.layers[b]
-	if k := int(math.Ceil(l.o.Rows * float64(x.Outs-1))); l.o.Rows > 0 && x.Some && x.Reads == 1 && k < x.Outs-1 {
+	if k := int(math.Ceil(l.o.Rows * float64(x.Outs-1))); l.o.Rows > 0 && x.Some && x.Reads == 1 && x.First == 0 && k < x.Outs-1 {
 		return k
 	}
 	return 0
