@@ -43,10 +43,11 @@ export FLOPS=$PWD/bin/flops MLSERVER=$mlserver PYTHONDONTWRITEBYTECODE=1 TOKENIZ
 
 # check NAME runs a client in a folder of its own and says what came of it in one go.
 check() {
-  local name=$1 began=$SECONDS at=$work/$1
+  local name=$1 began=$SECONDS at=$work/$1 status=0
   mkdir "$at"
-  if ! CLIENTS_WORK=$at timeout 600 "$env/bin/python" -W ignore "scripts/clients/${name}_client.py" >"$at.out" 2>"$at.err"; then
-    { say "$name failed:" && tail -n 25 "$at.err"; } >>"$at.out"
+  CLIENTS_WORK=$at timeout 600 "$env/bin/python" -W ignore "scripts/clients/${name}_client.py" >"$at.out" 2>"$at.err" || status=$?
+  if [ $status != 0 ]; then
+    { say "$name failed with status $status (124: ended after 600 s):" && tail -n 25 "$at.err"; } >>"$at.out"
     touch "$at.failed"
   fi
   cat "$at.out"
@@ -56,7 +57,7 @@ check() {
 
 # Those that take longest begin first, as many at once as there are cores.
 names=$(for script in scripts/clients/"${1:-}"*_client.py; do basename "$script" _client.py; done |
-  awk '{print /families|combos/ ? 0 : 1, $0}' | sort -s -n -k1,1 | cut -d' ' -f2)
+  awk '{print /browser|families|combos/ ? 0 : 1, $0}' | sort -s -n -k1,1 | cut -d' ' -f2)
 for name in $names; do
   if [ "$name" = mlserver ] && [ -z "$mlserver" ]; then continue; fi
   while [ "$(jobs -rp | wc -l)" -ge "${CLIENTS_JOBS:-$(nproc)}" ]; do wait -n; done

@@ -43,16 +43,17 @@ LOOK = """() => {
 }"""
 seen = 0
 with sync_playwright() as p:
-    b = p.chromium.launch(executable_path=chrome, args=["--no-sandbox"])
+    b = p.chromium.launch(executable_path=chrome, args=["--no-sandbox", "--disable-gpu"])
     for name, path in pages.items():
+        page, said, asked = b.new_page(viewport={"width": 390, "height": 900}), [], []
+        page.on("console", lambda m: said.append(m.text))
+        page.on("pageerror", lambda e: said.append(str(e)))
+        page.on("request", lambda r: asked.append(r.url))
+        page.goto(path.as_uri())
         for width in (390, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
             for scheme in ("light", "dark"):
-                page = b.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-                said, asked = [], []
-                page.on("console", lambda m: said.append(m.text))
-                page.on("pageerror", lambda e: said.append(str(e)))
-                page.on("request", lambda r: asked.append(r.url))
-                page.goto(path.as_uri())
+                page.emulate_media(color_scheme=scheme)
                 look = page.evaluate(LOOK)
                 where = f"{name} at {width} pixels, {scheme}"
                 ensure(not said, f"{where}: the console says {said}")
@@ -60,9 +61,10 @@ with sync_playwright() as p:
                 ensure(look["wide"] <= width, f"{where}: {look['wide']} pixels wide")
                 ensure(look["charts"] > 0 and look["broken"] == 0, f"{where}: {look}")
                 ensure(look["bare"] == 0, f"{where}: {look['bare']} of {look['charts']} figures are not explained where they stand")
-                page.screenshot(path=WORK / f"{name.replace(' ', '-')}-{width}-{scheme}.png", full_page=True)
-                page.close()
                 seen += 1
+        page.screenshot(full_page=True)  # it is painted to its end
+        ensure(not said, f"{name}: the console says {said}")
+        page.close()
     version = b.version
     b.close()
 print(f"chromium {version}: {len(pages)} pages at 390 and 1280 pixels, light and dark ({seen} looks): console silent, nothing fetched, "
