@@ -16,7 +16,7 @@ each=$(awk -v s="$seconds" -v n="$targets" 'BEGIN {printf "%.1f", (s / n < 1) ? 
 FUZZTIME=${each}s scripts/check-fuzz.sh | tee "$work/fuzz"
 
 # log PACKAGE PATTERN: what the tests say, which fail where the numbers would be wrong
-log() { go test -count=1 -timeout 60m -v -run "$2" "$1" >"$work/log" || { cat "$work/log"; exit 1; }; cat "$work/log"; }
+log() { go test -count=1 -timeout 60m -v -run "$2" "$1" >"$work/log" || { cat "$work/log" >&2; exit 1; }; cat "$work/log"; }
 sum() { grep -oE "$1" | tr -dc '0-9\n' | awk '{s += $1} END {print s + 0}'; }
 
 log ./internal/train '^TestKilled$' >"$work/train"
