@@ -3,7 +3,9 @@
 // differentiable or can only be called too. NewFunc makes a Model of a function
 // that returns a loss for each item; Weight and Activation make an Estimator of a
 // model, whose Step is one estimate, its queries shared out by an allocator of
-// package alloc. The package is version 0: names may still change.
+// package alloc. Local makes one of the layers of a model that knows their own
+// derivatives, Shared one of few parameters of all layers. The package is
+// version 0: names may still change.
 //
 // # The estimates
 //
