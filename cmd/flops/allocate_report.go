@@ -210,8 +210,8 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 	if f.asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
-	fmt.Fprintf(w, "after %d steps; variance of the gradient against equal shares, %d draws on %d batch(es)\n\n", r.Step,
-		f.o.Draws, r.Batches)
+	fmt.Fprintf(w, "after %d steps; variance of the gradient against equal shares, %d draws on %s\n\n", r.Step,
+		f.o.Draws, ui.Plural(r.Batches, "batch", "batches"))
 	t := ui.Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cos to bp", "ms"}}
 	for _, a := range r.Allocators {
 		t.Add(a.Name, fmt.Sprintf("%.3f", a.Predicted), fmt.Sprintf("%.3f", a.Measured),
