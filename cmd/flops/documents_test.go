@@ -153,8 +153,12 @@ func (d documented) check(t *testing.T) error {
 		}
 	}
 	for _, a := range arms {
-		if _, err := config.Load(path, append(slices.Clone(sets), a.Set...)); err != nil {
+		r, err := config.Load(path, append(slices.Clone(sets), a.Set...))
+		if err != nil {
 			return fmt.Errorf("%s: %w", a.Name, err)
+		}
+		if a.Name != "" && !r.Asks() && a.Match == "" {
+			return fmt.Errorf("%s asks no queries, and has no match", a.Name)
 		}
 	}
 	return nil
