@@ -97,7 +97,7 @@ type Forward struct {
 	From  int   // boundary of the network that a forward begins at, 0: at the images
 	Given bool  // what From names was handed over (Backend.Give), and is not that of the store
 	Only  bool  // what Keep names is computed, and nothing after it
-	To    int   // boundary that a forward ends at, 0: the losses; Coef then weighs every value there
+	To    int   // boundary that a forward ends at, 0: the losses; List.Ends then weighs every value there
 	Split bool  // the value before every activation function stands apart
 	Full  bool  // rows that nothing reads are computed too
 
@@ -121,6 +121,8 @@ type List struct {
 	Queries []forward.Query  // images are counted among those shown
 	Targets []int32          // per query: what the objective is told of it; nil where no losses are wanted
 	Coef    []float32        // per query, or per site and query: see Forward and Backend.Perturb; nil: none
+	Starts  [][]float32      // per query: what its forward begins with; nil: what Forward says
+	Ends    []float32        // per query: weighs every value that its forward ends at; nil where that is the losses
 	Loss    *objective.Bound // nil where no losses are wanted
 
 	Losses, Logits, Features []float32 // per query

@@ -157,7 +157,11 @@ func (c *cpu) load(p *compiled, b *microBatch) {
 	if p.Seed != nil {
 		seed := values(p.Seed)
 		size := len(seed) / p.Slots
-		copy(seed, l.Coef[at*size:(at+n)*size])
+		weights := l.Coef
+		if f.To > 0 {
+			weights = l.Ends
+		}
+		copy(seed, weights[at*size:(at+n)*size])
 	}
 	if p.Rest != nil {
 		rest := values(p.Rest)
@@ -171,7 +175,12 @@ func (c *cpu) load(p *compiled, b *microBatch) {
 	x := values(p.Start)
 	size := len(x) / p.Slots
 	for s, q := range l.Queries[at : at+n] {
-		copy(x[s*size:(s+1)*size], c.begin(f, int(q.Image), size))
+		to := x[s*size : (s+1)*size]
+		if l.Starts != nil {
+			copy(to, l.Starts[at+s])
+		} else {
+			copy(to, c.begin(f, int(q.Image), size))
+		}
 	}
 }
 

@@ -70,6 +70,12 @@ func (o *outline) within(from, to int) []int {
 	return out
 }
 
+// Within lists the parameters that lie between two boundaries, 0 being the images.
+func (n *Net) Within(from, to int) []int { return n.out.within(from, to) }
+
+// MapOf is the site of the map that a site's noise comes after: of a map itself.
+func (n *Net) MapOf(site int) int { return n.out.mapOf(site) }
+
 // used lists the parameters of some steps as they come.
 func used(steps []outlined) (out []int) {
 	for _, s := range steps {

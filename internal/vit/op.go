@@ -27,6 +27,7 @@ type Spec struct {
 	Site   int     // perturb: index into Sites
 	// perturb: rows of a slot before the first noisy one; rows, pool, turn: before the first that counts; bias: first row
 	Offset  int
+	Live    int     // perturb: noisy rows of a slot
 	Indexed []bool  // per input: rows are found at the slot's image in the clean batch, not at the slot
 	Part    int     // gradients of several inputs: which one
 	Chans   int     // patches: channels
@@ -88,7 +89,7 @@ const (
 	OpCausalGrad = "causal_attention_grad"
 	OpNone       = "no_grad"
 
-	// Of rows that are drawn, which the processor alone has.
+	// Of rows that are drawn.
 	OpGather  = "gather"
 	OpScatter = "scatter"
 	OpApart   = "apart"

@@ -96,7 +96,7 @@ func (g *graph) perturb(site int, x act, rows, width, offset, live int, act Act)
 	f := g.feed
 	name := g.net.sites[site].Name
 	o := g.op(Spec{Kind: OpPerturb, Name: "noise." + name, Rows: rows, Width: width, Act: act, Site: site, Offset: offset,
-		Indexed: []bool{x.clean}})
+		Live: live, Indexed: []bool{x.clean}})
 	o.run = func(out []float32, v [][]float32) {
 		for s := 0; s < f.Slots; s++ {
 			i := s

@@ -48,19 +48,18 @@ func (p *pass) Above(ctx context.Context, items []int32, add, outputs []float32)
 	if err != nil {
 		return err
 	}
-	m.gave = nil // what it handed over is another's now
-	m.starts = slices.Grow(m.starts[:0], len(items))[:len(items)]
+	starts := make([][]float32, len(items))
 	for k, i := range items {
-		m.starts[k] = add[k*size : (k+1)*size]
+		starts[k] = add[k*size : (k+1)*size]
 		for j, v := range clean[int(i)*size : (int(i)+1)*size] {
-			add[k*size+j] += v
+			starts[k][j] += v
 		}
 	}
-	if err := m.b.Give(h, m.starts, false); err != nil {
-		return err
-	}
-	q, _ := m.images(len(items), 0)
-	return m.ask(ctx, &List{Queries: q, Logits: outputs}, &Forward{From: from, Given: true})
+	C := p.clean.Classes
+	return m.parts(len(items), 1, func(lo, hi int) error {
+		q, _ := m.images(hi-lo, 0)
+		return m.ask(ctx, &List{Queries: q, Starts: starts[lo:hi], Logits: outputs[lo*C : hi*C]}, &Forward{From: from})
+	})
 }
 
 // starts is the forward from a boundary, which the pass has kept or knows; 0 being
@@ -100,13 +99,13 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGra
 	h := p.m.net.out.boundaries[block]
 	switch {
 	case g.Straight:
-		return run(Forward{Params: params, Pooled: true, Straight: true}, List{Coef: g.At})
+		return run(Forward{Params: params, Pooled: true, Straight: true}, List{Ends: g.At})
 	case g.Rest == nil || h.Rows == 1 || len(params) == 0:
 	case g.Rows != nil:
 		f := Forward{Params: params, Pooled: true, Drawn: len(g.Rows) / p.batch.Size}
-		return run(f, List{Coef: g.At, Rest: g.Rest, Rows: g.Rows, Below: below})
+		return run(f, List{Ends: g.At, Rest: g.Rest, Rows: g.Rows, Below: below})
 	default:
-		if err := run(Forward{Params: params}, List{Coef: p.rows(h, g)}); err != nil {
+		if err := run(Forward{Params: params}, List{Ends: p.rows(h, g)}); err != nil {
 			return err
 		}
 		params = nil
@@ -114,7 +113,7 @@ func (p *pass) AccumulateLayer(ctx context.Context, site int, g forward.LayerGra
 	if len(params) == 0 && below == nil {
 		return nil
 	}
-	return run(Forward{Params: params, Pooled: true}, List{Coef: g.At, Below: below})
+	return run(Forward{Params: params, Pooled: true}, List{Ends: g.At, Below: below})
 }
 
 // rows is the gradient at all rows of a block's output.
