@@ -107,10 +107,13 @@ func TestTightMemory(t *testing.T) {
 
 // leastMemory is about the smallest device that takes a batch of tiny's images
 // with these sites.
-func leastMemory(t *testing.T, images int, sites []int) int64 {
+func leastMemory(t *testing.T, images int, sites []int) int64 { return leastOf(t, tiny, images, sites) }
+
+// leastOf is leastMemory of a network.
+func leastOf(t *testing.T, a vit.Architecture, images int, sites []int) int64 {
 	t.Helper()
 	for total := int64(1 << 20); ; total += 128 << 10 {
-		net, b := network(t, tiny, images, true)
+		net, b := network(t, a, images, true)
 		h := newHostDriver(t)
 		h.total = total
 		m, err := NewModel(h, net, Options{Loss: objective.CE{}, Mask: true})

@@ -105,7 +105,8 @@ func (f *formats) settle(order gorgonia.Nodes) {
 func (f *formats) rows(order gorgonia.Nodes) {
 	for _, n := range order {
 		s := specOf(n)
-		if s.Kind != vit.OpPerturb || s.Act != vit.NoAct || len(s.Indexed) == 0 || !s.Indexed[0] || len(f.reads[n]) != 1 {
+		if s.Kind != vit.OpPerturb || s.Act != vit.NoAct || len(s.Indexed) == 0 || !s.Indexed[0] || len(f.reads[n]) != 1 ||
+			s.Offset+s.Live != s.Rows {
 			continue
 		}
 		r := f.reads[n][0]

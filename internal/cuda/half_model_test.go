@@ -42,7 +42,8 @@ func relative(got, want []float64) float64 {
 }
 
 // TestQueriesSeeTheirNoise compares the coefficients c = (ℓ₊ − ℓ₋)/2σ of queries, and
-// (ℓ₊ − ℓ)/σ with the clean loss as baseline, at all sites with central differences
+// (ℓ₊ − ℓ)/σ with the clean loss as baseline, at all sites, and at the outputs of whole
+// blocks alone, below which a clean pass is in bf16, with central differences
 // of float64, at scales from 1e-4 to 0.1. Weights rounded to 8 bits and a prefix in
 // bf16 are another point of the network, 0.3% away in c; at 1e-4 the cancellation of
 // float32 losses is more, as it is in float32 (0.0098 of c). One side is off by the
@@ -51,16 +52,19 @@ func relative(got, want []float64) float64 {
 // alone.
 func TestQueriesSeeTheirNoise(t *testing.T) {
 	for _, precision := range []Precision{TF32, BF16} {
-		t.Run(string(precision), func(t *testing.T) { seesNoise(t, precision) })
+		t.Run(string(precision), func(t *testing.T) {
+			seesNoise(t, precision, func(s []forward.Site) []int { return all(len(s)) })
+		})
+		t.Run(string(precision)+" of blocks", func(t *testing.T) { seesNoise(t, precision, residuals) })
 	}
 }
 
-func seesNoise(t *testing.T, precision Precision) {
+func seesNoise(t *testing.T, precision Precision, of func([]forward.Site) []int) {
 	const images, pairs = 1, 2
 	w := lowTwins(t, eights, images, precision, 0)
 	n, _ := network(t, eights, images, false)
 	ref := newWide(n)
-	sites := mapped(w.gpu.Sites())
+	sites := of(w.gpu.Sites())
 	_, clean := w.clean(sites)
 	var q []forward.Query
 	for i := range images {
@@ -73,7 +77,7 @@ func seesNoise(t *testing.T, precision Precision) {
 		sigma, bound, oneSided, worse float64
 	}{{0.1, 0.01, 0.1, 0.1}, {1e-2, 0.01, 0.02, 0.5}, {1e-3, 0.01, 0.02, 1}, {1e-4, 0.05, 0.1, 1}} {
 		var got, single, want, values []float64
-		for s := range sites {
+		for _, s := range sites {
 			p := &forward.Perturbation{Step: 3, Sites: []int{s}, Sigma: []float32{float32(c.sigma)}}
 			loss := make([]float32, len(q))
 			w.ok(w.gpuPass.Losses(w.ctx, p, q, loss))

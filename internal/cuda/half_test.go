@@ -217,7 +217,7 @@ func TestNoisyRow(t *testing.T) {
 				rows, offset = 1, 0
 			}
 			noisy := r.room(4 * n * rows * w)
-			r.ok(r.Perturb(noisy, in[at], s, n, site, rows, w, offset, true, Identity))
+			r.ok(r.Perturb(noisy, in[at], s, n, site, rows, w, offset, rows-offset, true, Identity))
 			from, index := append([]Ptr{}, in...), []Ptr{s.Image, s.Image, s.Image}
 			from[at], index[at] = noisy, 0
 			want := r.room(4 * n * w)

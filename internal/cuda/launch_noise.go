@@ -11,12 +11,13 @@ type Slots struct{ Image, Label, Pair, Sign, Sigma, Step Ptr }
 func noiseThreads(n int64) int64 { return (n + 31) / 32 * 8 }
 
 // Perturb writes z + sign·σ·ε of each slot, then f. rows of width values
-// a slot, of which the first offset carry no noise. z stands at the
+// a slot, of which live from offset on carry noise. z stands at the
 // slot's image where indexed.
-func (d *Device) Perturb(out, z Ptr, s Slots, slots, site, rows, width, offset int, indexed bool, f Function) error {
-	n := noiseThreads(int64(rows-offset) * int64(width))
+func (d *Device) Perturb(out, z Ptr, s Slots, slots, site, rows, width, offset, live int, indexed bool,
+	f Function) error {
+	n := max(noiseThreads(int64(live)*int64(width)), int64(rows-live)*int64(width)/8)
 	a := []Arg{P(out), P(z), P(s.Image), P(s.Pair), P(s.Sign), P(s.Sigma), P(s.Step), U(uint32(site)),
-		I(rows), I(width), I(offset), flag(indexed), I(int(f))}
+		I(rows), I(width), I(offset), I(live), flag(indexed), I(int(f))}
 	return d.over("perturb", max(n, 1), slots, append(a, d.noise.args()...)...)
 }
 

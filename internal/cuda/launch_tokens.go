@@ -25,6 +25,19 @@ func (d *Device) Spread(out, x Ptr, slots int, n, ld, at int64) error {
 	return d.over("spread", ld, slots, P(out), P(x), L(n), L(ld), L(at))
 }
 
+// GatherRows copies rows of width values of each slot, those that its n numbers of at
+// list, of rows in x.
+func (d *Device) GatherRows(out, x, at Ptr, slots, n, rows, width int) error {
+	size, ld := int64(n)*int64(width), int64(rows)*int64(width)
+	return d.over("gather_rows", size, slots, P(out), P(x), P(at), L(size), L(ld), I(width))
+}
+
+// ScatterRows adds n rows of each slot to zeros, where at lists.
+func (d *Device) ScatterRows(out, x, at Ptr, slots, n, rows, width int) error {
+	size, ld := int64(n)*int64(width), int64(rows)*int64(width)
+	return d.over("scatter_rows", ld, slots, P(out), P(x), P(at), L(size), L(ld), I(width))
+}
+
 // Activation writes f(x).
 func (d *Device) Activation(f Function, out, x Ptr, n int64) error {
 	return d.over("activation", n, 1, P(out), P(x), L(n), I(int(f)))

@@ -17,6 +17,9 @@ func (d *backend) Lay(l vit.Layout) (images int, moved bool, err error) {
 		return 0, false, uierr.New("estimator.name: bp of the objective "+d.loss+" is not computed on a GPU",
 			"set train.device: cpu, or objective.kind: cross_entropy")
 	}
+	if err := d.knowsLayers(l); err != nil {
+		return 0, false, err
+	}
 	if d.l != nil {
 		l = joined(d.l.asked, l)
 	}
@@ -87,7 +90,10 @@ func (d *backend) arrange(asked vit.Layout) error {
 	}
 	d.sites = map[string]bool{}
 	for _, s := range asked.Sites {
-		d.sites[d.net.Sites()[s].Name] = true
+		x := d.net.Sites()[s]
+		if d.sites[x.Name] = true; x.Kind == vit.Residual { // whose noise comes after this map
+			d.sites[d.net.Sites()[d.net.MapOf(s)].Name] = true
+		}
 	}
 	measure := NewMeasure()
 	if _, err := d.lay(measure, asked, 0); err != nil {
@@ -141,6 +147,11 @@ func (d *backend) regions(l vit.Layout) (least, most int64, err error) {
 	for _, a := range l.Keep { // a forward may start at any of them
 		least = max(least, whole+4*int64(a.Rows)*int64(a.Width))
 	}
+	layers, err := d.layerBytes(l)
+	if err != nil {
+		return 0, 0, err
+	}
+	least = max(least, layers)
 	if d.held.kind == query.RuleMuon {
 		least = max(least, d.muonWork())
 	}

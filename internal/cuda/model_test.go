@@ -192,8 +192,7 @@ func all(n int) []int {
 	return s
 }
 
-// mapped are the sites that are linear maps; outputs of blocks come after them, and the
-// device has no noise of one row of many.
+// mapped are the sites that are linear maps; outputs of blocks come after them.
 func mapped(sites []forward.Site) (out []int) {
 	for i, s := range sites {
 		if s.Kind != vit.Residual {

@@ -52,11 +52,12 @@ func TestPerturb(t *testing.T) {
 	n := Noise{Seed: 5}
 	src := source(n)
 	for _, c := range []struct {
-		slots, images, rows, width, offset int
-		indexed, gelu                      bool
+		slots, images, rows, width, offset, live int
+		indexed, gelu                            bool
 	}{
-		{1, 1, 1, 1, 0, false, false}, {3, 2, 1, 33, 0, true, true}, {2, 2, 5, 7, 1, false, false},
-		{5, 3, 65, 12, 0, true, false}, {2, 4, 197, 8, 1, true, false},
+		{1, 1, 1, 1, 0, 1, false, false}, {3, 2, 1, 33, 0, 1, true, true}, {2, 2, 5, 7, 1, 4, false, false},
+		{5, 3, 65, 12, 0, 65, true, false}, {2, 4, 197, 8, 1, 196, true, false},
+		{3, 2, 65, 40, 0, 1, true, false}, {2, 2, 9, 33, 2, 3, false, true},
 	} {
 		t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 			r := newRig(t, n)
@@ -75,7 +76,7 @@ func TestPerturb(t *testing.T) {
 			z := random(from*size, 1)
 			out := r.room(4 * c.slots * size)
 			r.ok(r.Perturb(out, put(r, z), slots(r, image, pair, sign, sigma, step), c.slots, site, c.rows, c.width, c.offset,
-				c.indexed, geluIf(c.gelu)))
+				c.live, c.indexed, geluIf(c.gelu)))
 			got := r.floats(out, c.slots*size)
 			for s := range image {
 				i := s
@@ -83,8 +84,8 @@ func TestPerturb(t *testing.T) {
 					i = int(image[s])
 				}
 				want := append([]float32{}, z[i*size:(i+1)*size]...)
-				lo := c.offset * c.width
-				src.AddScaled(want[lo:], want[lo:], float32(sign[s])*sigma[site],
+				noisy := want[c.offset*c.width : (c.offset+c.live)*c.width]
+				src.AddScaled(noisy, noisy, float32(sign[s])*sigma[site],
 					noise.Counter{Step: step, Site: site, Image: uint32(image[s]), Pair: uint32(pair[s])}, 0)
 				ref := make([]float64, size)
 				for j, v := range want {

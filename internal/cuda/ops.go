@@ -46,6 +46,8 @@ func init() {
 		vit.OpTurn:      buildTurn,
 		vit.OpBias:      buildBias,
 		vit.OpPerturb:   buildPerturb,
+		vit.OpGather:    buildGather,
+		vit.OpApart:     buildApart,
 		vit.OpLoss:      buildLoss,
 
 		vit.OpEmbedGrad:     buildEmbedGrad,
@@ -64,6 +66,7 @@ func init() {
 		vit.OpMeanGrad:      buildMeanGrad,
 		vit.OpPoolGrad:      buildPoolGrad,
 		vit.OpBiasGrad:      buildBiasGrad,
+		vit.OpScatter:       buildScatter,
 		vit.OpLossGrad:      buildLossGrad,
 		"+ false":           buildAdd,
 	}
@@ -193,8 +196,8 @@ func buildRows(o *op) (step, int64) {
 func buildPerturb(o *op) (step, int64) {
 	s := o.spec
 	return func(r *Run) error {
-		return o.dev.Perturb(o.ptr(r), o.arg(0, r), r.Slots, r.N, s.Site, s.Rows, s.Width, s.Offset, len(s.Indexed) > 0 &&
-			s.Indexed[0], function(s.Act))
+		return o.dev.Perturb(o.ptr(r), o.arg(0, r), r.Slots, r.N, s.Site, s.Rows, s.Width, s.Offset, s.Live,
+			len(s.Indexed) > 0 && s.Indexed[0], function(s.Act))
 	}, 0
 }
 

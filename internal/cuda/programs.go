@@ -48,10 +48,7 @@ func (d *backend) bytes(f *vit.Forward) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := c.vm.Bytes()
-	if c.Start != nil {
-		n += align(4 * int64(c.Start.Shape().TotalSize()))
-	}
+	n := c.vm.Bytes() + c.behindBytes(f)
 	var sums int64
 	for k, x := range f.Inputs {
 		s := d.net.Sites()[f.Sites[k]]
@@ -126,11 +123,8 @@ func (d *backend) Run(ctx context.Context, f *vit.Forward, lo, hi int) error {
 		}
 		n := min(p.Slots, hi-at)
 		r := Run{N: n, Paired: paired(d.list.Queries[at : at+n]), Slots: d.l.slotsAt(at), Seed: d.l.coef + Ptr(4*at)}
-		if p.Start != nil {
-			r.Images = d.l.region + Ptr(align(p.vm.Bytes()))
-			if err := d.start(r, f, at); err != nil {
-				return err
-			}
+		if err := d.begin(p, f, &r, at); err != nil {
+			return err
 		}
 		p.vm.Set(r)
 		if err := p.vm.RunAll(); err != nil {
@@ -159,6 +153,14 @@ func paired(q []forward.Query) bool {
 // start gathers what the slots of a run begin with: activations of a boundary, or
 // images, which go up on the copy stream while the run before is computed.
 func (d *backend) start(r Run, f *vit.Forward, at int) error {
+	if d.list.Starts != nil {
+		for i, x := range d.list.Starts[at : at+r.N] {
+			if err := d.dev.Upload(r.Images+Ptr(4*i*len(x)), raw(x), Compute); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if f.From > 0 {
 		x := d.l.store[vit.CleanPrefix+d.net.Boundary(f.From).Name]
 		n := int64(x.Rows) * int64(x.Width)
@@ -190,6 +192,14 @@ func (d *backend) move(dst Ptr, p *compiled, value *gorgonia.Node, to, from, n, 
 
 // keep moves the results of n queries from at on to their places.
 func (d *backend) keep(p *compiled, f *vit.Forward, at, n int) error {
+	if f.Below {
+		if err := d.below(p, f, at, n); err != nil {
+			return err
+		}
+	}
+	if f.To > 0 {
+		return nil
+	}
 	var err error
 	move := func(dst Ptr, value *gorgonia.Node, row, width int) {
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/cuda"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/train"
 )
 
@@ -41,6 +42,12 @@ func runConfig(device, precision, kind string) (config.Config, int) {
 		c.Sites.Blocks = "all"
 	case "weight":
 		c.Sites.Blocks, c.Estimator.Name = "all", "weight"
+	case "local": // one query an image at the outputs of all blocks
+		c.Sites.Blocks, c.Sites.Kinds, c.Sites.PatchEmbed = "all", []string{"residual"}, true
+		c.Budget.QueriesPerImage, c.Estimator.Antithetic, c.Estimator.Sigma = 1, false, 0.003
+		c.Estimator.Own = lr.FeedbackGain.With(lr.Surrogate.With(c.Estimator.Own, "local"), 0.3)
+		c.Allocator.Name, c.Allocator.MinQueries = "uniform", 1
+		c.Optimizer.Name, c.Optimizer.LR = "muon", 3e-3
 	}
 	return c, 8
 }
@@ -49,12 +56,8 @@ func runConfig(device, precision, kind string) (config.Config, int) {
 // optimizer: of the last block, of all blocks and of all weights; and compares a
 // small run with the processor's. FLOPS_BENCH=vit-b16 takes them at ViT-B/16.
 func TestRuns(t *testing.T) {
-	device := os.Getenv("FLOPS_TEST_DEVICE")
-	if device == "" {
-		host(t)
-		device = "cuda"
-	}
-	same(t, device)
+	device := runDevice(t)
+	same(t, device, "last block", "the processor's")
 	for _, c := range []struct {
 		kind, precision string
 		steps           int // where they are measured
@@ -66,16 +69,37 @@ func TestRuns(t *testing.T) {
 	}
 }
 
+// TestLocalRuns is TestRuns of local feedback at the outputs of all blocks, in every
+// precision.
+func TestLocalRuns(t *testing.T) {
+	device := runDevice(t)
+	same(t, device, "local", "the processor's, local")
+	for _, precision := range []string{"bf16", "tf32", "fp32"} {
+		if precision == "bf16" || os.Getenv("FLOPS_BENCH") != "" {
+			runCase(t, device, precision, "local", 3)
+		}
+	}
+}
+
+// runDevice is the device of a run: the host's, or a GPU.
+func runDevice(t *testing.T) string {
+	if device := os.Getenv("FLOPS_TEST_DEVICE"); device != "" {
+		return device
+	}
+	host(t)
+	return "cuda"
+}
+
 // same trains a small network for some steps on the device and on the processor.
-func same(t *testing.T, device string) {
+func same(t *testing.T, device, kind, mode string) {
 	var loss [2]float64
 	for i, d := range []string{"cpu", device} {
-		c, _ := runConfig(d, "fp32", "last block")
+		c, _ := runConfig(d, "fp32", kind)
 		loss[i] = steps(t, c, 9, nil).Loss
 	}
-	show(t, measuredRun{Mode: "the processor's", Precision: "fp32", Loss: loss[1], CPU: loss[0]})
+	show(t, measuredRun{Mode: mode, Precision: "fp32", Loss: loss[1], CPU: loss[0]})
 	if d := math.Abs(loss[0] - loss[1]); !(d <= 1e-3*loss[0]) {
-		t.Errorf("after 10 steps the loss is %v on the device, %v on the processor", loss[1], loss[0])
+		t.Errorf("%s: after 10 steps the loss is %v on the device, %v on the processor", kind, loss[1], loss[0])
 	}
 }
 
@@ -83,7 +107,10 @@ func runCase(t *testing.T, device, precision, kind string, measured int) {
 	c, _ := runConfig(device, precision, kind)
 	n := 1
 	if os.Getenv("FLOPS_BENCH") == "vit-b16" {
-		c.Data.Size, c.Data.Count, c.Train.BatchSize, c.Budget.QueriesPerImage = 224, 128, 64, 8
+		c.Data.Size, c.Data.Count, c.Train.BatchSize = 224, 128, 64
+		if kind != "local" {
+			c.Budget.QueriesPerImage = 8
+		}
 		c.Model.Arch = config.Arch{Image: 224, Patch: 16, Chans: 3, Hidden: 768, Layers: 12, Heads: 12, MLP: 3072}
 		n = measured
 	}

@@ -47,6 +47,30 @@ func TestEmbed(t *testing.T) {
 	near(t, "sequence", r.floats(out, len(want)), want, 0)
 }
 
+// TestDrawnRows: rows are taken, and added up where some are the same.
+func TestDrawnRows(t *testing.T) {
+	r := newRig(t, Noise{})
+	const slots, n, rows, width = 3, 4, 6, 5
+	x, dy := random(slots*rows*width, 1), random(slots*n*width, 2)
+	at := []int32{5, 0, 2, 0, 1, 1, 1, 3, 4, 5, 0, 2}
+	var taken, added []float64
+	for s := range slots {
+		sum := make([]float64, rows*width)
+		for j, row := range at[s*n : (s+1)*n] {
+			for k := range width {
+				taken = append(taken, float64(x[(s*rows+int(row))*width+k]))
+				sum[int(row)*width+k] += float64(dy[(s*n+j)*width+k])
+			}
+		}
+		added = append(added, sum...)
+	}
+	list, out := put(r, at), r.room(4*slots*rows*width)
+	r.ok(r.GatherRows(out, put(r, x), list, slots, n, rows, width))
+	near(t, "taken", r.floats(out, len(taken)), taken, 0)
+	r.ok(r.ScatterRows(out, put(r, dy), list, slots, n, rows, width))
+	near(t, "added", r.floats(out, len(added)), added, 1e-6)
+}
+
 func TestGatherSpreadAdd(t *testing.T) {
 	r := newRig(t, Noise{})
 	x, index := random(4*10, 1), []int32{3, 0, 3}

@@ -34,6 +34,7 @@ type Run struct {
 	Paired       bool // slots 2i and 2i+1 are the two signs of one direction
 	Slots        Slots
 	Images, Seed Ptr
+	Rows, Rest   Ptr // rows that are drawn, and what weighs their values
 }
 
 // step issues the kernels of one op.
@@ -159,6 +160,8 @@ func (m *VM) input(p *vit.Program, n *gorgonia.Node) *ref {
 		r = &ref{from: func(r *Run) Ptr { return r.Images }}
 	case p.Seed:
 		r = &ref{from: func(r *Run) Ptr { return r.Seed }}
+	case p.Rest:
+		r = &ref{from: func(r *Run) Ptr { return r.Rest }}
 	default:
 		r = &ref{name: n.Name()}
 	}

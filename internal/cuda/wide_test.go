@@ -182,6 +182,7 @@ func (w *wideNet) loss(img []float32, label, site int, e []float64) float64 {
 		}
 		h = sum(h, w.linear(base+"output.dense", z))
 		at(vit.MLPOut, l, h, 0)
+		at(vit.Residual, l, h, 0)
 	}
 	y := w.linear("classifier", w.norm("vit.layernorm", h[:1]))
 	at(vit.Classifier, -1, y, 0)

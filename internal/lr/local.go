@@ -58,7 +58,7 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 		return nil, refusal("local", err, "set sites.patch_embed: false and sites.params: [], "+
 			"or estimator.feedback_derivative: block")
 	}
-	return e, refusal("local", err, "set sites.kinds: [residual] on a network of our own, on the CPU, "+
+	return e, refusal("local", err, "set sites.kinds: [residual] on a network of our own, "+
 		"or estimator.surrogate: linear")
 }
 

@@ -10,16 +10,18 @@ DEVICE void place(float *out, i64 at, i64 n, float v, int function) {
 DEVICE float element(const float *z, i64 at, i64 n) { return at < n ? z[at] : 0.0f; }
 
 // perturb: out = z + sign·σ·ε for each slot, then the activation function. The first offset rows of
-// a slot carry no noise. z is read at the slot's image where indexed.
-// Grid: x covers a slot's rows (8 threads per 32 elements), y is the slot.
+// a slot carry no noise, nor do those after the live ones. z is read at the slot's image where indexed.
+// Grid: x covers a slot's live rows (8 threads per 32 elements), y is the slot.
 KERNEL(perturb, float *out, const float *z, const int *image, const int *pair, const int *sign, const float *sigma,
-       const u32 *step, u32 site, int rows, int width, int offset, int indexed, int function, int rademacher, u32 k0, u32 k1) {
+       const u32 *step, u32 site, int rows, int width, int offset, int live, int indexed, int function, int rademacher, u32 k0, u32 k1) {
 	int slot = BID_Y;
-	i64 size = (i64)rows * width, head = (i64)offset * width, n = size - head, t = thread_at();
+	i64 size = (i64)rows * width, head = (i64)offset * width, n = (i64)live * width, t = thread_at();
 	z += (indexed ? image[slot] : slot) * size;
 	out += slot * size;
 	for (i64 i = t; i < head; i += (i64)GRID_X * THREADS)
 		place(out, i, head, z[i], function);
+	for (i64 i = head + n + t; i < size; i += (i64)GRID_X * THREADS)
+		place(out, i, size, z[i], function);
 	i64 at = t / 8 * 32 + t % 8;
 	if (at >= n)
 		return;

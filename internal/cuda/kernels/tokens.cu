@@ -42,6 +42,28 @@ KERNEL(spread, float *out, const float *x, i64 n, i64 ld, i64 at) {
 		out[slot * ld + i] = i >= at && i - at < n ? x[slot * n + i - at] : 0.0f;
 }
 
+// gather_rows takes rows of each slot, those that at lists, n values of them, of ld.
+// Grid: x covers n, y is the slot.
+KERNEL(gather_rows, float *out, const float *x, const int *at, i64 n, i64 ld, int width) {
+	i64 i = thread_at(), slot = BID_Y;
+	if (i < n)
+		out[slot * n + i] = x[slot * ld + at[slot * (n / width) + i / width] * (i64)width + i % width];
+}
+
+// scatter_rows adds rows of each slot to zeros at the places that at lists: the
+// gradient of taking them, in their order. Grid: x covers ld, y is the slot.
+KERNEL(scatter_rows, float *out, const float *x, const int *at, i64 n, i64 ld, int width) {
+	i64 i = thread_at(), slot = BID_Y;
+	if (i >= ld)
+		return;
+	int rows = (int)(n / width), row = (int)(i / width);
+	float s = 0.0f;
+	for (int j = 0; j < rows; j++)
+		if (at[slot * rows + j] == row)
+			s += x[slot * n + (i64)j * width + i % width];
+	out[slot * ld + i] = s;
+}
+
 KERNEL(activation, float *out, const float *x, i64 n, int function) {
 	i64 i = thread_at();
 	if (i < n)

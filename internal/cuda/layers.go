@@ -1,0 +1,122 @@
+package cuda
+
+import (
+	"slices"
+
+	"github.com/flops-vit/flops/internal/uierr"
+	"github.com/flops-vit/flops/internal/vit"
+	"gorgonia.org/gorgonia"
+)
+
+// Layers says that the graph of one block alone is run, and its derivative.
+func (d *backend) Layers() bool { return true }
+
+// layered says that queries were asked at the outputs of whole blocks.
+func (d *backend) layered(l vit.Layout) bool {
+	return slices.ContainsFunc(l.Sites, func(s int) bool { return d.net.Sites()[s].Kind == vit.Residual })
+}
+
+// knowsLayers refuses the derivative of an objective that is the host's.
+func (d *backend) knowsLayers(l vit.Layout) error {
+	if d.hostLoss && d.layered(l) {
+		return uierr.New("estimator.surrogate: local of the objective "+d.loss+" is not computed on a GPU",
+			"set train.device: cpu, or objective.kind: cross_entropy")
+	}
+	return nil
+}
+
+// layerBytes is the most that one image asks of the region for a block's derivative, of
+// however many rows, and for what comes after the last.
+func (d *backend) layerBytes(l vit.Layout) (most int64, err error) {
+	take := func(f vit.Forward) {
+		if err == nil {
+			var n int64
+			n, err = d.bytes(&f)
+			most = max(most, n)
+		}
+	}
+	trained := func(block int) (out []int) {
+		for _, i := range d.net.Within(block, block+1) {
+			if d.net.Params()[i].Grad != nil {
+				out = append(out, i)
+			}
+		}
+		return out
+	}
+	for _, i := range l.Sites {
+		s := d.net.Sites()[i]
+		if s.Kind != vit.Residual {
+			continue
+		}
+		rows := d.net.Boundary(s.Block + 1).Rows
+		f := vit.Forward{From: s.Block, To: s.Block + 1, Split: true, Params: trained(s.Block), Below: s.Block > 0}
+		if len(f.Params) > 0 || f.Below {
+			take(f)
+		}
+		if f.Pooled = true; rows > 1 && len(f.Params) > 0 {
+			f.Drawn = rows - 1
+			take(f)
+		}
+	}
+	return most, err
+}
+
+// behind is memory of the region after the values of a program.
+func (p *compiled) behind(region Ptr) func(n *gorgonia.Node) Ptr {
+	next := region + Ptr(align(p.vm.Bytes()))
+	return func(n *gorgonia.Node) (at Ptr) {
+		if n != nil {
+			at, next = next, next+Ptr(align(4*int64(n.Shape().TotalSize())))
+		}
+		return at
+	}
+}
+
+// begin puts behind a program's values what the slots of a run begin with, and where it
+// ends at a boundary what weighs the values there.
+func (d *backend) begin(p *compiled, f *vit.Forward, r *Run, at int) error {
+	take := p.behind(d.l.region)
+	if r.Images = take(p.Start); p.Start != nil {
+		if err := d.start(*r, f, at); err != nil {
+			return err
+		}
+	}
+	if f.To == 0 {
+		return nil
+	}
+	some := func(v []float32) []float32 {
+		size := len(v) / len(d.list.Queries)
+		return v[at*size : (at+r.N)*size]
+	}
+	r.Seed, r.Rest, r.Rows = take(p.Seed), take(p.Rest), 0
+	err := d.dev.Upload(r.Seed, raw(some(d.list.Ends)), Compute)
+	if err != nil || p.Rest == nil {
+		return err
+	}
+	r.Rows = r.Rest + Ptr(align(4*int64(p.Rest.Shape().TotalSize())))
+	if err := d.dev.Upload(r.Rest, raw(some(d.list.Rest)), Compute); err != nil {
+		return err
+	}
+	return d.dev.Upload(r.Rows, raw(d.list.Rows[at*f.Drawn:(at+r.N)*f.Drawn]), Compute)
+}
+
+// below downloads the gradient by what n slots began with.
+func (d *backend) below(p *compiled, f *vit.Forward, at, n int) error {
+	size := p.Start.Shape().TotalSize() / p.Slots
+	return d.dev.Download(raw(d.list.Below[at*size:(at+n)*size]), p.vm.Value(p.Grads[len(f.Params)]), Compute)
+}
+
+// behindBytes is what begin asks of the region for one slot.
+func (c *compiled) behindBytes(f *vit.Forward) (n int64) {
+	inputs := gorgonia.Nodes{c.Start}
+	if f.To > 0 {
+		inputs = append(inputs, c.Seed, c.Rest)
+		n += align(4 * int64(f.Drawn))
+	}
+	for _, x := range inputs {
+		if x != nil {
+			n += align(4 * int64(x.Shape().TotalSize()))
+		}
+	}
+	return n
+}
