@@ -15,6 +15,8 @@
 #                maps (plain)
 #   runs         whole steps of training with loader, allocator and optimizer, the
 #                share of them that is kernels, and a small run beside the processor's
+#   local        the same of local feedback at all blocks' outputs, one query an image,
+#                in every precision
 #   PyTorch      the steps (scripts/gpu-peer.py), where python3 has it
 #   parity       the tests of internal/cuda on the GPU
 #   precision    logits and coefficients of queries against fp32 on the same GPU
@@ -133,6 +135,7 @@ steps() {
 }
 steps bf16 45 || steps bf16 45 plain
 tests runs 75 -test.v -test.run '^TestRuns$'
+tests local 60 -test.v -test.run '^TestLocalRuns$'
 if python3 -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
 	part torch 80 python3 scripts/gpu-peer.py --batch "$batch" --size "$size"
 else
@@ -205,16 +208,18 @@ small() { awk -v v="$1" -v by="${2:-1}" 'BEGIN { if (v == "") print "–"; else 
 	echo "| logits off by | $(small "$(ours precision tf32 logits_off)") | $(small "$(ours precision bf16 logits_off)") |"
 	echo "| c of pairs off by | $(small "$(ours precision tf32 c_off)") | $(small "$(ours precision bf16 c_off)") |"
 	echo
-	echo "| a run, batch 64, 8 queries | queries/s | a step, ms | its kernels, ms | start, s |"
+	echo "| a run, batch 64, 8 queries (local: 1) | queries/s | a step, ms | its kernels, ms | start, s |"
 	echo "|---|---|---|---|---|"
-	for mode in 'last block' 'all blocks' weight; do
-		for precision in bf16 fp32; do
+	for mode in 'last block' 'all blocks' local weight; do
+		for precision in bf16 tf32 fp32; do
 			[ -n "$(ours "$mode" $precision seconds)" ] || continue
 			echo "| $mode, $precision | $(whole "$(ours "$mode" $precision queries_per_s)") | $(small "$(ours "$mode" $precision seconds)" 1000) |" \
 				"$(small "$(ours "$mode" $precision kernel_seconds)" 1000) | $(small "$(ours "$mode" $precision start_seconds)") |"
 		done
 	done
-	echo "| loss after 10 steps, fp32 | $(ours "the processor's" fp32 loss), the processor's $(ours "the processor's" fp32 cpu_loss) | | | |"
+	for mode in '' ', local'; do
+		echo "| loss after 10 steps, fp32$mode | $(ours "the processor's$mode" fp32 loss), the processor's $(ours "the processor's$mode" fp32 cpu_loss) | | | |"
+	done
 	echo
 	sed -n 's/.*"device":"\([^"]*\)".*/\1/p' "$out/lines.json" | sort -u
 } | tee "$out/table.md"

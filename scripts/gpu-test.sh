@@ -91,7 +91,15 @@ if command -v "$cxx" >/dev/null; then
 	weight="--set train.precision=bf16 --set estimator.name=weight --set allocator.name=uniform"
 	says runs/weight.out 0 '^checkpoint' train weight $weight
 	says runs/drowned.out 2 'sees noise of weights from 0.001 on' train drowned $weight --set estimator.sigma=1e-4
-	says runs/local.out 2 'estimator.surrogate: local' train local --set estimator.surrogate=local
+	says runs/none.out 2 'estimator.surrogate: local' train none --set estimator.surrogate=local
+	local="--set sites.blocks=all --set sites.kinds=[residual] --set sites.patch_embed=true --set estimator.surrogate=local"
+	says runs/local.out 0 '^checkpoint' train local $local
+	says runs/local-bf16.out 0 '^checkpoint' train local-bf16 $local --set train.precision=bf16 --set optimizer.name=muon
+	says runs/local-short.out 0 '^checkpoint' train local-short $local --set train.steps=2
+	says runs/resume.out 0 '^checkpoint' flops train --resume $runs/local-short --set train.steps=3
+	cmp $runs/local-short/checkpoints/step-3/model.safetensors $runs/local/checkpoints/step-3/model.safetensors
+	says runs/replay.out 0 . flops replay $runs/local --to 3 --output $runs/local-replayed
+	cmp $runs/local-replayed/model.safetensors $runs/local/checkpoints/step-3/model.safetensors
 	says runs/short.out 0 '^checkpoint' train short --set train.steps=2
 	says runs/resume.out 0 '^checkpoint' flops train --resume $runs/short --set train.steps=3
 	cmp $runs/short/checkpoints/step-3/model.safetensors $runs/fp32/checkpoints/step-3/model.safetensors
