@@ -41,10 +41,11 @@ type sample struct {
 	seed uint64
 	step int
 	s, d []float64 // standardised losses (B) and squared distances (B×B)
+	c, l []float64 // Σ without its jitter, and its Cholesky factor
 }
 
 const (
-	virtual  = 128 // draws of the reward's expectation
+	virtual  = 128 // draws of the reward's expectation, a multiple of lanes
 	steepest = 3.0 // largest gradient that is followed
 )
 
@@ -129,9 +130,9 @@ func (g *Gaussian) Shares(s Signals) ([]float64, error) {
 	default:
 		d.d = distances(finite(s.Features), B, s.Dim)
 	}
-	mu := mean(g.st.W, d.s)
-	l, _ := cholesky(covariance(g.st.W, d.d), B, jitter(g.st.W))
-	a := draw(mu, l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step)))
+	d.c = covariance(g.st.W, d.d, B)
+	d.l, _ = cholesky(d.c, B, jitter(g.st.W))
+	a := draw(mean(g.st.W, d.s), d.l, noise.Rand(s.Seed, noise.Alloc, uint32(s.Step)))
 	g.last = d
 	return a, nil
 }
@@ -161,18 +162,26 @@ func (g *Gaussian) Observe(f Feedback) {
 // gradient is the mean of ∇ log N(a)·(R(a) − R̄) over virtual draws.
 func (g *Gaussian) gradient(d *sample, f Feedback) [4]float64 {
 	n := len(d.s)
-	mu := mean(g.st.W, d.s)
-	l, _ := cholesky(covariance(g.st.W, d.d), n, jitter(g.st.W))
-	z := newScorer(g.st.W, d.s, d.d, l)
+	z := newScorer(g.st.W, d.s, d.d, d.c, d.l)
 	rng := noise.Rand(d.seed, noise.Alloc, uint32(d.step), 1)
 	var rewards [virtual]float64
 	var scores [virtual][4]float64
 	var base float64
-	for k := range virtual {
-		a := draw(mu, l, rng)
-		rewards[k] = -proxy(a, f, g.o.Least)
-		scores[k] = z.score(a)
-		base += rewards[k] / virtual
+	a, normals, one := make([]lane, n), make([]lane, n), make([]float64, n)
+	for lo := 0; lo < virtual; lo += lanes {
+		drawLanes(a, normals, z.mu, z.l, rng)
+		for k := range lanes {
+			for i := range a {
+				one[i] = a[i][k]
+			}
+			rewards[lo+k] = -proxy(one, f, g.o.Least)
+			base += rewards[lo+k] / virtual
+		}
+		for j, v := range z.scores(a) {
+			for k := range v {
+				scores[lo+k][j] = v[k]
+			}
+		}
 	}
 	var out [4]float64
 	for k, r := range rewards {

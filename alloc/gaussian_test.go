@@ -25,7 +25,7 @@ func TestScoreAgainstDifferences(t *testing.T) {
 	s, d := standardise(losses), distances(features, B, 3)
 	w := [4]float64{0.8, 0.4, 0.3, 0.7}
 	density := func(w [4]float64, a []float64) float64 {
-		c := mat.NewSymDense(B, covariance(w, d))
+		c := mat.NewSymDense(B, covariance(w, d, B))
 		for i := range B {
 			c.SetSym(i, i, c.At(i, i)+jitter(w))
 		}
@@ -35,9 +35,18 @@ func TestScoreAgainstDifferences(t *testing.T) {
 		}
 		return n.LogProb(a)
 	}
-	l, _ := cholesky(covariance(w, d), B, jitter(w))
+	c := covariance(w, d, B)
+	l, _ := cholesky(c, B, jitter(w))
 	a := draw(mean(w, s), l, g)
-	got := newScorer(w, s, d, l).score(a)
+	all := make([]lane, B)
+	for i, v := range a {
+		all[i][3] = v
+	}
+	scores := newScorer(w, s, d, c, l).scores(all)
+	var got [4]float64
+	for k := range got {
+		got[k] = scores[k][3]
+	}
 	for k := range w {
 		const h = 1e-5
 		up, down := w, w
@@ -60,7 +69,7 @@ func TestScoresDistribution(t *testing.T) {
 	w := [4]float64{1, 0.5, 0.4, 1.2}
 	s := standardise([]float64{0.1, 0.5, 1, 3})
 	d := distances(s, B, 1)
-	mu, c := mean(w, s), covariance(w, d)
+	mu, c := mean(w, s), covariance(w, d, B)
 	l, j := cholesky(c, B, jitter(w))
 	g := noise.Rand(8, noise.Test)
 	var m [B]float64

@@ -1,9 +1,6 @@
 package alloc
 
-import (
-	"math"
-	"sort"
-)
+import "math"
 
 // cholesky factors the symmetric n×n matrix a as L·Lᵀ, adding jitter to the
 // diagonal, ten times more at each try, until it is positive definite. It
@@ -17,24 +14,37 @@ func cholesky(a []float64, n int, jitter float64) ([]float64, float64) {
 	}
 }
 
+// factor goes by columns, of which the rows wait for nothing of one another.
 func factor(l, a []float64, n int, jitter float64) bool {
-	for i := range n {
-		for j := 0; j <= i; j++ {
-			s := a[i*n+j]
-			if i == j {
-				s += jitter
+	for j := range n {
+		col := l[j*n : j*n+j]
+		s := a[j*n+j] + jitter
+		for _, v := range col {
+			s -= v * v
+		}
+		if !(s > 0) || math.IsInf(s, 1) {
+			return false
+		}
+		s = math.Sqrt(s)
+		l[j*n+j] = s
+		i := j + 1
+		for ; i+4 <= n; i += 4 {
+			r0, r1, r2, r3 := l[i*n:][:j], l[(i+1)*n:][:j], l[(i+2)*n:][:j], l[(i+3)*n:][:j]
+			s0, s1, s2, s3 := a[i*n+j], a[(i+1)*n+j], a[(i+2)*n+j], a[(i+3)*n+j]
+			for k, v := range col {
+				s0 -= r0[k] * v
+				s1 -= r1[k] * v
+				s2 -= r2[k] * v
+				s3 -= r3[k] * v
 			}
-			for k := range j {
-				s -= l[i*n+k] * l[j*n+k]
+			l[i*n+j], l[(i+1)*n+j], l[(i+2)*n+j], l[(i+3)*n+j] = s0/s, s1/s, s2/s, s3/s
+		}
+		for ; i < n; i++ {
+			x := a[i*n+j]
+			for k, v := range col {
+				x -= l[i*n+k] * v
 			}
-			switch {
-			case i != j:
-				l[i*n+j] = s / l[j*n+j]
-			case s > 0 && !math.IsInf(s, 1):
-				l[i*n+i] = math.Sqrt(s)
-			default:
-				return false
-			}
+			l[i*n+j] = x / s
 		}
 	}
 	return true
@@ -58,21 +68,6 @@ func solve(l []float64, n int, b []float64) {
 	}
 }
 
-// inverse is (L·Lᵀ)⁻¹.
-func inverse(l []float64, n int) []float64 {
-	out := make([]float64, n*n)
-	col := make([]float64, n)
-	for j := range n {
-		clear(col)
-		col[j] = 1
-		solve(l, n, col)
-		for i := range n {
-			out[i*n+j] = col[i]
-		}
-	}
-	return out
-}
-
 // distances are the squared distances between rows of features, in units of
 // their median (of their mean where that is 0), so that a length scale has no
 // dimension.
@@ -93,8 +88,7 @@ func distances(f []float64, n, dim int) []float64 {
 	if len(off) == 0 {
 		return d
 	}
-	sort.Float64s(off)
-	unit := off[len(off)/2]
+	unit := nth(off, len(off)/2)
 	if unit == 0 { // most items are alike
 		for _, v := range off {
 			unit += v / float64(len(off))
@@ -106,4 +100,35 @@ func distances(f []float64, n, dim int) []float64 {
 		}
 	}
 	return d
+}
+
+// nth is the number that would stand at a place if v were sorted. It changes the order
+// of v (Hoare's quickselect), in which no number is NaN.
+func nth(v []float64, place int) float64 {
+	lo, hi := 0, len(v)-1
+	for lo < hi {
+		pivot := max(min(v[lo], v[hi]), min(max(v[lo], v[hi]), v[lo+(hi-lo)/2])) // the middle of three
+		i, j := lo, hi
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case place <= j:
+			hi = j
+		case place >= i:
+			lo = i
+		default:
+			return v[place]
+		}
+	}
+	return v[place]
 }

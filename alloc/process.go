@@ -15,11 +15,14 @@ func mean(w [4]float64, s []float64) []float64 {
 	return mu
 }
 
-// covariance is Σ without its jitter, from the squared distances d (B×B).
-func covariance(w [4]float64, d []float64) []float64 {
+// covariance is Σ without its jitter, from the squared distances d of n items.
+func covariance(w [4]float64, d []float64, n int) []float64 {
 	c := make([]float64, len(d))
-	for i, v := range d {
-		c[i] = w[2] * w[2] * math.Exp(-v/(2*w[3]*w[3]))
+	for i := range n {
+		for j, v := range d[i*n : i*n+i+1] {
+			v = w[2] * w[2] * math.Exp(-v/(2*w[3]*w[3]))
+			c[i*n+j], c[j*n+i] = v, v
+		}
 	}
 	return c
 }
@@ -54,10 +57,10 @@ type scorer struct {
 	trace    [2]float64   // of Σ⁻¹Σ_θ
 }
 
-func newScorer(w [4]float64, s, d, l []float64) *scorer {
+func newScorer(w [4]float64, s, d, c, l []float64) *scorer {
 	n := len(s)
 	z := &scorer{s: s, mu: mean(w, s), l: l, by: [2][]float64{make([]float64, n*n), make([]float64, n*n)}}
-	for i, c := range covariance(w, d) {
+	for i, c := range c {
 		z.by[0][i] = 2 * c
 		z.by[1][i] = c * d[i] / (w[3] * w[3])
 	}
@@ -65,37 +68,9 @@ func newScorer(w [4]float64, s, d, l []float64) *scorer {
 		z.by[0][i*n+i] += 2 * nugget * w[2] * w[2]
 	}
 	inv := inverse(l, n)
-	for t, m := range z.by {
-		for i := range n {
-			for j := range n {
-				z.trace[t] += inv[i*n+j] * m[j*n+i]
-			}
-		}
+	for i, v := range inv { // Σ_θ is symmetric
+		z.trace[0] += v * z.by[0][i]
+		z.trace[1] += v * z.by[1][i]
 	}
 	return z
-}
-
-func (z *scorer) score(a []float64) (grad [4]float64) {
-	n := len(z.s)
-	alpha := make([]float64, n)
-	for i := range alpha {
-		alpha[i] = a[i] - z.mu[i]
-	}
-	solve(z.l, n, alpha)
-	for i, v := range alpha {
-		grad[0] += v
-		grad[1] += v * z.s[i]
-	}
-	for t, m := range z.by {
-		var quad float64
-		for i, v := range alpha { // twice the lower triangle: Σ_θ is symmetric
-			var row float64
-			for j, c := range m[i*n : i*n+i] {
-				row += c * alpha[j]
-			}
-			quad += v * (2*row + m[i*n+i]*v)
-		}
-		grad[2+t] = (quad - z.trace[t]) / 2
-	}
-	return grad
 }

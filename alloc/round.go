@@ -1,8 +1,9 @@
 package alloc
 
 import (
+	"cmp"
 	"math"
-	"sort"
+	"slices"
 )
 
 // Round turns shares into counts whose sum is the budget exactly. The ideal
@@ -61,7 +62,7 @@ func clean(shares []float64) []float64 {
 // fill solves Σ max(least, λ·share_i) = budget: items whose share is too small
 // for the least count leave the sum, smallest first.
 func fill(share []float64, budget, least float64) []float64 {
-	order := ranked(share, func(a, b float64) bool { return a < b })
+	order := ranked(share, false)
 	sum := make([]float64, len(share)+1) // of the shares from order[k] on
 	for k := len(share) - 1; k >= 0; k-- {
 		sum[k] = sum[k+1] + share[order[k]]
@@ -87,7 +88,7 @@ func remainders(ideal []float64, budget, least, unit int) []int {
 		counts[i], rest[i] = max(least, int(whole)*unit), v/float64(unit)-whole
 		left -= counts[i]
 	}
-	order := ranked(rest, func(a, b float64) bool { return a > b })
+	order := ranked(rest, true)
 	for k := 0; left > 0; k = (k + 1) % len(order) {
 		counts[order[k]] += unit
 		left -= unit
@@ -101,13 +102,19 @@ func remainders(ideal []float64, budget, least, unit int) []int {
 	return counts
 }
 
-// ranked is the order of v under a comparison; ties keep the lower index first.
-func ranked(v []float64, before func(a, b float64) bool) []int {
+// ranked is the order of v, ascending or descending; ties keep the lower index first.
+func ranked(v []float64, descending bool) []int {
 	order := make([]int, len(v))
 	for i := range order {
 		order[i] = i
 	}
-	sort.SliceStable(order, func(a, b int) bool { return before(v[order[a]], v[order[b]]) })
+	slices.SortFunc(order, func(a, b int) int {
+		c := cmp.Compare(v[a], v[b])
+		if descending {
+			c = -c
+		}
+		return cmp.Or(c, cmp.Compare(a, b))
+	})
 	return order
 }
 
