@@ -152,10 +152,10 @@ func (w *twins) top(site int) {
 }
 
 // TestLayersOnATightDevice has memory for one slot of the largest graph, and long lists
-// go in parts.
+// go in parts, those whose outputs are wanted in shorter ones.
 func TestLayersOnATightDevice(t *testing.T) {
-	defer func(n int) { queryRoom = n }(queryRoom)
-	queryRoom = 16
+	defer func(n, m int) { queryRoom, outputRoom = n, m }(queryRoom, outputRoom)
+	queryRoom, outputRoom = 16, 6
 	sites := residuals(newTwins(t, deeper, 5, true, Options{}).cpu.Sites())
 	h := newHostDriver(t)
 	h.total = leastOf(t, deeper, 5, sites)
@@ -233,6 +233,18 @@ func TestLocalSteps(t *testing.T) {
 			w.grads("local feedback", 2e-2) // of differences over σ, after five steps
 		})
 	}
+}
+
+// TestTangentsInParts: queries of the weights whose outputs are asked for go in lists
+// that there is room for.
+func TestTangentsInParts(t *testing.T) {
+	defer func(n int) { outputRoom = n }(outputRoom)
+	outputRoom = 6
+	w := newTwins(t, tiny, 4, true, Options{Exact: true})
+	w.clean(nil)
+	p := &forward.Perturbation{Kind: forward.Weights, Step: 2, Sigma: []float32{0.01}, Params: all(len(w.cpu.Params()))}
+	q, _ := queries(w.b.Size, 3)
+	w.losses(p, q, "weights")
 }
 
 // TestLayersWantALossOfTheDevice: an objective whose derivative the host has alone is

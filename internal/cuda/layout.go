@@ -119,8 +119,11 @@ func (d *backend) lay(a *Arena, asked vit.Layout, region int64) (*layout, error)
 	return l, err
 }
 
-// logitRoom is how many queries' logits are kept for an objective of the host.
-func logitRoom() int64 { return int64(min(4096, queryRoom)) }
+// outputRoom is how many queries' logits are kept, at most. Tests make it small.
+var outputRoom = 4096
+
+// logitRoom is how many are.
+func logitRoom() int64 { return int64(min(outputRoom, queryRoom)) }
 
 // pin takes the page-locked memory that copies go through.
 func (d *backend) pin() error {

@@ -87,10 +87,10 @@ func (d *backend) Read(a vit.Activation, image int, out []float32) error {
 	return err
 }
 
-// Room is what the device is told of at once; fewer where their logits are kept,
-// for an objective of the host or to see how they change.
-func (d *backend) Room() int {
-	if d.hostLoss || d.layered(d.l.asked) {
+// Room is what the device is told of at once; fewer where their logits are kept, for an
+// objective of the host or whoever wants them.
+func (d *backend) Room(outputs bool) int {
+	if d.hostLoss || outputs {
 		return int(logitRoom())
 	}
 	return queryRoom

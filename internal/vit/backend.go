@@ -40,8 +40,8 @@ type Backend interface {
 	Give(a Activation, images [][]float32, keep bool) error
 	// Read copies an image's activation out of the store.
 	Read(a Activation, image int, out []float32) error
-	// Room is the most queries of a list.
-	Room() int
+	// Room is the most queries of a list, or of one whose outputs are wanted.
+	Room(outputs bool) int
 	// Begin tells the device of a list, which ends the one before.
 	Begin(*List) error
 	// Run evaluates the queries lo to hi−1 of the list by a graph, and does with the

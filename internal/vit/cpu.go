@@ -127,7 +127,7 @@ func (c *cpu) Read(a Activation, image int, out []float32) error {
 	return nil
 }
 
-func (c *cpu) Room() int { return math.MaxInt }
+func (c *cpu) Room(bool) int { return math.MaxInt }
 
 func (c *cpu) Stored(a Activation, images int, _ []float32) ([]float32, error) {
 	return c.net.store.tensors[a.Name].data[:images*a.Rows*a.Width], nil

@@ -56,7 +56,7 @@ func (p *pass) Above(ctx context.Context, items []int32, add, outputs []float32)
 		}
 	}
 	C := p.clean.Classes
-	return m.parts(len(items), 1, func(lo, hi int) error {
+	return m.parts(len(items), 1, true, func(lo, hi int) error {
 		q, _ := m.images(hi-lo, 0)
 		return m.ask(ctx, &List{Queries: q, Starts: starts[lo:hi], Logits: outputs[lo*C : hi*C]}, &Forward{From: from})
 	})

@@ -27,9 +27,10 @@ func (p *pass) usable(t *forward.Perturbation) error {
 	return nil
 }
 
-// parts cuts n queries into lists that the backend has room for, divided by share.
-func (m *Model) parts(n, share int, f func(lo, hi int) error) error {
-	room := max(1, m.b.Room()/share)
+// parts cuts n queries, whose outputs may be asked for, into lists that the backend has
+// room for, divided by share.
+func (m *Model) parts(n, share int, outputs bool, f func(lo, hi int) error) error {
+	room := max(1, m.b.Room(outputs)/share)
 	for lo := 0; lo < n; lo += room {
 		hi := lo + min(room, n-lo)
 		if err := f(lo, hi); err != nil {
@@ -60,7 +61,7 @@ func (p *pass) suffixes(ctx context.Context, t *forward.Perturbation, q []forwar
 	losses, outputs []float32) error {
 	m, C := p.m, p.clean.Classes
 	f := &Forward{Sites: t.Sites}
-	return m.parts(len(q), 1, func(lo, hi int) error {
+	return m.parts(len(q), 1, outputs != nil, func(lo, hi int) error {
 		l := m.list(q[lo:hi], p.loss)
 		l.Step, l.Sites, l.Sigma, l.Losses = t.Step, t.Sites, t.Sigma, losses[lo:hi]
 		if outputs != nil {
@@ -89,7 +90,7 @@ func (p *pass) weightLosses(ctx context.Context, t *forward.Perturbation, q []fo
 		}
 	}()
 	order := byDirection(q)
-	return m.parts(len(q), 1, func(lo, hi int) error {
+	return m.parts(len(q), 1, p.tangent != nil, func(lo, hi int) error {
 		return p.directionLosses(ctx, t, q, order[lo:hi], f, out)
 	})
 }
@@ -215,7 +216,7 @@ func (p *pass) accumulateJoint(ctx context.Context, t *forward.Perturbation, ter
 	if len(f.Inputs) == 0 {
 		return nil
 	}
-	return m.collect(params, m.parts(len(terms), len(t.Sites), func(lo, hi int) error {
+	return m.collect(params, m.parts(len(terms), len(t.Sites), false, func(lo, hi int) error {
 		m.queries, m.coef = m.queries[:0], m.coef[:0]
 		for _, x := range terms[lo:hi] {
 			m.queries = append(m.queries, forward.Query{Image: x.Image, Pair: x.Pair, Sign: x.Sign})
