@@ -49,11 +49,12 @@ func (d *backend) layerBytes(l vit.Layout) (most int64, err error) {
 			continue
 		}
 		rows := d.net.Boundary(s.Block + 1).Rows
+		one := s.Live == 1 // row is read, and others may be drawn beside it
 		f := vit.Forward{From: s.Block, To: s.Block + 1, Split: true, Params: trained(s.Block), Below: s.Block > 0}
 		if len(f.Params) > 0 || f.Below {
 			take(f)
 		}
-		if f.Pooled = true; rows > 1 && len(f.Params) > 0 {
+		if f.Pooled = true; rows > 1 && one && len(f.Params) > 0 {
 			f.Drawn = rows - 1
 			take(f)
 		}

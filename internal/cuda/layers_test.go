@@ -31,11 +31,11 @@ func residuals(sites []forward.Site) (out []int) {
 // TestLayers: noise at the outputs of blocks, one by one and together, how all outputs
 // of the network change by it, and every derivative that local feedback is made of are
 // the processor's: of networks with biases and scales, with positions in the attention
-// (where no rows are drawn), and in micro-batches.
+// (where no rows are drawn), whose outputs are made of several rows, and in micro-batches.
 func TestLayers(t *testing.T) {
 	scaled := families["relative"].(vit.Encoder)
 	scaled.Pool, scaled.FinalNorm, scaled.PooledNorm = vit.PoolCls, true, false
-	nets := []vit.Architecture{deeper, noBias, scaled, families["turned"]}
+	nets := []vit.Architecture{deeper, noBias, scaled, families["turned"], families["both"], families["mixed"]}
 	each(t, func(t *testing.T, a vit.Architecture) {
 		layersCase(newTwins(t, a, 5, true, Options{Slots: 3}))
 	}, nets...)
@@ -92,7 +92,7 @@ func (w *twins) layer(site int) {
 		w.t.Fatal("the device has no blocks")
 	}
 	n := w.b.Size
-	at := random(n*l.Width, 3)
+	at := random(n*l.Reads*l.Width, 3)
 	const k = 3
 	rest, some, rows := random(n*l.Outs*l.Width, 4), random(n*k*l.Width, 5), make([]int32, n*k)
 	for i := range n {
@@ -102,7 +102,7 @@ func (w *twins) layer(site int) {
 		clear(some[((i+1)*k-1)*l.Width : (i+1)*k*l.Width])
 	}
 	cases := map[string]forward.LayerGradient{"row": {At: at}, "all rows": {At: at, Rest: rest}}
-	if l.Outs > k && l.Some {
+	if l.Outs > k && l.Some && l.Reads == 1 && l.First == 0 {
 		cases["drawn rows"] = forward.LayerGradient{At: at, Rest: some, Rows: rows}
 	}
 	adds := slices.Concat(l.Adds[0].Params, l.Adds[1].Params)
@@ -131,7 +131,8 @@ func (w *twins) layer(site int) {
 // added to its row.
 func (w *twins) top(site int) {
 	w.t.Helper()
-	width, C := w.cpu.Sites()[site].Out, w.cpuPass.Clean().Classes
+	l, _ := w.cpu.Layer(site)
+	width, C := l.Reads*l.Width, w.cpuPass.Clean().Classes
 	items := make([]int32, 3*w.b.Size) // more than there are images
 	for i := range items {
 		items[i] = int32(i % w.b.Size)
