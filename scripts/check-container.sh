@@ -8,6 +8,14 @@ binary=$(realpath "$1")
 cd "$(dirname "$0")/.."
 . scripts/server-env.sh
 
+# Its build must be static on both architectures: a package that loads libraries needs the
+# system's linker, which an image from scratch has not.
+tags=$(sed -n 's/.* go build .*-tags \([a-z,]*\) .*/\1/p' Containerfile)
+for arch in amd64 arm64; do
+  loads=$(GOOS=linux GOARCH=$arch CGO_ENABLED=0 go list -tags "$tags" -deps ./cmd/flops | grep '^github.com/ebitengine/purego' || true)
+  [ -z "$loads" ] || { echo "container: the binary for $arch loads libraries, so it is not static: ${loads%%$'\n'*}" >&2; exit 1; }
+done
+
 builder=
 for b in podman docker; do
   if command -v $b >/dev/null && timeout 20 $b info >/dev/null 2>&1; then builder=$b; break; fi

@@ -1,4 +1,4 @@
-//go:build (linux || darwin) && (amd64 || arm64) && !race && (openblas || darwin || !amd64)
+//go:build (linux || darwin) && (amd64 || arm64) && !race && (openblas || darwin || (!amd64 && !static))
 
 package kernel
 
