@@ -265,12 +265,15 @@ func printPrecision(w io.Writer, x *train.Experiment) {
 		return
 	}
 	r := x.Rounded()
-	if r.Maps == 0 {
+	if r.Maps == 0 && !r.Few {
 		return
 	}
 	queries := "what is perturbed is float32"
-	if r.Differences {
+	switch {
+	case r.Differences:
 		queries = "queries multiply what their noise changed"
+	case r.Few:
+		queries += ", since differences would cost more at so few queries an image"
 	}
 	if kernel.HalfUnit() == "" {
 		queries += "; without AMX or AVX512_BF16 no faster than float32"

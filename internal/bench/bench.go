@@ -258,12 +258,12 @@ func (r *runner) estimate(ctx context.Context, name string, o Options, lo lr.Opt
 // halve chooses the maps that multiply in bf16 on the processor, where that is asked.
 func (r *runner) halve(o Options, lo lr.Options) error {
 	h, ok := r.m.(interface {
-		Halve(sites, params []int) vit.Halved
+		Halve(sites, params []int, queries float64) vit.Halved
 	})
 	if !ok || o.Precision != vit.BF16 || r.m.Device() != device.CPU {
 		return nil
 	}
-	if h.Halve(lo.Sites, lo.Params).Maps == 0 {
+	if r := h.Halve(lo.Sites, lo.Params, float64(o.Queries)); r.Maps == 0 && !r.Few {
 		return uierr.New("--precision bf16: --mode "+o.Mode+" changes or differentiates every weight, and rounding would "+
 			"drown what it looks for", "use --precision fp32, or --mode forward or lr")
 	}

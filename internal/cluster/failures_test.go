@@ -201,13 +201,15 @@ func methods() map[string][]string {
 		"by both":                     {"allocator.scope=both"},
 		"signs":                       {"estimator.noise=rademacher"},
 		"bf16":                        {"train.precision=bf16"},
-		"bf16, differences":           {"train.precision=bf16", "sites.blocks=all", "sites.params=[]"},
-		"sobol":                       {"estimator.qmc=sobol"},
-		"learned scale":               {"estimator.learn_sigma=true", "estimator.surrogate=none"},
-		"tokens":                      {"prompt.kind=tokens", "prompt.count=2"},
-		"biases":                      {"sites.train=bias", "sites.params=[]"},
-		"norms by feedback":           {"sites.train=norm", "sites.params=[]", "estimator.surrogate=feedback"},
-		"adapters":                    {"sites.train=lora", "sites.params=[]", "sites.rank=2", "optimizer.ema=0.9"},
+		"bf16, few queries":           {"train.precision=bf16", "sites.blocks=all", "sites.params=[]"},
+		"bf16, differences": {"train.precision=bf16", "sites.blocks=all", "sites.params=[]",
+			"budget.queries_per_image=8", "model.arch.hidden=96", "model.arch.mlp=96"},
+		"sobol":             {"estimator.qmc=sobol"},
+		"learned scale":     {"estimator.learn_sigma=true", "estimator.surrogate=none"},
+		"tokens":            {"prompt.kind=tokens", "prompt.count=2"},
+		"biases":            {"sites.train=bias", "sites.params=[]"},
+		"norms by feedback": {"sites.train=norm", "sites.params=[]", "estimator.surrogate=feedback"},
+		"adapters":          {"sites.train=lora", "sites.params=[]", "sites.rank=2", "optimizer.ema=0.9"},
 	}
 	for _, name := range allocator.Names() {
 		m["allocator "+name] = []string{"allocator.name=" + name}

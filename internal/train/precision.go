@@ -14,8 +14,8 @@ import (
 
 // halving is a network on the processor, which can multiply in bf16.
 type halving interface {
-	Halve(sites, params []int) vit.Halved
-	CouldHalve(sites, params []int) vit.Halved
+	Halve(sites, params []int, queries float64) vit.Halved
+	CouldHalve(sites, params []int, queries float64) vit.Halved
 	Rounded() vit.Halved
 }
 
@@ -37,8 +37,8 @@ func (x *Experiment) openPrecision() error {
 	if h == nil || x.Config.Train.Precision != vit.BF16 {
 		return nil
 	}
-	r := h.Halve(x.disturbed())
-	if r.Maps > 0 {
+	sites, params := x.disturbed()
+	if r := h.Halve(sites, params, x.perImage()); r.Maps > 0 || r.Few {
 		return nil
 	}
 	name := x.Estimator.Name()
@@ -108,7 +108,8 @@ func (x *Experiment) Faster() float64 {
 	if h == nil || x.Config.Train.Precision == vit.BF16 || kernel.HalfUnit() == "" {
 		return 1
 	}
-	r := h.CouldHalve(x.disturbed())
+	sites, params := x.disturbed()
+	r := h.CouldHalve(sites, params, x.perImage())
 	batch, kept := int64(x.Config.Train.BatchSize), x.Cache.spared()
 	clean := float64(batch * (x.Model.ForwardFLOPs() - kept))
 	queries := max(0, float64(x.StepCost(0).FLOPs)-clean)
@@ -116,7 +117,14 @@ func (x *Experiment) Faster() float64 {
 		return 1
 	}
 	return (clean + queries) / inHalf(r, clean, float64(batch*max(0, r.FLOPs-kept)), queries,
-		float64(x.Config.PassQueries())/float64(batch), gain())
+		x.perImage(), gain())
+}
+
+// perImage is how many queries an image has of a perturbation, in the mean of those that
+// have any.
+func (x *Experiment) perImage() float64 {
+	n := float64(x.Config.PassQueries()) / float64(x.Config.Train.BatchSize)
+	return max(n, float64(x.Config.LeastDirection()))
 }
 
 // inHalf is what a step costs with products gain times as fast, in the operations of its

@@ -16,6 +16,7 @@ type Halved struct {
 	FLOPs       int64 // of theirs in a forward
 	OfFLOPs     int64 // of all maps
 	Differences bool  // queries multiply what the noise changed; else none reaches one of these maps
+	Few         bool  // they do not, because an image has too few of them
 }
 
 // halve has the maps that is says multiply in bf16.
@@ -66,45 +67,74 @@ func (n *Net) differs(sites []int) bool {
 }
 
 // Halve chooses, of a model whose Options say Half, the maps that multiply in bf16
-// while queries perturb these sites, and these parameters themselves or their gradient
-// is asked. Where noise begins in the last block, or parameters are among it, it is the
-// maps that nothing trained or noisy comes before: what is perturbed stays float32.
-// Else it is all but those to the outputs, and a query multiplies the differences from
-// its image without noise, which keeps the signal where rounded values would drown it.
-func (m *Model) Halve(sites, params []int) Halved {
-	is, differences := m.net.halves(sites, params)
+// while queries perturb these sites, so many of an image at once, and these parameters
+// themselves or their gradient is asked. Where noise begins in the last block, parameters
+// are among it, or an image has too few queries (Net.differencesPay), it is the maps that
+// nothing trained or noisy comes before: what is perturbed stays float32. Else it is all
+// but those to the outputs, and a query multiplies the differences from its image without
+// noise, which keeps the signal where rounded values would drown it.
+func (m *Model) Halve(sites, params []int, queries float64) Halved {
+	is, differences := m.net.halves(sites, params, queries)
 	m.net.halve(is, differences)
 	if c, ok := m.b.(*cpu); ok {
 		for _, w := range c.workers {
 			clear(w.programs)
 		}
 	}
-	m.differences = differences
+	m.differences, m.few = differences, !differences && m.net.spread(sites, params)
 	return m.Rounded()
 }
 
 // CouldHalve is what Halve would say.
-func (m *Model) CouldHalve(sites, params []int) Halved {
-	is, differences := m.net.halves(sites, params)
+func (m *Model) CouldHalve(sites, params []int, queries float64) Halved {
+	is, differences := m.net.halves(sites, params, queries)
 	h := m.net.halved(is)
-	h.Differences = differences
+	h.Differences, h.Few = differences, !differences && m.net.spread(sites, params)
 	return h
 }
 
 // Rounded says which maps multiply in bf16 now.
 func (m *Model) Rounded() Halved {
 	h := m.net.halved(func(s int) bool { return m.net.linears[s] != nil && m.net.linears[s].half })
-	h.Differences = m.differences
+	h.Differences, h.Few = m.differences, m.few
 	return h
 }
 
-func (n *Net) halves(sites, params []int) (is func(site int) bool, differences bool) {
+// spread says that noise at sites alone begins before the last block.
+func (n *Net) spread(sites, params []int) bool {
 	last := len(n.out.boundaries) - 1
-	early := func(s int) bool {
+	return len(params) == 0 && slices.ContainsFunc(sites, func(s int) bool {
 		x := n.sites[s]
 		return x.Kind == PatchEmbed || x.Block >= 0 && x.Block < last
+	})
+}
+
+// Nanoseconds that differencesPay counts with, of one thread: a multiplication and
+// addition in float32 and in bf16 by AVX512_BF16, the least of the units that gain, and
+// what comes with each value of a map's output, which differences cannot leave to the
+// product (docs/performance/bf16.md).
+const (
+	singleTime, halfTime   = 2. / 110, 2. / 220
+	singleValue, halfValue = 0.7, 1.1
+)
+
+// differencesPay says whether queries by differences take less time than in float32,
+// when an image has so many at once, which share its slot without noise. It counts with
+// fixed times, so that every machine chooses alike and a run has the same bits on all.
+func (n *Net) differencesPay(queries float64) bool {
+	var products, values float64 // of all maps of a forward
+	for i := range n.out.steps {
+		if s := &n.out.steps[i]; s.site >= 0 && !s.dead {
+			in := float64(n.sites[s.site].In)
+			products, values = products+float64(s.flops)/2, values+float64(s.flops)/2/in
+		}
 	}
-	if len(params) == 0 && slices.ContainsFunc(sites, early) {
+	single, half := products*singleTime+values*singleValue, products*halfTime+values*halfValue
+	return (1+1/max(queries, 1))*half < single
+}
+
+func (n *Net) halves(sites, params []int, queries float64) (is func(site int) bool, differences bool) {
+	if n.spread(sites, params) && n.differencesPay(queries) {
 		return func(s int) bool { return !n.sites[s].Output }, true
 	}
 	maps := make([]int, len(sites))

@@ -44,6 +44,9 @@ func mapSites(m *Model) (sites []int) {
 	return sites
 }
 
+// many are so many queries of an image that differences pay.
+const many = 100
+
 func offBy(got, want []float64) float64 {
 	var e, r float64
 	for i := range want {
@@ -71,7 +74,7 @@ func TestHalfQueriesSeeTheirNoise(t *testing.T) {
 		if form == "prefix" {
 			sites = slices.DeleteFunc(sites, func(i int) bool { return m.net.sites[i].Block != a.Layers-1 })
 		}
-		if h := m.Halve(sites, nil); h.Differences != (form == "differences") || h.Maps == 0 {
+		if h := m.Halve(sites, nil, many); h.Differences != (form == "differences") || h.Maps == 0 {
 			t.Fatalf("%s: %+v", form, h)
 		}
 		for _, c := range []struct{ sigma, bound, oneSided, worse float64 }{
@@ -131,7 +134,7 @@ func TestHalfWithoutNoise(t *testing.T) {
 	for _, threads := range []int{1, 3} {
 		m, b := halfModel(t, halfArch, 5, threads)
 		sites := mapSites(m)
-		m.Halve(sites, nil)
+		m.Halve(sites, nil, many)
 		clean, err := m.Clean(ctx, b, sites)
 		if err != nil {
 			t.Fatal(err)
@@ -199,8 +202,108 @@ func TestHalvedMaps(t *testing.T) {
 		{"weights of the first map", nil, []int{weight(PatchEmbed, -1)}, 0, false},
 		{"sites with a parameter", []int{site(Query, 2)}, []int{weight(Key, 1)}, 1 + 6 + 2, false},
 	} {
-		if h := m.Halve(c.sites, c.params); h.Maps != c.maps || h.Differences != c.differences {
+		h := m.Halve(c.sites, c.params, many)
+		if h.Maps != c.maps || h.Differences != c.differences || h.Few {
 			t.Errorf("%s: %+v, want %d maps, differences %t", c.name, h, c.maps, c.differences)
+		}
+		if could := m.CouldHalve(c.sites, c.params, many); could != h {
+			t.Errorf("%s: %+v is, and %+v could be", c.name, h, could)
+		}
+		if !c.differences {
+			continue
+		}
+		for _, site := range c.sites { // of one query an image everything that is perturbed stays float32
+			if h := m.Halve(c.sites, nil, 1); h.Differences || !h.Few || m.net.linears[m.net.out.mapOf(site)].half {
+				t.Errorf("%s, one query: %+v", c.name, h)
+			}
+		}
+	}
+}
+
+// TestDifferencesPay: by differences an image's slot without noise is one more forward, so
+// that one query of an image is cheaper in float32, and many are not.
+func TestDifferencesPay(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		a    Arch
+		from float64 // queries from which they pay
+	}{
+		{"a small ViT", Arch{Image: 32, Patch: 4, Chans: 3, Hidden: 128, Layers: 6, Heads: 4, MLP: 512, Classes: 5}, 3},
+		{"ViT-B/16", Arch{Image: 32, Patch: 16, Chans: 3, Hidden: 768, Layers: 2, Heads: 12, MLP: 3072, Classes: 5}, 2},
+	} {
+		w, err := NewWeights(c.a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := NewNet(w)
+		for _, q := range []float64{0.25, 1, 2, 3, 4, 8, 100} {
+			if got := n.differencesPay(q); got != (q >= c.from) {
+				t.Errorf("%s: differences of %g queries pay: %t", c.name, q, got)
+			}
+		}
+	}
+}
+
+// TestHalfDrownsNothing: whatever is perturbed or differentiated, in every family, no
+// value that noise or a changed weight reaches is rounded: its map is float32, or
+// multiplies differences.
+func TestHalfDrownsNothing(t *testing.T) {
+	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 96, Layers: 3, Heads: 2, MLP: 128, Classes: 3, Eps: 1e-6}
+	archs := map[string]Architecture{"ViT": a, "DINOv2": DINOv2(a, 1, true), "SigLIP": SigLIP(a, PoolAttention),
+		"BEiT": BEiT(a, true), "CLIP": CLIPVision{Arch: a, Projected: 5}}
+	for name, tower := range textTowers() {
+		archs["text of "+name] = tower
+	}
+	for name, arch := range archs {
+		w, err := NewWeights(arch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := NewModel(NewNet(w), Options{Threads: 1, Loss: objective.CE{}, Mask: true, Half: true})
+		n := m.net
+		check := func(sites, params []int, queries float64) {
+			t.Helper()
+			h := m.Halve(sites, params, queries)
+			after := n.out.depends(func(s *outlined) bool {
+				return slices.ContainsFunc(s.uses, func(p int) bool { return slices.Contains(params, p) })
+			})
+			if len(sites) > 0 {
+				for i, is := range n.out.noisy(sites...) {
+					after[i] = after[i] || is
+				}
+			}
+			for i := range n.out.steps {
+				s := &n.out.steps[i]
+				if s.dead || s.site < 0 || !n.linears[s.site].half {
+					continue
+				}
+				reached := slices.ContainsFunc(s.reads, func(j int) bool { return after[j] }) ||
+					slices.ContainsFunc(s.uses, func(p int) bool { return slices.Contains(params, p) })
+				if reached && (!h.Differences || n.linears[s.site].values || len(params) > 0) {
+					t.Errorf("%s, sites %v, parameters %v, %g queries: the values of %s are rounded", name, sites, params,
+						queries, n.sites[s.site].Name)
+				}
+			}
+		}
+		var all, every []int
+		for i := range n.sites {
+			if len(n.sites[i].Direct) == 0 {
+				all = append(all, i)
+			}
+		}
+		for i := range n.params {
+			every = append(every, i)
+		}
+		for _, queries := range []float64{1, 2, many} {
+			check(all, nil, queries)
+			check(nil, every, queries)
+			for _, s := range all {
+				check([]int{s}, nil, queries)
+				check([]int{s}, every[len(every)/2:], queries)
+			}
+			for _, p := range every {
+				check(nil, []int{p}, queries)
+			}
 		}
 	}
 }

@@ -39,6 +39,7 @@ type Model struct {
 	gave  *forward.Batch          // of which all that is kept was handed to the backend, nil: another
 
 	differences bool // queries multiply in bf16 what their noise changed
+	few         bool // they would, if an image had more of them
 
 	queries []forward.Query // of a list, used again
 	targets []int32
