@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -188,6 +189,10 @@ func TestReportIsWhole(t *testing.T) {
 
 // A hangup, or an output that nobody reads any more, saves like any other stop.
 func TestHangup(t *testing.T) {
+	// Under nohup this process ignores hangups, and what it starts would; a signal that
+	// is waited for is the default in what is started.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	defer signal.Reset(syscall.SIGHUP)
 	for _, how := range []string{"hangup", "closed pipe", "nohup"} {
 		dir := t.TempDir()
 		cfg, out := filepath.Join(dir, "tiny.yaml"), filepath.Join(dir, "run")

@@ -229,9 +229,6 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 	if c.Budget.Early > 0 && len(plan) > 0 {
 		each += fmt.Sprintf(", from %d to %d in all", c.QueriesAt(0), c.QueriesAt(c.Train.Steps-1))
 	}
-	if c.Budget.Early > 0 && len(plan) > 0 {
-		each += fmt.Sprintf(", from %d to %d in all", c.QueriesAt(0), c.QueriesAt(c.Train.Steps-1))
-	}
 	if x.Words() != nil {
 		fmt.Fprintf(w, "queries    %s texts per step, for whatever number of images; each of %d images once\n",
 			ui.Count(x.StepCost(0).Queries), x.TrainData.Len())
