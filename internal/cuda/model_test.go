@@ -304,7 +304,9 @@ func jointCase(w *twins) {
 func TestWeights(t *testing.T) {
 	each(t, func(t *testing.T, a vit.Architecture) {
 		for _, exact := range []bool{false, true} { // by losses, and by the slope at the outputs
-			weightsCase(newTwins(t, a, 4, true, Options{Slots: 3, Exact: exact}))
+			t.Run(fmt.Sprintf("exact %v", exact), func(t *testing.T) { // the library is closed before it is opened anew
+				weightsCase(newTwins(t, a, 4, true, Options{Slots: 3, Exact: exact}))
+			})
 		}
 	}, tiny, clip)
 }
