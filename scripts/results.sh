@@ -39,9 +39,7 @@ missing() {
   *--config*)
     config=$(sed -E 's/.*--config ([^ ]+).*/\1/' <<<"$1")
     eval "set -- $(grep -oE -- "--set ('[^']*'|[^ ]+)" <<<"$1" | sed 's/train.seed=N/train.seed=0/' | tr '\n' ' ')"
-    bin/flops config show --config "$config" "$@" |
-      awk '/^[a-z]/ {section = $1} $1 == "path:" && (section == "data:" || section == "model:") && $2 != "\"\"" {print $2}' |
-      while read -r p; do [ -e "$p" ] || echo "$p"; done | head -1
+    absent --config "$config" "$@" | head -1
     ;;
   esac
 }

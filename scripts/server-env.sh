@@ -21,3 +21,12 @@ listening() {
   done
   return 1
 }
+
+# absent FLAG...: the data and the model of an experiment, as 'flops config show' takes it,
+# that are not on this machine, a line each
+absent() {
+  local path
+  bin/flops config show "$@" |
+    awk '/^[a-z]/ {section = $1} $1 == "path:" && (section == "data:" || section == "model:") && $2 != "\"\"" {print $2}' |
+    while read -r path; do [ -e "$path" ] || echo "$path"; done
+}
