@@ -32,14 +32,23 @@ commands() {
 
 # missing COMMAND: what the command needs and is not there
 missing() {
-  local config
+  local config model paths
   case $1 in
+  *"flops serve"*)
+    model=$(sed -E 's/.*--model ([^ ]+).*/\1/' <<<"$1")
+    [ -e "$model" ] || echo "$model"
+    ;;
   python3*) python3 -c 'import torch' 2>/dev/null || echo "PyTorch" ;;
   scripts/*) [ -z "$quick" ] || echo "the time: --quick downloads nothing" ;;
   *--config*)
+    if [[ $1 == *cifar5-prompt-remote* && -z $server ]]; then
+      echo "its server"
+      return
+    fi
     config=$(sed -E 's/.*--config ([^ ]+).*/\1/' <<<"$1")
     eval "set -- $(grep -oE -- "--set ('[^']*'|[^ ]+)" <<<"$1" | sed 's/train.seed=N/train.seed=0/' | tr '\n' ' ')"
-    absent --config "$config" "$@" | head -1
+    paths=$(absent --config "$config" "$@") # kept: 'head -1' would end it by a closed pipe
+    echo "${paths%%$'\n'*}"
     ;;
   esac
 }
@@ -67,7 +76,7 @@ perform() {
   if [ -n "$quick" ]; then line=$(shrunk "$line"); fi
   if [[ $line == *"flops serve"* ]]; then
     address=$(cat address 2>/dev/null || echo 127.0.0.1:0) # a comparison goes on with the same one
-    eval "bin/${line/127.0.0.1:8000/$address}" >serve.txt 2>&1 &
+    eval "exec bin/${line/127.0.0.1:8000/$address}" >serve.txt 2>&1 &
     server=$!
     address=$(listening serve.txt) || { cat serve.txt; exit 1; }
     echo "$address" >address
