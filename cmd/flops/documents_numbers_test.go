@@ -2,7 +2,6 @@ package main
 
 import (
 	"math"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -13,11 +12,7 @@ import (
 // results is docs/results.md by its headings of the second level.
 func results(t *testing.T) (sections []string) {
 	t.Helper()
-	raw, err := os.ReadFile("docs/results.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Split(strings.ReplaceAll(string(raw), "−", "-"), "\n## ")
+	return strings.Split(strings.ReplaceAll(read(t, "docs/results.md"), "−", "-"), "\n## ")
 }
 
 var (
@@ -53,6 +48,7 @@ func TestDocumentedNumbers(t *testing.T) {
 // held wants every number of a text to stand in one of the sections.
 func held(t *testing.T, file, text string, sections []string) {
 	t.Helper()
+	all := strings.Join(sections, "\n")
 	for _, m := range several.FindAllStringSubmatch(text, -1) {
 		if got := mean(decimal.FindAllString(m[1], -1)); math.Abs(got-figure(m[2])) > 0.0011 {
 			t.Errorf("%s: the mean of %s is %.4f and not %s", file, m[1], got, m[2])
@@ -64,7 +60,7 @@ func held(t *testing.T, file, text string, sections []string) {
 		if !strings.Contains(n, ",") {
 			short = strconv.FormatFloat(figure(n), 'f', 3, 64)
 		}
-		if all := strings.Join(sections, "\n"); !strings.Contains(all, short) {
+		if !strings.Contains(all, short) {
 			t.Errorf("%s says %s, and no section of docs/results.md that names it does", file, n)
 		}
 	}
