@@ -106,14 +106,14 @@ func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forwar
 		return err
 	}
 	width := m.tower.Width()
-	rows := units(e, width)
-	z, label := make([]float32, m.classes), make([]int32, 1)
+	rows, size := units(e, width), len(classes)*width
+	z, moved, label := make([]float32, m.classes), make([]float32, len(classes)), make([]int32, 1)
 	for j, x := range q {
 		i := int(x.Image)
+		m.tower.Logits(moved, p.images[i*width:(i+1)*width], rows[which[j]*size:(which[j]+1)*size], 1)
 		copy(z, p.clean.Logits[i*m.classes:(i+1)*m.classes])
 		for c, k := range classes {
-			row := rows[(which[j]*len(classes)+c)*width:][:width]
-			m.tower.Logits(z[k:k+1], p.images[i*width:(i+1)*width], row, 1)
+			z[k] = moved[c]
 		}
 		if p.tangent != nil {
 			p.tangent.Losses(out[j:j+1], z, q[j:j+1])
