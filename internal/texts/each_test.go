@@ -129,7 +129,7 @@ func TestAskPacks(t *testing.T) {
 					theta[i][j] += float32(r.Normal())
 				}
 			}
-			many = append(many, m.all(theta)...)
+			many = append(many, m.of(theta, m.every())...)
 		}
 		got, err := m.ask(t.Context(), many)
 		testkit.Must(t, err)

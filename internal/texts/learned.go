@@ -60,7 +60,8 @@ type Shape interface {
 	// Params are theta: one, or as many as there are contexts, of which each is then made
 	// of one alone.
 	Params() []*forward.Param
-	// Make writes the contexts, rows of the tower's width, of a theta.
+	// Make writes the contexts, rows of the tower's width, of a theta. Where each is made
+	// of one alone, some of them are made of theirs.
 	Make(context []float32, theta [][]float32)
 	// Back adds to dtheta what the gradient by the contexts is by theta.
 	Back(dtheta [][]float32, dcontext []float32, theta [][]float32)

@@ -57,23 +57,41 @@ type wanted struct {
 	context []float32
 }
 
-// all are the texts of every class at a theta.
-func (m *Model) all(theta [][]float32) []wanted {
-	classes := make([]int, m.classes)
-	for k := range classes {
-		classes[k] = k
+// every are all classes.
+func (m *Model) every() []int {
+	out := make([]int, m.classes)
+	for k := range out {
+		out[k] = k
 	}
-	return m.of(theta, classes)
+	return out
+}
+
+// apart says whether every class's text is of a parameter of its own.
+func (m *Model) apart() bool { return m.each && len(m.params) == m.classes }
+
+// moved are the classes whose texts parameters are part of.
+func (m *Model) moved(params []int) []int {
+	if m.apart() {
+		return params
+	}
+	return m.every()
 }
 
 // of are the texts of some classes at a theta.
 func (m *Model) of(theta [][]float32, classes []int) []wanted {
+	out, per := make([]wanted, len(classes)), m.count*m.tower.Arch.Hidden
+	if m.apart() { // no other class's context is made
+		for i, k := range classes {
+			out[i] = wanted{k, make([]float32, per)}
+			m.shape.Make(out[i].context, theta[k:k+1])
+		}
+		return out
+	}
 	contexts := make([]float32, m.rows*m.tower.Arch.Hidden)
 	m.shape.Make(contexts, theta)
-	out := make([]wanted, len(classes))
 	for i, k := range classes {
 		out[i] = wanted{k, contexts}
-		if per := m.count * m.tower.Arch.Hidden; m.each {
+		if m.each {
 			out[i].context = contexts[k*per : (k+1)*per]
 		}
 	}
@@ -136,7 +154,7 @@ func (m *Model) now(ctx context.Context) ([]float32, error) {
 	if m.texts != nil {
 		return m.texts, nil
 	}
-	e, err := m.ask(ctx, m.all(m.theta()))
+	e, err := m.ask(ctx, m.of(m.theta(), m.every()))
 	m.texts = e
 	return e, err
 }

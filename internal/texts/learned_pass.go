@@ -71,18 +71,6 @@ func (p *pass) check(per *forward.Perturbation) error {
 	return nil
 }
 
-// moved are the classes whose texts parameters are part of.
-func (m *Model) moved(params []int) []int {
-	if len(m.params) == m.classes && m.each {
-		return params
-	}
-	out := make([]int, m.classes)
-	for k := range out {
-		out[k] = k
-	}
-	return out
-}
-
 // Losses asks the texts of every direction once, whatever the number of images, and only
 // those that move.
 func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forward.Query, out []float32) error {
