@@ -26,18 +26,23 @@ func tinyConfig() *Config {
 func build(c *Config, classes int, seed float64) *Model {
 	m := &Model{Config: c, Preprocessor: DefaultPreprocessor(c.ImageSize, c.NumChannels)}
 	for i, s := range c.Layout(classes) {
-		n := 1
-		for _, d := range s.Shape {
-			n *= d
-		}
 		m.Tensors = append(m.Tensors,
-			safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(n, seed+float64(i))})
+			safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: testkit.Fill(numbers(s.Shape), seed+float64(i))})
 	}
 	c.Labels = nil
 	for i := range classes {
 		c.Labels = append(c.Labels, string(rune('a'+i%26)))
 	}
 	return m
+}
+
+// numbers is how many a shape has.
+func numbers(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }
 
 func save(t *testing.T, dir string, m *Model, d safetensors.DType) {

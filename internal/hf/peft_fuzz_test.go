@@ -14,19 +14,7 @@ import (
 // FuzzAdapter: a folder of PEFT's, whatever its two files hold, is merged with its model,
 // whose other tensors keep their shapes, or refused as a mistake.
 func FuzzAdapter(f *testing.F) {
-	base, folder := f.TempDir(), f.TempDir()
-	m := build(tinyConfig(), 3, 1)
-	testkit.Must(f, Save(fsys.OS, base, m, safetensors.F32))
-	q, _ := m.Tensor(aQuery)
-	n := q.Shape[1]
-	a := &Adapter{Rank: 2, Scale: 1.5, Base: base, Factors: []Factor{{Weight: aQuery, In: n, A: testkit.Fill(2*n, 1),
-		B: testkit.Fill(2*q.Shape[0], 2)}}}
-	for _, t := range m.Tensors {
-		if t.Name == "classifier.weight" || t.Name == "classifier.bias" {
-			a.Whole = append(a.Whole, t)
-		}
-	}
-	testkit.Must(f, SaveAdapter(fsys.OS, folder, m, a, false))
+	base, folder, m, _ := adapterOf(f)
 	config, err := os.ReadFile(filepath.Join(folder, adapterConfig))
 	testkit.Must(f, err)
 	weights, err := os.ReadFile(filepath.Join(folder, adapterWeights))
@@ -64,13 +52,4 @@ func adapterFile(t testing.TB, name string, shape ...int) []byte {
 	raw, err := os.ReadFile(path)
 	testkit.Must(t, err)
 	return raw
-}
-
-// numbers is how many a shape has.
-func numbers(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
 }

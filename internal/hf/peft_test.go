@@ -18,7 +18,7 @@ const (
 )
 
 // adapterOf writes a small model and an adapter of it.
-func adapterOf(t *testing.T) (base, dir string, m *Model, a *Adapter) {
+func adapterOf(t testing.TB) (base, dir string, m *Model, a *Adapter) {
 	t.Helper()
 	base, dir = t.TempDir(), filepath.Join(t.TempDir(), "adapter")
 	m = build(tinyConfig(), 3, 1)

@@ -62,11 +62,8 @@ func TestViTBaseLoads(t *testing.T) {
 	dir := t.TempDir()
 	m := &Model{Config: DefaultConfig()}
 	for _, s := range m.Config.Layout(10) {
-		n := 1
-		for _, d := range s.Shape {
-			n *= d
-		}
-		m.Tensors = append(m.Tensors, safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: make([]float32, n)})
+		m.Tensors = append(m.Tensors,
+			safetensors.Tensor{Name: s.Name, Shape: s.Shape, Data: make([]float32, numbers(s.Shape))})
 	}
 	m.Config.Labels = NumberedLabels(10)
 	save(t, dir, m, safetensors.F32)
