@@ -10,6 +10,7 @@ import (
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/prompt"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -156,7 +157,7 @@ func TestModelGradient(t *testing.T) {
 // as losses have not, and vary less.
 func TestModelExact(t *testing.T) {
 	const sigma, steps = 0.3, 4000
-	run := func(exact bool) (mean, se []float64, all float64, m *Model, b *forward.Batch) {
+	run := func(exact bool) (of testkit.Moments, all float64, m *Model, b *forward.Batch) {
 		m, _, b, _ = prompted(t, prompt.Over)
 		if exact {
 			m.Exactly()
@@ -166,7 +167,6 @@ func TestModelExact(t *testing.T) {
 			t.Fatal(err)
 		}
 		grad := m.frame.Trained().Grad
-		mean, se = make([]float64, len(grad)), make([]float64, len(grad))
 		var q []forward.Query
 		for i := range b.Size {
 			q = append(q, forward.Query{Image: int32(i), Sign: 1})
@@ -185,19 +185,15 @@ func TestModelExact(t *testing.T) {
 			if err := pass.Accumulate(t.Context(), p, []forward.Term{{Coef: c}}); err != nil {
 				t.Fatal(err)
 			}
-			for j, g := range grad {
-				mean[j] += float64(g) / steps
-				se[j] += float64(g) * float64(g) / steps
-			}
+			of.Add(grad)
 		}
-		for j, v := range mean {
-			se[j] -= v * v
-			all += se[j]
-			se[j] = math.Sqrt(se[j] / (steps - 1))
+		for j := range grad {
+			_, v, _ := of.At(j)
+			all += v
 		}
-		return mean, se, all, m, b
+		return of, all, m, b
 	}
-	mean, se, straight, m, b := run(true)
+	of, straight, m, b := run(true)
 	data := m.frame.Trained().Data
 	for j := range data {
 		at := func(h float32) (sum float64) {
@@ -213,11 +209,12 @@ func TestModelExact(t *testing.T) {
 			}
 			return sum / float64(b.Size)
 		}
-		if want := (at(1e-2) - at(-1e-2)) / 2e-2; math.Abs(mean[j]-want) > 4.5*se[j]+1e-3 {
-			t.Errorf("pixel %d: mean %v ± %v, by differences %v", j, mean[j], se[j], want)
+		mean, _, se := of.At(j)
+		if want := (at(1e-2) - at(-1e-2)) / 2e-2; math.Abs(mean-want) > 4.5*se+1e-3 {
+			t.Errorf("pixel %d: mean %v ± %v, by differences %v", j, mean, se, want)
 		}
 	}
-	_, _, bent, _, _ := run(false)
+	_, bent, _, _ := run(false)
 	t.Logf("variance of losses %.3g, of slopes %.3g", bent, straight)
 	if !(straight < 0.9*bent) {
 		t.Errorf("slopes vary by %v, losses by %v", straight, bent)

@@ -83,28 +83,24 @@ func TestEachClassUnbiased(t *testing.T) {
 		testkit.Must(t, err)
 		const runs = 250
 		a := alloc.NewUniform(alloc.Limits{Least: 2, Even: true})
-		sum, sq := make([]float64, len(want)), make([]float64, len(want))
+		var of testkit.Moments
 		texts := m.counts.Texts
 		for range runs {
 			_, err := e.Step(t.Context(), b, a, 4*b.Size)
 			testkit.Must(t, err)
-			at := 0
+			var grads [][]float32
 			for _, p := range m.params {
-				for _, g := range p.Grad {
-					sum[at] += float64(g)
-					sq[at] += float64(g) * float64(g)
-					at++
-				}
+				grads = append(grads, p.Grad)
 			}
+			of.Add(grads...)
 		}
 		if got, want := m.counts.Texts-texts, int64(runs*3*(1+4)); got != want {
 			t.Errorf("%s: %d texts, want %d", schedule, got, want)
 		}
 		for i, w := range want {
-			mean := sum[i] / runs
-			v := sq[i]/runs - mean*mean
+			mean, v, se := of.At(i)
 			spread[schedule] += v
-			if se := math.Sqrt(v / (runs - 1)); math.Abs(mean-float64(w)) > 4.5*se+1e-4 {
+			if math.Abs(mean-float64(w)) > 4.5*se+1e-4 {
 				t.Errorf("%s, number %d: mean %v ± %v, gradient %v", schedule, i, mean, se, w)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -136,19 +137,16 @@ func TestLearnedUnbiased(t *testing.T) {
 		}
 		const runs = 300
 		a := alloc.NewUniform(alloc.Limits{Least: 2, Even: true})
-		sum, sq := make([]float64, len(want)), make([]float64, len(want))
+		var of testkit.Moments
 		for range runs {
 			if _, err := e.Step(ctx, b, a, 8*b.Size); err != nil {
 				t.Fatal(err)
 			}
-			for i, g := range m.params[0].Grad {
-				sum[i] += float64(g)
-				sq[i] += float64(g) * float64(g)
-			}
+			of.Add(m.params[0].Grad)
 		}
 		for i, w := range want {
-			mean := sum[i] / runs
-			se := math.Sqrt((sq[i]/runs - mean*mean) / runs)
+			mean, v, _ := of.At(i)
+			se := math.Sqrt(v / runs)
 			if math.Abs(mean-float64(w)) > 4*se+1e-4 {
 				t.Errorf("%s: number %d: mean %v ± %v, gradient %v", name, i, mean, se, w)
 			}

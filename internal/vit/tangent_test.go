@@ -11,32 +11,6 @@ import (
 	"github.com/flops-vit/flops/noise"
 )
 
-// moments are the mean of steps of weight noise on a parameter and its standard error by
-// every number.
-func moments(t *testing.T, m *Model, b *forward.Batch, param int, o forward.Options, runs int) (mean, se []float64) {
-	t.Helper()
-	o.Params = []int{param}
-	e, err := forward.Weight(m, o)
-	testkit.Must(t, err)
-	grad := m.Params()[param].Grad
-	mean, se = make([]float64, len(grad)), make([]float64, len(grad))
-	a := alloc.NewUniform(alloc.Limits{Least: 2, Even: true})
-	for range runs {
-		_, err := e.Step(t.Context(), b, a, 2*b.Size)
-		testkit.Must(t, err)
-		for i, g := range grad {
-			mean[i] += float64(g)
-			se[i] += float64(g) * float64(g)
-		}
-	}
-	n := float64(runs)
-	for i := range mean {
-		mean[i] /= n
-		se[i] = math.Sqrt((se[i]/n - mean[i]*mean[i]) / (n - 1))
-	}
-	return mean, se
-}
-
 // TestTangent: queries of learned tokens, at the input and in every block, that are
 // answered by the exact slope at the logits have backpropagation's gradient as their mean.
 func TestTangent(t *testing.T) {
@@ -58,11 +32,18 @@ func TestTangent(t *testing.T) {
 		_, err := m.Backward(t.Context(), b)
 		testkit.Must(t, err)
 		want := slices.Clone(w.Params()[at].Grad)
-		mean, se := moments(t, m, b, at, forward.Options{Antithetic: true, Sigma: 2e-3}, 300)
+		estimator, err := forward.Weight(m, forward.Options{Antithetic: true, Sigma: 2e-3, Params: []int{at}})
+		testkit.Must(t, err)
+		even, got := alloc.NewUniform(alloc.Limits{Least: 2, Even: true}), testkit.Moments{}
+		for range 300 {
+			_, err := estimator.Step(t.Context(), b, even, 2*b.Size)
+			testkit.Must(t, err)
+			got.Add(w.Params()[at].Grad)
+		}
 		top := float64(slices.Max(want))
 		for i, w := range want { // besides the smoothing, of order sigma squared, and float32's rounding
-			if math.Abs(mean[i]-float64(w)) > 4.5*se[i]+1e-3*top {
-				t.Errorf("%s, number %d: mean %v ± %v, gradient %v", name, i, mean[i], se[i], w)
+			if mean, _, se := got.At(i); math.Abs(mean-float64(w)) > 4.5*se+1e-3*top {
+				t.Errorf("%s, number %d: mean %v ± %v, gradient %v", name, i, mean, se, w)
 			}
 		}
 	}
