@@ -83,6 +83,15 @@ if command -v "$cxx" >/dev/null; then
 	on() { env LD_LIBRARY_PATH="$stub" FLOPS_CUBLAS="$stub/libcublas.so.12" FLOPS_CACHE="$stub" "$@"; }
 	flops() { on .build/gpu/flops "$@"; }
 	train() { dir=$1 && shift && flops train --config $runs/tiny.yaml --output "$runs/$dir" "$@"; }
+	# again NAME SETTINGS...: a run that was broken off and goes on, and a replay, have the weights of the run NAME
+	again() {
+		name=$1 && shift
+		says runs/short.out 0 '^checkpoint' train $name-short "$@" --set train.steps=2
+		says runs/resume.out 0 '^checkpoint' flops train --resume $runs/$name-short --set train.steps=3
+		cmp $runs/$name-short/checkpoints/step-3/model.safetensors $runs/$name/checkpoints/step-3/model.safetensors
+		says runs/replay.out 0 . flops replay $runs/$name --to 3 --output $runs/$name-replayed
+		cmp $runs/$name-replayed/model.safetensors $runs/$name/checkpoints/step-3/model.safetensors
+	}
 	says runs/fp32.out 0 '^engine *cuda, host with libcublas.so.12 and Lt (fp32)' train fp32
 	says runs/bf16.out 0 '^precision *bf16: 10 of 14 maps' train bf16 --set train.precision=bf16
 	for optimizer in sgd muon; do
@@ -95,16 +104,8 @@ if command -v "$cxx" >/dev/null; then
 	local="--set sites.blocks=all --set sites.kinds=[residual] --set sites.patch_embed=true --set estimator.surrogate=local"
 	says runs/local.out 0 '^checkpoint' train local $local
 	says runs/local-bf16.out 0 '^checkpoint' train local-bf16 $local --set train.precision=bf16 --set optimizer.name=muon
-	says runs/local-short.out 0 '^checkpoint' train local-short $local --set train.steps=2
-	says runs/resume.out 0 '^checkpoint' flops train --resume $runs/local-short --set train.steps=3
-	cmp $runs/local-short/checkpoints/step-3/model.safetensors $runs/local/checkpoints/step-3/model.safetensors
-	says runs/replay.out 0 . flops replay $runs/local --to 3 --output $runs/local-replayed
-	cmp $runs/local-replayed/model.safetensors $runs/local/checkpoints/step-3/model.safetensors
-	says runs/short.out 0 '^checkpoint' train short --set train.steps=2
-	says runs/resume.out 0 '^checkpoint' flops train --resume $runs/short --set train.steps=3
-	cmp $runs/short/checkpoints/step-3/model.safetensors $runs/fp32/checkpoints/step-3/model.safetensors
-	says runs/replay.out 0 . flops replay $runs/fp32 --to 3 --output $runs/replayed
-	cmp $runs/replayed/model.safetensors $runs/fp32/checkpoints/step-3/model.safetensors
+	again local $local
+	again fp32
 	model=$runs/bf16/checkpoints/step-3
 	photo=internal/imagefile/testdata/rgb.jpg
 	for precision in fp32 bf16; do
