@@ -219,9 +219,10 @@ func drawn(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, counts, params
 	return out
 }
 
-// estimate makes the gradient of one step, of queries whose answers spoil may change.
+// estimate makes the gradient of one step, of queries whose answers spoil may change, and
+// lists the parameters that have one.
 func estimate(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, number uint32, counts []int, chance []float32,
-	spoil func(*forward.Step, []forward.Record)) (*forward.Step, []forward.Record) {
+	spoil func(*forward.Step, []forward.Record)) (*forward.Step, *forward.Result, []int) {
 	t.Helper()
 	s, err := Prepare(t.Context(), m, e, number, b)
 	if err != nil {
@@ -236,10 +237,11 @@ func estimate(t *testing.T, m *vit.Model, e Asker, b *forward.Batch, number uint
 		spoil(&s.Step, r.Records)
 	}
 	clearGrads(m)
-	if err := e.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
+	params, err := Apply(t.Context(), m, e, s, r.Records)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return &s.Step, r.Records
+	return &s.Step, r, params
 }
 
 // TestActivationUnbiased: at every kind of site and for an uneven allocation,

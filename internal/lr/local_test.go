@@ -157,20 +157,8 @@ func TestLocalFamilies(t *testing.T) {
 		for _, p := range m.Params() {
 			want = append(want, slices.Clone(p.Grad))
 		}
-		clearGrads(m)
 		e := localOf(t, m, src, false, settings.Values{"feedback_scale": false, "feedback_rows": "0.5"})
-		s, err := Prepare(t.Context(), m, e, 0, b)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		s.Counts = uneven
-		r, err := e.Ask(t.Context(), m, &s.Step)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if err := e.Accumulate(t.Context(), &s.Step, r.Records); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		estimate(t, m, e, b, 0, uneven, nil, nil)
 		known, other := 0, 0
 		for i, p := range m.Params() {
 			off := 0.0
@@ -200,21 +188,11 @@ func TestLocalLearns(t *testing.T) {
 	e := localOf(t, m, src, false, settings.Values{"feedback_warmup": 400})
 	counts := []int{4, 4, 4, 4}
 	for k := range 400 {
-		s, err := Prepare(t.Context(), m, e, uint32(k), b)
-		if err != nil {
-			t.Fatal(err)
+		s, r, params := estimate(t, m, e, b, uint32(k), counts, nil, nil)
+		if len(params) > 0 || r.Queries != 16 || len(r.Records) != 1 || len(r.Records[0].Coefs) != 3*16 {
+			t.Fatalf("warming up gave %v a gradient, %d queries, %d records", params, r.Queries, len(r.Records))
 		}
-		s.Counts = counts
-		r, err := e.Ask(t.Context(), m, &s.Step)
-		if err != nil {
-			t.Fatal(err)
-		}
-		params, err := Apply(t.Context(), m, e, s, r.Records)
-		if err != nil || len(params) > 0 || r.Queries != 16 || len(r.Records) != 1 || len(r.Records[0].Coefs) != 3*16 {
-			t.Fatalf("warming up gave %v a gradient, %d queries, %d records: %v", params, r.Queries, len(r.Records),
-				err)
-		}
-		if err := e.Learn(&s.Step, r.Records); err != nil {
+		if err := e.Learn(s, r.Records); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -72,21 +72,9 @@ func TestLocalPooledLearns(t *testing.T) {
 		}
 		var cosine float64
 		for k := range uint32(401) {
-			s, err := Prepare(t.Context(), m, e, k, b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Counts = []int{4, 4, 4, 4}
-			r, err := e.Ask(t.Context(), m, &s.Step)
-			if err != nil {
-				t.Fatal(err)
-			}
-			clearGrads(m)
-			if _, err := Apply(t.Context(), m, e, s, r.Records); err != nil {
-				t.Fatal(err)
-			}
+			s, r, _ := estimate(t, m, e, b, k, []int{4, 4, 4, 4}, nil, nil)
 			if k < 400 {
-				if err := e.Learn(&s.Step, r.Records); err != nil {
+				if err := e.Learn(s, r.Records); err != nil {
 					t.Fatal(err)
 				}
 				continue

@@ -43,26 +43,13 @@ func TestLocalStraight(t *testing.T) {
 			}
 		}
 		for _, form := range []string{"linear", "none"} {
-			clearGrads(m)
 			own := settings.Values{"surrogate": "local", "feedback_scale": false, "feedback_derivative": form}
 			o := Options{Sigma: 0.003, Noise: src, Own: own, Sites: sites, Params: maps}
 			e, err := newAsker("activation", m, o)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			s, err := Prepare(t.Context(), m, e, 0, b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Counts = uneven
-			r, err := e.Ask(t.Context(), m, &s.Step)
-			if err != nil {
-				t.Fatal(err)
-			}
-			params, err := Apply(t.Context(), m, e, s, r.Records)
-			if err != nil {
-				t.Fatal(err)
-			}
+			_, _, params := estimate(t, m, e, b, 0, uneven, nil, nil)
 			learn := 0
 			for i, p := range m.Params() {
 				some := slices.ContainsFunc(p.Grad, func(v float32) bool { return v != 0 })

@@ -325,8 +325,8 @@ func TestLearnsFromOutputs(t *testing.T) {
 				t.Fatal(err)
 			}
 			for step := range uint32(60) {
-				st, records := estimate(t, m, a, b, step, []int{8, 8, 8, 8}, nil, nil)
-				if err := a.Learn(st, records); err != nil {
+				st, r, _ := estimate(t, m, a, b, step, []int{8, 8, 8, 8}, nil, nil)
+				if err := a.Learn(st, r.Records); err != nil {
 					t.Fatal(err)
 				}
 			}
