@@ -74,22 +74,22 @@ func (n *Net) differs(sites []int) bool {
 // but those to the outputs, and a query multiplies the differences from its image without
 // noise, which keeps the signal where rounded values would drown it.
 func (m *Model) Halve(sites, params []int, queries float64) Halved {
-	is, differences := m.net.halves(sites, params, queries)
-	m.net.halve(is, differences)
+	var is func(site int) bool
+	is, m.differences, m.few = m.net.halves(sites, params, queries)
+	m.net.halve(is, m.differences)
 	if c, ok := m.b.(*cpu); ok {
 		for _, w := range c.workers {
 			clear(w.programs)
 		}
 	}
-	m.differences, m.few = differences, !differences && m.net.spread(sites, params)
 	return m.Rounded()
 }
 
 // CouldHalve is what Halve would say.
 func (m *Model) CouldHalve(sites, params []int, queries float64) Halved {
-	is, differences := m.net.halves(sites, params, queries)
+	is, differences, few := m.net.halves(sites, params, queries)
 	h := m.net.halved(is)
-	h.Differences, h.Few = differences, !differences && m.net.spread(sites, params)
+	h.Differences, h.Few = differences, few
 	return h
 }
 
@@ -133,9 +133,12 @@ func (n *Net) differencesPay(queries float64) bool {
 	return (1+1/max(queries, 1))*half < single
 }
 
-func (n *Net) halves(sites, params []int, queries float64) (is func(site int) bool, differences bool) {
-	if n.spread(sites, params) && n.differencesPay(queries) {
-		return func(s int) bool { return !n.sites[s].Output }, true
+// halves are the maps that Halve chooses, whether queries multiply differences, and
+// whether they do not because an image has too few.
+func (n *Net) halves(sites, params []int, queries float64) (is func(site int) bool, differences, few bool) {
+	spread := n.spread(sites, params)
+	if spread && n.differencesPay(queries) {
+		return func(s int) bool { return !n.sites[s].Output }, true, false
 	}
 	maps := make([]int, len(sites))
 	for i, s := range sites {
@@ -151,7 +154,7 @@ func (n *Net) halves(sites, params []int, queries float64) (is func(site int) bo
 			below[s.site] = !n.sites[s.site].Output
 		}
 	}
-	return func(s int) bool { return below[s] }, false
+	return func(s int) bool { return below[s] }, false, spread
 }
 
 // differ lists the images of the slots after the first n, which carry no noise, and
