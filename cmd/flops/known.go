@@ -36,22 +36,18 @@ func printKnown(w io.Writer, x *train.Experiment) {
 		return
 	}
 	if len(k.Predicted) > 0 {
-		by := fmt.Sprintf(" (%s)", name)
-		fmt.Fprintf(w, "predicted  %s%s\n", siteNames(x, k.Predicted, 0, by), by)
+		printSites(w, "predicted", x, k.Predicted, fmt.Sprintf(" (%s)", name))
 	}
 	if len(k.Follows) > 0 {
-		why := ": predicted from value, which is not trained"
-		fmt.Fprintf(w, "asked      %s%s\n", siteNames(x, k.Follows, 0, why), why)
+		printSites(w, "asked", x, k.Follows, ": predicted from value, which is not trained")
 	}
 	switch {
 	case name == "local" && lr.FeedbackDerivative.Of(own) != "block":
 		fmt.Fprintf(w, "trained    %s: of a block, without its derivative\n", straight[lr.FeedbackDerivative.Of(own)])
 	case len(k.Asked) > 0 && name == "local":
-		why := ": by the derivative of the lowest block"
-		fmt.Fprintf(w, "predicted  %s%s\n", siteNames(x, k.Asked, 0, why), why)
+		printSites(w, "predicted", x, k.Asked, ": by the derivative of the lowest block")
 	case len(k.Asked) > 0:
-		why := ": " + unpredicted(x)
-		fmt.Fprintf(w, "asked      %s%s\n", siteNames(x, k.Asked, 0, why), why)
+		printSites(w, "asked", x, k.Asked, ": "+unpredicted(x))
 	}
 	if n := len(x.Selection.Direct); n > 0 && name == "linear" {
 		fmt.Fprintf(w, "asked      %d parameters perturbed directly: they are no map\n", n)
@@ -86,7 +82,7 @@ func printSaved(w io.Writer, x *train.Experiment, asked int) {
 // printExact says whether the gradient by the map to the outputs needs queries.
 func printExact(w io.Writer, x *train.Experiment, exact []int) {
 	if len(exact) > 0 {
-		fmt.Fprintf(w, "exact      %s: no query\n", siteNames(x, exact, 0, ": no query"))
+		printSites(w, "exact", x, exact, ": no query")
 		return
 	}
 	for _, i := range x.Selection.Sites {
@@ -106,6 +102,11 @@ func unpredicted(x *train.Experiment) string {
 		return "not predicted without the structural mask"
 	}
 	return "more rows than one reach the loss"
+}
+
+// printSites is a line of sites, and what is said of them.
+func printSites(w io.Writer, what string, x *train.Experiment, sites []int, says string) {
+	fmt.Fprintf(w, "%-10s %s%s\n", what, siteNames(x, sites, 0, says), says)
 }
 
 // siteNames lists sites, block by block, or from which to which where they are too many for
