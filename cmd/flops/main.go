@@ -31,9 +31,7 @@ func run() (status int) {
 			status = ui.Fail(os.Stderr, fmt.Errorf("internal error: %v (details in %s)", r, path))
 		}
 	}()
-	// The steady state of every command allocates next to nothing, so a small
-	// margin costs no time and keeps the resident set near what is in use.
-	debug.SetGCPercent(20)
+	debug.SetGCPercent(spare)
 	out := ui.NewOutput(os.Stdout)
 	c := root(out)
 	if err := out.Failed(c.Execute()); err != nil {
