@@ -289,8 +289,8 @@ func (r *run) step(ctx context.Context, budget int) error {
 	}
 	rate := float64(m.Queries-before) / took.Seconds()
 	r.state.Epoch.Add(m)
-	if end := m.Step == r.t.X.Config.Train.Steps; end || r.t.X.evalDue(m.Step) {
-		if err := r.evaluate(ctx, m, end); err != nil {
+	if r.t.X.measuredAfter(m.Step) {
+		if err := r.evaluate(ctx, m, m.Step == r.t.X.Config.Train.Steps); err != nil {
 			return err
 		}
 	}
