@@ -153,7 +153,7 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 			for _, a := range x.Adds {
 				flops += items * a.FLOPs
 			}
-		case l.o.RowAlone || b == len(l.layers)-1 || !l.below(b+1):
+		case b == len(l.layers)-1 || !l.below(b+1):
 			flops += items * x.RowFLOPs
 		case k > 0:
 			flops += items * (x.RowFLOPs + (x.AllFLOPs-x.RowFLOPs)*int64(k)/int64(x.Outs-1))
