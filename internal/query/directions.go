@@ -1,6 +1,15 @@
 package query
 
-import "github.com/flops-vit/flops/forward"
+import (
+	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/noise"
+)
+
+// Counter names the noise of a parameter, by its place in Params, in a direction of
+// weights.
+func Counter(step uint32, param int, pair int32) noise.Counter {
+	return noise.Counter{Step: step, Site: forward.WeightSite, Image: uint32(param), Pair: uint32(pair)}
+}
 
 // Directions are the directions of weights among queries, which images share: the first
 // query of every pair and sign, in their order, and which of these each query is of.

@@ -271,7 +271,7 @@ func (c *pass) Losses(ctx context.Context, p *forward.Perturbation, q []forward.
 	return m.loss.Losses(out, logits, len(q), task, labels)
 }
 
-// directions makes the perturbed parameters of every (pair, sign) among the
+// directions makes the perturbed frame, parameter 0, of every (pair, sign) among the
 // queries and says which is whose.
 func (m *Model) directions(p *forward.Perturbation, q []forward.Query) []int {
 	theta := m.frame.Trained().Data
@@ -280,14 +280,9 @@ func (m *Model) directions(p *forward.Perturbation, q []forward.Query) []int {
 		if k == len(m.perturb) {
 			m.perturb = append(m.perturb, make([]float32, len(theta)))
 		}
-		m.noise.AddScaled(m.perturb[k], theta, float32(x.Sign)*p.Sigma[0], counter(p.Step, x.Pair), 0)
+		m.noise.AddScaled(m.perturb[k], theta, float32(x.Sign)*p.Sigma[0], query.Counter(p.Step, 0, x.Pair), 0)
 	}
 	return at
-}
-
-// counter names the noise of the frame, which is parameter 0.
-func counter(step uint32, pair int32) noise.Counter {
-	return noise.Counter{Step: step, Site: forward.WeightSite, Image: 0, Pair: uint32(pair)}
 }
 
 func (m *Model) checkPerturbation(p *forward.Perturbation) error {
@@ -310,7 +305,7 @@ func (c *pass) Accumulate(_ context.Context, p *forward.Perturbation, t []forwar
 		return err
 	}
 	for _, x := range t {
-		m.noise.Axpy(m.frame.Trained().Grad, x.Coef, counter(p.Step, x.Pair), 0)
+		m.noise.Axpy(m.frame.Trained().Grad, x.Coef, query.Counter(p.Step, 0, x.Pair), 0)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/uierr"
-	"github.com/flops-vit/flops/noise"
 )
 
 // pass is the clean pass of a batch.
@@ -85,7 +84,7 @@ func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forwar
 		theta := m.theta()
 		for _, i := range per.Params {
 			theta[i] = make([]float32, len(m.params[i].Data))
-			m.noise.AddScaled(theta[i], m.params[i].Data, float32(x.Sign)*per.Sigma[0], counter(per.Step, i, x.Pair), 0)
+			m.noise.AddScaled(theta[i], m.params[i].Data, float32(x.Sign)*per.Sigma[0], query.Counter(per.Step, i, x.Pair), 0)
 		}
 		ask = append(ask, m.of(theta, classes)...)
 	}
@@ -115,11 +114,6 @@ func (p *pass) Losses(ctx context.Context, per *forward.Perturbation, q []forwar
 	return nil
 }
 
-// counter names the noise of a parameter of theta.
-func counter(step uint32, param int, pair int32) noise.Counter {
-	return noise.Counter{Step: step, Site: forward.WeightSite, Image: uint32(param), Pair: uint32(pair)}
-}
-
 // Accumulate adds Σ C·z to the gradients.
 func (p *pass) Accumulate(_ context.Context, per *forward.Perturbation, terms []forward.Term) error {
 	if err := p.check(per); err != nil {
@@ -127,7 +121,7 @@ func (p *pass) Accumulate(_ context.Context, per *forward.Perturbation, terms []
 	}
 	for _, i := range per.Params {
 		for _, t := range terms {
-			p.m.noise.Axpy(p.m.params[i].Grad, t.Coef, counter(per.Step, i, t.Pair), 0)
+			p.m.noise.Axpy(p.m.params[i].Grad, t.Coef, query.Counter(per.Step, i, t.Pair), 0)
 		}
 	}
 	return nil

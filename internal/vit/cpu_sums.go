@@ -5,6 +5,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/kernel"
+	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -25,10 +26,6 @@ func (c *cpu) pieces(params []int, length func(*forward.Param) int) []piece {
 		}
 	}
 	return work
-}
-
-func weightCounter(step uint32, param int, pair int32) noise.Counter {
-	return noise.Counter{Step: step, Site: forward.WeightSite, Image: uint32(param), Pair: uint32(pair)}
 }
 
 func (c *cpu) Save(params []int) error {
@@ -56,7 +53,7 @@ func (c *cpu) Perturb(ctx context.Context, params []int, at int) error {
 	err := c.each(ctx, len(work), func(_ *worker, i int) error {
 		w := work[i]
 		c.noise.AddScaled(c.net.params[w.param].Data[w.lo:w.hi], c.saved[w.param][w.lo:w.hi], coef,
-			weightCounter(c.list.Step, w.param, pair), w.lo)
+			query.Counter(c.list.Step, w.param, pair), w.lo)
 		return nil
 	})
 	c.Changed(params)
@@ -68,7 +65,7 @@ func (c *cpu) SumWeights(ctx context.Context, params []int, step uint32, terms [
 	return c.each(ctx, len(work), func(_ *worker, i int) error {
 		w := work[i]
 		for _, x := range terms {
-			c.noise.Axpy(c.net.params[w.param].Grad[w.lo:w.hi], x.Coef, weightCounter(step, w.param, x.Pair), w.lo)
+			c.noise.Axpy(c.net.params[w.param].Grad[w.lo:w.hi], x.Coef, query.Counter(step, w.param, x.Pair), w.lo)
 		}
 		return nil
 	})
