@@ -873,8 +873,8 @@ half6x32BF16_pairs:
 	VBROADCASTSS 60(R12)(SI*1), Z31
 	BYTE $0x62; BYTE $0x82; BYTE $0x3e; BYTE $0x40; BYTE $0x52; BYTE $0xf7
 	BYTE $0x62; BYTE $0x82; BYTE $0x36; BYTE $0x40; BYTE $0x52; BYTE $0xff
-	ADDQ         $0x00000200, DX
-	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x00000040, SI
 	DECQ         R15
 	JNE          half6x32BF16_pairs
 	VADDPS       Z2, Z0, Z0
@@ -913,8 +913,7 @@ half6x32BF16_pairs:
 	VADDPS       Z23, Z21, Z21
 	VADDPS       704(BX), Z21, Z21
 	VMOVUPS      Z21, 704(BX)
-	ADDQ         $0x00000600, DX
-	ADDQ         $0x00000020, SI
+	ADDQ         $0x00000400, DX
 	DECQ         R14
 	JNE          half6x32BF16_step
 	ADDQ         56(AX), CX

@@ -16,16 +16,12 @@ import (
 // doublesForm is the form of this instruction. Its registers are given out in order, since
 // the assembler has no name for it.
 func doublesForm() form {
-	next := 0
+	next := reg.Index(0)
 	return form{"BF16", 6, 64, func(*build.Context) reg.Register {
 		next++
-		return vectorsOf512[next-1]
-	}, 1, pairs / 2, 32, 64, true}
+		return reg.Vector.Lookup(next-1, reg.S512)
+	}, pairs, 4, true}
 }
-
-var vectorsOf512 = [32]reg.VecPhysical{reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9,
-	reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15, reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22,
-	reg.Z23, reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31}
 
 // number of a register.
 func number(v reg.Register) int { return int(reg.ToPhysical(v).PhysicalIndex()) }
@@ -38,15 +34,16 @@ func product(c *build.Context, sum, a, b reg.Register) {
 		0xC0|s&7<<3|y&7)
 }
 
-// doubles adds the products of the i-th pair of even k (part 0) or of odd k.
-func (k *kernel) doubles(i, part int) {
-	i += part * pairs / 2
+// doubles adds the products of a pair: for even i of the next of even k, for odd i of odd k.
+func (k *kernel) doubles(i int) {
+	part := i % 2
+	i = i/2 + part*pairs/2
 	for v, w := range k.weights {
 		k.VMOVUPS(at(k.b, i*pairBytes+v*tileBytes), w)
 	}
 	for r := range k.rows {
 		x := k.factors[r]
-		k.VBROADCASTSS(operand.Mem{Base: k.row[r], Index: k.off, Scale: 1, Disp: 4 * i}, x)
+		k.VBROADCASTSS(operand.Mem{Base: k.row[r], Index: k.off, Scale: 1, Disp: k.pairA * i}, x)
 		for v, w := range k.weights {
 			product(k.Context, k.sums[part][r][v], w, x)
 		}
@@ -95,7 +92,7 @@ func pairsApart(c *build.Context) {
 	var v [pairs]reg.VecVirtual
 	for i := range v {
 		v[i] = c.ZMM()
-		c.VMOVUPS(operand.Mem{Base: p.(reg.GPVirtual), Disp: i * pairBytes}, v[i])
+		c.VMOVUPS(at(p, i*pairBytes), v[i])
 	}
 	for i := range pairs / 2 {
 		even, odd := c.ZMM(), c.ZMM()
@@ -103,8 +100,8 @@ func pairsApart(c *build.Context) {
 		c.VMOVDQU16(v[2*i+1], mask, even)
 		c.VPSRLD(operand.U8(16), v[2*i+1], odd)
 		c.VPBLENDMW(odd, v[2*i], mask, odd)
-		c.VMOVUPS(even, operand.Mem{Base: p.(reg.GPVirtual), Disp: i * pairBytes})
-		c.VMOVUPS(odd, operand.Mem{Base: p.(reg.GPVirtual), Disp: (i + pairs/2) * pairBytes})
+		c.VMOVUPS(even, at(p, i*pairBytes))
+		c.VMOVUPS(odd, at(p, (i+pairs/2)*pairBytes))
 	}
 	c.VZEROUPPER()
 	c.RET()

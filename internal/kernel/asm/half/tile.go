@@ -18,16 +18,14 @@ type form struct {
 	rows   int
 	bytes  int // width of a vector
 	fresh  func(*build.Context) reg.Register
-	turns  int  // of the loop in a step
-	unroll int  // pairs of k in a turn; of even k and of odd k, where they are apart
-	turnA  int  // bytes of a row of A in a turn
-	stepA  int  // and in a step
+	unroll int  // pairs of k in a turn of the loop
+	pairA  int  // bytes of a pair of A
 	apart  bool // pairs are of even k or of odd k, and multiplied as they are
 }
 
 var (
-	avx2   = form{"AVX2", 3, 32, fresh((*build.Context).YMM), pairs / 4, 4, 32, 128, false}
-	avx512 = form{"AVX512", 6, 64, fresh((*build.Context).ZMM), pairs / 4, 4, 32, 128, false}
+	avx2   = form{"AVX2", 3, 32, fresh((*build.Context).YMM), 4, 8, false}
+	avx512 = form{"AVX512", 6, 64, fresh((*build.Context).ZMM), 4, 8, false}
 )
 
 // fresh makes registers by one of the assembler's own ways.
@@ -135,19 +133,18 @@ func (k *kernel) steps(name string) {
 			}
 		}
 	}
-	k.MOVQ(operand.U32(k.turns), turns)
+	k.MOVQ(operand.U32(pairs/k.unroll), turns)
 	k.Label(name + "_pairs")
 	for i := range k.unroll {
-		for part := range k.sums {
-			if k.apart {
-				k.doubles(i, part)
-			} else {
-				k.singles(i, part)
-			}
+		if k.apart {
+			k.doubles(i)
+		} else {
+			k.singles(i, 0)
+			k.singles(i, 1)
 		}
 	}
 	k.ADDQ(operand.U32(k.unroll*pairBytes), k.b)
-	k.ADDQ(operand.U32(k.turnA), k.off)
+	k.ADDQ(operand.U32(k.unroll*k.pairA), k.off)
 	k.DECQ(turns)
 	k.JNE(operand.LabelRef(name + "_pairs"))
 	for r := range k.rows {
@@ -158,10 +155,7 @@ func (k *kernel) steps(name string) {
 			k.VMOVUPS(even, k.sum(r, v))
 		}
 	}
-	k.ADDQ(operand.U32(stepBytes-k.turns*k.unroll*pairBytes), k.b)
-	if rest := k.stepA - k.turns*k.turnA; rest > 0 {
-		k.ADDQ(operand.U32(rest), k.off)
-	}
+	k.ADDQ(operand.U32(stepBytes-pairs*pairBytes), k.b)
 	k.DECQ(steps)
 	k.JNE(operand.LabelRef(name + "_step"))
 }
@@ -186,7 +180,7 @@ func (k *kernel) singles(i, part int) {
 	}
 	for r := range k.rows {
 		x := k.fresh(k.Context)
-		k.VBROADCASTSS(operand.Mem{Base: k.row[r], Index: k.off, Scale: 1, Disp: 8*i + 4*part}, x)
+		k.VBROADCASTSS(operand.Mem{Base: k.row[r], Index: k.off, Scale: 1, Disp: k.pairA*i + 4*part}, x)
 		for v, w := range k.weights {
 			k.VFMADD231PS(w, x, k.sums[part][r][v])
 		}
