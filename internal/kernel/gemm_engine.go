@@ -74,7 +74,7 @@ func pick(usable []*engine, failed []string, name string) (e *engine, note strin
 	if len(failed) > 0 {
 		note = " (" + strings.Join(failed, ", ") + " failed the start-up check)"
 	}
-	if name == "" || name == TileUnit || name == PairUnit { // which multiply in bf16 alone
+	if name == "" || halfAlone(name) {
 		return e, note
 	}
 	if asked := find(usable, name); asked != nil {

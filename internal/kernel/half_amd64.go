@@ -13,10 +13,10 @@ var (
 		tiles: tileHalfAVX2}
 	avx512Half = &halfEngine{name: "avx512", detail: "6x32", rows: 6, block: 8, bytes: 4, most: 256, lay: layRows,
 		tiles: half6x32AVX512}
-	pairHalf = &halfEngine{name: PairUnit, detail: "6x32", rows: 6, block: 16, bytes: 2, most: 252, apart: true,
-		lay: layApart, tiles: half6x32BF16}
-	amxHalf = &halfEngine{name: TileUnit, detail: "32x32", rows: 32, block: 24, bytes: 2, most: 512, tiled: true,
-		lay: layTiles, tiles: halfAMX}
+	pairHalf = &halfEngine{name: PairUnit, detail: "6x32", unit: "AVX512_BF16", rows: 6, block: 16, bytes: 2, most: 252,
+		apart: true, lay: layApart, tiles: half6x32BF16}
+	amxHalf = &halfEngine{name: TileUnit, detail: "32x32", unit: "AMX", rows: 32, block: 24, bytes: 2, most: 512,
+		tiled: true, lay: layTiles, tiles: halfAMX}
 )
 
 // vectorHalf are the kernels that this processor claims to run, best first, and why

@@ -36,12 +36,13 @@ const flushing = 0x1f80 | 1<<15 | 1<<6
 // halfEngine is one way to multiply in bf16; all have the same bits.
 type halfEngine struct {
 	name, detail string
-	rows         int  // of a tile
-	block        int  // steps of k that pass over all rows of a block at once
-	bytes        int  // of a value of A as it is laid
-	most         int  // rows that are laid at once
-	tiled        bool // A is laid in tiles, else row by row
-	apart        bool // pairs are of even k, then of odd k
+	unit         string // of a processor that the kernel runs on and that is fast at it; "": none
+	rows         int    // of a tile
+	block        int    // steps of k that pass over all rows of a block at once
+	bytes        int    // of a value of A as it is laid
+	most         int    // rows that are laid at once
+	tiled        bool   // A is laid in tiles, else row by row
+	apart        bool   // pairs are of even k, then of odd k
 	// lay rounds rows of A as the kernel reads them.
 	lay func(e *halfEngine, a []float32, lda, m int, b *Half, s *HalfScratch)
 	// tiles computes what halfArgs says.
@@ -72,7 +73,7 @@ var halfEngines = sync.OnceValues(func() (usable []*halfEngine, note string) {
 	if len(failed) > 0 {
 		note = " (" + strings.Join(failed, ", ") + " failed the start-up check)"
 	}
-	if asked := os.Getenv(EnvKernel); why != "" && (asked == TileUnit || asked == PairUnit) {
+	if asked := os.Getenv(EnvKernel); why != "" && halfAlone(asked) {
 		note += fmt.Sprintf(" (%s=%s: %s)", EnvKernel, asked, why)
 	}
 	return usable, note
@@ -98,9 +99,10 @@ func DescribeHalf() string {
 // HalfUnit names what this processor multiplies in bf16 by: a tile unit, which makes
 // products several times as fast as those in float32, or instructions for pairs, which
 // may make them twice as fast; "" where it has neither and they are slower.
-func HalfUnit() string {
-	return map[string]string{TileUnit: "AMX", PairUnit: "AVX512_BF16"}[activeHalf().name]
-}
+func HalfUnit() string { return activeHalf().unit }
+
+// halfAlone says that a name is that of a kernel which multiplies in bf16 alone.
+func halfAlone(name string) bool { return name == TileUnit || name == PairUnit }
 
 // HalfKernels names the kernels of bf16 that can run here, best first.
 func HalfKernels() (names []string) {
@@ -137,12 +139,12 @@ func (e *halfEngine) panel(sums []float32, m int, b *Half, j int, s *HalfScratch
 	t.c, t.count = unsafe.Pointer(&sums[0]), uintptr((m+e.rows-1)/e.rows)
 	t.mode, t.bias = flushing, unsafe.Pointer(&s.bias[0])
 	t.config = unsafe.Pointer(tileConfig)
+	t.rowStride = uintptr(b.steps * halfStep * e.bytes)
+	t.tileStep = uintptr(e.rows) * t.rowStride
 	panel := b.data[j*b.steps*panelStep:]
 	for q := 0; q < b.steps; q += e.block {
 		t.steps = uintptr(min(e.block, b.steps-q))
 		t.b = unsafe.Pointer(&panel[q*panelStep])
-		t.rowStride = uintptr(b.steps * halfStep * e.bytes)
-		t.tileStep = uintptr(e.rows) * t.rowStride
 		switch {
 		case e.tiled:
 			t.a = unsafe.Pointer(&s.tiles[q*panelStep])
