@@ -62,22 +62,32 @@ func (d *backend) layerBytes(l vit.Layout) (most int64, err error) {
 	return most, err
 }
 
-// behind is memory of the region after the values of a program.
-func (p *compiled) behind(region Ptr) func(n *gorgonia.Node) Ptr {
-	next := region + Ptr(align(p.vm.Bytes()))
-	return func(n *gorgonia.Node) (at Ptr) {
-		if n != nil {
-			at, next = next, next+Ptr(align(4*int64(n.Shape().TotalSize())))
-		}
+// behind places in memory what the slots of a run begin with, and where it ends at a
+// boundary what weighs the values there. It says where that memory ends.
+func (p *compiled) behind(f *vit.Forward, r *Run, from Ptr) (end Ptr) {
+	end = from
+	take := func(values int) (at Ptr) {
+		at, end = end, end+Ptr(align(4*int64(values)))
 		return at
 	}
+	input := func(n *gorgonia.Node) Ptr {
+		if n == nil {
+			return 0
+		}
+		return take(n.Shape().TotalSize())
+	}
+	r.Images = input(p.Start)
+	if f.To > 0 {
+		r.Seed, r.Rest, r.Rows = input(p.Seed), input(p.Rest), take(p.Slots*f.Drawn)
+	}
+	return end
 }
 
 // begin puts behind a program's values what the slots of a run begin with, and where it
 // ends at a boundary what weighs the values there.
 func (d *backend) begin(p *compiled, f *vit.Forward, r *Run, at int) error {
-	take := p.behind(d.l.region)
-	if r.Images = take(p.Start); p.Start != nil {
+	p.behind(f, r, d.l.region+Ptr(align(p.vm.Bytes())))
+	if p.Start != nil {
 		if err := d.start(*r, f, at); err != nil {
 			return err
 		}
@@ -89,12 +99,10 @@ func (d *backend) begin(p *compiled, f *vit.Forward, r *Run, at int) error {
 		size := len(v) / len(d.list.Queries)
 		return v[at*size : (at+r.N)*size]
 	}
-	r.Seed, r.Rest, r.Rows = take(p.Seed), take(p.Rest), 0
 	err := d.dev.Upload(r.Seed, raw(some(d.list.Ends)), Compute)
 	if err != nil || p.Rest == nil {
 		return err
 	}
-	r.Rows = r.Rest + Ptr(align(4*int64(p.Rest.Shape().TotalSize())))
 	if err := d.dev.Upload(r.Rest, raw(some(d.list.Rest)), Compute); err != nil {
 		return err
 	}
@@ -105,19 +113,4 @@ func (d *backend) begin(p *compiled, f *vit.Forward, r *Run, at int) error {
 func (d *backend) below(p *compiled, f *vit.Forward, at, n int) error {
 	size := p.Start.Shape().TotalSize() / p.Slots
 	return d.dev.Download(raw(d.list.Below[at*size:(at+n)*size]), p.vm.Value(p.Grads[len(f.Params)]), Compute)
-}
-
-// behindBytes is what begin asks of the region for one slot.
-func (c *compiled) behindBytes(f *vit.Forward) (n int64) {
-	inputs := gorgonia.Nodes{c.Start}
-	if f.To > 0 {
-		inputs = append(inputs, c.Seed, c.Rest)
-		n += align(4 * int64(f.Drawn))
-	}
-	for _, x := range inputs {
-		if x != nil {
-			n += align(4 * int64(x.Shape().TotalSize()))
-		}
-	}
-	return n
 }

@@ -48,7 +48,7 @@ func (d *backend) bytes(f *vit.Forward) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := c.vm.Bytes() + c.behindBytes(f)
+	n := c.vm.Bytes() + int64(c.behind(f, &Run{}, 0))
 	var sums int64
 	for k, x := range f.Inputs {
 		s := d.net.Sites()[f.Sites[k]]
