@@ -13,11 +13,7 @@ import (
 // was asked before keeps its place, so that layouts which take turns are arranged
 // once.
 func (d *backend) Lay(l vit.Layout) (images int, moved bool, err error) {
-	if l.Gradient && d.hostLoss {
-		return 0, false, uierr.New("estimator.name: bp of the objective "+d.loss+" is not computed on a GPU",
-			"set train.device: cpu, or objective.kind: cross_entropy")
-	}
-	if err := d.knowsLayers(l); err != nil {
+	if err := d.knows(l); err != nil {
 		return 0, false, err
 	}
 	if d.l != nil {
@@ -34,6 +30,23 @@ func (d *backend) Lay(l vit.Layout) (images int, moved bool, err error) {
 		}
 	}
 	return d.l.asked.Images, moved, nil
+}
+
+// knows refuses a derivative of an objective that is the host's.
+func (d *backend) knows(l vit.Layout) error {
+	var what string
+	switch {
+	case !d.hostLoss:
+	case l.Gradient:
+		what = "estimator.name: bp"
+	case d.layered(l):
+		what = "estimator.surrogate: local"
+	}
+	if what == "" {
+		return nil
+	}
+	return uierr.New(what+" of the objective "+d.loss+" is not computed on a GPU",
+		"set train.device: cpu, or objective.kind: cross_entropy")
 }
 
 // joined is what two layouts ask. One without a pass takes the images that there

@@ -3,7 +3,6 @@ package cuda
 import (
 	"slices"
 
-	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 	"gorgonia.org/gorgonia"
 )
@@ -16,17 +15,8 @@ func (d *backend) layered(l vit.Layout) bool {
 	return slices.ContainsFunc(l.Sites, func(s int) bool { return d.net.Sites()[s].Kind == vit.Residual })
 }
 
-// knowsLayers refuses the derivative of an objective that is the host's.
-func (d *backend) knowsLayers(l vit.Layout) error {
-	if d.hostLoss && d.layered(l) {
-		return uierr.New("estimator.surrogate: local of the objective "+d.loss+" is not computed on a GPU",
-			"set train.device: cpu, or objective.kind: cross_entropy")
-	}
-	return nil
-}
-
 // layerBytes is the most that one image asks of the region for a block's derivative, of
-// however many rows, and for what comes after the last.
+// however many rows.
 func (d *backend) layerBytes(l vit.Layout) (most int64, err error) {
 	take := func(f vit.Forward) {
 		if err == nil {
