@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -102,7 +104,9 @@ func TestManyHellos(t *testing.T) {
 	c := tiny()
 	c.Train.Steps = 1
 	p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{})
+	p.c.mu.Lock() // the coordinator ticks meanwhile
 	p.c.snapshots = []snapshot{{object: "there"}}
+	p.c.mu.Unlock()
 	refused, canary := 0, train.Canary() // once: who is silent for long is forgotten, and the race detector is slow
 	for id := range uint64(maxWorkers + 10) {
 		raw, err := json.Marshal(hello{Protocol: version, ID: id + 1, Canary: canary, Data: p.c.env.Data,
@@ -112,16 +116,19 @@ func TestManyHellos(t *testing.T) {
 			refused++
 		}
 	}
-	if refused != 10 || len(p.c.workers) != maxWorkers {
-		t.Errorf("%d were refused, %d are kept", refused, len(p.c.workers))
+	p.c.mu.Lock()
+	kept := slices.Collect(maps.Values(p.c.workers))
+	clear(p.c.workers)
+	p.c.snapshots = nil
+	p.c.mu.Unlock()
+	if refused != 10 || len(kept) != maxWorkers {
+		t.Errorf("%d were refused, %d are kept", refused, len(kept))
 	}
-	for _, w := range p.c.workers {
+	for _, w := range kept {
 		if strings.Contains(w.Name, "\x1b") || len(w.Name) > 40 {
 			t.Fatalf("a name of %d bytes with escapes", len(w.Name))
 		}
 	}
-	clear(p.c.workers)
-	p.c.snapshots = nil
 	p.run()
 	p.end()
 }

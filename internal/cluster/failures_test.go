@@ -108,9 +108,11 @@ func TestBanIsKept(t *testing.T) {
 		Each: p.c.Each, Stop: func() bool { return p.c.taken == 7 }})
 	testkit.Must(t, err)
 	var id uint64
+	p.c.mu.Lock() // the worker asks for more
 	for id = range p.c.first {
 		testkit.Must(t, p.c.jot(answered{Step: 6, Banned: id}))
 	}
+	p.c.mu.Unlock()
 	testkit.Must(t, p.c.Close(false))
 	p.stop()
 	p.wg.Wait()
