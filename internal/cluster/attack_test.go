@@ -103,11 +103,12 @@ func TestManyHellos(t *testing.T) {
 	t.Parallel()
 	c := tiny()
 	c.Train.Steps = 1
+	c.Cluster.AckWait = "1m" // nobody is forgotten meanwhile, however slow the machine is
 	p := begin(t, c, filepath.Join(t.TempDir(), "run"), Options{})
 	p.c.mu.Lock() // the coordinator ticks meanwhile
 	p.c.snapshots = []snapshot{{object: "there"}}
 	p.c.mu.Unlock()
-	refused, canary := 0, train.Canary() // once: who is silent for long is forgotten, and the race detector is slow
+	refused, canary := 0, train.Canary()
 	for id := range uint64(maxWorkers + 10) {
 		raw, err := json.Marshal(hello{Protocol: version, ID: id + 1, Canary: canary, Data: p.c.env.Data,
 			Member: Member{Name: strings.Repeat("\x1b[31m", 100), Device: p.c.env.Device}})
