@@ -168,6 +168,59 @@ func TestSharer(t *testing.T) {
 	}
 }
 
+// TestSharerLeast: whatever the least of an item is, parts never have more queries than
+// the budget in all, or more than it costs; every item has its least, if that is more than
+// a direction, where equal shares have that; parts that cost nothing have their equal share.
+func TestSharerLeast(t *testing.T) {
+	const B = 4
+	for _, c := range []struct {
+		least, budget int
+		even, byCost  bool
+		cost          []float64
+	}{{3, 12, false, false, nil}, {3, 16, false, false, nil}, {3, 3, false, false, nil}, {3, 4, false, false, nil},
+		{4, 16, true, false, nil}, {4, 6, true, false, nil}, {3, 12, false, true, []float64{1, 4, 9}},
+		{3, 3, false, true, []float64{1, 4, 9}}, {1, 8, false, true, []float64{0, 4, 9}},
+		{1, 8, true, true, []float64{0, 0, 0}}, {2, 8, true, true, []float64{1e-9, 1e9, 0}}} {
+		limits := Limits{Least: c.least, Even: c.even}
+		s, err := NewSharer(SharerOptions{Limits: limits, Scope: ByBoth, ByCost: c.byCost,
+			New: func() (Allocator, error) { return NewNeyman(NeymanOptions{Limits: limits, Decay: 0.5}) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := []Part{{"a", 1}, {"b", 1}, {"c", 1}}
+		for k, v := range c.cost {
+			parts[k].Cost = v
+		}
+		for step := range 12 {
+			shares, err := s.Share(Signals{Step: step, IDs: ids(B), Losses: make([]float32, B)}, parts, c.budget)
+			if err != nil {
+				t.Fatalf("%+v: %v", c, err)
+			}
+			var seen []Seen
+			all, spent, equal := 0, 0.0, 0.0
+			for k, p := range parts {
+				n, v := 0, []float64{1, 1, 1, 1}
+				for i, q := range shares[k].Counts {
+					n += q
+					v[i] *= []float64{1, 400, 1e4}[k]
+					if q < c.least && c.least > 2 && c.budget >= B*c.least {
+						t.Fatalf("%+v: an item has %d queries", c, q)
+					}
+				}
+				if c.byCost && p.Cost == 0 && n != c.budget {
+					t.Fatalf("%+v: a part that costs nothing has %d queries", c, n)
+				}
+				all, spent, equal = all+n, spent+float64(n)*p.Cost, equal+float64(c.budget)*p.Cost
+				seen = append(seen, Seen{p.Key, shares[k], v, 1})
+			}
+			if !c.byCost && all > 3*c.budget || c.byCost && spent > equal*(1+1e-12) {
+				t.Fatalf("%+v: %d queries that cost %v of %v", c, all, spent, equal)
+			}
+			s.Observe(step, ids(B), seen)
+		}
+	}
+}
+
 func ids(n int) []int32 {
 	out := make([]int32, n)
 	for i := range out {

@@ -41,7 +41,8 @@ type SharerOptions struct {
 	// gradient's square, so that a part whose numbers are large does not decide alone:
 	// an optimizer that divides by the same moves it no further.
 	Standardise bool
-	// ByCost has the parts share the cost of the budget and not its number.
+	// ByCost has the parts share the cost of the budget and not its number; a part whose
+	// queries cost nothing has the budget itself.
 	ByCost bool
 	New    func() (Allocator, error) // makes the allocator of a part, or of all of them
 }
@@ -53,8 +54,9 @@ type SharerOptions struct {
 //
 //	n_s ∝ mean_i √V_is / √(D_s·cost_s),
 //
-// of running means over the steps before, at least a tenth of the equal share. Where
-// that leaves less than one direction an item, items are drawn.
+// of running means over the steps before, at least a tenth of the equal share, and every
+// item's least, if that is more than a direction, where the equal share has that. Where
+// less than one direction an item is left, items are drawn.
 type Sharer struct {
 	o     SharerOptions
 	inner map[string]Allocator
@@ -110,7 +112,7 @@ func (s *Sharer) Share(sig Signals, parts []Part, budget int) ([]Share, error) {
 		one, err := s.within("", sig, budget, 0)
 		return []Share{one}, err
 	}
-	totals, err := s.totals(parts, budget)
+	totals, err := s.totals(parts, len(sig.Losses), budget)
 	if err != nil {
 		return nil, err
 	}
@@ -125,16 +127,13 @@ func (s *Sharer) Share(sig Signals, parts []Part, budget int) ([]Share, error) {
 
 // within shares a part's total among the items.
 func (s *Sharer) within(key string, sig Signals, total, part int) (Share, error) {
-	unit, least := s.o.unit()
+	_, least := s.o.unit()
 	B := len(sig.Losses)
 	a, err := s.of(key)
 	if err != nil {
 		return Share{}, err
 	}
-	if total >= B*unit && s.o.Scope != ByImage && total < B*least {
-		total = B * least
-	}
-	if total >= B*unit {
+	if total >= B*least {
 		if s.o.Scope == BySite {
 			n, err := equal(B, sig.Step, total, s.o.Limits)
 			return Share{Counts: n}, err
@@ -150,67 +149,6 @@ func (s *Sharer) within(key string, sig Signals, total, part int) (Share, error)
 	}
 	u := noise.Rand(sig.Seed, noise.Alloc, uint32(sig.Step), uint32(2+part)).Float64()
 	return Draw(shares, total, s.o.Limits, s.o.Least, u)
-}
-
-// totals are the queries of each part.
-func (s *Sharer) totals(parts []Part, budget int) ([]int, error) {
-	unit, _ := s.o.unit()
-	want := make([]float64, len(parts))
-	var known, sum float64
-	for k, p := range parts {
-		want[k] = math.NaN()
-		if st := s.parts[p.Key]; st != nil && st.Square > 0 && st.Root > 0 {
-			want[k] = st.Root / math.Sqrt(st.Square*st.Weight)
-			known, sum = known+1, sum+want[k]
-		}
-	}
-	for k, p := range parts {
-		if !(want[k] >= 0) {
-			want[k] = 1
-			if known > 0 {
-				want[k] = sum / known
-			}
-		}
-		if s.o.ByCost && p.Cost > 0 {
-			want[k] /= math.Sqrt(p.Cost)
-		}
-	}
-	least := max(unit, int(partLeast*float64(budget))/unit*unit)
-	if !s.o.ByCost {
-		return Round(want, budget*len(parts), Limits{Least: least, Even: s.o.Even})
-	}
-	return costed(want, parts, budget, least, unit), nil
-}
-
-// costed solves Σ max(least, λ·want)·cost = the cost of equal shares, and rounds down.
-func costed(want []float64, parts []Part, budget, least, unit int) []int {
-	var total float64
-	for _, p := range parts {
-		total += float64(budget) * p.Cost
-	}
-	at := func(lambda float64) (n []int, cost float64) {
-		for k, p := range parts {
-			c := max(least, int(min(lambda*want[k], 1e9))/unit*unit)
-			n, cost = append(n, c), cost+float64(c)*p.Cost
-		}
-		return n, cost
-	}
-	lo, hi := 0.0, 1.0
-	for range 100 {
-		if _, cost := at(hi); cost > total {
-			break
-		}
-		lo, hi = hi, 2*hi
-	}
-	for range 60 {
-		if _, cost := at((lo + hi) / 2); cost > total {
-			hi = (lo + hi) / 2
-		} else {
-			lo = (lo + hi) / 2
-		}
-	}
-	n, _ := at(lo)
-	return n
 }
 
 // Observe learns from a step that is over.

@@ -117,7 +117,9 @@ train: {steps: 5, batch_size: 8}
 	if err != nil {
 		t.Fatal(err)
 	}
-	arms = append(arms, Arm{"bp-steps", arms[4].Set, MatchSteps})
+	arms = append(arms, Arm{"bp-steps", arms[4].Set, MatchSteps}, Arm{"early", []string{"budget.early=1"}, MatchQueries},
+		Arm{"early-flops", []string{"budget.early=0.7"}, MatchFLOPs},
+		Arm{"operations", []string{"allocator.scope=both", "budget.unit=operations"}, MatchQueries})
 	p, err := MakePlan(Options{Config: path, Seeds: 2, Points: 3, Warn: func(string) {},
 		Device: func(*config.Config) error { return nil }}, arms)
 	if err != nil {
@@ -131,7 +133,9 @@ train: {steps: 5, batch_size: 8}
 		if err != nil {
 			t.Fatal(err)
 		}
-		steps := int64(p.Configs[i].Train.Steps)
+		steps := p.Configs[i].Train.Steps
+		all, less := k.x.RunCost(steps), k.x.RunCost(steps-1)
+		k.x.Close()
 		if a.Match == MatchSteps {
 			if steps != 5 {
 				t.Errorf("%s: %d steps, the experiment has 5", a.Name, steps)
@@ -139,16 +143,19 @@ train: {steps: 5, batch_size: 8}
 			continue
 		}
 		if a.Match == MatchFLOPs {
-			if f := steps * k.flops; f > p.FLOPs || f+k.flops <= p.FLOPs {
+			if f := all.FLOPs; f > p.FLOPs || 2*f-less.FLOPs <= p.FLOPs {
 				t.Errorf("%s: %d operations of %d", a.Name, f, p.FLOPs)
 			}
 			continue
 		}
-		if steps*k.queries < p.Target || (steps-1)*k.queries >= p.Target {
-			t.Errorf("%s: %d steps of %d queries for %d", a.Name, steps, k.queries, p.Target)
+		if all.Queries < p.Target || less.Queries >= p.Target {
+			t.Errorf("%s: %d steps of %d queries for %d", a.Name, steps, all.Queries, p.Target)
+		}
+		if a.Name == "early" && steps != 5 {
+			t.Errorf("with more queries early %d steps, 5 without", steps)
 		}
 	}
-	if n := len(p.Runs()); n != 12 {
+	if n := len(p.Runs()); n != 18 {
 		t.Errorf("%d runs", n)
 	}
 }

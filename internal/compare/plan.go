@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,23 +53,8 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 	if p.Base, err = p.Resolve(nil, p.Warn); err != nil {
 		return nil, err
 	}
-	base, err := p.open(p.Base)
-	if err != nil {
+	if err := p.measure(); err != nil {
 		return nil, err
-	}
-	if !base.asks {
-		return nil, uierr.New("estimator.name: "+p.Base.Estimator.Name+
-			" asks no queries, so nothing can be compared at equal queries",
-			"name an experiment with another estimator, and this one as an arm")
-	}
-	p.Steps = p.Base.Train.Steps
-	p.Target, p.FLOPs = int64(p.Steps)*base.queries, int64(p.Steps)*base.flops
-	switch {
-	case o.Queries > 0:
-		p.FLOPs = int64(float64(o.Queries) / float64(base.queries) * float64(base.flops))
-		p.Target, p.Steps = o.Queries, base.steps(o.Queries)
-	case p.Base.Budget.MaxQueries > 0:
-		p.Target, p.Steps = 0, base.steps(p.Base.Budget.MaxQueries)
 	}
 	for _, a := range arms {
 		c, err := p.arm(a)
@@ -78,6 +64,30 @@ func MakePlan(o Options, arms []Arm) (*Plan, error) {
 		p.Configs = append(p.Configs, c)
 	}
 	return p, nil
+}
+
+// measure finds what the experiment itself takes, which is every arm's.
+func (p *Plan) measure() error {
+	base, err := p.open(p.Base)
+	if err != nil {
+		return err
+	}
+	defer base.x.Close()
+	if !base.asks {
+		return uierr.New("estimator.name: "+p.Base.Estimator.Name+
+			" asks no queries, so nothing can be compared at equal queries",
+			"name an experiment with another estimator, and this one as an arm")
+	}
+	p.Steps = p.Base.Train.Steps
+	p.Target, p.FLOPs = base.all.Queries, base.all.FLOPs
+	switch {
+	case p.Options.Queries > 0:
+		p.FLOPs = int64(float64(p.Options.Queries) / float64(p.Target) * float64(p.FLOPs))
+		p.Target, p.Steps = p.Options.Queries, base.steps(p.Options.Queries)
+	case p.Base.Budget.MaxQueries > 0:
+		p.Target, p.Steps = 0, base.steps(p.Base.Budget.MaxQueries)
+	}
+	return nil
 }
 
 // inArm says which arm a mistake is in.
@@ -106,25 +116,34 @@ func (o *Options) Resolve(sets []string, warn func(string)) (config.Config, erro
 
 // cost is what an opened experiment says of its steps.
 type cost struct {
-	queries, flops int64
-	eval, end      int64 // queries of an evaluation along the run and of that at its end
-	perturbations  int
-	asks           bool // queries at all
+	x             *train.Experiment
+	all           lr.Cost // of its training, at equal shares
+	eval, end     int64   // queries of an evaluation along the run and of that at its end
+	perturbations int
+	asks          bool // queries at all
 }
 
 // steps is how many steps so many queries pay for, the last of them smaller.
-func (c cost) steps(queries int64) int { return int((queries + c.queries - 1) / c.queries) }
+func (c cost) steps(queries int64) int {
+	of := func(steps int) int64 { return c.x.RunCost(steps).Queries }
+	n := max(1, int(math.Ceil(float64(queries)*float64(c.x.Config.Train.Steps)/float64(c.all.Queries))))
+	for n > 1 && of(n-1) >= queries { // by how steps are rounded where they differ
+		n--
+	}
+	for of(n) < queries {
+		n++
+	}
+	return n
+}
 
-// open builds an experiment and closes it again.
+// open builds an experiment, which is to be closed.
 func (p *Plan) open(c config.Config) (cost, error) {
 	x, err := train.Open(c, func(string) {})
 	if err != nil {
 		return cost{}, err
 	}
-	defer x.Close()
-	s := x.StepCost(0)
 	_, asks := x.Estimator.(lr.Asker)
-	return cost{s.Queries, s.FLOPs, x.EvalCost(), x.EndCost(), len(lr.Plan(x.Estimator, 0)), asks}, nil
+	return cost{x, x.RunCost(c.Train.Steps), x.EvalCost(), x.EndCost(), len(lr.Plan(x.Estimator, 0)), asks}, nil
 }
 
 // arm resolves one arm and gives it its steps.
@@ -139,12 +158,13 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 	if err != nil {
 		return c, err
 	}
+	defer k.x.Close()
 	switch {
 	case a.Match == MatchFLOPs:
-		if k.flops == 0 {
+		if k.all.FLOPs == 0 {
 			return c, uierr.New("match: flops, and the operations of this model are not known", "use match: queries")
 		}
-		c.Train.Steps, c.Budget.MaxQueries = int(max(1, p.FLOPs/k.flops)), 0
+		c.Train.Steps, c.Budget.MaxQueries = int(max(1, p.FLOPs/(k.all.FLOPs/int64(c.Train.Steps)))), 0
 	case a.Match == MatchSteps:
 		c.Train.Steps, c.Budget.MaxQueries = p.Steps, 0
 	case !k.asks:
@@ -153,11 +173,11 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 	case p.Target == 0:
 		c.Train.Steps = k.steps(c.Budget.MaxQueries)
 	default:
-		least := int64(c.Train.BatchSize) * (1 + int64(c.Allocator.MinQueries*k.perturbations))
-		if p.Target < least {
+		asked := int64(c.LeastPass() * k.perturbations)
+		if least := int64(c.Train.BatchSize) + asked; p.Target < least {
 			return c, uierr.New(fmt.Sprintf("%d queries do not pay for one step", p.Target),
-				fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries for each of them; raise --queries",
-					least, c.Train.BatchSize, c.Allocator.MinQueries*k.perturbations))
+				fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries besides; raise --queries",
+					least, c.Train.BatchSize, asked))
 		}
 		c.Train.Steps = k.steps(p.Target)
 	}

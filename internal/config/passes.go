@@ -58,3 +58,13 @@ func (c *Config) LeastPass() int {
 	}
 	return c.Train.BatchSize * c.Allocator.MinQueries
 }
+
+// Shareable lowers the queries of a perturbation to what can be shared out: whole
+// directions, and either no more than one for each image or at least every image's least.
+func (c *Config) Shareable(n int) int {
+	n = n / c.unit() * c.unit()
+	if one := c.Train.BatchSize * c.unit(); n > one && n < c.Train.BatchSize*c.LeastDirection() {
+		return one
+	}
+	return n
+}

@@ -1,12 +1,16 @@
 package train
 
 import (
+	"math"
+
+	"github.com/flops-vit/flops/alloc"
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/noise"
 )
 
-// StepCost is what a whole step of the config's budget takes: the queries of
-// its clean pass and its perturbations, and the floating-point operations of
+// StepCost is what a whole step of the config's budget takes at equal shares: the queries
+// of its clean pass and its perturbations, and the floating-point operations of
 // these and, for bp, of the backward pass. Of images
 // that are kept the frozen part is left out, which is made at the first visit alone.
 // The time is not predicted.
@@ -17,28 +21,54 @@ func (x *Experiment) StepCost(step int) lr.Cost {
 	}
 	e := lr.Cost{Queries: b, FLOPs: b * (x.Model.ForwardFLOPs() - x.Cache.spared())}
 	asked := x.Estimator.Cost(x.Model, uint32(step), b, int64(x.Config.QueriesAt(step)))
-	if x.Config.Budget.Unit == "operations" {
-		asked.Queries = x.mostQueries(step)
-	}
 	e.Queries += asked.Queries
 	e.FLOPs += asked.FLOPs
 	return e
 }
 
-// mostQueries is what a step's operations pay for where the cheapest of its passes has
-// them all.
-func (x *Experiment) mostQueries(step int) int64 {
-	var total, least int64
+// costSteps is of how many steps RunCost makes its sum, at most.
+const costSteps = 10_000
+
+// RunCost is StepCost of all the steps of a run of so many: steps differ by budget.early,
+// by the site that is drawn, and while feedback warms up. Of a very long run it is that of
+// steps as far apart as each other, for all of them.
+func (x *Experiment) RunCost(steps int) (c lr.Cost) {
+	y := *x
+	y.Config.Train.Steps = steps
+	n := min(steps, costSteps)
+	var queries, flops float64
+	for k := range n {
+		at := y.StepCost(int(int64(k) * int64(steps-1) / int64(max(1, n-1))))
+		queries, flops = queries+float64(at.Queries), flops+float64(at.FLOPs)
+	}
+	all := float64(steps) / float64(max(1, n))
+	return lr.Cost{Queries: int64(math.Round(queries * all)), FLOPs: int64(math.Round(flops * all))}
+}
+
+// mostQueries is the most that a step with a budget of queries per perturbation asks, its
+// clean pass apart: with budget.unit: operations, what the budget's operations pay for
+// where the cheapest of its passes has them all.
+func (x *Experiment) mostQueries(step, budget int) int64 {
 	plan := lr.Plan(x.Estimator, uint32(step))
+	if x.Config.Budget.Unit != "operations" || x.Config.Allocator.Scope == alloc.ByImage {
+		return int64(budget) * int64(len(plan))
+	}
+	var total, cheapest float64
+	free, paid := 0, 0
 	for _, p := range plan {
-		cost := forward.QueryFLOPs(x.Model, p)
-		total += int64(x.Config.PassQueries()) * cost
-		if least == 0 || cost < least {
-			least = cost
+		cost := float64(forward.QueryFLOPs(x.Model, p))
+		if cost == 0 { // which has its equal share
+			free++
+			continue
+		}
+		paid++
+		if total += float64(budget) * cost; cheapest == 0 || cost < cheapest {
+			cheapest = cost
 		}
 	}
-	if least == 0 {
-		return int64(x.Config.PassQueries() * len(plan))
+	most := int64(free) * int64(budget)
+	if paid > 0 {
+		most += int64(min(total/cheapest, float64(paid)*noise.MaxPair))
 	}
-	return total / least
+	return most
 }

@@ -250,18 +250,14 @@ func (r *run) recover(err error, at int) error {
 // where max_queries would be passed, keeping what the last evaluation needs.
 func (r *run) budget() (int, string) {
 	c := r.t.X.Config
-	full := c.QueriesAt(r.t.Step)
 	if c.Budget.MaxQueries == 0 {
-		return full, ""
+		return c.QueriesAt(r.t.Step), ""
 	}
 	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.EndCost()
 	if r.t.X.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
 		left -= r.t.X.EvalCost()
 	}
-	if left >= r.t.stepCost() {
-		return full, ""
-	}
-	if n := r.t.shrink(left); n > 0 {
+	if n := r.t.fits(left); n > 0 {
 		return n, ""
 	}
 	return 0, fmt.Sprintf("budget.max_queries: %d queries are spent", r.t.Ledger.Total().Queries)

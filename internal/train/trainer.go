@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/flops-vit/flops/forward"
@@ -34,35 +35,26 @@ func NewTrainer(x *Experiment) *Trainer {
 // image; nil before the first.
 func (t *Trainer) Last() *lr.Step { return t.last }
 
-// stepCost is what the next step would cost in queries.
-func (t *Trainer) stepCost() int64 { return t.X.StepCost(t.Step).Queries }
-
-// shrink is the budget per perturbation that fits what is left of max_queries;
-// 0 says that not even the fewest queries do.
-func (t *Trainer) shrink(left int64) int {
-	c := t.X.Config
-	e, ok := t.X.Estimator.(lr.Asker)
-	b := int64(c.Train.BatchSize)
-	if _, ok := t.X.twoSided(); ok { // its queries do not grow with the images
-		if left < t.stepCost() {
+// fits is the budget per perturbation of the next step: the config's, less where that may
+// take more than what is left of max_queries; 0 says that not even the fewest queries fit.
+func (t *Trainer) fits(left int64) int {
+	x, c := t.X, t.X.Config
+	full, b := c.QueriesAt(t.Step), int64(c.Train.BatchSize)
+	if _, ok := x.twoSided(); ok { // its queries do not grow with the images
+		if left < x.StepCost(t.Step).Queries {
 			return 0
 		}
-		return c.PassQueries()
+		return full
 	}
+	least := min(c.LeastPass(), full)
+	fit := func(n int) bool { return b+x.mostQueries(t.Step, n) <= left }
 	switch {
-	case left < b:
+	case !fit(least):
 		return 0
-	case !ok || len(e.Plan(uint32(t.Step))) == 0:
-		return 1
+	case fit(full):
+		return full
 	}
-	per := (left - b) / int64(len(e.Plan(uint32(t.Step))))
-	if c.Estimator.Antithetic {
-		per -= per % 2
-	}
-	if per < int64(c.LeastPass()) {
-		return 0
-	}
-	return min(int(per), c.QueriesAt(t.Step))
+	return c.Shareable(least + sort.Search(full-least, func(k int) bool { return !fit(least + k + 1) }))
 }
 
 // Diverged is the cause of the error of a run whose numbers are no longer those of a

@@ -48,6 +48,10 @@ func ParseAxis(s string) (Axis, error) {
 			return a, err
 		}
 	}
+	if a.Key == "budget.early" {
+		return a, uierr.New(where+": tries are too short to tell more queries early from more queries",
+			"try it on whole runs, as arms of 'flops compare'")
+	}
 	for _, f := range fixed {
 		if a.Key == f || strings.HasSuffix(f, ".") && strings.HasPrefix(a.Key, f) {
 			return a, uierr.New(fmt.Sprintf("%s: tries with another %s cannot be compared on one validation split",

@@ -134,11 +134,11 @@ func (s *Search) prepare() error {
 	if err := s.scored(); err != nil {
 		return err
 	}
-	per, asks, err := costOf(s.Config)
+	per, whole, asks, err := costOf(s.Config)
 	if err != nil {
 		return err
 	}
-	s.Whole = int64(s.Config.Train.Steps) * per
+	s.Whole = whole
 	if m := s.Config.Budget.MaxQueries; m > 0 {
 		s.Whole = min(s.Whole, m)
 	}
@@ -206,15 +206,18 @@ func (s *Search) scored() error {
 	return nil
 }
 
-// costOf is the queries of a step, and whether it asks any beside clean passes.
-func costOf(c config.Config) (int64, bool, error) {
+// costOf is the queries of a step of a try, of all steps of the experiment, and whether
+// it asks any beside clean passes.
+func costOf(c config.Config) (step, whole int64, asks bool, err error) {
 	x, err := train.Open(c, func(string) {})
 	if err != nil {
-		return 0, false, err
+		return 0, 0, false, err
 	}
 	defer x.Close()
-	_, asks := x.Estimator.(lr.Asker)
-	return x.StepCost(0).Queries, asks, nil
+	_, asks = x.Estimator.(lr.Asker)
+	whole = x.RunCost(c.Train.Steps).Queries
+	x.Config.Budget.Early = 0 // as try has it
+	return x.StepCost(0).Queries, whole, asks, nil
 }
 
 // Describe says in one line what is tried.

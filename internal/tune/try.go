@@ -30,7 +30,7 @@ type Try struct {
 	config config.Config // of the run, which is shorter
 	whole  int           // steps that the experiment would have
 	dir    string
-	step   int64      // queries of a step
+	step   int64      // queries of a step, in the mean
 	at     int        // the step of this round
 	now    *runs.Eval // what it measured then
 	s      *Search
@@ -46,12 +46,13 @@ func (s *Search) try(point []string) (*Try, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.step, _, err = costOf(c); err != nil {
+	if t.step, _, _, err = costOf(c); err != nil {
 		return nil, err
 	}
 	t.plain, t.whole = c, max(1, int(s.Whole/t.step))
 	c.Train.EvalEvery = max(1, int(s.Unit/t.step))
 	miniature(&c, t.whole, min(t.whole, s.longest()*c.Train.EvalEvery))
+	c.Budget.Early = 0 // a try that is cut short would have had more than its share
 	c.Budget.MaxQueries, c.Train.OnDivergence, c.Train.TensorBoard, c.Train.LogEvery = 0, "stop", false, 1
 	c.Checkpoint.Every, c.Checkpoint.KeepLast, c.Checkpoint.KeepBest = 0, 1, false
 	c.Checkpoint.Best, c.Checkpoint.BestMetric = "none", ""

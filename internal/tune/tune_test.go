@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,6 +190,34 @@ func TestSearch(t *testing.T) {
 		if string(report) != want {
 			t.Errorf("stopped at run %d, the search ends with\n%s\nnot\n%s", stops, report, want)
 		}
+	}
+}
+
+// TestEarly: tries of an experiment with more queries early are equal at every step, so
+// that no search takes more than its share; the whole runs have what the experiment has.
+func TestEarly(t *testing.T) {
+	p, err := planned(t, t.TempDir(), nil, func(o *Options) { o.Sets, o.Wholes = []string{"budget.early=1"}, 2 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := planned(t, t.TempDir(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, want := p.Searches[0], plain.Searches[0]
+	if off := float64(s.Whole)/float64(want.Whole) - 1; math.Abs(off) > 0.01 || s.short != want.short || s.steps != 60 {
+		t.Errorf("%d queries and %d of %d steps, without budget.early %d and %d", s.Whole, s.short, s.steps, want.Whole,
+			want.short)
+	}
+	x, err := s.try(s.point)
+	if err != nil || x.config.Budget.Early != 0 {
+		t.Errorf("a try has budget.early: %v, %v", x.config.Budget.Early, err)
+	}
+	if x, err = s.whole(s.point); err != nil || x.config.Budget.Early != 1 {
+		t.Errorf("a whole run has budget.early: %v, %v", x.config.Budget.Early, err)
+	}
+	if _, err := ParseAxis("budget.early=0,1"); err == nil {
+		t.Error("budget.early was taken as an axis")
 	}
 }
 
