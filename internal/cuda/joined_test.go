@@ -116,6 +116,19 @@ func TestPrecisionIsTold(t *testing.T) {
 			}
 		})
 	}
+	t.Run("blocks", func(t *testing.T) { // the noise of a block's output comes after its last map
+		w := lowTwins(t, eights, 1, BF16, 0)
+		sites := residuals(w.gpu.Sites())
+		line, err := w.gpu.Precision(sites)
+		w.ok(err)
+		if want := "7 of 14 maps, 1 of 2 attentions"; !strings.Contains(line, want) {
+			t.Errorf("%q does not say %q", line, want)
+		}
+		said := w.gpu.b.noisy(sites)
+		if w.clean(sites); !maps.Equal(said, w.gpu.b.sites) {
+			t.Errorf("noise is said to be at %v, and is at %v", said, w.gpu.b.sites)
+		}
+	})
 	w := newTwins(t, tiny, 1, true, Options{})
 	if line, err := w.gpu.Precision(nil); line != "" || err != nil || w.gpu.LeastSigma() != 0 {
 		t.Errorf("in float32: %q, %v, %v", line, err, w.gpu.LeastSigma())

@@ -101,13 +101,7 @@ func (d *backend) arrange(asked vit.Layout) error {
 	if err := d.release(); err != nil {
 		return err
 	}
-	d.sites = map[string]bool{}
-	for _, s := range asked.Sites {
-		x := d.net.Sites()[s]
-		if d.sites[x.Name] = true; x.Kind == vit.Residual { // whose noise comes after this map
-			d.sites[d.net.Sites()[d.net.MapOf(s)].Name] = true
-		}
-	}
+	d.sites = d.noisy(asked.Sites)
 	measure := NewMeasure()
 	if _, err := d.lay(measure, asked, 0); err != nil {
 		return err
@@ -142,6 +136,16 @@ func (d *backend) arrange(asked vit.Layout) error {
 		return err
 	}
 	return d.pin()
+}
+
+// noisy names the sites that carry noise, and the maps whose outputs those of whole
+// blocks come after.
+func (d *backend) noisy(sites []int) map[string]bool {
+	names := map[string]bool{}
+	for _, s := range sites {
+		names[d.net.Sites()[s].Name], names[d.net.Sites()[d.net.MapOf(s)].Name] = true, true
+	}
+	return names
 }
 
 // regions is how much memory the programs need at least, with one slot, and

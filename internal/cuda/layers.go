@@ -16,7 +16,7 @@ func (d *backend) layered(l vit.Layout) bool {
 }
 
 // layerBytes is the most that one image asks of the region for a block's derivative, of
-// however many rows.
+// however many rows, and for that of what comes after the last block.
 func (d *backend) layerBytes(l vit.Layout) (most int64, err error) {
 	take := func(f vit.Forward) {
 		if err == nil {
@@ -25,13 +25,11 @@ func (d *backend) layerBytes(l vit.Layout) (most int64, err error) {
 			most = max(most, n)
 		}
 	}
-	trained := func(block int) (out []int) {
-		for _, i := range d.net.Within(block, block+1) {
-			if d.net.Params()[i].Grad != nil {
-				out = append(out, i)
-			}
-		}
-		return out
+	trained := func(of []int) []int {
+		return slices.DeleteFunc(of, func(i int) bool { return d.net.Params()[i].Grad == nil })
+	}
+	if d.layered(l) {
+		take(vit.Forward{From: d.net.Boundaries(), Split: true, Params: trained(d.net.Top()), Below: true})
 	}
 	for _, i := range l.Sites {
 		s := d.net.Sites()[i]
@@ -40,7 +38,8 @@ func (d *backend) layerBytes(l vit.Layout) (most int64, err error) {
 		}
 		rows := d.net.Boundary(s.Block + 1).Rows
 		one := s.Live == 1 // row is read, and others may be drawn beside it
-		f := vit.Forward{From: s.Block, To: s.Block + 1, Split: true, Params: trained(s.Block), Below: s.Block > 0}
+		f := vit.Forward{From: s.Block, To: s.Block + 1, Split: true, Params: trained(d.net.Within(s.Block, s.Block+1)),
+			Below: s.Block > 0}
 		if len(f.Params) > 0 || f.Below {
 			take(f)
 		}

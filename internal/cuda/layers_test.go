@@ -167,6 +167,24 @@ func TestLayersOnATightDevice(t *testing.T) {
 	}
 }
 
+// TestTopOnATightDevice has memory for the largest graph, which is the derivative after
+// the last block where there are many classes.
+func TestTopOnATightDevice(t *testing.T) {
+	defer func(n, m int) { queryRoom, outputRoom = n, m }(queryRoom, outputRoom)
+	queryRoom, outputRoom = 16, 6
+	many := deeper
+	many.Classes = 8000
+	sites := residuals(newTwins(t, many, 2, true, Options{}).cpu.Sites())
+	h := newHostDriver(t)
+	h.total = leastOf(t, many, 2, sites)
+	w := twinsOn(t, h, many, 2, true, Options{})
+	w.clean(sites)
+	w.top(sites[len(sites)-1])
+	if taken := w.gpu.Memory(); taken > h.total || taken < h.total*9/10 {
+		t.Errorf("%d bytes taken of %d", taken, h.total)
+	}
+}
+
 // local makes the estimator of all blocks of a model.
 func local(t *testing.T, m query.Differentiable, own map[string]any) lr.Asker {
 	t.Helper()

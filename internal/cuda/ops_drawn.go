@@ -18,5 +18,6 @@ func buildScatter(o *op) (step, int64) {
 
 // buildApart copies a value, whose other inputs say what it was made of.
 func buildApart(o *op) (step, int64) {
-	return func(r *Run) error { return o.dev.CopyWithin(o.ptr(r), o.arg(0, r), 4*o.size, Compute) }, 0
+	slot := 4 * o.size / int64(o.slots)
+	return func(r *Run) error { return o.dev.CopyWithin(o.ptr(r), o.arg(0, r), slot*int64(r.N), Compute) }, 0
 }

@@ -42,12 +42,8 @@ func (m *Model) Precision(sites []int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	use := Use{Sites: map[string]bool{}}
-	for _, s := range sites {
-		use.Sites[b.net.Sites()[s].Name] = true
-	}
 	order, _ := vit.Schedule(p.Graph, p.Kept...)
-	f := formatsOf(b.dev, p, order, use, p.Kept)
+	f := formatsOf(b.dev, p, order, Use{Sites: b.noisy(sites)}, p.Kept)
 	var half, of [2]int // maps, attentions
 	floats := []string{"residuals", "norms", "losses"}
 	say := func(what string) {

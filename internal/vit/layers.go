@@ -158,7 +158,7 @@ func (m *Model) layerFLOPs(block int) (n int64) {
 }
 
 // Top implements forward.Layered.
-func (m *Model) Top() []int {
-	o := m.net.out
-	return used(o.steps[o.at[len(o.at)-1]:])
-}
+func (m *Model) Top() []int { return m.net.Top() }
+
+// Top lists the parameters after the last boundary.
+func (n *Net) Top() []int { return used(n.out.steps[n.out.at[len(n.out.at)-1]:]) }

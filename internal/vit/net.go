@@ -81,6 +81,9 @@ func (n *Net) Pixels() int {
 // starts with.
 func (n *Net) Boundary(i int) Activation { return n.out.boundaries[i-1] }
 
+// Boundaries is how many there are: the number of the last.
+func (n *Net) Boundaries() int { return len(n.out.boundaries) }
+
 // Features is the pooled embedding that the logits are made of.
 func (n *Net) Features() Activation { return n.out.features }
 
