@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ import (
 type allocFlags struct {
 	configFlags
 	ckpt, output string
-	names        []string
+	names        nameList
 	batches      int
 	o            measure.Options
 	asJSON       bool
@@ -51,7 +52,7 @@ for every allocator, a picture of the images ordered by their queries.`,
 	f.add(c)
 	c.Flags().StringVar(&f.ckpt, "checkpoint", "", "checkpoint of a run: RUN/checkpoints/step-N")
 	c.Flags().StringVarP(&f.output, "output", "o", "", "folder for the report's files")
-	c.Flags().StringSliceVar(&f.names, "allocators", nil, "allocators to compare (default all)")
+	c.Flags().Var(&f.names, "allocators", "allocators to compare (default all)")
 	offerList(c, "allocators", func() []string { return config.Choices("allocator.name") })
 	c.Flags().IntVar(&f.batches, "batches", 1, "batches to measure")
 	c.Flags().IntVar(&f.o.Pairs, "pairs", 64, "directions per image of the probe")
@@ -130,7 +131,12 @@ func (f *allocFlags) run(c *cobra.Command) error {
 
 // allocators are those asked for, equal shares first.
 func (f *allocFlags) allocators(cfg config.Config) ([]alloc.Allocator, error) {
-	names := f.names
+	names := f.names.list()
+	for i, n := range names {
+		if slices.Contains(names[:i], n) {
+			return nil, uierr.New(fmt.Sprintf("--allocators: %q stands twice", n), "name each allocator once")
+		}
+	}
 	if len(names) == 0 {
 		names = config.Choices("allocator.name")
 	}

@@ -161,7 +161,7 @@ func printSplit(w io.Writer, s data.SplitReport) {
 func dataExportCmd() *cobra.Command {
 	var f dataFlags
 	var path, output, onBad string
-	var classes []string
+	var classes nameList
 	c := &cobra.Command{Use: "export --path PATH --output DIR",
 		Short: "Write a dataset, or some of its classes, as class folders", Args: cobra.NoArgs,
 		Long: `Writes each split that is there to a folder of its name. The bytes of JPEG files
@@ -171,6 +171,9 @@ are kept, everything else becomes PNG, so no pixel changes.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output == "" {
 				return uierr.New("no folder to write to", "give --output DIR")
+			}
+			if err := classes.check("--classes"); err != nil {
+				return err
 			}
 			d, err := f.config(path)
 			if err != nil {
@@ -198,7 +201,7 @@ are kept, everything else becomes PNG, so no pixel changes.`,
 		}}
 	f.add(c)
 	c.Flags().StringVar(&path, "path", "", "folder or file of the dataset")
-	c.Flags().StringSliceVar(&classes, "classes", nil, "write these classes only, separated by commas")
+	c.Flags().Var(&classes, "classes", "write these classes only, parted by commas")
 	c.Flags().StringVarP(&output, "output", "o", "", "folder that gets SPLIT/CLASS/ for each split")
 	c.Flags().StringVar(&onBad, "on-bad", "refuse",
 		"refuse or skip: what to do about images that cannot be read or have no label")

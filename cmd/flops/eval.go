@@ -28,7 +28,7 @@ func evalCmd() *cobra.Command {
 	var aligned textFlags
 	var prompts promptFlags
 	var batch, limit int
-	var metrics []string
+	var metrics nameList
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "eval --model DIR --data DIR", Short: "Measure a model on images", Args: cobra.NoArgs,
@@ -102,7 +102,7 @@ once for each image, as its run's config.yaml or --config says.`,
 				return err
 			}
 			if c.Flags().Changed("metrics") {
-				cfg.Train.Metrics = metrics
+				cfg.Train.Metrics = metrics.list()
 			}
 			e, err := evaluate(c, cfg, part, aligned.key(), prompts.prompts, batch, limit)
 			if err != nil {
@@ -126,7 +126,7 @@ once for each image, as its run's config.yaml or --config says.`,
 	c.Flags().StringVar(&ckpt, "checkpoint", "", "checkpoint folder, with --config or in its run folder")
 	c.Flags().IntVar(&batch, "batch", 64, "images at a time")
 	c.Flags().IntVar(&limit, "limit", 0, "at most so many images, as many of each class, 0: all")
-	c.Flags().StringSliceVar(&metrics, "metrics", nil,
+	c.Flags().Var(&metrics, "metrics",
 		"what to measure besides, parted by commas (default: train.metrics of the experiment)")
 	offerList(c, "metrics", metric.Names)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON line")

@@ -162,7 +162,9 @@ func settingFlag(c *cobra.Command, name, about string, usual any) func() any {
 	case float64:
 		return later(f.Float64(name, v, about))
 	case []string:
-		return later(f.StringSlice(name, v, about))
+		u := &usualNames{nameList: v}
+		f.Var(u, name, about)
+		return func() any { return u.list() }
 	case []int:
 		return later(f.IntSlice(name, v, about))
 	case []float64:

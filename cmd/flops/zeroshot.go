@@ -2,12 +2,10 @@ package main
 
 import (
 	"bufio"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -22,50 +20,6 @@ import (
 type promptFlags struct {
 	labels  nameList
 	prompts []string
-}
-
-// nameList is a flag of names that commas or line breaks part; a name that has one, or a
-// quote, is quoted as CSV does it.
-type nameList []string
-
-// Set adds names.
-func (n *nameList) Set(s string) error {
-	r := csv.NewReader(strings.NewReader(s))
-	r.FieldsPerRecord = -1
-	lines, err := r.ReadAll()
-	if err != nil {
-		return err
-	}
-	if len(lines) == 0 {
-		lines = [][]string{{""}} // which check refuses
-	}
-	*n = append(*n, slices.Concat(lines...)...)
-	return nil
-}
-
-// Type is how help calls the value.
-func (n *nameList) Type() string { return "strings" }
-
-// String is the value.
-func (n *nameList) String() string { return strings.Join(*n, ",") }
-
-// check takes the spaces around names away, and refuses such as say nothing. flag is
-// where they came from.
-func (n nameList) check(flag string) error {
-	seen := map[string]bool{}
-	for i, name := range n {
-		name = strings.TrimSpace(name)
-		switch n[i] = name; {
-		case name == "":
-			return uierr.New(flag+": a class without a name", "give "+flag+" NAME,NAME")
-		case !utf8.ValidString(name):
-			return uierr.New(fmt.Sprintf("%s: %q is no text in UTF-8", flag, name), "write the name in UTF-8")
-		case seen[name]:
-			return uierr.New(fmt.Sprintf("%s: %q stands twice", flag, name), "name each class once")
-		}
-		seen[name] = true
-	}
-	return nil
 }
 
 func (f *promptFlags) addPrompts(c *cobra.Command) {

@@ -9,41 +9,6 @@ import (
 	"github.com/flops-vit/flops/internal/testkit"
 )
 
-// Names are parted by commas and line breaks, none is lost, and such as say nothing are
-// refused by the flag that they came from.
-func TestNameList(t *testing.T) {
-	for given, want := range map[string]string{
-		"cat,dog":           "cat|dog",
-		" cat , dog ":       "cat|dog",
-		"cat\ndog,bird":     "cat|dog|bird",
-		"cat\r\ndog":        "cat|dog",
-		`"red, wild","a b"`: "red, wild|a b",
-		"猫,ñandú,🐈":         "猫|ñandú|🐈",
-		"":                  "without a name",
-		" ":                 "without a name",
-		"cat,,dog":          "without a name",
-		"cat,":              "without a name",
-		"cat, cat":          `"cat" stands twice`,
-		"cat,\xff\xfe":      "no text in UTF-8",
-		`ca"t`:              "bare",
-	} {
-		var n nameList
-		err := n.Set(given)
-		if err == nil {
-			err = n.check("--labels")
-		}
-		if err != nil && !strings.Contains(err.Error(), want) || err == nil && strings.Join(n, "|") != want {
-			t.Errorf("%q: %q, %v; want %s", given, n, err, want)
-		}
-	}
-	var n nameList
-	testkit.Must(t, n.Set("a,b"))
-	testkit.Must(t, n.Set("c"))
-	if n.String() != "a,b,c" {
-		t.Errorf("given twice: %s", n.String())
-	}
-}
-
 // Lines end as on any system; a mark of UTF-8 is no part of the first, and what is no text,
 // nothing or there before is refused with its line.
 func TestTextLines(t *testing.T) {
