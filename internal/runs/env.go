@@ -20,6 +20,7 @@ type Env struct {
 	Cores    int    `json:"cores"`
 	Kernel   string `json:"kernel"`
 	Canary   string `json:"arithmetic,omitempty"` // checksum of what the kernels make of fixed numbers
+	BF16     string `json:"bf16,omitempty"`       // of a run in bf16 on the processor: what of a query multiplies so
 	Threads  int    `json:"threads"`
 	Device   string `json:"device"`
 	Seed     int64  `json:"seed"`

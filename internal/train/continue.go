@@ -100,6 +100,13 @@ func (x *Experiment) Continue(dir, version string, changes []config.Difference, 
 	if err := x.sameArithmetic(env, now); err != nil {
 		return err
 	}
+	if line, noted := x.formChanged(env); noted {
+		return uierr.New(line, newOrOld)
+	} else if line != "" {
+		x.warn(line)
+		env.Changes = append(env.Changes, runs.Change{Step: at, Difference: config.Difference{Key: "bf16",
+			From: "not noted", To: now.BF16}})
+	}
 	for _, c := range changes {
 		env.Changes = append(env.Changes, runs.Change{Step: at, Difference: c})
 		if c.Key == "train.steps" && x.Schedule.Bounded() && at > 0 {
@@ -137,6 +144,9 @@ func (x *Experiment) warn(line string) {
 		x.Warn(line)
 	}
 }
+
+// newOrOld is what to do about a run whose bits this version does not make.
+const newOrOld = "go on with the version of flops that env.json names, or begin a new run"
 
 // sameArithmetic tells of kernels that make other bits than those that the run began
 // with; one in bf16, whose kernels all have the same, does not go on with them.

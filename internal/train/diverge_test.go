@@ -104,8 +104,9 @@ func weights(t *testing.T, r *Trainer, dir string) {
 func TestReplay(t *testing.T) {
 	for name, c := range methods() {
 		t.Run(name, func(t *testing.T) {
-			dir := whole(t, c)
-			r, err := Replay(context.Background(), open(t, c), dir, c.Train.Steps)
+			dir, x := whole(t, c), open(t, c)
+			x.Warn = func(line string) { t.Errorf("a replay warns: %s", line) }
+			r, err := Replay(context.Background(), x, dir, c.Train.Steps)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -30,7 +30,7 @@ func ReplayLearning(ctx context.Context, x *Experiment, dir string, to int, all 
 		for _, n := range t.last.Counts {
 			total += n
 		}
-		if least := len(t.last.Counts) * x.Config.Allocator.MinQueries; total < least || x.Config.Draws() {
+		if least := len(t.last.Counts) * x.Config.LeastDirection(); total < least || x.Config.Draws() {
 			total = 2 * max(total, least) // some were drawn, and allocators give to all
 		}
 		for _, a := range all {

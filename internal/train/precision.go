@@ -8,6 +8,7 @@ import (
 	"github.com/flops-vit/flops/internal/device"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 )
@@ -45,6 +46,45 @@ func (x *Experiment) openPrecision() error {
 	return uierr.New(fmt.Sprintf("train.precision: bf16 leaves nothing to do: the %s estimator changes or differentiates "+
 		"what comes first in the network, and rounding would drown what it looks for", name),
 		"use fp32, or train fewer blocks by sites.blocks and sites.params")
+}
+
+// Forms of bf16 on the processor, as env.json names them: queries multiply what their
+// noise changed, or no query goes through a map in bf16.
+const (
+	byDifferences = "differences"
+	byValues      = "values"
+)
+
+// form is the form that a run has; "" where nothing multiplies in bf16 by itself.
+func (x *Experiment) form() string {
+	r := x.Rounded()
+	switch {
+	case x.halver() == nil || x.Config.Train.Precision != vit.BF16:
+		return ""
+	case r.Differences:
+		return byDifferences
+	}
+	return byValues
+}
+
+// formChanged says in a line that a run in bf16 would go on in another form than the one
+// that it began with, which makes other bits; noted is whether env.json has that. Versions
+// that did not note it took differences wherever they could, and later ones by the queries
+// of an image.
+func (x *Experiment) formChanged(was *runs.Env) (line string, noted bool) {
+	now := x.form()
+	if now == "" || was.BF16 == now {
+		return "", false
+	}
+	if noted = was.BF16 != ""; !noted && (now == byDifferences || !x.Rounded().Few) {
+		return "", false
+	}
+	if noted {
+		return fmt.Sprintf("train.precision: the run began with bf16 by %s, and this version would go on by %s, with other bits",
+			was.BF16, now), true
+	}
+	return "the run began with a version that may have multiplied its queries in bf16, by differences: from here on, with so " +
+		"few of an image, they are float32, and results may differ", false
 }
 
 // checkSigma refuses noise of weights that the device's precision does not see.

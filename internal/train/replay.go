@@ -79,6 +79,7 @@ func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*T
 		return nil, err
 	}
 	defer j.Close()
+	said := loggedLosses(dir)
 	for t.Step < to {
 		rec, err := steps.Next(j)
 		if err == io.EOF {
@@ -89,6 +90,9 @@ func (x *Experiment) walk(ctx context.Context, dir string, to int, visit func(*T
 			return nil, err
 		}
 		if err := t.replayStep(ctx, rec); err != nil {
+			return nil, err
+		}
+		if err := said.agree(t); err != nil {
 			return nil, err
 		}
 		if err := visit(t); err != nil {
@@ -123,6 +127,12 @@ func (x *Experiment) isOf(dir string) error {
 	x.Schedule.Steps = env.RateSteps(x.Config)
 	now := x.Describe("")
 	x.warnOfModel(env, now)
+	if err := x.sameArithmetic(env, now); err != nil {
+		return err
+	}
+	if line, noted := x.formChanged(env); noted {
+		return uierr.New(line, newOrOld)
+	}
 	if other := env.DataChanges(now); len(other) > 0 {
 		return uierr.New(fmt.Sprintf("data.path: %s is not what the run saw: %s", x.Config.Data.Path, strings.Join(other, "; ")),
 			"restore the data")
