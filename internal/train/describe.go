@@ -23,8 +23,8 @@ func (x *Experiment) Describe(version string) runs.Env {
 		}
 	}
 	return runs.Env{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: runs.CPUName(),
-		Cores: runtime.NumCPU(), Kernel: x.kernels(), Canary: Canary(), BF16: x.form(), Threads: Threads(x.Config), Device: x.Model.Device(),
-		Seed:     x.Config.Train.Seed,
+		Cores: runtime.NumCPU(), Kernel: x.kernels(), Canary: Canary(), BF16: x.form(),
+		Threads: Threads(x.Config), Device: x.Model.Device(), Seed: x.Config.Train.Seed,
 		Checksum: x.sums[data.Train].Checksum, Data: maps.Clone(x.sums), Model: x.modelSum()}
 }
 

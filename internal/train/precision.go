@@ -80,11 +80,11 @@ func (x *Experiment) formChanged(was *runs.Env) (line string, noted bool) {
 		return "", false
 	}
 	if noted {
-		return fmt.Sprintf("train.precision: the run began with bf16 by %s, and this version would go on by %s, with other bits",
-			was.BF16, now), true
+		return fmt.Sprintf("train.precision: the run began with bf16 by %s, and this version would go on by %s, "+
+			"with other bits", was.BF16, now), true
 	}
-	return "the run began with a version that may have multiplied its queries in bf16, by differences: from here on, with so " +
-		"few of an image, they are float32, and results may differ", false
+	return "the run began with a version that may have multiplied its queries in bf16, by differences: from here on, " +
+		"with so few of an image, they are float32, and results may differ", false
 }
 
 // checkSigma refuses noise of weights that the device's precision does not see.

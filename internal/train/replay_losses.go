@@ -51,7 +51,8 @@ func (l *losses) agree(t *Trainer) error {
 	}
 	line := fmt.Sprintf("step %d: the run's loss was %v, and the replay has %v: ", t.Step, was, now)
 	if t.X.form() != "" {
-		return uierr.New(line+"another version of flops multiplied in bf16 otherwise", "replay with the version that env.json names")
+		return uierr.New(line+"another version of flops multiplied in bf16 otherwise",
+			"replay with the version that env.json names")
 	}
 	l.told = true
 	t.X.warn(line + "the weights are not the same to the bit")
