@@ -33,7 +33,7 @@ func Activation(m Model, o Options) (*Estimator, error) {
 		return nil, err
 	}
 	if len(o.Sites) == 0 {
-		return nil, &OptionError{"Sites", "none", "name the sites of the model to perturb"}
+		return nil, &OptionError{"Sites", "none", "name the sites of the model to perturb", nil}
 	}
 	a := &activation{o: o, sites: m.Sites(), sigma: map[int]float32{}}
 	exact := map[int]bool{}

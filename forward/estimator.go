@@ -41,11 +41,11 @@ func (o *Options) check(m Model, schedules ...string) error {
 	}
 	switch {
 	case !slices.Contains(schedules, o.Schedule):
-		return &OptionError{"Schedule", fmt.Sprintf("%q", o.Schedule), "use " + strings.Join(schedules, ", ")}
+		return &OptionError{"Schedule", fmt.Sprintf("%q", o.Schedule), "use " + strings.Join(schedules, ", "), nil}
 	case !(o.Sigma > 0) || math.IsInf(o.Sigma, 1):
-		return &OptionError{"Sigma", fmt.Sprint(o.Sigma), "choose a scale above 0, such as 0.01"}
+		return &OptionError{"Sigma", fmt.Sprint(o.Sigma), "choose a scale above 0, such as 0.01", nil}
 	case o.LearnSigma && o.Noise == nil:
-		return &OptionError{"Noise", "nil", "give the model's source, which LearnSigma reads"}
+		return &OptionError{"Noise", "nil", "give the model's source, which LearnSigma reads", nil}
 	}
 	for _, f := range []struct {
 		option string
@@ -54,7 +54,7 @@ func (o *Options) check(m Model, schedules ...string) error {
 	}{{"Sites", o.Sites, len(m.Sites())}, {"Params", o.Params, len(m.Params())}} {
 		for _, i := range f.list {
 			if i < 0 || i >= f.n {
-				return &OptionError{f.option, fmt.Sprint(i), fmt.Sprintf("the model has %d of them, from 0", f.n)}
+				return &OptionError{f.option, fmt.Sprint(i), fmt.Sprintf("the model has %d of them, from 0", f.n), nil}
 			}
 		}
 	}
@@ -74,7 +74,11 @@ type OptionError struct {
 	Option string // name of the field
 	Is     string // what it is
 	Want   string // what to give instead
+	Reason error  // of Local and Shared, one of those of this package; else nil
 }
+
+// Unwrap is the reason.
+func (e *OptionError) Unwrap() error { return e.Reason }
 
 // Error names the option.
 func (e *OptionError) Error() string { return "forward: " + e.Option + ": " + e.Is + ": " + e.Want }

@@ -43,7 +43,7 @@ type Func struct {
 func NewFunc(theta []float32, src noise.Source, f Losses) (*Func, error) {
 	if most := noise.MaxDim(src); most > 0 && len(theta) > most {
 		return nil, &OptionError{"Noise", fmt.Sprintf("directions of %s have at most %d elements", src.Name(), most),
-			"use noise.Gaussian or noise.Rademacher"}
+			"use noise.Gaussian or noise.Rademacher", nil}
 	}
 	p := &Param{Name: "theta", Shape: []int{len(theta)}, Data: theta, Grad: make([]float32, len(theta)), Block: -1}
 	return &Func{theta: p, f: f, src: src}, nil
@@ -61,7 +61,7 @@ func (m *Func) Gradient() []float32 { return m.theta.Grad }
 // Clean implements Model.
 func (m *Func) Clean(ctx context.Context, b *Batch, sites []int) (Pass, error) {
 	if len(sites) > 0 {
-		return nil, &OptionError{"Sites", fmt.Sprint(sites), "a Func has none: use Weight"}
+		return nil, &OptionError{"Sites", fmt.Sprint(sites), "a Func has none: use Weight", nil}
 	}
 	p := &funcPass{m: m, items: b.Index, clean: &Clean{Losses: make([]float32, b.Size)},
 		moved: make([]float32, len(m.theta.Data))}
@@ -72,7 +72,7 @@ func (m *Func) Clean(ctx context.Context, b *Batch, sites []int) (Pass, error) {
 	}
 	if len(p.items) != b.Size {
 		return nil, &OptionError{"Index", fmt.Sprintf("%d entries for %d items", len(p.items), b.Size),
-			"give every item of the batch its number, or none"}
+			"give every item of the batch its number, or none", nil}
 	}
 	if err := m.f(ctx, m.theta.Data, p.items, p.clean.Losses); err != nil {
 		return nil, err

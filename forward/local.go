@@ -72,7 +72,10 @@ func Local(m Model, o LocalOptions) (*Estimator, error) {
 	l := &local{o: o, m: m}
 	lm, ok := As[Layered](m)
 	if !ok {
-		return nil, &OptionError{"Sites", "of a model without layers", "use Activation"}
+		return nil, &OptionError{"Sites", "of a model without layers", "use Activation", ErrUnlayered}
+	}
+	if err := graded(m); err != nil {
+		return nil, err
 	}
 	if err := l.chain(lm); err != nil {
 		return nil, err

@@ -18,20 +18,17 @@ func (l *local) chain(m Layered) error {
 		at, ok := m.Layer(s)
 		switch {
 		case ok && len(l.layers) > 0 && at.Number != l.layers[len(l.layers)-1].Number+1:
-			return &OptionError{"Sites", m.Sites()[s].Name, "name the outputs of layers that follow one another"}
+			return &OptionError{"Sites", m.Sites()[s].Name, "name the outputs of layers that follow one another", ErrGap}
 		case ok:
 			at.Params, sites = take(at.Params), append(sites, s)
 			l.layers = append(l.layers, at)
 		case known[s]:
 			l.exact = append(l.exact, s)
 			take(m.Sites()[s].Params())
-		case m.Sites()[s].Output:
-			return &OptionError{"Sites", m.Sites()[s].Name,
-				"use a loss with a derivative by the outputs, such as cross-entropy"}
 		}
 	}
 	if len(sites) == 0 {
-		return &OptionError{"Sites", "no layer's output", "name those of a model whose outputs are made of one row"}
+		return &OptionError{"Sites", "no layer's output", "name some", ErrNoLayer}
 	}
 	l.o.Sites, l.top = sites, take(m.Top())
 	for i := range m.Sites() {
@@ -41,7 +38,8 @@ func (l *local) chain(m Layered) error {
 	}
 	for _, p := range l.o.Params {
 		if !owned[p] {
-			return &OptionError{"Params", m.Params()[p].Name, "it is part of no layer whose output is among the sites"}
+			return &OptionError{"Params", m.Params()[p].Name, "it is part of no layer whose output is among the sites",
+				ErrOutside}
 		}
 	}
 	return nil

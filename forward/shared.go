@@ -16,6 +16,9 @@ func Shared(m Model, o LocalOptions) (*Estimator, error) {
 	if err := o.check(m, "joint", "per_site", "random_site"); err != nil {
 		return nil, err
 	}
+	if err := graded(m); err != nil {
+		return nil, err
+	}
 	l := &local{o: o, m: m}
 	known := known(m, o.Sites)
 	var sites []int
@@ -28,11 +31,11 @@ func Shared(m Model, o LocalOptions) (*Estimator, error) {
 		case known[i]:
 			l.exact = append(l.exact, i)
 		default:
-			return nil, &OptionError{"Sites", s.Name, "it is neither parameters nor the map to the outputs"}
+			return nil, &OptionError{"Sites", s.Name, "it is neither parameters nor the map to the outputs", ErrMap}
 		}
 	}
 	if len(sites) == 0 {
-		return nil, &OptionError{"Sites", "no parameters", "name sites of parameters"}
+		return nil, &OptionError{"Sites", "no parameters", "name sites of parameters", ErrNoParams}
 	}
 	l.o.Sites = sites
 	l.f = newFeedback(&l.o, l.layers)

@@ -76,7 +76,7 @@ func (e *Estimator) Step(ctx context.Context, b *Batch, a alloc.Allocator, budge
 func (e *Estimator) check(s *Step) error {
 	if len(s.Counts) != s.Batch.Size {
 		return &OptionError{"Counts", fmt.Sprintf("%d of them for %d items", len(s.Counts), s.Batch.Size),
-			"let the allocator give every item its queries"}
+			"let the allocator give every item its queries", nil}
 	}
 	each := 1
 	if p, ok := e.Asker.(interface{ perPair() int }); ok {
@@ -85,7 +85,7 @@ func (e *Estimator) check(s *Step) error {
 	for i, n := range s.Counts {
 		if n < each || n%each != 0 || n/each > noise.MaxPair {
 			return &OptionError{"Counts", fmt.Sprintf("%d queries of item %d", n, i),
-				fmt.Sprintf("make the allocator with Limits{Least: %d, Even: %v}", each, each == 2)}
+				fmt.Sprintf("make the allocator with Limits{Least: %d, Even: %v}", each, each == 2), nil}
 		}
 	}
 	return nil

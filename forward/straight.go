@@ -9,7 +9,7 @@ func (l *local) straighten() error {
 		return nil
 	}
 	l.o.RowAlone, l.o.Rows = true, 0
-	learn := len(l.top) + len(l.exact)
+	learn := 0
 	for b := range l.layers {
 		x := &l.layers[b]
 		if l.o.Derivative == NoDerivative && len(x.Adds) > 1 {
@@ -22,13 +22,14 @@ func (l *local) straighten() error {
 			case slices.ContainsFunc(x.Adds, func(a Addend) bool { return slices.Contains(a.Params, p) }):
 				own = append(own, p)
 			case at.Role != "linear" || at.Block < 0:
-				return &OptionError{"Params", at.Name, "nothing reaches it without a layer's own derivative"}
+				return &OptionError{"Params", at.Name, "nothing reaches it without a layer's own derivative",
+					ErrUnreached}
 			}
 		}
 		x.Params, learn = own, learn+len(own)
 	}
 	if learn == 0 {
-		return &OptionError{"Params", "nothing", "name maps that add to a layer's output"}
+		return &OptionError{"Params", "nothing of a layer", "name maps that add to its output", ErrNoneLearns}
 	}
 	return nil
 }

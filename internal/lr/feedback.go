@@ -15,6 +15,5 @@ func newFeedback(m query.Model, o Options, f forward.Options) (*forward.Estimato
 		return nil, err
 	}
 	e, err := forward.Shared(m, l)
-	return e, refusal("feedback", err,
-		"set sites.train: bias, norm or prompt, without sites.kinds: [residual], or estimator.surrogate: linear")
+	return e, refusal("feedback", err)
 }

@@ -1,7 +1,6 @@
 package lr
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -54,26 +53,12 @@ func newLocal(m query.Model, o Options, f forward.Options) (*forward.Estimator, 
 	}
 	l.Derivative = derivatives[FeedbackDerivative.Of(o.Own)]
 	e, err := forward.Local(m, l)
-	if err != nil && l.Derivative != forward.OwnDerivative {
-		return nil, refusal("local", err, "set sites.patch_embed: false and sites.params: [], "+
-			"or estimator.feedback_derivative: block")
-	}
-	return e, refusal("local", err, "set sites.kinds: [residual] on a network of our own, "+
-		"or estimator.surrogate: linear")
+	return e, refusal("local", err)
 }
 
 // derivatives are the values of FeedbackDerivative.
 var derivatives = map[string]forward.Derivative{"block": forward.OwnDerivative, "linear": forward.LinearDerivative,
 	"none": forward.NoDerivative}
-
-// refusal says which surrogate an option is refused for, with a hint.
-func refusal(name string, err error, hint string) error {
-	var wrong *forward.OptionError
-	if errors.As(err, &wrong) {
-		return uierr.New(fmt.Sprintf("estimator.surrogate: %s: %s: %s", name, wrong.Is, wrong.Want), hint)
-	}
-	return err
-}
 
 // rowsOf are the rows that FeedbackRows says: the one that is read alone, or a share of
 // the others, 0 being all.

@@ -11,6 +11,7 @@ import (
 	"github.com/flops-vit/flops/internal/objective"
 	"github.com/flops-vit/flops/internal/query"
 	"github.com/flops-vit/flops/internal/settings"
+	"github.com/flops-vit/flops/internal/uierr"
 	"github.com/flops-vit/flops/internal/vit"
 	"github.com/flops-vit/flops/noise"
 )
@@ -258,9 +259,12 @@ func TestLocalRefusals(t *testing.T) {
 		{mean, Options{Sites: []int{0}, Own: local(settings.Values{})}, "no layer's output"},
 		{callable{m}, Options{Sites: []int{residual}, Own: local(settings.Values{})}, "a model without layers"},
 		{steps, Options{Sites: []int{residual, classifier}, Own: local(settings.Values{})}, "a loss with a derivative"},
+		{steps, Options{Sites: []int{residual}, Own: local(settings.Values{"feedback_derivative": "none"})},
+			"a loss with a derivative"},
 	} {
 		c.o.Sigma, c.o.Noise = 0.01, src
-		if _, err := newAsker("activation", c.m, c.o); err == nil || !strings.Contains(err.Error(), c.says) {
+		_, err := newAsker("activation", c.m, c.o)
+		if e, ok := uierr.As(err); !ok || e.Hint == "" || !strings.Contains(e.What, c.says) {
 			t.Errorf("%s: %v", c.says, err)
 		}
 	}
