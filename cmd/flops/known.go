@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/ui"
@@ -38,6 +39,9 @@ func printKnown(w io.Writer, x *train.Experiment) {
 	if len(k.Predicted) > 0 {
 		printSites(w, "predicted", x, k.Predicted, fmt.Sprintf(" (%s)", name))
 	}
+	if idle := untaught(x, k.Predicted); len(idle) > 0 && name == "linear" && lr.SurrogateKappa.Of(own) == 0 {
+		printSites(w, "asked", x, idle, ": only for whether predictions are used")
+	}
 	if len(k.Follows) > 0 {
 		printSites(w, "asked", x, k.Follows, ": predicted from value, which is not trained")
 	}
@@ -52,6 +56,20 @@ func printKnown(w io.Writer, x *train.Experiment) {
 	if n := len(x.Selection.Direct); n > 0 && name == "linear" {
 		fmt.Fprintf(w, "asked      %d parameters perturbed directly: they are no map\n", n)
 	}
+}
+
+// untaught are those of some sites whose queries teach no surrogate.
+func untaught(x *train.Experiment, sites []int) (out []int) {
+	a, ok := forward.As[forward.Anchored](x.Model)
+	if !ok {
+		return nil
+	}
+	for _, i := range sites {
+		if at, ok := a.Anchor(i); ok && !at.Teaches {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // straight are the maps of a block that learn by estimator.feedback_derivative.

@@ -22,8 +22,8 @@ var hints = map[error]string{
 		"or set estimator.feedback_derivative: block",
 	forward.ErrNoParams: "set sites.train: bias, norm or prompt, with sites.shared: true and blocks that have such, " +
 		"or estimator.surrogate: linear",
-	forward.ErrMap: "set sites.train: bias, norm or prompt, with sites.shared: true and without sites.kinds: [residual], " +
-		"or estimator.surrogate: linear",
+	forward.ErrMap: "set sites.train: bias, norm or prompt, with sites.shared: true and without " +
+		"sites.kinds: [residual], or estimator.surrogate: linear",
 }
 
 // refusal says which surrogate an option is refused for, with what to do.

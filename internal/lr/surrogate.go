@@ -17,7 +17,8 @@ var (
 		"linear: what it learns from: the losses of the queries, or all outputs of each (outputs)",
 		settings.Among("losses", "outputs"))
 	SurrogateKappa = settings.New("surrogate_kappa", 1.0,
-		"linear: share of what the queries say beyond the prediction: 1 has no bias, less has less noise",
+		"linear: share of what the queries say beyond the prediction: 1 has no bias, less has less noise; with 0 queries "+
+			"only teach what predicts, and those at query and key only decide whether the prediction is used",
 		settings.From(0, 1))
 )
 
