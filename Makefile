@@ -20,11 +20,11 @@ demo: build ## train a tiny ViT by forward passes, then show one batch's allocat
 	bin/flops train --config configs/demo.yaml --output runs/demo
 	bin/flops allocate-report --config configs/demo.yaml --checkpoint $$(ls -d runs/demo/checkpoints/step-* | sort -V | tail -1)
 
-test: ## every test
-	$(GO) test ./...
+test: ## every test that needs Go alone (gpu-test compiles the CUDA kernels for the host and runs the rest)
+	FLOPS_HOST_KERNELS=off $(GO) test ./...
 
 quick: ## the short tests, within a minute on two cores
-	$(GO) test -short ./...
+	FLOPS_HOST_KERNELS=off $(GO) test -short ./...
 
 race: ## the tests under the race detector, on the portable kernels
 	scripts/check-race.sh

@@ -19,7 +19,7 @@ FUZZTIME=${each}s scripts/check-fuzz.sh | tee "$work/fuzz"
 log() { go test -count=1 -timeout 60m -v -run "$2" "$1" >"$work/log" || { cat "$work/log" >&2; exit 1; }; cat "$work/log"; }
 sum() { grep -oE "$1" | tr -dc '0-9\n' | awk '{s += $1} END {print s + 0}'; }
 
-log ./internal/train '^TestKilled$' >"$work/train"
+FLOPS_TEST_FULL=1 log ./internal/train '^TestKilled$' >"$work/train"
 log ./internal/cluster '^(TestKilled|TestSealed)$' >"$work/cluster"
 { log ./internal/remote '^(TestAnswerFileFlippedBits|TestBadAnswer|TestTroubleThatPasses|TestBadPrograms|TestDialRefuses)$'
   log ./internal/oip '^(TestBadAnswers|TestServerRefuses|TestServerOfABrokenModel|TestServerTime|TestServerAtOnce)$'

@@ -18,12 +18,14 @@ import (
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/data"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/fsys/fault"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/safetensors"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
+	fault.Hurry()
 	testscript.Main(m, map[string]func(){"flops": func() { stubDevice(); os.Exit(run()) }})
 }
 

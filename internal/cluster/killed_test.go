@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/fsys/fault"
 	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/internal/train"
 )
@@ -74,6 +75,12 @@ func TestChild(t *testing.T) {
 	default:
 		t.Skip("only run by other tests")
 	}
+}
+
+// TestMain saves without waiting for the disk, here and in the processes that are killed.
+func TestMain(m *testing.M) {
+	fault.Hurry()
+	m.Run()
 }
 
 // storeOf is where a server of its own keeps what it has.

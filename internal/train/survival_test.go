@@ -17,6 +17,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/fsys/fault"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/runs"
@@ -213,12 +214,21 @@ func killSeed(t *testing.T) uint64 {
 	return seed
 }
 
+// TestMain saves without waiting for the disk, here and in the trainers that are killed.
+func TestMain(m *testing.M) {
+	fault.Hurry()
+	m.Run()
+}
+
 // TestKilled kills the trainer at random instants and resumes it until it is
-// done, over and over, and wants what an uninterrupted run leaves. 200 kills
-// over the four kinds of state; with -short 16.
+// done, over and over, and wants what an uninterrupted run leaves. 20 kills of each
+// method; 50 with FLOPS_TEST_FULL=1, with -short 4.
 func TestKilled(t *testing.T) {
-	kills := 50
-	if testing.Short() {
+	kills := 20
+	switch {
+	case os.Getenv("FLOPS_TEST_FULL") != "":
+		kills = 50
+	case testing.Short():
 		kills = 4
 	}
 	seed := killSeed(t)

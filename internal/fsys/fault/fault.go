@@ -125,7 +125,7 @@ func (d *FS) Create(path string) (fsys.File, error) {
 // OpenAt is fsys.FS.
 func (d *FS) OpenAt(path string, size int64) (fsys.File, error) {
 	return d.open("open", path, func() (*os.File, error) {
-		f, err := fsys.OS.OpenAt(path, size)
+		f, err := disk.OpenAt(path, size)
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +210,7 @@ func (d *FS) RemoveAll(path string) error {
 
 // MkdirAll is fsys.FS.
 func (d *FS) MkdirAll(path string) error {
-	return d.change("mkdir", path, true, func() error { return fsys.OS.MkdirAll(path) })
+	return d.change("mkdir", path, true, func() error { return disk.MkdirAll(path) })
 }
 
 // SyncDir is fsys.FS.
