@@ -20,11 +20,14 @@ demo: build ## train a tiny ViT by forward passes, then show one batch's allocat
 	bin/flops train --config configs/demo.yaml --output runs/demo
 	bin/flops allocate-report --config configs/demo.yaml --checkpoint $$(ls -d runs/demo/checkpoints/step-* | sort -V | tail -1)
 
+# The flags of build, so that everything is compiled once; lint vets.
+TEST := CGO_ENABLED=0 FLOPS_HOST_KERNELS=off $(GO) test -trimpath -vet=off
+
 test: ## every test that needs Go alone (gpu-test compiles the CUDA kernels for the host and runs the rest)
-	FLOPS_HOST_KERNELS=off $(GO) test ./...
+	$(TEST) ./...
 
 quick: ## the short tests, within a minute on two cores
-	FLOPS_HOST_KERNELS=off $(GO) test -short ./...
+	$(TEST) -short ./...
 
 race: ## the tests under the race detector, on the portable kernels
 	scripts/check-race.sh
@@ -32,7 +35,7 @@ race: ## the tests under the race detector, on the portable kernels
 fuzz: ## every fuzz target for FUZZTIME (3s) each
 	FUZZTIME=$(FUZZTIME) scripts/check-fuzz.sh
 
-lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names, links, commands and numbers
+lint: ## gofmt, vet on three systems, staticcheck, widths, generated code, the documents' names, links, commands and numbers
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
 	$(GO) vet ./...
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
@@ -42,7 +45,8 @@ lint: ## gofmt, vet on three systems, staticcheck, widths, the documents' names,
 	scripts/check-docs.sh
 	scripts/check-links.sh
 	scripts/check-architecture.sh
-	$(GO) test ./cmd/flops -run '^TestDocumented'
+	scripts/check-generated.sh
+	$(TEST) ./cmd/flops -run '^TestDocumented'
 
 tidy: ## go.mod and go.sum say what is used
 	$(GO) mod tidy -diff

@@ -2,7 +2,7 @@ package noise
 
 import "github.com/flops-vit/flops/noise/isa"
 
-//go:generate go run ./asm -out noise_amd64.s -stubs noise_stubs_amd64.go -pkg noise
+//go:generate go run -tags asm ./asm -out noise_amd64.s -stubs noise_stubs_amd64.go -pkg noise
 
 // level is that of this process; tests lower it.
 var level = isa.Current()

@@ -16,7 +16,7 @@ module=$(go list -m)
 drawn=$(mktemp)
 trap 'rm -f "$drawn"' EXIT
 
-go list -f '{{.ImportPath}}{{range .Imports}} {{.}}{{end}}' ./... |
+go list -tags asm -f '{{.ImportPath}}{{range .Imports}} {{.}}{{end}}' ./... |
   awk -v module="$module/" -v page="$page" '
     function short(path) {
       sub("^" module, "", path)

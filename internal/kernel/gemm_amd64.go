@@ -2,8 +2,8 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
-//go:generate go run ./asm/gemm -out gemm_amd64.s -stubs gemm_stubs_amd64.go -pkg kernel
-//go:generate go run ./asm/half -out half_amd64.s -stubs half_stubs_amd64.go -pkg kernel
+//go:generate go run -tags asm ./asm/gemm -out gemm_amd64.s -stubs gemm_stubs_amd64.go -pkg kernel
+//go:generate go run -tags asm ./asm/half -out half_amd64.s -stubs half_stubs_amd64.go -pkg kernel
 
 var haveAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 

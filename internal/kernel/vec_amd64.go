@@ -2,7 +2,7 @@ package kernel
 
 import "github.com/flops-vit/flops/noise/isa"
 
-//go:generate go run ./asm/vec -out vec_amd64.s -stubs vec_stubs_amd64.go -pkg kernel
+//go:generate go run -tags asm ./asm/vec -out vec_amd64.s -stubs vec_stubs_amd64.go -pkg kernel
 
 // Instruction sets of the vector kernels.
 const (

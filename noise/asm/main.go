@@ -1,3 +1,5 @@
+//go:build asm
+
 // Command asm generates the noise kernels of package noise:
 //
 //	go generate ./noise

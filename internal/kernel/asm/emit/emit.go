@@ -1,3 +1,5 @@
+//go:build asm
+
 // Package emit is what the generators of the kernels of matrix products have in common.
 package emit
 

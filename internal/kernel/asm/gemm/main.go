@@ -1,3 +1,5 @@
+//go:build asm
+
 // Command gemm generates the micro-kernels of the matrix product and the packing
 // kernels of internal/kernel:
 //

@@ -1,3 +1,5 @@
+//go:build asm
+
 // Command half generates the kernels of products in bf16 of internal/kernel:
 //
 //	go generate ./internal/kernel

@@ -1,3 +1,5 @@
+//go:build asm
+
 // Command vec generates the vector and attention kernels of internal/kernel:
 //
 //	go generate ./internal/kernel

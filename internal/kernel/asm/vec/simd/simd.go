@@ -1,3 +1,5 @@
+//go:build asm
+
 // Package simd is a layer over avo in which a vector kernel is written once, on
 // logical vectors of 16 float32, and emitted for AVX2 (two YMM registers each)
 // and AVX-512 (one ZMM register each). Both forms run the same operations on
