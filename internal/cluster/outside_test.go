@@ -32,7 +32,7 @@ func freePorts(t *testing.T, n int) (ports []int) {
 func natsServer(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nats-server")
-	c := exec.Command("go", "build", "-ldflags=-s -w", "-o", path, "github.com/nats-io/nats-server/v2")
+	c := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "github.com/nats-io/nats-server/v2")
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Skipf("nats-server cannot be built here: %v: %s", err, out)
 	}
