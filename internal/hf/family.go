@@ -186,13 +186,3 @@ func all(readers ...func() error) error {
 	}
 	return nil
 }
-
-// takeAll takes several keys.
-func takeAll(m map[string]json.RawMessage, dst map[string]any) error {
-	for _, key := range slices.Sorted(maps.Keys(dst)) {
-		if err := take(m, key, dst[key]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
