@@ -58,7 +58,7 @@ func (j *jacobian) learnChanges(gain float64, C int, g *Guess) {
 			axpy(add[c*W:(c+1)*W], rest[c]-dot(j.j[c*W:(c+1)*W], p), p)
 		}
 	}
-	eta := gain / (1 + float64(W)/float64(n)) / float64(n)
+	eta := gain / (1 + float64(j.dim())/float64(n)) / float64(n)
 	for k := range W {
 		over := float32(eta / ((float64(j.d[k]) + linearDamp*mean) / float64(j.weight)))
 		for c := range C {

@@ -52,6 +52,14 @@ type jacobian struct {
 	taught bool // at least one of its sites teaches
 }
 
+// dim is how many directions its noise has.
+func (j *jacobian) dim() int {
+	if j.Dim > 0 {
+		return j.Dim
+	}
+	return j.Width
+}
+
 const (
 	linearKeep = 0.9  // of running means, per step
 	linearDamp = 0.03 // of S and d, of their mean
@@ -80,7 +88,9 @@ func NewLinear(m Model, sites []int, gain, kappa float64) *Linear {
 			l.anchors[at.Name] = &jacobian{Anchor: at}
 		}
 		j := l.anchors[at.Name]
-		j.taught = j.taught || at.Teaches
+		if at.Teaches {
+			j.taught, j.Dim = true, at.Dim
+		}
 		l.sites[s] = &followed{anchor: j}
 	}
 	for s, f := range l.sites { // what nobody teaches stays unknown
@@ -272,7 +282,7 @@ func (j *jacobian) learn(gain float64, C int, e []float32, root *positive, g *Gu
 	if !(mean > 0) {
 		return
 	}
-	eta := gain / (1 + float64(C-1)*float64(W)/n)
+	eta := gain / (1 + float64(C-1)*float64(j.dim())/n)
 	sums := make([]float64, C*W)
 	for i := range len(e) / C {
 		p, w := g.Pushed[i*W:(i+1)*W], root.weigh(e[i*C:(i+1)*C])

@@ -111,9 +111,20 @@ type Site struct {
 	Bias   int    // index of b in Model.Params, -1 where there is none
 	FLOPs  int64  // floating-point operations of one suffix from this site
 	Output bool   // z are the outputs that the loss is made of
+	// Span is in how many directions of a row of z noise lies, where it is in a few; 0: in
+	// all Out.
+	Span int
 	// Direct are the parameters, as indices into Model.Params, that a site's noise is
 	// added to: one row of Out numbers, which all rows of an image share. nil of a map.
 	Direct []int
+}
+
+// Dim is how many numbers of noise a row of z has.
+func (s Site) Dim() int {
+	if s.Span > 0 {
+		return s.Span
+	}
+	return s.Out
 }
 
 // Params are the indices in Model.Params of what the site's linear map is made

@@ -34,8 +34,8 @@ func (a *activation) learnSigma(s *Step, records []Record) {
 // sigmaGradient is (1/B) Σ_i (1/P_i) Σ_p (ℓ̄_ip − b_i)(‖ε_ip‖² − d).
 func (a *activation) sigmaGradient(s *Step, r Record, site int) float64 {
 	info := a.sites[site]
-	d := info.Live * info.Out
-	buf := make([]float32, d)
+	d := info.Live * info.Dim()
+	buf := make([]float32, info.Live*info.Out)
 	var g float64
 	j := 0
 	share := s.ShareOf(&r)

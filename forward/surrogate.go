@@ -47,6 +47,8 @@ type Residual struct {
 type Anchor struct {
 	Name  string // alike for sites that share one
 	Width int
+	// Dim is how many directions of the anchor the noise that teaches reaches; 0: all Width.
+	Dim int
 	// Teaches says that the anchor is linear in the site's outputs, so that noise
 	// there says something about u.
 	Teaches bool
@@ -86,7 +88,7 @@ type Guess struct {
 
 	// What the pass fills.
 	Left   []float32 // r of each direction
-	Spread []float32 // Width: the mean over the images of the variance of D_i ε
+	Spread []float32 // Width: the mean over the images of the variance of D_i ε, of noise in all directions
 	// What teaches: Size×Width, Σ_p r_ip D_i ε_ip; of Changes instead D_i ε of each
 	// direction, Width numbers each.
 	Pushed, Carried []float32

@@ -58,7 +58,7 @@ func (a *activation) variance(m Model, s *Step, r *Record) []float64 {
 		case r.Joint():
 			c = pairCoefficients(r.Coefs, r.Perturbation.Sigma[k], perPair)
 		}
-		out, x := float64(m.Sites()[site].Out), inputs[site]
+		out, x := float64(m.Sites()[site].Dim()), inputs[site]
 		v := variance(counts, c, perPair, func(i int) float64 { return out * float64(x[i]) })
 		if sum == nil {
 			sum = v

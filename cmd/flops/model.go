@@ -103,7 +103,8 @@ the network from pixels (pixel_values, as its preprocessor makes them) to
 logits, for any number of images, with preprocessor, labels and family as
 metadata. A folder of PEFT's, with adapter_config.json, is the model that it
 names with its adapter merged; so are checkpoints of runs with sites.train:
-lora, and --adapter writes what these have learned alone, as PEFT reads it.
+lora or core, and --adapter writes what these have learned alone, as PEFT reads
+it: a core with its directions as the adapter of the same rank that it is.
 With --image the position embeddings are interpolated to another
 image size (bicubic, as transformers does).`,
 		Example: "  flops model export runs/cifar5/checkpoints/step-75 model --dtype bf16\n" +
@@ -157,7 +158,7 @@ image size (bicubic, as transformers does).`,
 	c.Flags().StringVar(&dtype, "dtype", "f32", "number format: f32, f16 or bf16")
 	c.Flags().IntVar(&image, "image", 0,
 		"image size to interpolate the position embeddings to, in pixels (default: the model's)")
-	c.Flags().StringVar(&adapter, "adapter", "", "of a run with sites.train: lora, write the adapter alone, in\n"+
+	c.Flags().StringVar(&adapter, "adapter", "", "of a run with sites.train: lora or core, write the adapter alone, in\n"+
 		"PEFT's layout, with the names of transformers 4, or =5")
 	c.Flags().Lookup("adapter").NoOptDefVal = "4"
 	offer(c, "adapter", "4", "5")

@@ -211,6 +211,7 @@ func methods() map[string][]string {
 		"tokens":            {"prompt.kind=tokens", "prompt.count=2"},
 		"biases":            {"sites.train=bias", "sites.params=[]"},
 		"norms by feedback": {"sites.train=norm", "sites.params=[]", "estimator.surrogate=feedback"},
+		"cores":             {"sites.train=core", "sites.params=[]", "sites.rank=2", "optimizer.ema=0.9"},
 		"adapters":          {"sites.train=lora", "sites.params=[]", "sites.rank=2", "optimizer.ema=0.9"},
 	}
 	for _, name := range allocator.Names() {

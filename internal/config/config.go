@@ -112,7 +112,7 @@ type Sites struct {
 	PatchEmbed bool     `yaml:"patch_embed"` // train the patch embedding
 	// norm | cls_token | position: perturbed directly (3.2); absent ones stay fixed
 	Params []string `yaml:"params"`
-	// all | bias | norm | lora | prompt: what of the chosen blocks is trained, beside the classifier
+	// all | bias | norm | lora | core | prompt: what of the chosen blocks is trained, beside the classifier
 	Train string `yaml:"train"`
 
 	Own settings.Values `yaml:",inline"` // settings of single parts

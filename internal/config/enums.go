@@ -83,7 +83,7 @@ var ordered = map[string][]string{
 	"data.exif":           {"turn", "ignore"},
 	"data.augment":        {"flip", "crop", "crop_reflect"},
 	"sites.kinds":         {"query", "key", "value", "attn_out", "mlp_in", "mlp_out", "residual", "pool", "projection"},
-	"sites.train":         {"all", "bias", "norm", "lora", "prompt"},
+	"sites.train":         {"all", "bias", "norm", "lora", "core", "prompt"},
 	"sites.params":        {"norm", "cls_token", "position", "layer_scale"},
 	"estimator.name":      {"activation", "weight", "bp"},
 	"estimator.schedule":  {"", "per_site", "joint", "random_site", "all", "tensor"},

@@ -44,10 +44,18 @@ type Options struct {
 type Noise struct {
 	Kind, QMC string // estimator.noise and estimator.qmc
 	Seed      uint64
+	// Within are the directions in which the noise of some sites lies (vit.Model.Spans)
+	Within map[int]directions.Span
 }
 
 // Source makes the directions on the host.
-func (n *Noise) Source() (noise.Source, error) { return directions.New(n.Kind, n.QMC, n.Seed) }
+func (n *Noise) Source() (noise.Source, error) {
+	src, err := directions.New(n.Kind, n.QMC, n.Seed)
+	if err != nil {
+		return nil, err
+	}
+	return directions.Within(src, n.Within), nil
+}
 
 // Kind is a kind of device.
 type Kind struct {

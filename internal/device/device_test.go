@@ -113,8 +113,8 @@ func TestNoise(t *testing.T) {
 		return out[0]
 	}
 	seen := map[float32]bool{}
-	for _, n := range []Noise{{"gaussian", "none", 1}, {"gaussian", "none", 2}, {"rademacher", "none", 1},
-		{"gaussian", "sobol", 1}} {
+	for _, n := range []Noise{{Kind: "gaussian", QMC: "none", Seed: 1}, {Kind: "gaussian", QMC: "none", Seed: 2},
+		{Kind: "rademacher", QMC: "none", Seed: 1}, {Kind: "gaussian", QMC: "sobol", Seed: 1}} {
 		seen[loss(&n)] = true
 	}
 	if len(seen) < 4 {

@@ -15,6 +15,7 @@ package lora
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -39,11 +40,28 @@ type Set struct {
 	packed  kernel.Packed
 }
 
-// adapter is that of one weight.
+// adapter is that of one weight: A and B, or the core between directions that stay.
 type adapter struct {
 	w, a, b *forward.Param
+	core    *between
 	base    []float32 // W₀
 	out, in int
+}
+
+// trained are the factors that are learned.
+func (x *adapter) trained() []*forward.Param {
+	if x.core != nil {
+		return []*forward.Param{x.core.c}
+	}
+	return []*forward.Param{x.a, x.b}
+}
+
+// kept are the numbers of a state besides those trained and the base, by their names.
+func (x *adapter) kept() map[string][]float32 {
+	if x.core != nil {
+		return map[string][]float32{Base(x.w.Name) + left: x.core.Left, Base(x.w.Name) + right: x.core.Right}
+	}
+	return nil
 }
 
 // New begins adapters beside weights that change nothing yet: B is 0, and A drawn with
@@ -53,12 +71,7 @@ func New(weights []*forward.Param, o Options) *Set {
 	for _, w := range weights {
 		out := w.Shape[0]
 		x := &adapter{w: w, base: slices.Clone(w.Data), out: out, in: len(w.Data) / out}
-		factor := func(name string, rows, columns int) *forward.Param {
-			n := rows * columns
-			return &forward.Param{Name: Base(w.Name) + "." + name, Shape: []int{rows, columns}, Data: make([]float32, n),
-				Grad: make([]float32, n), Role: "adapter", Decay: true, Block: w.Block}
-		}
-		x.a, x.b = factor(A, o.Rank, x.in), factor(B, x.out, o.Rank)
+		x.a, x.b = factor(w, A, o.Rank, x.in), factor(w, B, x.out, o.Rank)
 		g := noise.Rand(o.Seed, noise.Init, uint32(1<<20+len(s.list)))
 		std := 1 / math.Sqrt(3*float64(x.in))
 		for i := range x.a.Data {
@@ -67,6 +80,13 @@ func New(weights []*forward.Param, o Options) *Set {
 		s.list = append(s.list, x)
 	}
 	return s
+}
+
+// factor is one of the parameters of a weight's adapter.
+func factor(w *forward.Param, name string, rows, columns int) *forward.Param {
+	n := rows * columns
+	return &forward.Param{Name: Base(w.Name) + "." + name, Shape: []int{rows, columns}, Data: make([]float32, n),
+		Grad: make([]float32, n), Role: "adapter", Decay: true, Block: w.Block}
 }
 
 // A and B end the names of an adapter's factors.
@@ -80,11 +100,11 @@ func Base(weight string) string {
 	return strings.TrimSuffix(weight, ".weight")
 }
 
-// Params are the factors, A before B.
+// Params are the factors that are learned, A before B, or the cores.
 func (s *Set) Params() []*forward.Param {
 	var out []*forward.Param
 	for _, x := range s.list {
-		out = append(out, x.a, x.b)
+		out = append(out, x.trained()...)
 	}
 	return out
 }
@@ -113,7 +133,7 @@ func (s *Set) Through(with []*forward.Param) []*forward.Param {
 			continue
 		}
 		s.gradient(s.list[i])
-		out = append(out, s.list[i].a, s.list[i].b)
+		out = append(out, s.list[i].trained()...)
 	}
 	return out
 }
@@ -121,6 +141,10 @@ func (s *Set) Through(with []*forward.Param) []*forward.Param {
 // gradient is that of the factors of one weight.
 func (s *Set) gradient(x *adapter) {
 	r := s.o.Rank
+	if x.core != nil {
+		s.coreGradient(x)
+		return
+	}
 	s.packed.PackNT(x.a.Data, r, x.in, x.in)
 	kernel.Gemm(x.b.Grad, r, x.w.Grad, x.in, x.out, &s.packed, &kernel.Epilogue{Scale: s.scale()}, &s.scratch)
 	kernel.GemmTN(x.a.Grad, x.in, x.b.Data, r, x.w.Grad, x.in, r, x.in, x.out, false, &s.scratch)
@@ -135,12 +159,23 @@ func (s *Set) Merge() {
 		return
 	}
 	for _, x := range s.list {
-		s.merged(x, x.w.Data, x.a.Data, x.b.Data)
+		s.merged(x, x.w.Data, func(name string) []float32 { return x.data(name) })
 	}
 }
 
-// merged writes base + scale·b·a.
-func (s *Set) merged(x *adapter, w, a, b []float32) {
+// data is the value of a factor that is learned.
+func (x *adapter) data(name string) []float32 {
+	for _, p := range x.trained() {
+		if p.Name == name {
+			return p.Data
+		}
+	}
+	return nil
+}
+
+// merged writes base + scale·b·a, of the values that the factors learned have.
+func (s *Set) merged(x *adapter, w []float32, of func(name string) []float32) {
+	a, b := s.factors(x, of)
 	s.packed.PackNN(a, s.o.Rank, x.in, x.in)
 	kernel.Gemm(w, x.in, b, s.o.Rank, x.out, &s.packed,
 		&kernel.Epilogue{Scale: s.scale(), Residual: x.base, LdRes: x.in}, &s.scratch)
@@ -155,7 +190,7 @@ func (s *Set) Merged(weight string, of func(name string) []float32) []float32 {
 	for _, x := range s.list {
 		if x.w.Name == weight {
 			out := make([]float32, len(x.base))
-			s.merged(x, out, of(x.a.Name), of(x.b.Name))
+			s.merged(x, out, of)
 			return out
 		}
 	}
@@ -178,7 +213,10 @@ func (s *Set) State(of func(name string) []float32) map[string][]float32 {
 	out := map[string][]float32{Prefix + alpha: {float32(s.o.Alpha)}}
 	for _, x := range s.list {
 		out[Prefix+Base(x.w.Name)+base] = x.base
-		for _, p := range []*forward.Param{x.a, x.b} {
+		for name, v := range x.kept() {
+			out[Prefix+name] = v
+		}
+		for _, p := range x.trained() {
 			out[Prefix+p.Name] = p.Data
 			if of != nil {
 				out[Prefix+p.Name] = of(p.Name)
@@ -192,7 +230,7 @@ func (s *Set) State(of func(name string) []float32) map[string][]float32 {
 // is one of these sizes.
 func (s *Set) Begin(weight string, a, b []float32) bool {
 	for _, x := range s.list {
-		if x.w.Name == weight && len(a) == len(x.a.Data) && len(b) == len(x.b.Data) {
+		if x.w.Name == weight && x.core == nil && len(a) == len(x.a.Data) && len(b) == len(x.b.Data) {
 			copy(x.a.Data, a)
 			copy(x.b.Data, b)
 			return true
@@ -208,7 +246,8 @@ type Kept struct {
 }
 
 // Read finds the adapters in a state, sorted by their weights, with their alpha; none
-// where there are none.
+// where there are none. Of a core it is the adapter that computes alike: A the directions
+// at the inputs, B those at the outputs times the core.
 func Read(state map[string][]float32) (out []Kept, scale float64) {
 	if v := state[Prefix+alpha]; len(v) == 1 {
 		scale = float64(v[0])
@@ -218,8 +257,11 @@ func Read(state map[string][]float32) (out []Kept, scale float64) {
 		if !ok || !strings.HasPrefix(name, Prefix) {
 			continue
 		}
-		out = append(out, Kept{Weight: module + ".weight", A: state[Prefix+module+"."+A], B: state[Prefix+module+"."+B],
-			Base: v})
+		k := Kept{Weight: module + ".weight", A: state[Prefix+module+"."+A], B: state[Prefix+module+"."+B], Base: v}
+		if c := state[Prefix+module+"."+Core]; c != nil {
+			k.A, k.B = folded(state[Prefix+module+left], c, state[Prefix+module+right])
+		}
+		out = append(out, k)
 	}
 	slices.SortFunc(out, func(a, b Kept) int { return strings.Compare(a.Weight, b.Weight) })
 	return out, scale
@@ -239,8 +281,12 @@ func (s *Set) Restore(state map[string][]float32) error {
 		return nil
 	}
 	for _, x := range s.list {
-		for name, dst := range map[string][]float32{x.a.Name: x.a.Data, x.b.Name: x.b.Data,
-			Base(x.w.Name) + base: x.base} {
+		all := map[string][]float32{Base(x.w.Name) + base: x.base}
+		maps.Copy(all, x.kept())
+		for _, p := range x.trained() {
+			all[p.Name] = p.Data
+		}
+		for name, dst := range all {
 			if err := take(name, dst); err != nil {
 				return err
 			}

@@ -35,6 +35,16 @@ func network(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *forward.
 func prepared(t testing.TB, a vit.Architecture, mask bool, do func(*vit.Net)) (*vit.Model, *forward.Batch,
 	noise.Source) {
 	t.Helper()
+	return shaped(t, a, mask, func(n *vit.Net, src noise.Source) noise.Source {
+		do(n)
+		return src
+	})
+}
+
+// shaped is prepared with another source of noise.
+func shaped(t testing.TB, a vit.Architecture, mask bool, do func(*vit.Net, noise.Source) noise.Source) (*vit.Model,
+	*forward.Batch, noise.Source) {
+	t.Helper()
 	w, err := vit.NewWeights(a)
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +77,7 @@ func prepared(t testing.TB, a vit.Architecture, mask bool, do func(*vit.Net)) (*
 		b.Inputs[i] = float32(g.Normal())
 	}
 	n := vit.NewNet(w)
-	do(n)
+	src = do(n, src)
 	return vit.NewModel(n, vit.Options{Threads: 2, Noise: src, Loss: loss, Mask: mask}), b, src
 }
 

@@ -44,7 +44,7 @@ type Apart struct {
 	Factors map[string]hf.Factor
 }
 
-// AdapterOf is what a checkpoint of a run with sites.train: lora keeps apart, and the
+// AdapterOf is what a checkpoint of a run with sites.train: lora or core keeps apart, and the
 // model that it was merged into.
 func AdapterOf(dir string) (*hf.Model, *hf.Adapter, error) {
 	if !fsys.Exists(filepath.Join(dir, "optimizer.safetensors")) {
@@ -100,5 +100,5 @@ func baseOf(dir string) (string, error) {
 }
 
 func noAdapter(dir string) error {
-	return uierr.New(dir+": holds no adapter", "name a checkpoint of a run with sites.train: lora")
+	return uierr.New(dir+": holds no adapter", "name a checkpoint of a run with sites.train: lora or core")
 }

@@ -15,11 +15,14 @@ var (
 		settings.Among("query", "key", "value", "attn_out", "mlp_in", "mlp_out"))
 )
 
-func init() { Register("lora", adapted).Takes(Rank, Alpha, Targets).Is(Adapts) }
+func init() { Register("lora", loras).Takes(Rank, Alpha, Targets).Is(Adapts) }
 
-// adapted are the weights that adapters are learned beside (LoRA: Hu and others, ICLR
+// loras are the weights that adapters are learned beside (LoRA: Hu and others, ICLR
 // 2022, arXiv 2106.09685).
-func adapted(n Network) (Chosen, error) {
+func loras(n Network) (Chosen, error) { return n.adapted("lora") }
+
+// adapted are those of the maps that are named as targets.
+func (n Network) adapted(part string) (Chosen, error) {
 	var c Chosen
 	rank, of := Rank.Of(n.Own), n
 	of.Kinds, of.Patch = Targets.Of(n.Own), false
@@ -31,5 +34,5 @@ func adapted(n Network) (Chosen, error) {
 		}
 		c.Groups = append(c.Groups, []int{s.Weight})
 	}
-	return n.inBlocks("lora", c, "no map is chosen", "name blocks in sites.blocks")
+	return n.inBlocks(part, c, "no map is chosen", "name blocks in sites.blocks")
 }

@@ -1,6 +1,6 @@
 // Package parts knows what of a network is trained, by the names of sites.train: all of
-// what the other keys choose, its biases, its norms, adapters beside its maps, or learned
-// tokens.
+// what the other keys choose, its biases, its norms, adapters beside its maps, cores
+// of them in a few directions, or learned tokens.
 package parts
 
 import (
@@ -41,6 +41,8 @@ const (
 	Whole  settings.Trait = "trains what the other keys of sites choose"
 	Adapts settings.Trait = "trains adapters beside the weights that it chooses"
 	Tokens settings.Trait = "trains learned tokens"
+	// Principal, of one that adapts: what is trained is a core between directions that stay
+	Principal settings.Trait = "trains cores between principal directions of the maps that it chooses"
 )
 
 // All is the part that is trained where nothing is said.

@@ -52,9 +52,14 @@ func TestChoose(t *testing.T) {
 	if len(got.Groups) != 1 || got.Groups[0][0] != 6 || got.Shared {
 		t.Errorf("lora: %+v", got)
 	}
+	if core, err := Choose("core", targets); err != nil || len(core.Groups) != 1 || core.Groups[0][0] != 6 || core.Shared {
+		t.Errorf("core: %+v, %v", core, err)
+	}
 	targets.Own = Rank.With(targets.Own, 5)
-	_, err = Choose("lora", targets)
-	testkit.Mistake(t, err, "sites.rank: 5 is more than the 4 of key")
+	for _, part := range Those(Adapts) {
+		_, err = Choose(part, targets)
+		testkit.Mistake(t, err, "sites.rank: 5 is more than the 4 of key")
+	}
 	_, err = Choose("bias", net("key"))
 	testkit.Mistake(t, err, "have no bias")
 	_, err = Choose("prompt", net())

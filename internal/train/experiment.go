@@ -43,6 +43,7 @@ type Experiment struct {
 	Trained    []*forward.Param
 	adapters   *lora.Set      // nil where none are trained
 	begun      *network.Apart // that they begin with; nil: new ones
+	cores      cores          // of the directions that they lie in; none of other adapters
 	Estimator  lr.Estimator
 	Allocator  alloc.Allocator // of the Sharer
 	Sharer     *alloc.Sharer
@@ -137,7 +138,8 @@ func (x *Experiment) openData() (err error) {
 func (x *Experiment) noiseSource() (noise.Source, error) { return x.directions().Source() }
 
 func (x *Experiment) directions() *device.Noise {
-	return &device.Noise{Kind: x.Config.Estimator.Noise, QMC: x.Config.Estimator.QMC, Seed: uint64(x.Config.Train.Seed)}
+	return &device.Noise{Kind: x.Config.Estimator.Noise, QMC: x.Config.Estimator.QMC, Seed: uint64(x.Config.Train.Seed),
+		Within: x.cores.spans}
 }
 
 // prompts is the number of learned tokens.
@@ -171,6 +173,9 @@ func (x *Experiment) openModel() (err error) {
 	}
 	net := vit.NewNet(x.Local.Weights)
 	direct, err := x.openParts(net)
+	if err == nil {
+		err = x.openCores(net)
+	}
 	if err != nil {
 		return err
 	}
@@ -179,6 +184,9 @@ func (x *Experiment) openModel() (err error) {
 		Exact: c.Prompt.Kind == "tokens" && c.Prompt.Exact, Noise: x.directions()})
 	if err == nil && direct {
 		err = x.direct()
+	}
+	if err == nil {
+		err = x.spans()
 	}
 	return err
 }
@@ -311,7 +319,7 @@ func (x *Experiment) checkDirections(src noise.Source) error {
 			if !x.Config.Estimator.StructuralMask {
 				rows = s.Rows
 			}
-			if err := directions.CheckDim(src, s.Name, rows*s.Out); err != nil {
+			if err := directions.CheckDim(src, s.Name, rows*s.Dim()); err != nil {
 				return err
 			}
 		}

@@ -109,8 +109,8 @@ func sitesOf(sites []forward.Site, params []int, blocks map[int]bool, residual b
 func (x *Experiment) openFolder() (err error) {
 	c, labels, seed := x.Config, x.TrainData.Classes(), uint64(x.Config.Train.Seed)
 	if c.Model.Adapter != "" {
-		x.Local, x.begun, err = network.LoadAdapted(c.Model.Path, c.Model.Adapter, parts.Is(c.Sites.Train, parts.Adapts),
-			labels, x.prompts(), seed)
+		apart := parts.Is(c.Sites.Train, parts.Adapts) && !parts.Is(c.Sites.Train, parts.Principal)
+		x.Local, x.begun, err = network.LoadAdapted(c.Model.Path, c.Model.Adapter, apart, labels, x.prompts(), seed)
 	} else {
 		x.Local, err = network.LoadLocal(c.Model.Path, labels, x.prompts(), seed)
 	}
@@ -131,7 +131,14 @@ func (x *Experiment) openAdapters() error {
 	}
 	own := x.Config.Sites.Own
 	rank, alpha := parts.Rank.Of(own), parts.Alpha.Of(own)
-	x.adapters = lora.New(weights, lora.Options{Rank: rank, Alpha: alpha, Seed: uint64(x.Config.Train.Seed)})
+	if parts.Is(x.Config.Sites.Train, parts.Principal) {
+		if err := x.principal(); err != nil {
+			return err
+		}
+		x.adapters = lora.NewCores(weights, rank, x.cores.of(x.Selection.Adapted))
+	} else {
+		x.adapters = lora.New(weights, lora.Options{Rank: rank, Alpha: alpha, Seed: uint64(x.Config.Train.Seed)})
+	}
 	x.Trained = append(x.Trained, x.adapters.Params()...)
 	if x.begun == nil {
 		return nil

@@ -106,6 +106,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 	r.t.Ledger.Charge(r.t.X.Model, runs.CleanPass, 0, 0, time.Now()) // what learning the label mapping asked
 	if r.saved < 0 {
+		r.t.clean(r.t.X.cores.images, time.Now())
 		return r.save(false)
 	}
 	return nil

@@ -75,6 +75,10 @@ func methods() map[string]config.Config {
 	c.Sites.Params, c.Sites.Train = nil, "lora"
 	c.Sites.Own = parts.Targets.With(parts.Rank.With(c.Sites.Own, 2), []string{"query", "mlp_in"})
 	out["lora"] = c
+	inSpan := out["drawn"]
+	inSpan.Sites.Train, inSpan.Sites.Params = "core", nil
+	inSpan.Sites.Own = parts.CoreImages.With(c.Sites.Own, 11)
+	out["core"] = inSpan
 	c.Sites.Kinds, c.Sites.Train, c.Prompt.Kind, c.Prompt.Count, c.Prompt.Deep = nil, "prompt", "tokens", 2, true
 	c.Estimator.Own = lr.Surrogate.With(c.Estimator.Own, "feedback")
 	out["prompt"] = c

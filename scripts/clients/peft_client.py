@@ -37,6 +37,18 @@ def compare(net, folder, what):
     return worst
 
 
+# The core between fixed directions is the adapter of its rank.
+(WORK / "core.yaml").write_text((WORK / "lora.yaml").read_text().replace("name: lora", "name: core").replace(
+    "train: lora", "train: core"))
+flops("train", "--config", "core.yaml", "--output", WORK / "core")
+flops("model", "export", WORK / "core" / "checkpoints" / "last", WORK / "core-adapter",
+      "--adapter=" + transformers.__version__.split(".")[0])
+core = peft.PeftModel.from_pretrained(AutoModelForImageClassification.from_pretrained(base, dtype=torch.float32),
+                                      WORK / "core-adapter").eval()
+ensure(max(float(v.abs().max()) for k, v in peft.get_peft_model_state_dict(core).items() if "lora_B" in k) > 0,
+       "no core moved")
+cores = compare(core, WORK / "core" / "checkpoints" / "last", "a core trained by flops")
+
 net = peft.PeftModel.from_pretrained(AutoModelForImageClassification.from_pretrained(base, dtype=torch.float32),
                                      adapter).eval()
 state = peft.get_peft_model_state_dict(net)
@@ -61,4 +73,4 @@ flops("model", "export", WORK / "theirs", WORK / "theirs-merged")
 merged = AutoModelForImageClassification.from_pretrained(WORK / "theirs-merged", dtype=torch.float32).eval()
 compare(merged, WORK / "theirs-merged", "made by PEFT, merged by flops")
 print(f"peft {peft.__version__}, transformers {transformers.__version__}: adapters of {len(state)} tensors, logits "
-      f"within {ours:.1e} (trained by flops) and {theirs:.1e} (made by PEFT)")
+      f"within {ours:.1e} (trained by flops), {cores:.1e} (a core) and {theirs:.1e} (made by PEFT)")

@@ -1,0 +1,64 @@
+package principal
+
+import (
+	"math"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/flops-vit/flops/internal/testkit"
+)
+
+// TestDirections: the directions are orthonormal, hold what gonum's eigenvectors hold of
+// the matrix, in their order, and are theirs where eigenvalues stand apart; a matrix of
+// fewer dimensions than are asked for gives orthonormal ones all the same.
+func TestDirections(t *testing.T) {
+	for _, c := range []struct{ n, rows, k int }{{40, 90, 6}, {7, 20, 7}, {33, 3, 5}, {1, 4, 1}, {20, 0, 2}} {
+		x := testkit.Fill(c.rows*c.n, 3)
+		cov, sym := make([]float32, c.n*c.n), mat.NewSymDense(c.n, nil)
+		for i := range c.n {
+			for j := range c.n {
+				var s float64
+				for r := range c.rows {
+					scale := 1 / float64(1+i+j) // eigenvalues apart
+					s += scale * float64(x[r*c.n+i]) * float64(x[r*c.n+j])
+				}
+				if j >= i {
+					cov[i*c.n+j], cov[j*c.n+i] = float32(s), float32(s)
+				}
+			}
+		}
+		for i := range c.n {
+			for j := i; j < c.n; j++ {
+				sym.SetSym(i, j, float64(cov[i*c.n+j]))
+			}
+		}
+		var e mat.EigenSym
+		if !e.Factorize(sym, true) {
+			t.Fatal("gonum finds no eigenvectors")
+		}
+		values := e.Values(nil)
+		got := Directions(cov, c.n, c.k)
+		for i := range c.k {
+			row := got[i*c.n:][:c.n]
+			for j := range c.k {
+				want := 0.0
+				if i == j {
+					want = 1
+				}
+				if d := dot(row, got[j*c.n:][:c.n]); math.Abs(d-want) > 1e-6 {
+					t.Errorf("%v: ⟨%d, %d⟩ is %v", c, i, j, d)
+				}
+			}
+			var held float64
+			for a := range c.n {
+				for b := range c.n {
+					held += float64(row[a]) * sym.At(a, b) * float64(row[b])
+				}
+			}
+			if want := values[c.n-1-i]; math.Abs(held-want) > 1e-3*values[c.n-1] {
+				t.Errorf("%v: direction %d holds %v, gonum's eigenvalue %v", c, i, held, want)
+			}
+		}
+	}
+}
