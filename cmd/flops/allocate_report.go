@@ -47,6 +47,9 @@ With --checkpoint of a run that 'flops train' wrote, the allocators first learn
 from the run's journal, as if each had been there. --output gets report.html
 (one page that needs no network), report.json, allocators.csv, images.csv and,
 for every allocator, a picture of the images ordered by their queries.`,
+		Example: `  flops allocate-report --config configs/demo.yaml
+  flops allocate-report --config configs/demo.yaml \
+    --checkpoint runs/demo/checkpoints/last --output report`,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
 	}
 	f.add(c)
@@ -216,7 +219,7 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 	if f.asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
-	fmt.Fprintf(w, "after %d steps; variance of the gradient against equal shares, %d draws on %s\n\n", r.Step,
+	fmt.Fprintf(w, "after %d steps; variance of the gradient (equal shares: 1), %d draws, %s\n\n", r.Step,
 		f.o.Draws, ui.Plural(r.Batches, "batch", "batches"))
 	t := ui.Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cos to bp", "ms"}}
 	for _, a := range r.Allocators {
@@ -264,8 +267,9 @@ func siteTable(w io.Writer, r *pages.Allocation) error {
 	if len(r.Sites) == 0 {
 		return nil
 	}
-	fmt.Fprintf(w, "the estimate as the run has it, over %d draws: noise to signal, share of the variance,\n"+
-		"what the surrogate leaves, cosine of a draw and of their mean, and that without bias\n\n", r.Sites[0].Draws)
+	fmt.Fprintf(w, "the estimate as the run has it, over %d draws: noise to signal, share of the\n"+
+		"variance, what the surrogate leaves, cosine of a draw and of their mean, and\n"+
+		"that without bias\n\n", r.Sites[0].Draws)
 	t := ui.Table{Head: []string{"site", "N/S", "variance", "residual", "cos to bp", "of mean", "unbiased"}}
 	num := func(v *float64) string {
 		if v == nil {

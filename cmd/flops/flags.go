@@ -168,7 +168,11 @@ func settingFlag(c *cobra.Command, name, about string, usual any) func() any {
 	case []int:
 		return later(f.IntSlice(name, v, about))
 	case []float64:
-		return later(f.Float64Slice(name, v, about))
+		p := f.Float64Slice(name, v, about)
+		if len(v) == 0 {
+			f.Lookup(name).DefValue = "" // a list of none is no default to print
+		}
+		return later(p)
 	}
 	text, _ := usual.(string)
 	return later(f.String(name, text, about))

@@ -64,7 +64,7 @@ func stepLine(s *steps.Record) string {
 			passes++
 		}
 	}
-	return fmt.Sprintf("step %d  seed %d  images %d  queries %d (%d to %d an image)  passes %d  coefficients %d",
+	return fmt.Sprintf("step %d  seed %d  images %d  queries %d (%d to %d each)  passes %d  coefficients %d",
 		s.Step, s.Seed, len(s.Images), sum, lo, hi, passes, c)
 }
 
@@ -76,6 +76,7 @@ func replayCmd() *cobra.Command {
 		Long: `Starts from the run's first checkpoint and applies the journal: a clean pass per
 step, the recorded coefficients, and noise from the counter. No query is asked,
 and the weights are those of the run, bit for bit.`,
+		Example: "  flops replay runs/demo --to 40 --output step-40",
 		RunE: func(c *cobra.Command, a []string) error {
 			if to < 0 {
 				return uierr.New("--to: no step "+strconv.Itoa(to), "give the number of updates, from 0")

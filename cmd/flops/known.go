@@ -119,7 +119,7 @@ func unpredicted(x *train.Experiment) string {
 	case !x.Config.Estimator.StructuralMask:
 		return "not predicted without the structural mask"
 	}
-	return "more rows than one reach the loss"
+	return "several rows reach the loss"
 }
 
 // printSites is a line of sites, and what is said of them.

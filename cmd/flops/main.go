@@ -76,13 +76,23 @@ decides how many queries each image of a batch gets.`,
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return uierr.Wrap(err, err.Error(), fmt.Sprintf("run '%s --help' for the flags", c.CommandPath()))
 	})
-	c.AddCommand(trainCmd(), evalCmd(), predictCmd(), allocateReportCmd(), compareCmd(), tuneCmd(), configCmd(),
-		benchCmd(), replayCmd(), journalCmd(), versionCmd())
-	c.AddCommand(dataCmd(), modelCmd(), manCmd(), serveCmd(), workerCmd(), clusterCmd(), reportCmd(), embedCmd(),
-		allocateCmd())
+	group(c, "Train:", trainCmd(), compareCmd(), tuneCmd(), configCmd(), dataCmd())
+	group(c, "Use a model:", evalCmd(), predictCmd(), embedCmd(), modelCmd(), serveCmd())
+	group(c, "Look into a run:", reportCmd(), allocateReportCmd(), journalCmd(), replayCmd())
+	group(c, "With other machines and programs:", workerCmd(), clusterCmd(), allocateCmd())
+	c.AddCommand(benchCmd(), versionCmd(), manCmd())
 	completionCmd(c)
 	wrapArgs(c)
 	return c
+}
+
+// group adds commands that help lists under a title of their own.
+func group(c *cobra.Command, title string, commands ...*cobra.Command) {
+	c.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, s := range commands {
+		s.GroupID = title
+		c.AddCommand(s)
+	}
 }
 
 // wrapArgs turns a wrong number of arguments, or a command that there is not,
