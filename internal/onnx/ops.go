@@ -34,10 +34,11 @@ func init() {
 		vit.OpMean: func(g *graph, s vit.Spec, in []string, _ gorgonia.Nodes) string {
 			return g.binary("Mul", g.binary("Add", in[0], in[1]), g.scalar(0.5))
 		},
-		vit.OpPool:   (*graph).pool,
-		vit.OpRepeat: (*graph).repeat,
-		vit.OpTurn:   (*graph).turn,
-		vit.OpBias:   (*graph).bias,
+		vit.OpPool:    (*graph).pool,
+		vit.OpRepeat:  (*graph).repeat,
+		vit.OpReplace: (*graph).replace,
+		vit.OpTurn:    (*graph).turn,
+		vit.OpBias:    (*graph).bias,
 	}
 }
 
@@ -119,6 +120,20 @@ func (g *graph) repeated(x string, rows, width int) string {
 
 func (g *graph) repeat(s vit.Spec, in []string, _ gorgonia.Nodes) string {
 	return g.repeated(g.constant(in[0], []int{1, 1, s.Width}, g.param(in[0])), 1, s.Width)
+}
+
+// replace has a block's own tokens in the place of those that the block before left.
+func (g *graph) replace(s vit.Spec, in []string, _ gorgonia.Nodes) string {
+	p := g.param(in[1])
+	n := len(p) / s.Width
+	runs := []string{g.repeated(g.constant(in[1], []int{1, n, s.Width}, p), n, s.Width)}
+	if s.Offset > 0 {
+		runs = append([]string{g.slice(in[0], 1, 0, s.Offset)}, runs...)
+	}
+	if end := s.Offset + n; end < s.Rows {
+		runs = append(runs, g.slice(in[0], 1, end, s.Rows))
+	}
+	return g.add("Concat", runs, "", attr{"axis", 1})
 }
 
 func (g *graph) linear(s vit.Spec, in []string, nodes gorgonia.Nodes) string {

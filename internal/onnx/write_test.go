@@ -63,7 +63,9 @@ func TestWrite(t *testing.T) {
 	mixed.QKNorm, mixed.PooledNorm, mixed.Pool = true, true, vit.PoolMean
 	gated := a
 	gated.Act = vit.SiLU
-	for i, arch := range []vit.Architecture{a, beit, mixed, vit.DINOv2(gated, 2, true), vit.DINOv3(a, 1, false),
+	deep := a
+	deep.Prompts, deep.Deep = 2, true
+	for i, arch := range []vit.Architecture{a, deep, beit, mixed, vit.DINOv2(gated, 2, true), vit.DINOv3(a, 1, false),
 		vit.DeiT(a, true), vit.SigLIP(a, vit.PoolAttention), vit.CLIPVision{Arch: a, Projected: 5}} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			w, err := vit.NewWeights(arch)
