@@ -213,6 +213,23 @@ func TestSharerLeast(t *testing.T) {
 				all, spent, equal = all+n, spent+float64(n)*p.Cost, equal+float64(c.budget)*p.Cost
 				seen = append(seen, Seen{p.Key, shares[k], v, 1})
 			}
+			if c.byCost {
+				least := s.Least(len(parts), B, c.budget)
+				for _, most := range []int{least, (least + all) / 2, all, all + 5} {
+					some, err := s.ShareAtMost(Signals{Step: step, IDs: ids(B), Losses: make([]float32, B)}, parts, c.budget, most)
+					sum := 0
+					for k := range parts {
+						for i, n := range some[k].Counts {
+							if sum += n; most >= all && n != shares[k].Counts[i] {
+								t.Fatalf("%+v: %d queries at most change shares of %d", c, most, all)
+							}
+						}
+					}
+					if err != nil || sum > most || sum < most/2 {
+						t.Fatalf("%+v: %d queries of at most %d, %v", c, sum, most, err)
+					}
+				}
+			}
 			if !c.byCost && all > 3*c.budget || c.byCost && spent > equal*(1+1e-12) {
 				t.Fatalf("%+v: %d queries that cost %v of %v", c, all, spent, equal)
 			}

@@ -106,11 +106,17 @@ func (s *Sharer) Allocator() Allocator { return s.inner[""] }
 // Share shares out budget queries a part. Where the parts have them alike it returns
 // one share; else one for each of parts.
 func (s *Sharer) Share(sig Signals, parts []Part, budget int) ([]Share, error) {
+	return s.ShareAtMost(sig, parts, budget, 0)
+}
+
+// ShareAtMost is Share of a step that may have so many queries in all, of no fewer than
+// Least; 0 is any number, which is what parts ask for that share a cost.
+func (s *Sharer) ShareAtMost(sig Signals, parts []Part, budget, most int) ([]Share, error) {
 	if s.o.Scope == ByImage {
 		one, err := s.within("", sig, budget, 0)
 		return []Share{one}, err
 	}
-	totals, err := s.totals(parts, len(sig.Losses), budget)
+	totals, err := s.totals(parts, len(sig.Losses), budget, most)
 	if err != nil {
 		return nil, err
 	}

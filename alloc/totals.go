@@ -7,22 +7,40 @@ import (
 )
 
 // totals are the queries of each part: of budget queries each in the mean, or of what
-// these cost.
-func (s *Sharer) totals(parts []Part, items, budget int) ([]int, error) {
-	unit, most := s.o.unit()
-	least := max(unit, int(partLeast*float64(budget))/unit*unit)
-	if most > unit && budget >= items*most { // else a part of fewer draws items
-		least = max(least, items*most)
-	}
-	want := s.wanted(parts)
+// these cost and at most so many in all, 0 being any number.
+func (s *Sharer) totals(parts []Part, items, budget, most int) ([]int, error) {
+	unit, own := s.o.unit()
+	least, want := s.least(items, budget), s.wanted(parts)
 	if s.o.ByCost {
-		n := costed(want, parts, budget, least, unit)
-		settle(n, items*unit, items*most, false)
+		n := costed(want, parts, budget, least, unit, 0)
+		if settle(n, items*unit, items*own, false); most > 0 && total(n) > most {
+			n = costed(want, parts, budget, least, unit, most)
+			settle(n, items*unit, items*own, false)
+		}
 		return n, nil
 	}
 	n, err := Round(want, budget*len(parts), Limits{Least: least, Even: s.o.Even})
-	settle(n, items*unit, items*most, true)
+	settle(n, items*unit, items*own, true)
 	return n, err
+}
+
+// least are the fewest queries of a part that has budget in the mean.
+func (s *Sharer) least(items, budget int) int {
+	unit, own := s.o.unit()
+	least := max(unit, int(partLeast*float64(budget))/unit*unit)
+	if own > unit && budget >= items*own { // else a part of fewer draws items
+		least = max(least, items*own)
+	}
+	return least
+}
+
+// Least are the fewest queries in all that ShareAtMost can be held to: of equal shares
+// where parts share no cost.
+func (s *Sharer) Least(parts, items, budget int) int {
+	if s.o.Scope == ByImage || !s.o.ByCost {
+		return parts * budget
+	}
+	return parts * min(budget, s.least(items, budget))
 }
 
 // wanted is in what proportion the parts have queries.
@@ -50,36 +68,47 @@ func (s *Sharer) wanted(parts []Part) []float64 {
 	return want
 }
 
-// costed solves Σ max(least, λ·want)·cost = the cost of equal shares, and rounds down. A
-// part that costs nothing has its equal share, since no cost would bound it; and none has
-// more directions than the noise can number.
-func costed(want []float64, parts []Part, budget, least, unit int) []int {
-	var total float64
-	for _, p := range parts {
-		total += float64(budget) * p.Cost
+// total is the sum of counts.
+func total(n []int) (sum int) {
+	for _, c := range n {
+		sum += c
 	}
-	at := func(lambda float64) (n []int, cost float64) {
+	return sum
+}
+
+// costed solves Σ max(least, λ·want)·cost = the cost of equal shares, and rounds down. A
+// part that costs nothing has its equal share, since no cost would bound it, and none has
+// more directions than the noise can number. With most above 0 it is the λ that gives no
+// more than so many queries in all, if that is less.
+func costed(want []float64, parts []Part, budget, least, unit, most int) []int {
+	var equal float64
+	for _, p := range parts {
+		equal += float64(budget) * p.Cost
+	}
+	at := func(lambda float64) (n []int, over bool) {
+		cost := 0.0
 		for k, p := range parts {
-			c := budget
-			if p.Cost > 0 {
-				c = max(least, int(min(lambda*want[k], noise.MaxPair))/unit*unit)
+			c := max(least, int(min(lambda*want[k], noise.MaxPair))/unit*unit)
+			if p.Cost == 0 && (c > budget || most == 0) {
+				c = budget
 			}
 			n, cost = append(n, c), cost+float64(c)*p.Cost
 		}
-		return n, cost
+		return n, cost > equal || most > 0 && total(n) > most
 	}
 	lo, hi := 0.0, 1.0
 	for range 100 {
-		if _, cost := at(hi); cost > total {
+		if _, over := at(hi); over {
 			break
 		}
 		lo, hi = hi, 2*hi
 	}
 	for range 60 {
-		if _, cost := at((lo + hi) / 2); cost > total {
-			hi = (lo + hi) / 2
+		mid := (lo + hi) / 2
+		if _, over := at(mid); over {
+			hi = mid
 		} else {
-			lo = (lo + hi) / 2
+			lo = mid
 		}
 	}
 	n, _ := at(lo)

@@ -3,10 +3,7 @@ package train
 import (
 	"math"
 
-	"github.com/flops-vit/flops/alloc"
-	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/lr"
-	"github.com/flops-vit/flops/noise"
 )
 
 // StepCost is what a whole step of the config's budget takes at equal shares: the queries
@@ -43,32 +40,4 @@ func (x *Experiment) RunCost(steps int) (c lr.Cost) {
 	}
 	all := float64(steps) / float64(max(1, n))
 	return lr.Cost{Queries: int64(math.Round(queries * all)), FLOPs: int64(math.Round(flops * all))}
-}
-
-// mostQueries is the most that a step with a budget of queries per perturbation asks, its
-// clean pass apart: with budget.unit: operations, what the budget's operations pay for
-// where the cheapest of its passes has them all.
-func (x *Experiment) mostQueries(step, budget int) int64 {
-	plan := lr.Plan(x.Estimator, uint32(step))
-	if x.Config.Budget.Unit != "operations" || x.Config.Allocator.Scope == alloc.ByImage {
-		return int64(budget) * int64(len(plan))
-	}
-	var total, cheapest float64
-	free, paid := 0, 0
-	for _, p := range plan {
-		cost := float64(forward.QueryFLOPs(x.Model, p))
-		if cost == 0 { // which has its equal share
-			free++
-			continue
-		}
-		paid++
-		if total += float64(budget) * cost; cheapest == 0 || cost < cheapest {
-			cheapest = cost
-		}
-	}
-	most := int64(free) * int64(budget)
-	if paid > 0 {
-		most += int64(min(total/cheapest, float64(paid)*noise.MaxPair))
-	}
-	return most
 }

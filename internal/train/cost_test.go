@@ -45,15 +45,13 @@ func shared() map[string]config.Config {
 	return out
 }
 
-// spent is what each step of a run asked, and took in operations.
-func spent(t *testing.T, x *Experiment, each func(step int, asked int64)) (all lr.Cost) {
+// spent is what the steps of a run asked, and took in operations.
+func spent(t *testing.T, x *Experiment) (all lr.Cost) {
 	t.Helper()
 	o := RunOptions{Dir: t.TempDir(), Watch: &quiet{}}
 	o.Each = func(r *Trainer) error {
 		clean, asked := r.Ledger.Of(runs.CleanPass), r.Ledger.Of(runs.Perturbed)
-		before := all.Queries
 		all = lr.Cost{Queries: clean.Queries + asked.Queries, FLOPs: clean.FLOPs + asked.FLOPs}
-		each(r.Step-1, all.Queries-before)
 		return nil
 	}
 	if _, err := Run(t.Context(), x, o); err != nil {
@@ -63,8 +61,7 @@ func spent(t *testing.T, x *Experiment, each func(step int, asked int64)) (all l
 }
 
 // TestRunCost: what all the steps of a run are said to take is what they take, in queries
-// and operations; where operations are shared out, these are not passed, and no step asks
-// more queries than are said to be the most.
+// and operations; where operations are shared out, these are not passed.
 func TestRunCost(t *testing.T) {
 	for name, c := range shared() {
 		x, err := Open(c, func(string) {})
@@ -72,11 +69,7 @@ func TestRunCost(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		said := x.RunCost(c.Train.Steps)
-		got := spent(t, x, func(step int, asked int64) {
-			if most := 8 + x.mostQueries(step, c.QueriesAt(step)); asked > most {
-				t.Errorf("%s: step %d asked %d queries, at most %d were said", name, step, asked, most)
-			}
-		})
+		got := spent(t, x)
 		if strings.Contains(name, "operations") || strings.Contains(name, "pairs") {
 			if got.FLOPs > said.FLOPs {
 				t.Errorf("%s: %d operations, %d were said", name, got.FLOPs, said.FLOPs)
@@ -106,7 +99,10 @@ func TestMaxQueries(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s, %d: %v", name, most, err)
 			}
-			if last.Ledger != nil && last.Ledger.Total().Queries > most {
+			switch {
+			case last.Ledger == nil && most > 400:
+				t.Errorf("%s: no step was made for %d queries", name, most)
+			case last.Ledger != nil && last.Ledger.Total().Queries > most:
 				t.Errorf("%s: %d queries of %d", name, last.Ledger.Total().Queries, most)
 			}
 			x.Close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -258,6 +259,7 @@ func (r *run) budget() (int, string) {
 	if r.t.X.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
 		left -= r.t.X.EvalCost()
 	}
+	r.t.most = int(min(left-int64(c.Train.BatchSize), math.MaxInt32))
 	if n := r.t.fits(left); n > 0 {
 		return n, ""
 	}

@@ -19,17 +19,17 @@ func newSharer(c config.Config, warn func(string)) (*alloc.Sharer, error) {
 func (x *Experiment) Share(s *lr.Step, step int) error {
 	sig := x.Signals(step, s)
 	sig.Step = int(s.Number)
-	return x.share(s, sig, x.Config.PassQueries())
+	return x.share(s, sig, x.Config.PassQueries(), 0)
 }
 
 // share gives a step its counts: one share of all its perturbations, or one of each,
-// of which Counts are then the sums.
-func (x *Experiment) share(s *lr.Step, sig alloc.Signals, budget int) error {
+// of which Counts are then the sums. There are at most so many of all, 0 being any number.
+func (x *Experiment) share(s *lr.Step, sig alloc.Signals, budget, most int) error {
 	var parts []alloc.Part
 	for _, p := range lr.Plan(x.Estimator, s.Number) {
 		parts = append(parts, alloc.Part{Key: x.partOf(p), Cost: float64(forward.QueryFLOPs(x.Model, p))})
 	}
-	shares, err := x.Sharer.Share(sig, parts, budget)
+	shares, err := x.Sharer.ShareAtMost(sig, parts, budget, most)
 	if err != nil {
 		return err
 	}

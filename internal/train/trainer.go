@@ -21,6 +21,7 @@ type Trainer struct {
 	Step   int     // updates made
 	Factor float64 // on the learning rate, below 1 after rollbacks
 
+	most  int              // queries that the perturbations of the next step may have in all, 0: any
 	last  *lr.Step         // of the last TakeStep
 	asked []forward.Record // of the last TakeStep
 	ahead *ahead           // nil: steps are not written down
@@ -35,8 +36,8 @@ func NewTrainer(x *Experiment) *Trainer {
 // image; nil before the first.
 func (t *Trainer) Last() *lr.Step { return t.last }
 
-// fits is the budget per perturbation of the next step: the config's, less where that may
-// take more than what is left of max_queries; 0 says that not even the fewest queries fit.
+// fits is the budget per perturbation of the next step: the config's, less where that
+// takes more than what is left of max_queries; 0 says that not even the fewest queries fit.
 func (t *Trainer) fits(left int64) int {
 	x, c := t.X, t.X.Config
 	full, b := c.QueriesAt(t.Step), int64(c.Train.BatchSize)
@@ -47,7 +48,8 @@ func (t *Trainer) fits(left int64) int {
 		return full
 	}
 	least := min(c.LeastPass(), full)
-	fit := func(n int) bool { return b+x.mostQueries(t.Step, n) <= left }
+	passes := len(lr.Plan(x.Estimator, uint32(t.Step)))
+	fit := func(n int) bool { return b+int64(x.Sharer.Least(passes, c.Train.BatchSize, n)) <= left }
 	switch {
 	case !fit(least):
 		return 0
@@ -147,7 +149,7 @@ func (t *Trainer) clean(n int, began time.Time) {
 
 func (t *Trainer) allocate(s *lr.Step, budget int) (err error) {
 	began := time.Now()
-	err = t.X.share(s, t.X.Signals(t.Step, s), budget)
+	err = t.X.share(s, t.X.Signals(t.Step, s), budget, t.most)
 	t.Ledger.Spend(runs.Allocator, 0, 0, began)
 	return err
 }
