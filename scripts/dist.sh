@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds release archives into dist/, or $DIST: linux, macOS and Windows on amd64 and
 # arm64, without cgo, with manual pages, shell completions, the SPDX list of what is in
-# the binary and the licences of it; and their checksums. The same tree, toolchain and
-# version make the same archives.
+# the binary and the licences of it, for linux the units of systemd; and their checksums.
+# The same tree, toolchain and version make the same archives.
 # usage: scripts/dist.sh VERSION [OS/ARCH...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +33,7 @@ for target in "${targets[@]}"; do
   exe=flops
   if [[ $target == windows/* ]]; then exe=flops.exe; fi
   cp -r "$common" "$dist/$name"
+  if [[ $target != linux/* ]]; then rm -r "$dist/$name/share/systemd"; fi
   GOOS=${target%/*} GOARCH=${target#*/} build "$dist/$name/$exe"
   scripts/spdx.sh "$dist/$name/$exe" "$name" >"$dist/$name/sbom.spdx.json"
   scripts/spdx.sh --licences "$dist/$name/$exe" >"$dist/$name/LICENCES-of-modules.txt"
