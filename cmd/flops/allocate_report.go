@@ -184,9 +184,18 @@ func (f *allocFlags) learn(ctx context.Context, x *train.Experiment, all []alloc
 	return train.ReplayLearning(ctx, x, run, step, all, note)
 }
 
+// benched measures an experiment on a batch, by what it trains.
+func benched(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch) (*measure.Bench, error) {
+	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
+	if k != nil {
+		k.Narrow = x.Narrow
+	}
+	return k, err
+}
+
 func study(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch, all []alloc.Allocator, step int,
 	o measure.Options) (*measure.Batch, *forward.Clean, error) {
-	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
+	k, err := benched(ctx, x, e, b)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -248,7 +257,7 @@ const shareable = 8
 // sites measures the estimate at every site, as a run has it.
 func (f *allocFlags) sites(ctx context.Context, x *train.Experiment, e lr.Asker, b *forward.Batch,
 	step int) ([]measure.Site, error) {
-	k, err := measure.Start(ctx, x.Model, e, b, x.Selection.All(), x.Selection.Sites, x.Config.Estimator.Antithetic)
+	k, err := benched(ctx, x, e, b)
 	if err != nil {
 		return nil, err
 	}

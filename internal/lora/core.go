@@ -54,6 +54,31 @@ func (s *Set) coreGradient(x *adapter) {
 	kernel.Gemm(x.core.c.Grad, r, x.core.Left, x.out, r, &s.packed, &kernel.Epilogue{}, &s.scratch)
 }
 
+// Narrow leaves of the gradients of weights with cores what these can follow, Lᵀ (L Ĝ Rᵀ) R,
+// whose length and angles are those of the gradient by the core; restore brings back what
+// they were. Other adapters follow all of theirs.
+func (s *Set) Narrow() (restore func()) {
+	var was [][]float32
+	if s != nil {
+		for _, x := range s.list {
+			if x.core == nil {
+				continue
+			}
+			was = append(was, slices.Clone(x.w.Grad))
+			s.coreGradient(x)
+			a, b := folded(x.core.Left, x.core.c.Grad, x.core.Right)
+			s.packed.PackNN(a, s.o.Rank, x.in, x.in)
+			kernel.Gemm(x.w.Grad, x.in, b, s.o.Rank, x.out, &s.packed, &kernel.Epilogue{}, &s.scratch)
+		}
+	}
+	return func() {
+		for _, x := range s.list[:len(was)] {
+			copy(x.w.Grad, was[0])
+			was = was[1:]
+		}
+	}
+}
+
 // factors are A and B with some values of what is learned of them.
 func (s *Set) factors(x *adapter, of func(name string) []float32) (a, b []float32) {
 	if x.core != nil {

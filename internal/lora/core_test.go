@@ -56,6 +56,21 @@ func TestCores(t *testing.T) {
 	if with := s.Through(weights); len(with) != 2 || with[0] != s.Params()[0] || with[1] != s.Params()[1] {
 		t.Fatalf("%d parameters, or in another order", len(with))
 	}
+	core, full := append([]float32{}, s.Params()[0].Grad...), append([]float32{}, weights[0].Grad...)
+	restore := s.Narrow()
+	narrow := append([]float32{}, weights[0].Grad...)
+	restore()
+	for i, v := range narrow { // what L and R keep, with directions that are no orthonormal ones
+		var want float64
+		for a := range 2 {
+			for b := range 2 {
+				want += float64(of[0].Left[a*5+i/7]) * float64(core[2*a+b]) * float64(of[0].Right[b*7+i%7])
+			}
+		}
+		if math.Abs(want-float64(v)) > 1e-4*(1+math.Abs(want)) || weights[0].Grad[i] != full[i] {
+			t.Fatalf("number %d narrowed to %v, want %v; then %v, was %v", i, v, want, weights[0].Grad[i], full[i])
+		}
+	}
 	for _, p := range s.Params() {
 		for k := range p.Data {
 			at := func(d float32) float64 {

@@ -28,6 +28,8 @@ type Bench struct {
 	Pass      forward.Pass
 	Params    []int // trained parameters
 	PerPair   int   // queries of a direction: 2 for antithetic pairs, else 1
+	// Narrow leaves of Param.Grad what the trained parameters can follow; nil: they follow all
+	Narrow func()
 
 	step uint32
 	base []float32 // see still
@@ -61,6 +63,9 @@ func (k *Bench) clearGrads() {
 // gradient copies the gradient into dst, parameter after parameter.
 func (k *Bench) gradient(dst []float32) []float32 {
 	dst = dst[:0]
+	if k.Narrow != nil {
+		k.Narrow()
+	}
 	for _, i := range k.Params {
 		dst = append(dst, k.Model.Params()[i].Grad...)
 	}

@@ -56,6 +56,9 @@ func (x *Experiment) openCores(n *vit.Net) error {
 	return nil
 }
 
+// Narrow leaves of the gradients by weights what the adapters beside them can follow.
+func (x *Experiment) Narrow() { x.adapters.Narrow() }
+
 // spans refuses a device that makes no noise in a few directions.
 func (x *Experiment) spans() error {
 	if len(x.cores.spans) == 0 {

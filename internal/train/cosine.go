@@ -43,6 +43,7 @@ func (t *Trainer) exactly(ctx context.Context, b *forward.Batch) (exact, error) 
 	}
 	n := int64(b.Size)
 	t.Ledger.Charge(t.X.Model, runs.Evaluation, n, n*(m.ForwardFLOPs()+m.BackwardFLOPs()), began)
+	t.X.adapters.Narrow()
 	var g exact
 	for _, p := range t.X.Model.Params() {
 		g = append(g, append([]float32(nil), p.Grad...))
@@ -57,6 +58,8 @@ func (t *Trainer) cosines(g exact, params []int) map[string]float64 {
 	if g == nil || len(params) == 0 {
 		return nil
 	}
+	restore := t.X.adapters.Narrow()
+	defer restore()
 	sums := map[string]*[3]float64{}
 	for _, i := range params {
 		p := t.X.Model.Params()[i]
