@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 # without REASON: the tests on the host alone
 without() {
 	echo "gpu-test: only the kernels on the host: $1"
-	go test ./internal/cuda/...
+	CGO_ENABLED=0 go test ./internal/cuda/...
 	exit
 }
 if [ "$(go env GOOS)/$(go env GOARCH)" != linux/amd64 ]; then
