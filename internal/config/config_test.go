@@ -127,7 +127,7 @@ func TestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range Keys() {
-		if Doc(k) == "" {
+		if f, _ := find(k); f.doc() == "" {
 			t.Errorf("%s is not explained in config.go", k)
 		}
 	}

@@ -17,13 +17,8 @@ import (
 //go:embed config.go
 var source string
 
-// Doc is what a key means: the comment beside its field, or what the
+// doc is what a key means: the comment beside its field, or what the
 // implementations that it belongs to say of it.
-func Doc(key string) string {
-	f, _ := find(key)
-	return f.doc()
-}
-
 func (f field) doc() string {
 	if f.own != nil {
 		return f.own.About()

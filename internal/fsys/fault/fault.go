@@ -2,7 +2,8 @@
 // It works on a real folder, counts every change made through it, and at the
 // chosen one returns an error, writes half of what it was given, or stops for
 // good as a killed process does. PowerLoss then takes away what was never
-// synced, as a machine that lost its power would.
+// synced, as a machine that lost its power would. Hurry is for tests that only want
+// the real disk to be quick.
 package fault
 
 import (
