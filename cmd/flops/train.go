@@ -110,6 +110,9 @@ func (j *trainJob) run(c *cobra.Command) error {
 			return err
 		}
 	} else {
+		if err := x.CheckBudget(); err != nil {
+			return err
+		}
 		var lock *fsys.Lock
 		if dir, lock, err = newRunFolder(dir, cfg.Name, warn); err != nil {
 			return err

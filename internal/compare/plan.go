@@ -187,6 +187,11 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 		evals := int64((c.Train.Steps + c.Train.EvalEvery - 1) / c.Train.EvalEvery)
 		c.Budget.MaxQueries = p.Target + (evals-1)*k.eval + k.end
 	}
+	if k.x.Config = c; a.Match == MatchQueries {
+		if err := k.x.CheckBudget(); err != nil {
+			return c, err
+		}
+	}
 	return c, config.Validate(&c)
 }
 

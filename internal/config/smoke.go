@@ -1,10 +1,15 @@
 package config
 
+import "github.com/flops-vit/flops/internal/lr"
+
 // Smoke shrinks an experiment to seconds: a few steps of few queries on small
 // batches and evaluations, with everything else as it is, so that the whole
 // path of the real run is taken.
 func Smoke(c *Config) {
 	least := func(v *int, most int) { *v = min(*v, most) }
+	if n, steps := lr.FeedbackWarmup.Of(c.Estimator.Own), c.Train.Steps; n > 0 && steps > 3 { // at least the last step updates
+		c.Estimator.Own = lr.FeedbackWarmup.With(c.Estimator.Own, min(2, (3*n+steps-1)/steps))
+	}
 	least(&c.Train.Steps, 3)
 	least(&c.Train.BatchSize, 8)
 	if !c.Draws() {

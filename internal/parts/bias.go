@@ -16,11 +16,16 @@ func init() { Register("bias", biases).Takes(Shared) }
 // 2022, arXiv 2106.10199). That of the keys is none of them where it moves all scores of
 // a query alike, to which the softmax is blind.
 func biases(n Network) (Chosen, error) {
-	c := Chosen{Shared: Shared.Of(n.Own)}
+	c, blind := Chosen{Shared: Shared.Of(n.Own)}, false
 	for _, i := range n.maps() {
+		blind = blind || n.Sites[i].Bias >= 0
 		if s := n.Sites[i]; s.Bias >= 0 && (n.Blind == nil || !n.Blind(i)) {
 			c.Groups = append(c.Groups, []int{s.Bias})
 		}
+	}
+	if len(c.Groups) == 0 && blind {
+		return c, uierr.New("sites.train: bias: the loss does not depend on the biases of key, and no other map is chosen",
+			"name other maps in sites.kinds, such as [query, value]")
 	}
 	if len(c.Groups) == 0 {
 		return c, uierr.New("sites.train: bias: the maps that are chosen have no bias",

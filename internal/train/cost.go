@@ -1,9 +1,11 @@
 package train
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/uierr"
 )
 
 // StepCost is what a whole step of the config's budget takes at equal shares: the queries
@@ -21,6 +23,33 @@ func (x *Experiment) StepCost(step int) lr.Cost {
 	e.Queries += asked.Queries
 	e.FLOPs += asked.FLOPs
 	return e
+}
+
+// reserved is what evaluations take after a step and at the end, which is kept of
+// budget.max_queries.
+func (x *Experiment) reserved(step int) int64 {
+	n := x.EndCost()
+	if x.evalDue(step+1) && step+1 < x.Config.Train.Steps {
+		n += x.EvalCost()
+	}
+	return n
+}
+
+// CheckBudget refuses a new run whose budget.max_queries does not pay for a step and the
+// evaluations after it. A called model counts for itself.
+func (x *Experiment) CheckBudget() error {
+	c, evals := x.Config, x.reserved(0)
+	most := c.Budget.MaxQueries
+	if most == 0 || x.remote != nil || NewTrainer(x).fits(most-evals) > 0 {
+		return nil
+	}
+	step := x.StepCost(0).Queries
+	if _, ok := x.twoSided(); !ok {
+		least := min(c.LeastPass(), c.QueriesAt(0))
+		step = int64(c.Train.BatchSize + x.Sharer.Least(len(lr.Plan(x.Estimator, 0)), c.Train.BatchSize, least))
+	}
+	return uierr.New(fmt.Sprintf("budget.max_queries: %d do not pay for a step and the evaluations after it", most),
+		fmt.Sprintf("give at least %d, %d of them for evaluations, which train.eval_images makes smaller", step+evals, evals))
 }
 
 // costSteps is of how many steps RunCost makes its sum, at most.

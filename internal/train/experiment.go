@@ -117,6 +117,11 @@ func (x *Experiment) openData() (err error) {
 	if n < b {
 		return uierr.New(fmt.Sprintf("train.batch_size: %d images in a batch, the training split has %d", b, n), fmt.Sprintf("set train.batch_size to at most %d", n))
 	}
+	if c := x.TrainData.Classes(); len(c) == 1 && slices.Contains([]string{"cross_entropy", "accuracy"},
+		x.Config.Objective.Kind) {
+		return uierr.New(fmt.Sprintf("%s: the training split has one class, %q, and any answer is right", x.Config.Data.Path,
+			c[0]), "name a folder with two classes or more, or more in data.classes")
+	}
 	all := []data.Dataset{x.TrainData}
 	for _, s := range x.Splits() {
 		all = append(all, s.Data)
@@ -281,6 +286,7 @@ func (x *Experiment) openMethod() (err error) {
 		return err
 	}
 	x.warnUnmoved()
+	x.warnWarming()
 	if x.Optimizer, err = x.newOptimizer(); err != nil {
 		return err
 	}

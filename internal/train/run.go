@@ -255,10 +255,7 @@ func (r *run) budget() (int, string) {
 	if c.Budget.MaxQueries == 0 {
 		return c.QueriesAt(r.t.Step), ""
 	}
-	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.EndCost()
-	if r.t.X.evalDue(r.t.Step+1) && r.t.Step+1 < c.Train.Steps {
-		left -= r.t.X.EvalCost()
-	}
+	left := c.Budget.MaxQueries - r.t.Ledger.Total().Queries - r.t.X.reserved(r.t.Step)
 	r.t.most = int(min(left-int64(c.Train.BatchSize), math.MaxInt32))
 	if n := r.t.fits(left); n > 0 {
 		return n, ""

@@ -86,6 +86,17 @@ func (x *Experiment) jumps() bool {
 	return !smooth
 }
 
+// warnWarming tells of a run whose every step only teaches what predicts.
+func (x *Experiment) warnWarming() {
+	steps := x.Config.Train.Steps
+	for _, p := range lr.Plan(x.Estimator, uint32(max(0, steps-1))) {
+		if p.Kind == forward.Layers && len(p.Params) == 0 {
+			x.warn(fmt.Sprintf("estimator.feedback_warmup: %d: none of the %d steps makes an update",
+				lr.FeedbackWarmup.Of(x.Config.Estimator.Own), steps))
+		}
+	}
+}
+
 // warnUnmoved tells of parameters that the noise cannot move, because float32
 // has nothing so near to their values.
 func (x *Experiment) warnUnmoved() {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/fsys"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/train"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -71,6 +72,9 @@ func miniature(c *config.Config, steps, short int) {
 	c.Optimizer.MinLR /= math.Sqrt(share)
 	c.Optimizer.Warmup = int(share * float64(c.Optimizer.Warmup))
 	c.Optimizer.StepSize = max(1, int(share*float64(c.Optimizer.StepSize)))
+	if n := lr.FeedbackWarmup.Of(c.Estimator.Own); n > 0 && share < 1 {
+		c.Estimator.Own = lr.FeedbackWarmup.With(c.Estimator.Own, int(share*float64(n)))
+	}
 }
 
 // folder is a name for a try that every file system takes.

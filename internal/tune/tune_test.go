@@ -15,6 +15,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/compare"
 	"github.com/flops-vit/flops/internal/config"
+	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
@@ -218,6 +219,29 @@ func TestEarly(t *testing.T) {
 	}
 	if _, err := ParseAxis("budget.early=0,1"); err == nil {
 		t.Error("budget.early was taken as an axis")
+	}
+}
+
+// TestWarmUp: a short try warms up for the share of its steps that the experiment has, so
+// that it makes updates.
+func TestWarmUp(t *testing.T) {
+	p, err := planned(t, t.TempDir(), nil, func(o *Options) {
+		o.Sets = []string{"estimator.surrogate=local", "sites.kinds=[residual]", "estimator.feedback_warmup=30"}
+		o.Wholes = 2
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.Searches[0]
+	x, err := s.try(s.point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := lr.FeedbackWarmup.Of(x.config.Estimator.Own); n != x.config.Train.Steps*30/x.whole || n == 0 {
+		t.Errorf("%d of %d steps warm up, 30 of %d in the experiment", n, x.config.Train.Steps, x.whole)
+	}
+	if x, err = s.whole(s.point); err != nil || lr.FeedbackWarmup.Of(x.config.Estimator.Own) != 30 {
+		t.Errorf("a whole run: %v, %v", x.config.Estimator.Own, err)
 	}
 }
 

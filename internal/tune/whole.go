@@ -115,7 +115,7 @@ func (s *Search) whole(point []string) (*Try, error) {
 	}
 	c := t.config
 	c.Train.Steps, c.Train.EvalEvery, c.Optimizer = t.whole, t.whole, t.plain.Optimizer
-	c.Budget.Early = t.plain.Budget.Early
+	c.Budget.Early, c.Estimator = t.plain.Budget.Early, t.plain.Estimator
 	t.config, t.dir = c, filepath.Join(filepath.Dir(filepath.Dir(t.dir)), "whole", filepath.Base(t.dir))
 	return t, nil
 }
