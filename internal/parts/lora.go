@@ -34,5 +34,5 @@ func (n Network) adapted(part string) (Chosen, error) {
 		}
 		c.Groups = append(c.Groups, []int{s.Weight})
 	}
-	return n.inBlocks(part, c, "no map is chosen", "name blocks in sites.blocks")
+	return n.inBlocks(part, c, "no map is chosen", "name blocks in sites.blocks and maps in sites.targets")
 }
