@@ -7,7 +7,7 @@ import "github.com/flops-vit/flops/internal/lr"
 // path of the real run is taken.
 func Smoke(c *Config) {
 	least := func(v *int, most int) { *v = min(*v, most) }
-	if n, steps := lr.FeedbackWarmup.Of(c.Estimator.Own), c.Train.Steps; n > 0 && steps > 3 { // at least the last step updates
+	if n, steps := lr.FeedbackWarmup.Of(c.Estimator.Own), c.Train.Steps; n > 0 && steps > 3 { // the last step updates
 		c.Estimator.Own = lr.FeedbackWarmup.With(c.Estimator.Own, min(2, (3*n+steps-1)/steps))
 	}
 	least(&c.Train.Steps, 3)

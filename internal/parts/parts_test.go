@@ -61,6 +61,10 @@ func TestChoose(t *testing.T) {
 		testkit.Mistake(t, err, "sites.rank: 5 is more than the 4 of key")
 	}
 	_, err = Choose("bias", net("key"))
+	testkit.Mistake(t, err, "does not depend on the biases of key")
+	none := net("key")
+	none.Kinds = nil
+	_, err = Choose("bias", none)
 	testkit.Mistake(t, err, "have no bias")
 	_, err = Choose("prompt", net())
 	testkit.Mistake(t, err, "no learned tokens")
