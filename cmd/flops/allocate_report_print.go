@@ -30,7 +30,7 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 	for _, a := range r.Allocators {
 		t.Add(a.Name, fmt.Sprintf("%.3f", a.Predicted), fmt.Sprintf("%.3f", a.Measured),
 			fmt.Sprintf("%.3f to %.3f", a.CI95[0], a.CI95[1]),
-			fmt.Sprintf("%.3f", a.Cosine), fmt.Sprintf("%.2f", 1e3*a.Seconds))
+			cosineOrDash(a.Cosine), fmt.Sprintf("%.2f", 1e3*a.Seconds))
 	}
 	if err := t.Print(w); err != nil {
 		return err
@@ -44,6 +44,14 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 	}
 	_, err := fmt.Fprintf(w, "\nreport %s\n", filepath.Join(f.output, "report.html"))
 	return err
+}
+
+// cosineOrDash is a cosine, a dash where it is 0: of a loss without a gradient to compare with.
+func cosineOrDash(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", v)
 }
 
 // siteTable prints what the estimate is like at each site.

@@ -58,23 +58,23 @@ func (s *Set) coreGradient(x *adapter) {
 // whose length and angles are those of the gradient by the core; restore brings back what
 // they were. Other adapters follow all of theirs.
 func (s *Set) Narrow() (restore func()) {
-	var was [][]float32
-	if s != nil {
-		for _, x := range s.list {
-			if x.core == nil {
-				continue
-			}
-			was = append(was, slices.Clone(x.w.Grad))
-			s.coreGradient(x)
-			a, b := folded(x.core.Left, x.core.c.Grad, x.core.Right)
-			s.packed.PackNN(a, s.o.Rank, x.in, x.in)
-			kernel.Gemm(x.w.Grad, x.in, b, s.o.Rank, x.out, &s.packed, &kernel.Epilogue{}, &s.scratch)
+	if s == nil {
+		return func() {}
+	}
+	was := make([][]float32, len(s.list))
+	for i, x := range s.list {
+		if x.core == nil {
+			continue
 		}
+		was[i] = slices.Clone(x.w.Grad)
+		s.coreGradient(x)
+		a, b := folded(x.core.Left, x.core.c.Grad, x.core.Right)
+		s.packed.PackNN(a, s.o.Rank, x.in, x.in)
+		kernel.Gemm(x.w.Grad, x.in, b, s.o.Rank, x.out, &s.packed, &kernel.Epilogue{}, &s.scratch)
 	}
 	return func() {
-		for _, x := range s.list[:len(was)] {
-			copy(x.w.Grad, was[0])
-			was = was[1:]
+		for i, x := range s.list {
+			copy(x.w.Grad, was[i])
 		}
 	}
 }

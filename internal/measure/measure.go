@@ -260,11 +260,12 @@ func cosine(a, b []float32) float64 {
 	return ab / math.Sqrt(aa*bb)
 }
 
-// Reference is the backpropagation gradient of the batch, nil where the model
+// Reference is the backpropagation gradient of the batch, nil where the model or its loss
 // cannot be differentiated.
 func (k *Bench) Reference(ctx context.Context) ([]float32, error) {
 	d, ok := forward.As[query.Differentiable](k.Model)
-	if !ok {
+	loss := k.Pass.Clean().Loss
+	if _, graded := loss.(forward.Graded); !ok || loss != nil && !graded {
 		return nil, nil
 	}
 	k.clearGrads()

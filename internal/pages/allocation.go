@@ -106,7 +106,7 @@ func (r *Allocation) page(x *train.Experiment, version string, pictures []report
 	for _, a := range r.Allocators {
 		p.Allocators = append(p.Allocators, report.AllocatorRow{Name: a.Name, Predicted: a.Predicted, Measured: a.Measured,
 			Lo: a.CI95[0], Hi: a.CI95[1],
-			Cosine: a.Cosine, Seconds: a.Seconds, Queries: a.Queries, Bias: orNaN(a.Bias)})
+			Cosine: orNone(a.Cosine), Seconds: a.Seconds, Queries: a.Queries, Bias: orNaN(a.Bias)})
 	}
 	for _, s := range r.Sites {
 		p.Sites = append(p.Sites, report.SiteRow{Name: s.Name, Noise: orNaN(s.Noise), Share: s.Share,
@@ -133,6 +133,14 @@ func orNaN(v *float64) float64 {
 		return math.NaN()
 	}
 	return *v
+}
+
+// orNone is a cosine, NaN where it is 0: of a loss without a gradient to compare with.
+func orNone(v float64) float64 {
+	if v == 0 {
+		return math.NaN()
+	}
+	return v
 }
 
 // envFacts is where numbers come from, for a page.
