@@ -201,7 +201,7 @@ are kept, everything else becomes PNG, so no pixel changes.`,
 		}}
 	f.add(c)
 	c.Flags().StringVar(&path, "path", "", "folder or file of the dataset")
-	c.Flags().Var(&classes, "classes", "write these classes only, parted by commas")
+	c.Flags().Var(&classes, "classes", "write these classes only, parted by commas; a name with one is quoted")
 	c.Flags().StringVarP(&output, "output", "o", "", "folder that gets SPLIT/CLASS/ for each split")
 	c.Flags().StringVar(&onBad, "on-bad", "refuse",
 		"refuse or skip: what to do about images that cannot be read or have no label")

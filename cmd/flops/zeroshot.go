@@ -28,7 +28,8 @@ func (f *promptFlags) addPrompts(c *cobra.Command) {
 }
 
 func (f *promptFlags) addLabels(c *cobra.Command) {
-	c.Flags().Var(&f.labels, "labels", "classes that a CLIP or SigLIP chooses among, parted by commas")
+	c.Flags().Var(&f.labels, "labels",
+		"classes that a CLIP or SigLIP chooses among, parted by commas; a name with one is quoted")
 	f.addPrompts(c)
 }
 
