@@ -15,8 +15,6 @@ import (
 	"time"
 )
 
-const argsEnv = "FLOPS_TEST_ARGS" // command line of the child process, JSON
-
 // TestProgram is flops itself in a child process; on its own it does nothing.
 func TestProgram(t *testing.T) {
 	raw := os.Getenv(argsEnv)
