@@ -55,6 +55,7 @@ func TestResidentMemory(t *testing.T) {
 	if residentKiB() == 0 {
 		t.Skip("this system does not tell its resident memory")
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(20)) // as the program has it, whatever GOGC says
 	o := options("lr", 2)
 	o.Arch.Hidden, o.Arch.Layers, o.Arch.MLP, o.Batch, o.Queries = 32, 2, 64, 16, 4
 	r, err := prepare(context.Background(), o)
