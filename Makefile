@@ -20,9 +20,8 @@ demo: build ## train a tiny ViT by forward passes, then show one batch's allocat
 	bin/flops train --config configs/demo.yaml --output runs/demo
 	bin/flops allocate-report --config configs/demo.yaml --checkpoint $$(ls -d runs/demo/checkpoints/step-* | sort -V | tail -1)
 
-# The flags of build, so that everything is compiled once; lint vets. Some packages wait more
-# than they compute, so four run at a time, and memory is cheaper than collecting it.
-TEST := CGO_ENABLED=0 FLOPS_HOST_KERNELS=off GOGC=400 $(GO) test -p 4 -trimpath -vet=off
+# The flags of build, so that everything is compiled once; lint vets.
+TEST := CGO_ENABLED=0 FLOPS_HOST_KERNELS=off $(GO) test -trimpath -vet=off
 
 test: ## every test that needs Go alone (gpu-test compiles the CUDA kernels for the host and runs the rest)
 	$(TEST) ./...
