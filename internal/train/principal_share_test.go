@@ -18,9 +18,9 @@ import (
 )
 
 // TestDirectionsKeep: the directions of cores keep more of the energy of backpropagation's
-// gradient by the weights than the singular vectors of W₀ do, and more than drawn
-// ones, on each side and on both together. With FLOPS_TEST_FULL=1 it prints the table of
-// docs/method.md, of 256 images at three steps, and else of 64 at one.
+// gradient by the weights than drawn ones do, on each side; at the inputs, and on both
+// sides together, more than the singular vectors of W₀. With FLOPS_TEST_FULL=1 it prints
+// the table of docs/method.md, of 256 images at three steps, and else of 64 at one.
 func TestDirectionsKeep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("trains a model: not in short mode")
