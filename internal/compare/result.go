@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,7 +118,7 @@ func resultOf(folder string, r Run, peak float64) (*Result, error) {
 	if n := len(clock); n > 0 { // the ledger leaves out loading and updates
 		res.Seconds = clock[n-1].Seconds
 	}
-	if res.Curve, err = curve(filepath.Join(folder, "metrics.jsonl"), res, clock); err != nil {
+	if res.Curve, err = curve(folder, res, clock); err != nil {
 		return nil, err
 	}
 	return res, nil
@@ -128,28 +127,20 @@ func resultOf(folder string, r Run, peak float64) (*Result, error) {
 // curve reads the evaluations along a run; the ledger's queries of a line hold
 // the evaluations up to it, which are taken off. A budget that ends a run leaves
 // no line of the evaluation after its last step.
-func curve(path string, end *Result, clock []runs.Tick) ([]Point, error) {
+func curve(dir string, end *Result, clock []runs.Tick) ([]Point, error) {
 	seconds := map[int]float64{}
 	for _, t := range clock {
 		seconds[t.Step] = t.Seconds
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("compare: %w", err)
-	}
-	defer f.Close()
 	var out []Point
 	var evals int64
 	last := 0 // the step of the last evaluation
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var m runs.StepMetrics
-		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
-			return nil, fmt.Errorf("compare: %s: %w", path, err)
+	err := runs.EachStep(dir, func(m *runs.StepMetrics, bad error) error {
+		if bad != nil {
+			return fmt.Errorf("%s: %w", filepath.Join(dir, "metrics.jsonl"), bad)
 		}
 		if !m.Evaluated() {
-			continue
+			return nil
 		}
 		for _, e := range []*runs.Eval{m.Validation, m.Eval} {
 			if e != nil {
@@ -162,6 +153,10 @@ func curve(path string, end *Result, clock []runs.Tick) ([]Point, error) {
 			shown = m.Validation
 		}
 		out = append(out, Point{m.Step, m.Queries - evals, shown.Score(), shown.Loss(), seconds[m.Step]})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compare: %w", err)
 	}
 	if last < end.Steps {
 		p := Point{end.Steps, end.Queries, end.Accuracy, end.Loss, seconds[end.Steps]}
@@ -170,5 +165,5 @@ func curve(path string, end *Result, clock []runs.Tick) ([]Point, error) {
 		}
 		out = append(out, p)
 	}
-	return out, lines.Err()
+	return out, nil
 }

@@ -33,7 +33,7 @@ func TestCurve(t *testing.T) {
 		{"ended after one with the same accuracy", Result{Steps: 5, Queries: 500, Accuracy: 0.5},
 			append(along, Point{5, 500, 0.5, 0, 1.5})},
 	} {
-		got, err := curve(path, &c.end, clock)
+		got, err := curve(filepath.Dir(path), &c.end, clock)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, %v", c.what, got, err)
 		}

@@ -1,11 +1,7 @@
 package train
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -22,19 +18,12 @@ type losses struct {
 // replay does without.
 func loggedLosses(dir string) *losses {
 	l := &losses{of: map[int]float64{}}
-	f, err := os.Open(filepath.Join(dir, "metrics.jsonl"))
-	if err != nil {
-		return l
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var m runs.StepMetrics
-		if json.Unmarshal(lines.Bytes(), &m) == nil && m.Step > 0 {
+	_ = runs.EachStep(dir, func(m *runs.StepMetrics, bad error) error {
+		if bad == nil && m.Step > 0 {
 			l.of[m.Step] = m.Loss
 		}
-	}
+		return nil
+	})
 	return l
 }
 

@@ -1,9 +1,7 @@
 package tune
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -156,24 +154,17 @@ func (t *Try) same() error {
 }
 
 // recorded is what the validation split measured after a step, nil where it was not.
-func (t *Try) recorded(step int) (*runs.Eval, error) {
-	f, err := os.Open(filepath.Join(t.dir, "metrics.jsonl"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("tune: %w", err)
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var m runs.StepMetrics
-		if json.Unmarshal(lines.Bytes(), &m) == nil && m.Step == step && m.Validation != nil {
-			return m.Validation, nil
+func (t *Try) recorded(step int) (found *runs.Eval, err error) {
+	err = runs.EachStep(t.dir, func(m *runs.StepMetrics, bad error) error {
+		if bad == nil && found == nil && m.Step == step {
+			found = m.Validation
 		}
+		return nil
+	})
+	if err == nil || found != nil || errors.Is(err, fs.ErrNotExist) {
+		return found, nil
 	}
-	return nil, lines.Err()
+	return nil, fmt.Errorf("tune: %w", err)
 }
 
 // run trains from where the try is until a step.
