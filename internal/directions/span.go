@@ -54,7 +54,7 @@ func (w *within) row(n int, c noise.Counter, offset int) *spanned {
 		m = &spanned{}
 	}
 	r := s.Dim()
-	m.z, m.e = sized(m.z, n/s.Width*r), sized(m.e, n)
+	m.z, m.e = kernel.Grow(&m.z, n/s.Width*r), kernel.Grow(&m.e, n)
 	clear(m.e)
 	w.Source.Fill(m.z, c, offset/s.Width*r)
 	for t := range n / s.Width {
@@ -92,11 +92,4 @@ func (w *within) AddScaled(dst, z []float32, scale float32, c noise.Counter, off
 // Axpy implements noise.Source.
 func (w *within) Axpy(dst []float32, coef float32, c noise.Counter, offset int) {
 	w.AddScaled(dst, dst, coef, c, offset)
-}
-
-func sized(v []float32, n int) []float32 {
-	if cap(v) < n {
-		return make([]float32, n)
-	}
-	return v[:n]
 }

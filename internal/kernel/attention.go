@@ -14,7 +14,9 @@ type AttentionScratch struct {
 // pad8 rounds n up to whole vectors of eight.
 func pad8(n int) int { return (n + 7) &^ 7 }
 
-func grow(s *[]float32, n int) []float32 {
+// Grow is *s with n numbers, which are not cleared; a longer one takes its place where it
+// has no room for them.
+func Grow(s *[]float32, n int) []float32 {
 	if cap(*s) < n {
 		*s = make([]float32, n)
 	}
@@ -38,8 +40,8 @@ func Attention(out []float32, ldo int, q []float32, ldq, rows int, k []float32, 
 		return
 	}
 	lt := pad8(tokens)
-	kt := grow(&s.trans, headDim*lt)
-	sc := grow(&s.scores, rows*lt)
+	kt := Grow(&s.trans, headDim*lt)
+	sc := Grow(&s.scores, rows*lt)
 	for h := range heads {
 		at := h * headDim
 		s.transpose(kt, lt, k[at:], ldk, tokens, headDim, scale)
@@ -70,7 +72,7 @@ func (s *AttentionScratch) transpose(dst []float32, ldt int, src []float32, lds,
 	if r == rows {
 		return
 	}
-	edge := grow(&s.edge, 8*cols)
+	edge := Grow(&s.edge, 8*cols)
 	for i := range 8 {
 		row := edge[i*cols : (i+1)*cols]
 		if r+i < rows {
@@ -90,7 +92,7 @@ func (s *AttentionScratch) product(c []float32, ldc int, a []float32, ra, ca int
 		return
 	}
 	ln := pad8(n)
-	pb, po := grow(&s.pack, k*ln), grow(&s.out, m*ln)
+	pb, po := Grow(&s.pack, k*ln), Grow(&s.out, m*ln)
 	for i := range k {
 		copy(pb[i*ln:i*ln+n], b[i*ldb:i*ldb+n])
 		clear(pb[i*ln+n : (i+1)*ln])
@@ -114,8 +116,8 @@ func AttentionGrad(dq []float32, lddq int, dk []float32, lddk int, dv []float32,
 		return
 	}
 	lt := pad8(tokens)
-	vt := grow(&s.trans, headDim*lt)
-	ds := grow(&s.scores, rows*lt)
+	vt := Grow(&s.trans, headDim*lt)
+	ds := Grow(&s.scores, rows*lt)
 	for h := range heads {
 		at := h * headDim
 		p := probs[h*rows*tokens : (h+1)*rows*tokens]

@@ -17,8 +17,8 @@ func AttentionHalf(out []float32, ldo int, q []float32, ldq, rows int, k []float
 		return
 	}
 	lt := roundUp(tokens, halfPanel)
-	kt := grow(&s.single.trans, headDim*lt)
-	sc := grow(&s.single.scores, rows*lt)
+	kt := Grow(&s.single.trans, headDim*lt)
+	sc := Grow(&s.single.scores, rows*lt)
 	for h := range heads {
 		at := h * headDim
 		s.transposed(kt, lt, k[at:], ldk, tokens, headDim, scale)

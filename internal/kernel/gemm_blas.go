@@ -13,7 +13,7 @@ const blasRows = 48
 
 // gemmBLAS runs Gemm on a library's sgemm.
 func gemmBLAS(c []float32, ldc int, a []float32, lda, m int, b *Packed, ep *Epilogue, s *Scratch) {
-	s.c = grow(&s.c, blasRows*b.n)
+	s.c = Grow(&s.c, blasRows*b.n)
 	scale := ep.Scale
 	if scale == 0 {
 		scale = 1
@@ -22,7 +22,7 @@ func gemmBLAS(c []float32, ldc int, a []float32, lda, m int, b *Packed, ep *Epil
 		rows := min(blasRows, m-i)
 		x, ldx := a[i*lda:], lda
 		if rows < blasRows {
-			s.a = grow(&s.a, blasRows*b.k)
+			s.a = Grow(&s.a, blasRows*b.k)
 			for r := range rows {
 				copy(s.a[r*b.k:][:b.k], x[r*lda:])
 			}
@@ -65,8 +65,8 @@ func finishRow(dst, sum []float32, scale float32, ep *Epilogue, i int) {
 func gemmTNBLAS(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, accumulate bool,
 	s *Scratch) {
 	e := active()
-	s.c = grow(&s.c, blasRows*n)
-	s.a = grow(&s.a, blasRows*k)
+	s.c = Grow(&s.c, blasRows*n)
+	s.a = Grow(&s.a, blasRows*k)
 	for i := 0; i < m; i += blasRows {
 		rows := min(blasRows, m-i)
 		transpose(s.a, k, a[i:], lda, k, rows)

@@ -85,7 +85,7 @@ func gemmTNTiled(c []float32, ldc int, a []float32, lda int, b []float32, ldb in
 		}
 		for i := 0; i < m; i += rows {
 			mi := min(rows, m-i)
-			s.a = grow(&s.a, roundUp(mi, e.mr)*kp+maxTile)
+			s.a = Grow(&s.a, roundUp(mi, e.mr)*kp+maxTile)
 			packLeft(s.a, a[p*lda+i:], lda, mi, kp, e.mr)
 			x := left{a: s.a, rowStride: 1, kStride: e.mr, tileStep: e.mr * kp}
 			for q := 0; q < n; q += e.nr {

@@ -115,7 +115,7 @@ func GemmHalf(c []float32, ldc int, a []float32, lda, m int, b *Half, ep *Epilog
 			if ep.Bias != nil {
 				copy(s.bias[:w], ep.Bias[j:])
 			}
-			sums := grow(&s.sums, roundUp(mi, e.rows)*halfPanel)
+			sums := Grow(&s.sums, roundUp(mi, e.rows)*halfPanel)
 			e.panel(sums, mi, b, j/halfPanel, s)
 			sums = sums[:mi*halfPanel]
 			if ep.GELU {

@@ -3,7 +3,7 @@ package kernel
 // layRows rounds rows of A, still as float32, zeros up to whole steps and whole tiles.
 func layRows(e *halfEngine, a []float32, lda, m int, b *Half, s *HalfScratch) {
 	kp := b.steps * halfStep
-	rows := grow(&s.rows, roundUp(m, e.rows)*kp)
+	rows := Grow(&s.rows, roundUp(m, e.rows)*kp)
 	clear(rows[m*kp:])
 	for r := range m {
 		row := rows[r*kp : (r+1)*kp]
@@ -51,7 +51,7 @@ func layApart(e *halfEngine, a []float32, lda, m int, b *Half, s *HalfScratch) {
 		roundApart(s.tiles, a, lda, b.steps, m)
 		return
 	}
-	row := grow(&s.rows, kp)
+	row := Grow(&s.rows, kp)
 	clear(row[b.k:])
 	for r := range m {
 		copy(row[:b.k], a[r*lda:])
@@ -82,7 +82,7 @@ func rowsOf16(room *[]float32, x []float32, ldx, m, k, r int) (src []float32, ld
 	if r+16 <= m && k == kp {
 		return x[r*ldx:], ldx
 	}
-	rows := grow(room, 16*kp)
+	rows := Grow(room, 16*kp)
 	clear(rows)
 	for q := r; q < min(m, r+16); q++ {
 		copy(rows[(q-r)*kp:][:k], x[q*ldx:])

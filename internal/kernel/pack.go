@@ -69,7 +69,7 @@ func (p *Packed) shape(e *engine, k, n int) {
 	} else {
 		p.kc, p.width = p.e.kBlock(k), roundUp(n, p.e.nr)
 	}
-	p.data = grow(&p.data, k*p.width)
+	p.data = Grow(&p.data, k*p.width)
 }
 
 // panel is the panel of B of kp rows from k0 and of the columns from j.

@@ -64,7 +64,7 @@ func (u *muon) Step(params []*forward.Param, lr float64) {
 // one updates a tensor.
 func (u *muon) one(h *hand, p *forward.Param, lr float64) {
 	mu, m := float32(u.momentum), u.m.of(p)
-	h.step = sized(h.step, len(m))
+	h.step = kernel.Grow(&h.step, len(m))
 	pieces(h.orth.workers, len(m), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			g := p.Grad[i]

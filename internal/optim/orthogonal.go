@@ -37,8 +37,8 @@ func (o *orthogonalizer) apply(v []float32, rows, cols int) {
 		return
 	}
 	m, k := min(rows, cols), max(rows, cols)
-	o.x, o.y = sized(o.x, m*k), sized(o.y, m*k)
-	o.a, o.mix = sized(o.a, m*m), sized(o.mix, m*m)
+	o.x, o.y = kernel.Grow(&o.x, m*k), kernel.Grow(&o.y, m*k)
+	o.a, o.mix = kernel.Grow(&o.a, m*m), kernel.Grow(&o.mix, m*m)
 	for i := range rows { // the Gram matrix is made of the shorter side
 		for j, g := range v[i*cols:][:cols] {
 			at := i*cols + j
@@ -98,12 +98,4 @@ func norm(v []float32) float64 {
 func scale(dst, src []float32, by float32) {
 	copy(dst, src)
 	kernel.Scale(dst[:len(src)], by)
-}
-
-// sized is v with n values, which are not cleared.
-func sized(v []float32, n int) []float32 {
-	if cap(v) < n {
-		return make([]float32, n)
-	}
-	return v[:n]
 }
