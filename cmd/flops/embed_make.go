@@ -142,11 +142,7 @@ func (f *embedFlags) images(ctx context.Context, cfg config.Config, warn func(st
 	}
 	defer m.Close()
 	cfg.Data.Augment = nil
-	t, err := m.Transform(cfg.Data)
-	if err != nil {
-		return nil, err
-	}
-	loader, err := data.NewLoader(ds, data.LoaderConfig{BatchSize: 1, Transform: t})
+	loader, err := unmixed(m, ds, cfg.Data)
 	if err != nil {
 		return nil, err
 	}

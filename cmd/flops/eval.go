@@ -134,6 +134,15 @@ once for each image, as its run's config.yaml or --config says.`,
 // parts are the splits that an experiment may have.
 var parts = []string{data.Test, data.Validation, data.Train}
 
+// unmixed loads a dataset in its order, as a model reads pictures.
+func unmixed(m *network.Trained, ds data.Dataset, d config.Data) (*data.Loader, error) {
+	t, err := m.Transform(d)
+	if err != nil {
+		return nil, err
+	}
+	return data.NewLoader(ds, data.LoaderConfig{BatchSize: 1, Transform: t})
+}
+
 func evaluate(c *cobra.Command, cfg config.Config, part, key string, prompts []string, batch, limit int) (*runs.Eval,
 	error) {
 	if part != data.Test {
@@ -164,11 +173,7 @@ func evaluate(c *cobra.Command, cfg config.Config, part, key string, prompts []s
 			"give --embeddings FILE, and --pairing image where it has one per image")
 	}
 	cfg.Data.Augment = nil
-	t, err := m.Transform(cfg.Data)
-	if err != nil {
-		return nil, err
-	}
-	loader, err := data.NewLoader(ds, data.LoaderConfig{BatchSize: 1, Transform: t})
+	loader, err := unmixed(m, ds, cfg.Data)
 	if err != nil {
 		return nil, err
 	}
