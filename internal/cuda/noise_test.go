@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/noise"
 )
 
@@ -128,13 +129,8 @@ func TestNoiseSum(t *testing.T) {
 	near(t, "E", r.floats(out, rows*size), wide(want), 1e-6)
 }
 
-func wide(v []float32) []float64 {
-	w := make([]float64, len(v))
-	for i, x := range v {
-		w[i] = float64(x)
-	}
-	return w
-}
+// wide is what many comparisons here are of.
+var wide = testkit.Float64s
 
 // weights runs WeightsNoise.
 func (r *rig) weights(shares []WeightShare, pair []int32, coef []float32, step uint32) {

@@ -31,6 +31,36 @@ func set(t *testing.T) (s *Set, weights []*forward.Param, loss func() float64) {
 	}
 }
 
+// differentiate gives weights the gradient of set's loss by them.
+func differentiate(weights []*forward.Param) {
+	for i, w := range weights {
+		for k, v := range w.Data {
+			w.Grad[k] = float32(2 * math.Sin(float64(k+i)) * float64(v))
+		}
+	}
+}
+
+// agree compares the gradients of what is learned with finite differences of a loss of the
+// merged weights, to float32's rounding.
+func agree(t *testing.T, s *Set, loss func() float64) {
+	t.Helper()
+	for _, p := range s.Params() {
+		for k := range p.Data {
+			at := func(d float32) float64 {
+				keep := p.Data[k]
+				p.Data[k] += d
+				s.Merge()
+				p.Data[k] = keep
+				return loss()
+			}
+			const h = 1e-2
+			if want := (at(h) - at(-h)) / (2 * h); math.Abs(want-float64(p.Grad[k])) > 2e-3*(1+math.Abs(want)) {
+				t.Fatalf("%s, number %d: gradient %v, finite difference %v", p.Name, k, p.Grad[k], want)
+			}
+		}
+	}
+}
+
 // TestNew: adapters change nothing to begin with, and another seed draws others.
 func TestNew(t *testing.T) {
 	s, weights, _ := set(t)
@@ -55,31 +85,13 @@ func TestThrough(t *testing.T) {
 		copy(p.Data, testkit.Fill(len(p.Data), 0.3+float64(len(p.Name)+len(p.Data))))
 	}
 	s.Merge()
-	for i, w := range weights {
-		for k, v := range w.Data {
-			w.Grad[k] = float32(2 * math.Sin(float64(k+i)) * float64(v))
-		}
-	}
+	differentiate(weights)
 	other := &forward.Param{Name: "bias"}
 	with := s.Through([]*forward.Param{weights[1], other, weights[0]})
 	if len(with) != 5 || with[2] != other || with[0] != s.Params()[2] || with[4] != s.Params()[1] {
 		t.Fatalf("%d parameters in another order", len(with))
 	}
-	for _, p := range s.Params() {
-		for k := range p.Data {
-			at := func(d float32) float64 {
-				keep := p.Data[k]
-				p.Data[k] += d
-				s.Merge()
-				p.Data[k] = keep
-				return loss()
-			}
-			const h = 1e-2
-			if want := (at(h) - at(-h)) / (2 * h); math.Abs(want-float64(p.Grad[k])) > 2e-3*(1+math.Abs(want)) {
-				t.Fatalf("%s, number %d: gradient %v, finite difference %v", p.Name, k, p.Grad[k], want)
-			}
-		}
-	}
+	agree(t, s, loss)
 }
 
 // TestState: what a checkpoint keeps brings the same bits back, with averages in the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
@@ -98,6 +99,21 @@ func meanLoss(t *testing.T, m *vit.Model, b *forward.Batch) float64 {
 		s += float64(l)
 	}
 	return s / float64(b.Size)
+}
+
+// derivative is the central finite difference of a loss along direction u of numbers, which it
+// leaves as they were.
+func derivative(x, u []float32, h float32, loss func() float64) float64 {
+	orig := slices.Clone(x)
+	at := func(s float32) float64 {
+		for j := range x {
+			x[j] = orig[j] + s*u[j]
+		}
+		return loss()
+	}
+	d := (at(h) - at(-h)) / (2 * float64(h))
+	at(0)
+	return d
 }
 
 // slope is the central finite difference of J along unit direction u over the

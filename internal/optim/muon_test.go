@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/noise"
 	"gonum.org/v1/gonum/mat"
 )
@@ -71,7 +72,7 @@ func TestMuon(t *testing.T) {
 						n *= d
 					}
 					p := &forward.Param{Name: "w", Shape: c.shape, Data: gaussians(uint64(i), n), Decay: c.rows > 0}
-					want, avg := float64s(p.Data), make([]float64, n)
+					want, avg := testkit.Float64s(p.Data), make([]float64, n)
 					o := muonOf(t, 2, mu, nesterov, wd)
 					for s := range 4 {
 						if s == 2 {
@@ -82,7 +83,7 @@ func TestMuon(t *testing.T) {
 							o = fresh
 						}
 						p.Grad = gaussians(uint64(100+10*i+s), n)
-						reference(want, avg, float64s(p.Grad), c.rows, c.cols, mu, nesterov, lr, p.Decay, wd)
+						reference(want, avg, testkit.Float64s(p.Grad), c.rows, c.cols, mu, nesterov, lr, p.Decay, wd)
 						o.Step([]*forward.Param{p}, lr)
 						for j := range want {
 							if math.Abs(float64(p.Data[j])-want[j]) > 1e-4*lr*float64(s+1)+1e-6 {
@@ -124,14 +125,6 @@ func reference(w, avg, g []float64, rows, cols int, mu float64, nesterov bool, l
 	}
 }
 
-func float64s(v []float32) []float64 {
-	out := make([]float64, len(v))
-	for i, x := range v {
-		out[i] = float64(x)
-	}
-	return out
-}
-
 // TestOrthogonal: singular values from a twentieth of the largest on come to lie
 // within a third of 1, and the singular vectors stay.
 func TestOrthogonal(t *testing.T) {
@@ -139,9 +132,9 @@ func TestOrthogonal(t *testing.T) {
 		rows, cols := c[0], c[1]
 		v := gaussians(7, rows*cols)
 		var before mat.SVD
-		before.Factorize(mat.NewDense(rows, cols, float64s(v)), mat.SVDThin)
+		before.Factorize(mat.NewDense(rows, cols, testkit.Float64s(v)), mat.SVDThin)
 		newOrthogonalizer(1).apply(v, rows, cols)
-		after := mat.NewDense(rows, cols, float64s(v))
+		after := mat.NewDense(rows, cols, testkit.Float64s(v))
 		var left, right, half, core mat.Dense
 		before.UTo(&left)
 		before.VTo(&right)

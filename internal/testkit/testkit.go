@@ -56,6 +56,15 @@ func Fill(n int, seed float64) []float32 {
 	return v
 }
 
+// Float64s are the same numbers in double precision.
+func Float64s(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
 // Write makes a file of these bytes.
 func Write(t testing.TB, path string, b []byte) {
 	t.Helper()

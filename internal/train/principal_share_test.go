@@ -81,11 +81,11 @@ func TestDirectionsKeep(t *testing.T) {
 			}
 			g := mat.NewDense(s.Out, s.In, sums[s.Weight])
 			var svd mat.SVD
-			svd.Factorize(mat.NewDense(s.Out, s.In, wide(begun[s.Weight])), mat.SVDThin)
+			svd.Factorize(mat.NewDense(s.Out, s.In, testkit.Float64s(begun[s.Weight])), mat.SVDThin)
 			var u, v mat.Dense
 			svd.UTo(&u)
 			svd.VTo(&v)
-			l, r := mat.NewDense(rank, s.Out, wide(of.Left)), mat.NewDense(rank, s.In, wide(of.Right))
+			l, r := mat.NewDense(rank, s.Out, testkit.Float64s(of.Left)), mat.NewDense(rank, s.In, testkit.Float64s(of.Right))
 			sides := map[string][2]mat.Matrix{"as shipped": {l, r},
 				"singular vectors of W": {u.Slice(0, s.Out, 0, rank).T(), v.Slice(0, s.In, 0, rank).T()},
 				"drawn":                 {drawn(s.Out, rank, 1), drawn(s.In, rank, 2)}}
@@ -137,14 +137,6 @@ func TestDirectionsKeep(t *testing.T) {
 			t.Logf("%s %-24s| %s", side, name, strings.Join(cells, " | "))
 		}
 	}
-}
-
-func wide(v []float32) []float64 {
-	out := make([]float64, len(v))
-	for i, x := range v {
-		out[i] = float64(x)
-	}
-	return out
 }
 
 // energy is the sum of the squares.
