@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/flops-vit/flops/internal/runs"
 	"github.com/flops-vit/flops/internal/uierr"
@@ -10,11 +11,13 @@ import (
 const (
 	explodeFactor = 10   // times the first loss (or 1, where that is less)
 	vanishedLoss  = 1e-9 // a mean batch loss below this is no longer a loss
+	saturated     = 1e4  // logits beyond this are no longer those of an answer
 )
 
 // exploded says when a finite loss is no longer that of a model that learns:
-// ten times the first one, or exactly nothing, which for cross-entropy means
-// saturated logits, not success.
+// ten times the first one, or exactly nothing from saturated logits. Of cross-entropy
+// float32 leaves nothing where a right answer is 17 ahead of the others, which one image,
+// or a few, may well be: that is success.
 func (r *run) exploded(m *runs.StepMetrics) error {
 	if r.state.FirstLoss == 0 {
 		r.state.FirstLoss = m.Loss
@@ -23,9 +26,19 @@ func (r *run) exploded(m *runs.StepMetrics) error {
 	case m.Loss > limit:
 		return &Diverged{fmt.Sprintf("the loss is %.4g, the first one was %.4g", m.Loss, r.state.FirstLoss)}
 	case m.Loss < vanishedLoss && r.t.X.Config.Objective.Kind == "cross_entropy":
-		return &Diverged{fmt.Sprintf("the loss fell to %.2g", m.Loss)}
+		if most := largest(r.t.Last().Clean.Logits); most > saturated {
+			return &Diverged{fmt.Sprintf("the loss fell to %.2g, with logits of %.2g", m.Loss, most)}
+		}
 	}
 	return nil
+}
+
+// largest is the largest magnitude of some numbers.
+func largest(v []float32) (most float64) {
+	for _, x := range v {
+		most = max(most, math.Abs(float64(x)))
+	}
+	return most
 }
 
 // diverged stops the run, or goes back to the last good checkpoint with a

@@ -2,10 +2,12 @@ package train
 
 import (
 	"context"
+	"errors"
 	"math"
 	"strings"
 	"testing"
 
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/checkpoint"
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
@@ -112,5 +114,31 @@ func TestReplay(t *testing.T) {
 			}
 			weights(t, r, dir)
 		})
+	}
+}
+
+// One image that is known for certain has a cross-entropy of exactly 0, and its run goes
+// on; logits of a million are a divergence whatever the loss.
+func TestNothingLeftToLose(t *testing.T) {
+	for _, c := range []struct {
+		loss   float64
+		logits []float32
+		ends   bool
+	}{
+		{0, []float32{20, -3}, false},
+		{0, []float32{-3, 900}, false},
+		{0, []float32{1e6, 0}, true},
+		{0, []float32{0, -1e6}, true},
+		{0.5, []float32{1e6, 0}, false},
+		{11, []float32{20, -3}, true},
+	} {
+		x := &Experiment{Config: config.Default()}
+		last := &lr.Step{Step: forward.Step{Clean: &forward.Clean{Logits: c.logits, Classes: 2}}}
+		r := &run{t: &Trainer{X: x, last: last}}
+		r.state.FirstLoss = 1
+		err := r.exploded(&runs.StepMetrics{Loss: c.loss})
+		if d := (*Diverged)(nil); errors.As(err, &d) != c.ends {
+			t.Errorf("loss %g, logits %v: %v", c.loss, c.logits, err)
+		}
 	}
 }
