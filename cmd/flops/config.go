@@ -51,7 +51,11 @@ are quoted: {steps: "${N:-5}"}. Anchors and merge keys (<<) work as in YAML 1.1.
 			for _, d := range config.Doubts(cfg) {
 				warner(c)(d)
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is valid\n", validate.path)
+			rest := ""
+			if keys := config.Unread(cfg); len(keys) > 0 {
+				rest = "; nothing it chooses reads " + config.Braced(keys)
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is valid%s\n", validate.path, rest)
 			return err
 		}}
 	validate.add(v)

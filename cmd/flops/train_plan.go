@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/kernel"
 	"github.com/flops-vit/flops/internal/lr"
 	"github.com/flops-vit/flops/internal/objective"
@@ -68,6 +69,9 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 		fmt.Fprintf(w, "classifier %s\n", x.Local.Head)
 	}
 	printCache(w, x.Cache)
+	if keys := config.Unread(c); len(keys) > 0 {
+		fmt.Fprintf(w, "unread     %s\n", config.Braced(keys))
+	}
 	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", x.Model.Device(), kernel.Describe(), train.Threads(c))
 	printPrecision(w, x)
 	fmt.Fprintf(w, "run folder %s\n", dir)

@@ -10,31 +10,34 @@ import (
 	"github.com/flops-vit/flops/internal/uierr"
 )
 
-// Settings of the surrogate local.
+// Settings of the surrogates local and feedback.
 var (
+	whole    = settings.Under(Surrogate, "local")
+	learning = settings.Under(Surrogate, "local", "feedback")
+
 	Kappa = settings.New("kappa", "0",
-		"local, feedback: share of the correction by the queries: 0, 1, or auto for that of least error",
-		settings.Among("0", "1", "auto"))
+		"share of the correction by the queries: 0, 1, or auto for that of least error",
+		settings.Among("0", "1", "auto"), learning)
 	FeedbackGain = settings.New("feedback_gain", 0.6,
-		"local, feedback: gain of the learning of the Jacobians, stable below 2",
-		settings.Above(0, 2))
+		"gain of the learning of the Jacobians, stable below 2",
+		settings.Above(0, 2), learning)
 	FeedbackScale = settings.New("feedback_scale", true,
-		"local, feedback: scale predictions by how far they agree with the queries")
+		"scale predictions by how far they agree with the queries", learning)
 	FeedbackWeigh = settings.New("feedback_weigh", true,
-		"local, feedback: learn the Jacobians most from images of large error")
+		"learn the Jacobians most from images of large error", learning)
 	FeedbackRows = settings.New("feedback_rows", "0.25",
-		"local: the rows of a block's output that its parameters get a gradient through: all, those that are read "+
+		"the rows of a block's output that its parameters get a gradient through: all, those that are read "+
 			"(read), or besides the cls row a share of the others, such as 0.25, drawn where the gradient is large",
-		settings.That(func(s string) error { _, _, err := rowsOf(s); return err }))
+		settings.That(func(s string) error { _, _, err := rowsOf(s); return err }), whole)
 	FeedbackTop = settings.New("feedback_top", "exact",
-		"local: what predictions begin with: the exact gradient after the last block, or nothing (learned)",
-		settings.Among("exact", "learned"))
+		"what predictions begin with: the exact gradient after the last block, or nothing (learned)",
+		settings.Among("exact", "learned"), whole)
 	FeedbackDerivative = settings.New("feedback_derivative", "block",
-		"local: what is used of a block's own derivative: all of it (block), or that attn_out and mlp_out add to the "+
+		"what is used of a block's own derivative: all of it (block), or that attn_out and mlp_out add to the "+
 			"row that is read (linear) or mlp_out alone (none), so that no other parameter of a block learns",
-		settings.Among("block", "linear", "none"))
+		settings.Among("block", "linear", "none"), whole)
 	FeedbackWarmup = settings.New("feedback_warmup", 0,
-		"local, feedback: steps before the first update, which only learn the Jacobians", settings.From(0, 1e6))
+		"steps before the first update, which only learn the Jacobians", settings.From(0, 1e6), learning)
 )
 
 func init() {

@@ -11,15 +11,16 @@ import (
 var (
 	Surrogate = settings.New("surrogate", "linear",
 		"what predicts the gradient at the sites before their queries, which then correct it")
-	SurrogateGain = settings.New("surrogate_gain", 0.5, "linear: gain of its learning, stable below 2",
-		settings.Above(0, 2))
+	linear        = settings.Under(Surrogate, "linear")
+	SurrogateGain = settings.New("surrogate_gain", 0.5, "gain of its learning, stable below 2",
+		settings.Above(0, 2), linear)
 	SurrogateFrom = settings.New("surrogate_from", "losses",
-		"linear: what it learns from: the losses of the queries, or all outputs of each (outputs)",
-		settings.Among("losses", "outputs"))
+		"what it learns from: the losses of the queries, or all outputs of each (outputs)",
+		settings.Among("losses", "outputs"), linear)
 	SurrogateKappa = settings.New("surrogate_kappa", 1.0,
-		"linear: share of what the queries say beyond the prediction: 1 has no bias, less has less noise; with 0 queries "+
+		"share of what the queries say beyond the prediction: 1 has no bias, less has less noise; with 0 queries "+
 			"only teach what predicts, and those at query and key only decide whether the prediction is used",
-		settings.From(0, 1))
+		settings.From(0, 1), linear)
 )
 
 // Plain are settings of an estimator of which nothing is predicted and nothing known

@@ -69,7 +69,7 @@ type Owned struct {
 }
 
 // About is the setting's line, with whose it is before it.
-func (o Owned) About() string { return strings.Join(o.Owners, ", ") + ": " + o.Doc }
+func (o Owned) About() string { return strings.Join(o.Owners, ", ") + ": " + o.Setting.About() }
 
 // Settings lists the settings of all implementations, in the order of their
 // names and of each one's declarations.

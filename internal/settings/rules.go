@@ -59,6 +59,32 @@ func Long(why, hint string, of ...int) Rule {
 	return func(s *Setting) { s.Lengths = &Length{Of: of, Why: why, Hint: hint} }
 }
 
+// Under says that a setting is read only where another, of the same section, is one of
+// some choices.
+func Under(of *Key[string], choices ...string) Rule {
+	return func(s *Setting) { s.under = &under{of, choices} }
+}
+
+// under is what Under says.
+type under struct {
+	of      *Key[string]
+	choices []string
+}
+
+// Read says whether the setting is read beside the others of its section: not where
+// Under asks for another choice.
+func (s *Setting) Read(v Values) bool {
+	return s.under == nil || slices.Contains(s.under.choices, s.under.of.Of(v))
+}
+
+// About is the setting's line, with the choices before it that it is read under.
+func (s *Setting) About() string {
+	if s.under == nil {
+		return s.Doc
+	}
+	return strings.Join(s.under.choices, ", ") + ": " + s.Doc
+}
+
 // That asks values what no other rule can say; check's error is an *uierr.Error
 // that begins with what is wrong, without the key.
 func That[T Value](check func(T) error) Rule {

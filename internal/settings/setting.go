@@ -38,7 +38,8 @@ type Setting struct {
 	Bound   *Bound   // of a number or each of a list; nil: any
 	Lengths *Length  // of a list; nil: any
 
-	that func(any) error // what else a value is asked; may be nil
+	that  func(any) error // what else a value is asked; may be nil
+	under *under          // nil: read whatever the others are
 }
 
 // In is the value that was given, or the default.

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/flops-vit/flops/internal/settings"
+)
+
+// Unread lists the keys of implementations that an experiment sets to other than their
+// defaults, and that nothing it has chosen reads, in the order of the vocabulary: an
+// allocator's decay where another allocator is chosen, the alpha of adapters where
+// biases are trained. They are no mistake, since one --set changes the choice, but
+// whoever set one may believe that it counts.
+func Unread(c Config) (out []string) {
+	for _, f := range fields() {
+		if f.own != nil && onLine(f.of(&c)) != onLine(reflect.ValueOf(f.own.Default)) && !f.isRead(&c) {
+			out = append(out, f.key)
+		}
+	}
+	return out
+}
+
+// isRead says whether what a config chooses in the section of an implementation's key
+// reads it.
+func (f field) isRead(c *Config) bool {
+	section, _, _ := strings.Cut(f.key, ".")
+	for _, key := range implemented {
+		if name, ok := strings.CutPrefix(key, section+"."); ok && name != "" {
+			chooses, _ := find(key)
+			own := reflect.ValueOf(c).Elem().FieldByIndex(f.path).Interface().(settings.Values)
+			return slices.Contains(f.own.Owners, chooses.of(c).String()) && f.own.Read(own)
+		}
+	}
+	return true
+}
+
+// Braced writes keys shortly, a section's in braces as a shell expands them:
+// estimator.{kappa,feedback_gain}.
+func Braced(keys []string) string {
+	var sections []string
+	by := map[string][]string{}
+	for _, k := range keys {
+		section, rest, _ := strings.Cut(k, ".")
+		if by[section] == nil {
+			sections = append(sections, section)
+		}
+		by[section] = append(by[section], rest)
+	}
+	var out []string
+	for _, s := range sections {
+		if rest := by[s]; len(rest) == 1 {
+			out = append(out, s+"."+rest[0])
+		} else {
+			out = append(out, s+".{"+strings.Join(rest, ",")+"}")
+		}
+	}
+	return strings.Join(out, " ")
+}
