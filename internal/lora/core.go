@@ -55,15 +55,16 @@ func (s *Set) coreGradient(x *adapter) {
 }
 
 // Narrow leaves of the gradients of weights with cores what these can follow, Lᵀ (L Ĝ Rᵀ) R,
-// whose length and angles are those of the gradient by the core; restore brings back what
-// they were. Other adapters follow all of theirs.
+// whose length and angles are those of the gradient by the core, which stands there already
+// where that is made with derivatives; restore brings back what they were. Other adapters
+// follow all of theirs.
 func (s *Set) Narrow() (restore func()) {
 	if s == nil {
 		return func() {}
 	}
 	was := make([][]float32, len(s.list))
 	for i, x := range s.list {
-		if x.core == nil {
+		if x.core == nil || x.thin {
 			continue
 		}
 		was[i] = slices.Clone(x.w.Grad)

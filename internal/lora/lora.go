@@ -9,7 +9,8 @@
 //
 //	∂A = (α/r) Bᵀ Ĝ,   ∂B = (α/r) Ĝ Aᵀ,
 //
-// which is linear in Ĝ and so as unbiased as that is. LoRA: Hu and others, ICLR 2022,
+// which is linear in Ĝ and so as unbiased as that is. Where Ĝ would be a derivative, they
+// are made without it (Thin). LoRA: Hu and others, ICLR 2022,
 // arXiv 2106.09685.
 package lora
 
@@ -46,6 +47,7 @@ type adapter struct {
 	core    *between
 	base    []float32 // W₀
 	out, in int
+	thin    bool // the gradients are made where derivatives are
 }
 
 // trained are the factors that are learned.
@@ -141,7 +143,10 @@ func (s *Set) Through(with []*forward.Param) []*forward.Param {
 // gradient is that of the factors of one weight.
 func (s *Set) gradient(x *adapter) {
 	r := s.o.Rank
-	if x.core != nil {
+	switch {
+	case x.thin:
+		return
+	case x.core != nil:
 		s.coreGradient(x)
 		return
 	}

@@ -120,6 +120,21 @@ func (x *Experiment) openFolder() (err error) {
 	return err
 }
 
+// thin has the gradients of adapters made without those of their weights, where all are
+// derivatives: noise at the outputs of maps makes those of weights.
+func (x *Experiment) thin() {
+	c := x.Config
+	m, ok := forward.As[interface {
+		Thin(param int, t vit.Thin) bool
+	}](x.Model)
+	if !ok || !lr.Is(c.Estimator.Name, lr.Silent) && !slices.Contains(c.Sites.Kinds, "residual") {
+		return
+	}
+	x.adapters.Thin(func(w *forward.Param, t *lora.Thin) bool {
+		return m.Thin(slices.Index(x.Model.Params(), w), t)
+	})
+}
+
 // openAdapters begins the adapters of the chosen weights.
 func (x *Experiment) openAdapters() error {
 	if len(x.Selection.Adapted) == 0 {
@@ -139,6 +154,7 @@ func (x *Experiment) openAdapters() error {
 	} else {
 		x.adapters = lora.New(weights, lora.Options{Rank: rank, Alpha: alpha, Seed: uint64(x.Config.Train.Seed)})
 	}
+	x.thin()
 	x.Trained = append(x.Trained, x.adapters.Params()...)
 	if x.begun == nil {
 		return nil

@@ -26,6 +26,7 @@ type Feed struct {
 	Loss  *objective.Bound // nil where no losses are wanted
 
 	gemm kernel.Scratch
+	thin kernel.Thin
 	half kernel.HalfScratch
 	look kernel.HalfAttention
 	attn kernel.AttentionScratch

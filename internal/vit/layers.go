@@ -106,7 +106,8 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 	for _, kind := range []string{AttnOut, MLPOut} {
 		if i, ok := m.net.bySite[siteKey{kind, s.Block}]; ok {
 			x := m.net.sites[i]
-			l.Adds = append(l.Adds, forward.Addend{Params: x.Params(), FLOPs: mm(l.Reads, x.Out, x.In)})
+			flops := m.net.weightFLOPs(x.Weight, l.Reads, mm(l.Reads, x.Out, x.In))
+			l.Adds = append(l.Adds, forward.Addend{Params: x.Params(), FLOPs: flops})
 		}
 	}
 	l.Some = !o.placed
@@ -154,7 +155,7 @@ func (m *Model) layerFLOPs(block int) (n int64) {
 	within := o.within(block, block+1)
 	own := func(p int) bool { return slices.Contains(within, p) && m.net.params[p].Grad != nil }
 	part := &outline{steps: o.steps[:end]}
-	return n + part.backward(m.net.sites, own)
+	return n + part.backward(m.net, own)
 }
 
 // Top implements forward.Layered.

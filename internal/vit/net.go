@@ -14,7 +14,8 @@ type Net struct {
 	linears []*linear // parallel to sites
 	spare   *spares   // packed weights that no map needs now
 	bySite  map[siteKey]int
-	direct  map[int]int // of a parameter that noise is added to itself: its site
+	direct  map[int]int  // of a parameter that noise is added to itself: its site
+	thin    map[int]Thin // of a weight's gradient, what is wanted
 	out     *outline
 	store   *store // of activations that a forward left, in a Net that a backend runs
 }
@@ -27,7 +28,7 @@ type siteKey struct {
 
 // NewNet puts a network over its parameters.
 func NewNet(w *Weights) *Net {
-	n := &Net{Weights: w, bySite: map[siteKey]int{}, spare: &spares{}}
+	n := &Net{Weights: w, bySite: map[siteKey]int{}, thin: map[int]Thin{}, spare: &spares{}}
 	o, err := guard(func() (*outline, error) { return outlineOf(n) })
 	if err != nil { // only a family that contradicts itself comes here
 		panic(fmt.Sprintf("vit: %T: %v", w.Arch, err))
@@ -110,5 +111,5 @@ func (n *Net) ForwardFLOPs() int64 { return n.out.from(0) }
 // BackwardFLOPs is the cost of the backward pass of one image for the parameters
 // that are trained now, those with a gradient.
 func (n *Net) BackwardFLOPs() int64 {
-	return n.out.backward(n.sites, func(i int) bool { return n.params[i].Grad != nil })
+	return n.out.backward(n, func(i int) bool { return n.params[i].Grad != nil })
 }

@@ -52,8 +52,8 @@ func (g *graph) linear(name string, l *linear, x act, rows int, f Act, res *act)
 	return g.apply(o, in...)
 }
 
-// linearGrad builds dx = dz W, dW = dzᵀ x and db = Σ dz; the residual's
-// gradient is dz itself.
+// linearGrad builds dx = dz W, dW = dzᵀ x, or what is wanted of it, and db = Σ dz; the
+// residual's gradient is dz itself.
 func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgonia.Node, rows int) (gorgonia.Nodes,
 	error) {
 	f := g.feed
@@ -65,6 +65,10 @@ func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgon
 	dw.shape = tensor.Shape(l.w.Shape)
 	dw.run = func(out []float32, v [][]float32) {
 		kernel.GemmTN(out, l.in, v[0], l.out, v[1], l.in, l.out, l.in, f.Slots*rows, false, &f.gemm)
+	}
+	if t := g.net.thin[g.net.Index(l.w.Name)]; t != nil {
+		dw.shape = tensor.Shape{t.Values()}
+		dw.run = func(out []float32, v [][]float32) { t.Gradient(out, v[0], v[1], f.Slots*rows, &f.thin, &f.gemm) }
 	}
 	out := gorgonia.Nodes{g.apply(dx, dy, in[1]), g.apply(dw, dy, in[0])}
 	if l.b != nil {

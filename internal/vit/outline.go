@@ -2,8 +2,6 @@ package vit
 
 import (
 	"slices"
-
-	"github.com/flops-vit/flops/forward"
 )
 
 // outline is what a network's forward tells of itself when it is built once for
@@ -246,9 +244,9 @@ func (o *outline) resume(params []int) int {
 }
 
 // backward is the cost of the backward pass of one image for the parameters that
-// trained says: one product per trained weight, and one per map, two per
-// attention, that lies between a trained parameter and the loss.
-func (o *outline) backward(sites []forward.Site, trained func(param int) bool) int64 {
+// trained says: one product per trained weight, or what is wanted of it, and one per map, two
+// per attention, that lies between a trained parameter and the loss.
+func (o *outline) backward(net *Net, trained func(param int) bool) int64 {
 	below := o.depends(func(s *outlined) bool { return slices.ContainsFunc(s.uses, trained) })
 	var n int64
 	for _, s := range o.steps {
@@ -261,8 +259,11 @@ func (o *outline) backward(sites []forward.Site, trained func(param int) bool) i
 				n += s.flops
 			}
 		}
-		if s.site >= 0 && trained(sites[s.site].Weight) {
-			n += s.flops
+		if s.site < 0 {
+			continue
+		}
+		if w := net.sites[s.site].Weight; trained(w) {
+			n += net.weightFLOPs(w, s.Rows, s.flops)
 		}
 	}
 	return n
