@@ -37,7 +37,7 @@ func TestDirectionsKeep(t *testing.T) {
 	cores := opened("sites.train=core", fmt.Sprint("sites.rank=", rank), "train.seed=0").cores.by
 	bp := []string{"estimator.name=bp", "estimator.schedule=", "optimizer.lr=3e-3", "optimizer.schedule=constant"}
 	x := opened(bp...)
-	tr, m := NewTrainer(x), x.Model
+	tr, m := NewTrainer(x), opened(append(bp, "sites.train=all")...).Model // which has gradients by whole weights
 	d, _ := forward.As[query.Differentiable](m)
 	begun := map[int][]float32{} // W₀
 	for i := range cores {
@@ -54,9 +54,11 @@ func TestDirectionsKeep(t *testing.T) {
 			_, err := tr.TakeStep(t.Context(), x.Config.QueriesAt(tr.Step))
 			testkit.Must(t, err)
 		}
-		for _, p := range m.Params() {
+		for i, p := range m.Params() {
+			copy(p.Data, x.Model.Params()[i].Data)
 			clear(p.Grad)
 		}
+		m.(interface{ Reload() }).Reload()
 		sums := map[int][]float64{}
 		for k := range batches { // of 64
 			b, err := x.Loader.Batch(1000 + k)
