@@ -116,12 +116,6 @@ func (t *Trainer) load(c *checkpoint.Checkpoint) error {
 		}
 		opt[v.Name] = v.Data
 	}
-	if err := t.X.adapters.Restore(opt); err != nil {
-		return err
-	}
-	if t.X.adapters != nil {
-		t.reload()
-	}
 	if p := lr.Predictor(t.X.Estimator); p != nil {
 		if err := p.Restore(own); err != nil {
 			return err
@@ -162,7 +156,8 @@ func (x *Experiment) learnedTensors() map[string][]float32 {
 	return out
 }
 
-// weights puts a checkpoint's weights into the model.
+// weights puts a checkpoint's weights into the model, and what they were made of into
+// its adapters.
 func (t *Trainer) weights(c *checkpoint.Checkpoint) error {
 	for _, p := range t.X.Model.Params() {
 		v, ok := c.Model.Tensor(p.Name)
@@ -171,6 +166,15 @@ func (t *Trainer) weights(c *checkpoint.Checkpoint) error {
 				"go on with the config and the version of flops that began the run, or begin another run")
 		}
 		copy(p.Data, v.Data)
+	}
+	kept := map[string][]float32{}
+	for _, v := range c.Optimizer {
+		if strings.HasPrefix(v.Name, lora.Prefix) {
+			kept[v.Name] = v.Data
+		}
+	}
+	if err := t.X.adapters.Restore(kept); err != nil {
+		return err
 	}
 	t.reload()
 	return nil
