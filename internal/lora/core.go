@@ -38,7 +38,7 @@ type between struct {
 func NewCores(weights []*forward.Param, rank int, of []Directions) *Set {
 	s := &Set{o: Options{Rank: rank, Alpha: float64(rank)}}
 	for i, w := range weights {
-		s.list = append(s.list, &adapter{w: w, base: slices.Clone(w.Data), out: w.Shape[0], in: len(w.Data) / w.Shape[0],
+		s.list = append(s.list, &adapter{w: w, out: w.Shape[0], in: len(w.Data) / w.Shape[0],
 			core: &between{of[i], factor(w, Core, rank, rank)}})
 	}
 	return s

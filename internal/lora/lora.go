@@ -45,9 +45,20 @@ type Set struct {
 type adapter struct {
 	w, a, b *forward.Param
 	core    *between
-	base    []float32 // W₀
+	base    []float32 // W₀ where w is W; see w0
 	out, in int
-	thin    bool // the gradients are made where derivatives are
+	thin    bool // w stays W₀, and the gradients are made where derivatives are
+}
+
+// w0 is W₀: a copy from before the first Merge, or the weight that none is merged into.
+func (x *adapter) w0() []float32 {
+	if x.thin {
+		return x.w.Data
+	}
+	if x.base == nil {
+		x.base = slices.Clone(x.w.Data)
+	}
+	return x.base
 }
 
 // trained are the factors that are learned.
@@ -72,7 +83,7 @@ func New(weights []*forward.Param, o Options) *Set {
 	s := &Set{o: o}
 	for _, w := range weights {
 		out := w.Shape[0]
-		x := &adapter{w: w, base: slices.Clone(w.Data), out: out, in: len(w.Data) / out}
+		x := &adapter{w: w, out: out, in: len(w.Data) / out}
 		x.a, x.b = factor(w, A, o.Rank, x.in), factor(w, B, x.out, o.Rank)
 		g := noise.Rand(o.Seed, noise.Init, uint32(1<<20+len(s.list)))
 		std := 1 / math.Sqrt(3*float64(x.in))
@@ -158,13 +169,16 @@ func (s *Set) gradient(x *adapter) {
 
 func (s *Set) scale() float32 { return float32(s.o.Alpha / float64(s.o.Rank)) }
 
-// Merge writes the weights that the network computes with.
+// Merge writes the weights that the network computes with, but for those that Thin has
+// it make itself.
 func (s *Set) Merge() {
 	if s == nil {
 		return
 	}
 	for _, x := range s.list {
-		s.merged(x, x.w.Data, func(name string) []float32 { return x.data(name) })
+		if !x.thin {
+			s.merged(x, x.w.Data, x.data)
+		}
 	}
 }
 
@@ -183,19 +197,22 @@ func (s *Set) merged(x *adapter, w []float32, of func(name string) []float32) {
 	a, b := s.factors(x, of)
 	s.packed.PackNN(a, s.o.Rank, x.in, x.in)
 	kernel.Gemm(w, x.in, b, s.o.Rank, x.out, &s.packed,
-		&kernel.Epilogue{Scale: s.scale(), Residual: x.base, LdRes: x.in}, &s.scratch)
+		&kernel.Epilogue{Scale: s.scale(), Residual: x.w0(), LdRes: x.in}, &s.scratch)
 }
 
-// Merged is a weight with other values of its factors, by their names; nil of a weight
-// that has no adapter.
+// Merged is a weight with other values of its factors, by their names, or with those that
+// they have where of is nil; nil of a weight that has no adapter, or holds this already.
 func (s *Set) Merged(weight string, of func(name string) []float32) []float32 {
 	if s == nil {
 		return nil
 	}
 	for _, x := range s.list {
-		if x.w.Name == weight {
-			out := make([]float32, len(x.base))
-			s.merged(x, out, of)
+		if x.w.Name == weight && (x.thin || of != nil) {
+			out, values := make([]float32, len(x.w.Data)), x.data
+			if of != nil {
+				values = of
+			}
+			s.merged(x, out, values)
 			return out
 		}
 	}
@@ -217,7 +234,7 @@ func (s *Set) State(of func(name string) []float32) map[string][]float32 {
 	}
 	out := map[string][]float32{Prefix + alpha: {float32(s.o.Alpha)}}
 	for _, x := range s.list {
-		out[Prefix+Base(x.w.Name)+base] = x.base
+		out[Prefix+Base(x.w.Name)+base] = x.w0()
 		for name, v := range x.kept() {
 			out[Prefix+name] = v
 		}
@@ -286,7 +303,7 @@ func (s *Set) Restore(state map[string][]float32) error {
 		return nil
 	}
 	for _, x := range s.list {
-		all := map[string][]float32{Base(x.w.Name) + base: x.base}
+		all := map[string][]float32{Base(x.w.Name) + base: x.w0()}
 		maps.Copy(all, x.kept())
 		for _, p := range x.trained() {
 			all[p.Name] = p.Data

@@ -5,25 +5,27 @@ import (
 	"github.com/flops-vit/flops/internal/kernel"
 )
 
-// Thin is the gradient by what is learned beside a weight, made of what a derivative has
-// at its map z = W x in the place of that by the weight, Ĝ = dzᵀ x:
+// Thin is a weight with its adapter: W, made where it is needed, and the gradient by what is
+// learned beside W₀, made of what a derivative has at the map z = W x in the place of that
+// by W, Ĝ = dzᵀ x:
 //
 //	∂A = (α/r) (dz B)ᵀ x,   ∂B = (α/r) dzᵀ (x Aᵀ),   ∂C = (dz Lᵀ)ᵀ (x Rᵀ),
 //
 // 4·rows·r·(in + out) multiplications and additions where Ĝ takes 2·rows·in·out, and
 // r·(in + out) numbers (r² of a core) where Ĝ has in·out.
 type Thin struct {
-	x     *adapter
-	rank  int
-	scale float32
+	s *Set
+	x *adapter
 }
 
-// Thin asks take, weight by weight, to make these gradients wherever it differentiates,
-// into the weight's Grad, and has the factors read them there; where it says no, they are
-// made of the weight's gradient by Through. What has been gathered of any gradient is lost.
+// Thin asks take, weight by weight, to compute by W, to make these gradients wherever it
+// differentiates, into the weight's Grad, and has the factors read them there; the weight
+// stays W₀. Where it says no, W is written by Merge, and the gradients are made of the
+// weight's by Through. What has been gathered of any gradient is lost. It is for a set that
+// has not merged yet.
 func (s *Set) Thin(take func(weight *forward.Param, t *Thin) bool) {
 	for _, x := range s.list {
-		if x.thin = take(x.w, &Thin{x, s.o.Rank, s.scale()}); !x.thin {
+		if x.thin = take(x.w, &Thin{s, x}); !x.thin {
 			continue
 		}
 		at := 0
@@ -43,19 +45,22 @@ func (t *Thin) Values() (n int) {
 	return n
 }
 
+// Weight writes W, out×in; for one goroutine at a time.
+func (t *Thin) Weight(w []float32) { t.s.merged(t.x, w, t.x.data) }
+
 // FLOPs is the cost of Gradient.
 func (t *Thin) FLOPs(rows int) int64 {
-	n := t.x.in + t.x.out
+	n, r := t.x.in+t.x.out, t.s.o.Rank
 	if t.x.core != nil {
-		return 2 * int64(rows) * int64(t.rank) * int64(n+t.rank)
+		return 2 * int64(rows) * int64(r) * int64(n+r)
 	}
-	return 4 * int64(rows) * int64(t.rank) * int64(n)
+	return 4 * int64(rows) * int64(r) * int64(n)
 }
 
 // Gradient writes that of A and that of B, or that of the core, of dz, rows×out, and x,
 // rows×in.
 func (t *Thin) Gradient(out, dz, x []float32, rows int, w *kernel.Thin, s *kernel.Scratch) {
-	a, r := t.x, t.rank
+	a, r := t.x, t.s.o.Rank
 	if a.core != nil {
 		left, right := w.NT(0, dz, rows, a.core.Left, r, a.out, s), w.NT(1, x, rows, a.core.Right, r, a.in, s)
 		kernel.GemmTN(out, r, left, r, right, r, r, r, rows, false, s)
@@ -64,5 +69,5 @@ func (t *Thin) Gradient(out, dz, x []float32, rows int, w *kernel.Thin, s *kerne
 	left, right := w.NN(0, dz, rows, a.b.Data, a.out, r, s), w.NT(1, x, rows, a.a.Data, r, a.in, s)
 	kernel.GemmTN(out, a.in, left, r, x, a.in, r, a.in, rows, false, s)
 	kernel.GemmTN(out[r*a.in:], r, dz, a.out, right, r, a.out, r, rows, false, s)
-	kernel.Scale(out, t.scale)
+	kernel.Scale(out, t.s.scale())
 }

@@ -44,6 +44,18 @@ func TestThin(t *testing.T) {
 		if len(made) != 1 || made[0].FLOPs(rows) != c.flops {
 			t.Fatalf("%d are made, the first of %d operations, not %d", len(made), made[0].FLOPs(rows), c.flops)
 		}
+		before := slices.Clone(c.t[0].Data)
+		c.whole.Merge()
+		c.thin.Merge()
+		w := make([]float32, len(before))
+		made[0].Weight(w)
+		if !slices.Equal(w, c.w[0].Data) || !slices.Equal(w, c.thin.Merged(c.t[0].Name, nil)) || slices.Equal(w, before) ||
+			!slices.Equal(c.t[0].Data, before) || !slices.Equal(c.t[1].Data, c.w[1].Data) {
+			t.Error("the weights are not those that are merged, or not where they belong")
+		}
+		if c.thin.Merged(c.t[1].Name, nil) != nil || c.whole.Merged(c.w[0].Name, nil) != nil {
+			t.Error("a weight that holds what it is with its adapter is made again")
+		}
 		dz, x := testkit.Fill(rows*5, 1), testkit.Fill(rows*7, 2)
 		clear(c.w[0].Grad)
 		for r := range rows {
@@ -55,9 +67,9 @@ func TestThin(t *testing.T) {
 		}
 		copy(c.w[1].Grad, testkit.Fill(len(c.w[1].Grad), 5))
 		copy(c.t[1].Grad, c.w[1].Grad)
-		w, s := &kernel.Thin{}, &kernel.Scratch{}
+		thin, s := &kernel.Thin{}, &kernel.Scratch{}
 		for range 2 { // whatever the workspace held before
-			made[0].Gradient(c.t[0].Grad, dz, x, rows, w, s)
+			made[0].Gradient(c.t[0].Grad, dz, x, rows, thin, s)
 		}
 		want, got := c.whole.Through(slices.Clone(c.w)), c.thin.Through(slices.Clone(c.t))
 		if len(want) != len(got) {

@@ -1,8 +1,10 @@
 package train
 
 import (
+	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/hf"
 	"github.com/flops-vit/flops/internal/optim"
+	"github.com/flops-vit/flops/internal/safetensors"
 )
 
 // openAverage begins to average the trained weights, where the config wants it.
@@ -35,22 +37,29 @@ func (x *Experiment) adapterTensors() map[string][]float32 {
 	return x.adapters.State(nil)
 }
 
-// averagedModel puts the averages in the places of a model's weights.
-func (x *Experiment) averagedModel(m *hf.Model) *hf.Model {
-	if x.average == nil {
-		return m
+// whole is a model with what its weights are together with their adapters, and with the
+// averages in the places of weights. What the network has packed of weights that are put
+// together here is given back first, which takes as much memory.
+func (x *Experiment) whole(m *hf.Model) *hf.Model {
+	if u, ok := forward.As[interface{ Unpack() }](x.Model); ok {
+		u.Unpack()
+	}
+	var of func(name string) []float32
+	if x.average != nil {
+		of = x.average.Of
+	}
+	put := func(t *safetensors.Tensor) {
+		if of != nil && of(t.Name) != nil {
+			t.Data = of(t.Name)
+		} else if v := x.adapters.Merged(t.Name, of); v != nil {
+			t.Data = v
+		}
 	}
 	for i := range m.Tensors {
-		if v := x.average.Of(m.Tensors[i].Name); v != nil {
-			m.Tensors[i].Data = v
-		} else if v := x.adapters.Merged(m.Tensors[i].Name, x.average.Of); v != nil {
-			m.Tensors[i].Data = v
-		}
+		put(&m.Tensors[i])
 	}
 	for i := range m.Extra {
-		if v := x.average.Of(m.Extra[i].Name); v != nil {
-			m.Extra[i].Data = v
-		}
+		put(&m.Extra[i])
 	}
 	return m
 }

@@ -56,6 +56,11 @@ func (x *Experiment) modelSum() string {
 	pre, _ := json.Marshal(x.Local.Pre) // of numbers and names it cannot fail
 	h.Write(pre)
 	for _, t := range x.Local.Model().Tensors {
+		if x.begun != nil { // with the adapter that it begins with
+			if v := x.adapters.Merged(t.Name, nil); v != nil {
+				t.Data = v
+			}
+		}
 		fmt.Fprintf(h, "%s %v\n", t.Name, t.Shape)
 		_ = binary.Write(h, binary.LittleEndian, t.Data) // a hash takes everything
 	}

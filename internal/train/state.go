@@ -64,13 +64,13 @@ func (r *run) checkpoint() (*checkpoint.Checkpoint, error) {
 // was learned in front of and behind one that can only be called.
 func (x *Experiment) Saved() *hf.Model {
 	if x.words != nil {
-		return x.averagedModel(network.SavedWords(x.Local, x.words, x.TrainData.Classes()))
+		return x.whole(network.SavedWords(x.Local, x.words, x.TrainData.Classes()))
 	}
 	if x.Local != nil {
-		return x.averagedModel(x.Local.Model())
+		return x.whole(x.Local.Model())
 	}
 	r := x.remote
-	return x.averagedModel(network.SavedPrompt(x.overlay(), r.frame, r.model.Mapping(), x.TrainData.Classes(),
+	return x.whole(network.SavedPrompt(x.overlay(), r.frame, r.model.Mapping(), x.TrainData.Classes(),
 		r.transform))
 }
 

@@ -77,8 +77,15 @@ func TestThinGradients(t *testing.T) {
 			y := open(t, whole)
 			for i, p := range x.Model.Params() {
 				copy(y.Model.Params()[i].Data, p.Data)
+				if w := x.adapters.Merged(p.Name, nil); w != nil {
+					if slices.Equal(w, p.Data) {
+						t.Fatalf("%s, %s: %s holds what its adapter made of it", name, part, p.Name)
+					}
+					copy(y.Model.Params()[i].Data, w)
+				}
 			}
 			y.Model.Touch()
+			computesAlike(t, x, y)
 			gradients(t, x)
 			gradients(t, y)
 			size := 0.0
@@ -103,6 +110,24 @@ func TestThinGradients(t *testing.T) {
 				t.Errorf("%s, %s: a step of %d operations, of whole weights %d", name, part, a, b)
 			}
 		}
+	}
+}
+
+// computesAlike wants two networks to answer with the same bits, before and after the one
+// has given back what it packed.
+func computesAlike(t *testing.T, x, y *Experiment) {
+	t.Helper()
+	b, err := x.Loader.Batch(3)
+	testkit.Must(t, err)
+	for range 2 {
+		p, err := x.Model.Clean(t.Context(), b, nil)
+		testkit.Must(t, err)
+		q, err := y.Model.Clean(t.Context(), b, nil)
+		testkit.Must(t, err)
+		if !slices.Equal(p.Clean().Logits, q.Clean().Logits) {
+			t.Fatal("the adapted network answers otherwise than that of the merged weights")
+		}
+		x.Model.(interface{ Unpack() }).Unpack()
 	}
 }
 

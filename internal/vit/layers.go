@@ -106,7 +106,7 @@ func (m *Model) Layer(site int) (forward.Layer, bool) {
 	for _, kind := range []string{AttnOut, MLPOut} {
 		if i, ok := m.net.bySite[siteKey{kind, s.Block}]; ok {
 			x := m.net.sites[i]
-			flops := m.net.weightFLOPs(x.Weight, l.Reads, mm(l.Reads, x.Out, x.In))
+			flops := m.net.weightFLOPs(i, l.Reads, mm(l.Reads, x.Out, x.In))
 			l.Adds = append(l.Adds, forward.Addend{Params: x.Params(), FLOPs: flops})
 		}
 	}

@@ -13,6 +13,8 @@ type linear struct {
 	w, b    *forward.Param // b is nil where there is none
 	out, in int
 
+	thin Thin // writes the weight, and is what is trained; nil: the weight is w
+
 	half   bool // the forward's products are in bf16
 	values bool // and of values alone: no query multiplies differences
 
@@ -46,12 +48,32 @@ func newLinear(w, b *forward.Param) *linear {
 	return &linear{w: w, b: b, out: out, in: len(w.Data) / out}
 }
 
+// weight shows a packer the weight.
+func (l *linear) weight(pack func(w []float32)) {
+	if l.thin == nil {
+		pack(l.w.Data)
+		return
+	}
+	l.spare.lend(l.out*l.in, func(w []float32) {
+		l.thin.Weight(w)
+		pack(w)
+	})
+}
+
+// unpack forgets what is packed.
+func (l *linear) unpack() {
+	l.stale()
+	l.forward.of, l.backward.of, l.rounded.of = kernel.Packed{}, kernel.Packed{}, kernel.Half{}
+}
+
 // stale says that the weight changed.
 func (l *linear) stale() { l.forward.made, l.backward.made, l.rounded.made = false, false, false }
 
 // nt is the packed weight for the forward.
 func (l *linear) nt() *kernel.Packed {
-	return l.forward.get(func(p *kernel.Packed) { p.PackNT(l.w.Data, l.out, l.in, l.in) })
+	return l.forward.get(func(p *kernel.Packed) {
+		l.weight(func(w []float32) { p.PackNT(w, l.out, l.in, l.in) })
+	})
 }
 
 // nn is the packed weight for the gradient of the input.
@@ -60,11 +82,13 @@ func (l *linear) nn() *kernel.Packed {
 		if p.Bytes() == 0 {
 			*p = l.spare.take(l.out, l.in)
 		}
-		p.PackNN(l.w.Data, l.out, l.in, l.in)
+		l.weight(func(w []float32) { p.PackNN(w, l.out, l.in, l.in) })
 	})
 }
 
 // bf16 is the packed weight for the forward in bf16.
 func (l *linear) bf16() *kernel.Half {
-	return l.rounded.get(func(p *kernel.Half) { p.PackNT(l.w.Data, l.out, l.in, l.in) })
+	return l.rounded.get(func(p *kernel.Half) {
+		l.weight(func(w []float32) { p.PackNT(w, l.out, l.in, l.in) })
+	})
 }

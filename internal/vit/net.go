@@ -14,8 +14,7 @@ type Net struct {
 	linears []*linear // parallel to sites
 	spare   *spares   // packed weights that no map needs now
 	bySite  map[siteKey]int
-	direct  map[int]int  // of a parameter that noise is added to itself: its site
-	thin    map[int]Thin // of a weight's gradient, what is wanted
+	direct  map[int]int // of a parameter that noise is added to itself: its site
 	out     *outline
 	store   *store // of activations that a forward left, in a Net that a backend runs
 }
@@ -28,7 +27,7 @@ type siteKey struct {
 
 // NewNet puts a network over its parameters.
 func NewNet(w *Weights) *Net {
-	n := &Net{Weights: w, bySite: map[siteKey]int{}, thin: map[int]Thin{}, spare: &spares{}}
+	n := &Net{Weights: w, bySite: map[siteKey]int{}, spare: &spares{}}
 	o, err := guard(func() (*outline, error) { return outlineOf(n) })
 	if err != nil { // only a family that contradicts itself comes here
 		panic(fmt.Sprintf("vit: %T: %v", w.Arch, err))

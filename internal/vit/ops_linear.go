@@ -66,7 +66,7 @@ func (g *graph) linearGrad(name string, l *linear, in gorgonia.Nodes, dy *gorgon
 	dw.run = func(out []float32, v [][]float32) {
 		kernel.GemmTN(out, l.in, v[0], l.out, v[1], l.in, l.out, l.in, f.Slots*rows, false, &f.gemm)
 	}
-	if t := g.net.thin[g.net.Index(l.w.Name)]; t != nil {
+	if t := l.thin; t != nil {
 		dw.shape = tensor.Shape{t.Values()}
 		dw.run = func(out []float32, v [][]float32) { t.Gradient(out, v[0], v[1], f.Slots*rows, &f.thin, &f.gemm) }
 	}

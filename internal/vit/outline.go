@@ -262,8 +262,8 @@ func (o *outline) backward(net *Net, trained func(param int) bool) int64 {
 		if s.site < 0 {
 			continue
 		}
-		if w := net.sites[s.site].Weight; trained(w) {
-			n += net.weightFLOPs(w, s.Rows, s.flops)
+		if trained(net.sites[s.site].Weight) {
+			n += net.weightFLOPs(s.site, s.Rows, s.flops)
 		}
 	}
 	return n

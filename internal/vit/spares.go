@@ -12,6 +12,16 @@ import (
 type spares struct {
 	mu   sync.Mutex
 	held map[[2]int][]kernel.Packed
+
+	one   sync.Mutex
+	whole []float32 // a weight that is made to be packed
+}
+
+// lend lends the memory of a weight of n values to one map at a time.
+func (s *spares) lend(n int, f func(w []float32)) {
+	s.one.Lock()
+	defer s.one.Unlock()
+	f(kernel.Grow(&s.whole, n))
 }
 
 // take is one of out×in, or an empty one.
