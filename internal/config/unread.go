@@ -9,7 +9,7 @@ import (
 )
 
 // Unread lists the keys of implementations that an experiment sets to other than their
-// defaults, and that nothing it has chosen reads, in the order of the vocabulary: an
+// defaults, and that belong to others than it has chosen, in the order of the vocabulary: an
 // allocator's decay where another allocator is chosen, the alpha of adapters where
 // biases are trained. They are no mistake, since one --set changes the choice, but
 // whoever set one may believe that it counts.

@@ -12,7 +12,8 @@ import (
 //	∂A = (α/r) (dz B)ᵀ x,   ∂B = (α/r) dzᵀ (x Aᵀ),   ∂C = (dz Lᵀ)ᵀ (x Rᵀ),
 //
 // 4·rows·r·(in + out) multiplications and additions where Ĝ takes 2·rows·in·out, and
-// r·(in + out) numbers (r² of a core) where Ĝ has in·out.
+// r·(in + out) numbers (r² of a core) where Ĝ has in·out: less of both for ranks below a
+// quarter of a square weight's width (Saves).
 type Thin struct {
 	s *Set
 	x *adapter
@@ -21,11 +22,12 @@ type Thin struct {
 // Thin asks take, weight by weight, to compute by W, to make these gradients wherever it
 // differentiates, into the weight's Grad, and has the factors read them there; the weight
 // stays W₀. Where it says no, W is written by Merge, and the gradients are made of the
-// weight's by Through. What has been gathered of any gradient is lost. It is for a set that
-// has not merged yet.
+// weight's by Through; of such a weight W₀ is copied now. What has been gathered of any
+// gradient is lost. It is for a set that has not merged yet.
 func (s *Set) Thin(take func(weight *forward.Param, t *Thin) bool) {
 	for _, x := range s.list {
 		if x.thin = take(x.w, &Thin{s, x}); !x.thin {
+			x.w0()
 			continue
 		}
 		at := 0
@@ -43,6 +45,12 @@ func (t *Thin) Values() (n int) {
 		n += len(p.Data)
 	}
 	return n
+}
+
+// Saves says whether this takes fewer operations and numbers than the weight's gradient.
+func (t *Thin) Saves() bool {
+	n := len(t.x.w.Data)
+	return t.FLOPs(1) < 2*int64(n) && t.Values() < n
 }
 
 // Weight writes W, out×in; for one goroutine at a time.

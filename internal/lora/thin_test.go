@@ -44,6 +44,12 @@ func TestThin(t *testing.T) {
 		if len(made) != 1 || made[0].FLOPs(rows) != c.flops {
 			t.Fatalf("%d are made, the first of %d operations, not %d", len(made), made[0].FLOPs(rows), c.flops)
 		}
+		first := c.t[1].Data[0] // of the weight that is not taken W₀ is a copy from now on
+		c.t[1].Data[0]++
+		if kept := c.thin.State(nil)[Prefix+Base(c.t[1].Name)+base]; kept[0] != first {
+			t.Errorf("W₀ begins with %v, not %v", kept[0], first)
+		}
+		c.t[1].Data[0] = first
 		before := slices.Clone(c.t[0].Data)
 		c.whole.Merge()
 		c.thin.Merge()

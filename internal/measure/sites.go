@@ -93,7 +93,7 @@ func (k *Bench) parts() (names []string, out []tally) {
 		if n := len(out); n == 0 || names[n-1] != name {
 			names, out = append(names, name), append(out, tally{lo: at})
 		}
-		at += len(p.Data)
+		at += len(p.Grad)
 		out[len(out)-1].hi = at
 	}
 	return names, out

@@ -10,7 +10,7 @@ import (
 
 const (
 	explodeFactor = 10   // times the first loss (or 1, where that is less)
-	vanishedLoss  = 1e-9 // a mean batch loss below this is no longer a loss
+	vanishedLoss  = 1e-9 // a mean batch loss below this is none
 	saturated     = 1e4  // logits beyond this are no longer those of an answer
 )
 

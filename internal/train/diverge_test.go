@@ -123,7 +123,7 @@ func TestReplay(t *testing.T) {
 }
 
 // One image that is known for certain has a cross-entropy of exactly 0, and its run goes
-// on; logits of a million are a divergence whatever the loss.
+// on; the same of logits of a million is a divergence.
 func TestNothingLeftToLose(t *testing.T) {
 	for _, c := range []struct {
 		loss   float64

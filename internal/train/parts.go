@@ -127,11 +127,10 @@ func (x *Experiment) thin() {
 	m, ok := forward.As[interface {
 		Thin(param int, t vit.Thin) bool
 	}](x.Model)
-	if !ok || !lr.Is(c.Estimator.Name, lr.Silent) && !slices.Contains(c.Sites.Kinds, "residual") {
-		return
-	}
+	derived := lr.Is(c.Estimator.Name, lr.Silent) ||
+		lr.Is(c.Estimator.Name, lr.AtSites) && slices.Contains(c.Sites.Kinds, "residual")
 	x.adapters.Thin(func(w *forward.Param, t *lora.Thin) bool {
-		return m.Thin(slices.Index(x.Model.Params(), w), t)
+		return ok && derived && t.Saves() && m.Thin(slices.Index(x.Model.Params(), w), t)
 	})
 }
 

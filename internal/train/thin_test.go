@@ -18,7 +18,8 @@ import (
 func adapted(t *testing.T, c config.Config, part string) *Experiment {
 	t.Helper()
 	c.Sites.Train = part
-	c.Sites.Own = parts.Targets.With(parts.Rank.With(c.Sites.Own, 2),
+	rank := map[string]int{"lora": 1, "core": 2}[part] // of maps of 8 by 8
+	c.Sites.Own = parts.Targets.With(parts.Rank.With(c.Sites.Own, rank),
 		[]string{"query", "key", "value", "attn_out", "mlp_in", "mlp_out"})
 	x := open(t, c)
 	for i, p := range x.adapters.Params() {
@@ -134,7 +135,7 @@ func computesAlike(t *testing.T, x, y *Experiment) {
 // byWeight are the gradients by what is learned beside a weight, of that by the weight.
 func byWeight(x *Experiment, weight int, g []float32) map[*forward.Param][]float64 {
 	w := x.Model.Params()[weight]
-	out, r := w.Shape[0], 2
+	out, r := w.Shape[0], parts.Rank.Of(x.Config.Sites.Own)
 	in := len(w.Data) / out
 	of := func(end string) *forward.Param {
 		name := w.Name[:len(w.Name)-len("weight")] + end
@@ -167,14 +168,19 @@ func byWeight(x *Experiment, weight int, g []float32) map[*forward.Param][]float
 	return sums
 }
 
-// TestWholeGradientsOfNoise: noise at the outputs of maps, and on weights, makes gradients
-// of weights, which adapters then follow.
-func TestWholeGradientsOfNoise(t *testing.T) {
+// TestWholeGradients: noise at the outputs of maps, and on weights, makes gradients of
+// weights, which adapters then follow; and so do derivatives where factors are no less.
+func TestWholeGradients(t *testing.T) {
 	c := tiny()
 	c.Estimator.Own = lr.LearnSigma.With(c.Estimator.Own, false)
-	for _, name := range []string{"activation", "weight"} {
+	for _, name := range []string{"activation", "weight", "bp"} {
 		c.Estimator.Name = name
+		c.Sites.Own = nil
 		x := adapted(t, c, "lora")
+		if name == "bp" {
+			c.Sites.Train, c.Sites.Own = "lora", parts.Rank.With(nil, 2) // 4·2·(8+8) for 2·8·8
+			x = open(t, c)
+		}
 		gradients(t, x)
 		for _, i := range x.Selection.Adapted {
 			if w := x.Model.Params()[i]; len(w.Grad) != len(w.Data) {

@@ -4,10 +4,10 @@ import "github.com/flops-vit/flops/internal/kernel"
 
 // Thin is a map z = W x whose W is a parameter and an adapter's few numbers together, and
 // of the gradient Ĝ = dzᵀ x by W that by these is wanted: products of Ĝ with matrices of
-// few rows, which are made of dz and x at a fraction of the operations of Ĝ, and of its
-// memory.
+// few rows, which where these are few enough are made of dz and x at a fraction of the
+// operations of Ĝ, and of its memory.
 type Thin interface {
-	// Weight writes W, out×in.
+	// Weight writes W, out×in. Of all that a network has one is called at a time.
 	Weight(w []float32)
 	// Values is how many numbers they are.
 	Values() int
@@ -38,11 +38,16 @@ func (m *Model) Thin(param int, t Thin) bool {
 	if found {
 		m.net.params[param].Grad = make([]float32, t.Values())
 	}
+	if c, ok := m.b.(*cpu); ok { // derivatives that are built already are of whole weights
+		for _, w := range c.workers {
+			clear(w.programs)
+		}
+	}
 	return found
 }
 
 // Unpack gives back the memory of the weights that Thin writes, until they are needed
-// again.
+// again. Nothing may run meanwhile.
 func (m *Model) Unpack() {
 	for _, l := range m.net.linears {
 		if l != nil && l.thin != nil {
