@@ -27,7 +27,7 @@ func Unread(c Config) (out []string) {
 func (f field) isRead(c *Config) bool {
 	section, _, _ := strings.Cut(f.key, ".")
 	for _, key := range implemented {
-		if name, ok := strings.CutPrefix(key, section+"."); ok && name != "" {
+		if strings.HasPrefix(key, section+".") {
 			chooses, _ := find(key)
 			own := reflect.ValueOf(c).Elem().FieldByIndex(f.path).Interface().(settings.Values)
 			return slices.Contains(f.own.Owners, chooses.of(c).String()) && f.own.Read(own)

@@ -88,14 +88,19 @@ func (c *cpu) Lay(l Layout) (images int, moved bool, err error) {
 	if l.Pass && l.Images > c.net.store.images {
 		moved = true
 		c.net.store = &store{images: l.Images, tensors: map[string]*stored{}}
-		for _, w := range c.workers {
-			clear(w.programs)
-		}
+		c.rebuild()
 	}
 	for _, a := range l.Keep {
 		c.net.store.tensor(a.Name, a.Rows, a.Width)
 	}
 	return l.Images, moved, nil
+}
+
+// rebuild has every graph built again at its next use.
+func (c *cpu) rebuild() {
+	for _, w := range c.workers {
+		clear(w.programs)
+	}
 }
 
 // Changed packs the linear maps among the parameters anew at their next use.

@@ -78,9 +78,7 @@ func (m *Model) Halve(sites, params []int, queries float64) Halved {
 	is, m.differences, m.few = m.net.halves(sites, params, queries)
 	m.net.halve(is, m.differences)
 	if c, ok := m.b.(*cpu); ok {
-		for _, w := range c.workers {
-			clear(w.programs)
-		}
+		c.rebuild()
 	}
 	return m.Rounded()
 }

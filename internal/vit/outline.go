@@ -1,8 +1,6 @@
 package vit
 
-import (
-	"slices"
-)
+import "slices"
 
 // outline is what a network's forward tells of itself when it is built once for
 // one image: its activations in the order in which they are computed, what each
@@ -259,10 +257,7 @@ func (o *outline) backward(net *Net, trained func(param int) bool) int64 {
 				n += s.flops
 			}
 		}
-		if s.site < 0 {
-			continue
-		}
-		if trained(net.sites[s.site].Weight) {
+		if s.site >= 0 && trained(net.sites[s.site].Weight) {
 			n += net.weightFLOPs(s.site, s.Rows, s.flops)
 		}
 	}

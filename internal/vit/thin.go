@@ -25,7 +25,8 @@ type Thin interface {
 // map's outputs still gives a whole gradient, which such a Grad has no room for: it is for
 // whoever differentiates.
 func (m *Model) Thin(param int, t Thin) bool {
-	if d, ok := m.b.(interface{ Thin() bool }); !ok || !d.Thin() {
+	c, ok := m.b.(*cpu)
+	if !ok {
 		return false
 	}
 	found := false
@@ -38,11 +39,7 @@ func (m *Model) Thin(param int, t Thin) bool {
 	if found {
 		m.net.params[param].Grad = make([]float32, t.Values())
 	}
-	if c, ok := m.b.(*cpu); ok { // derivatives that are built already are of whole weights
-		for _, w := range c.workers {
-			clear(w.programs)
-		}
-	}
+	c.rebuild() // derivatives that are built already are of whole weights
 	return found
 }
 
@@ -55,9 +52,6 @@ func (m *Model) Unpack() {
 		}
 	}
 }
-
-// Thin says that derivatives make what is wanted in the place of a weight's gradient.
-func (c *cpu) Thin() bool { return true }
 
 // weightFLOPs is the cost of the gradient by a site's weight where so many rows go through
 // its map, a product of so many operations.
