@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // The vectors are Random123's kat_vectors for philox4x32-10.
@@ -141,7 +143,7 @@ func TestNothingAllocatedAndConcurrent(t *testing.T) {
 	for _, k := range everySource {
 		s := newSource(k[0], k[1], 3)
 		dst := make([]float32, 1000)
-		if n := testing.AllocsPerRun(5, func() {
+		if n := testkit.Allocations(t, 5, func() {
 			s.Fill(dst, Counter{Pair: 1}, 3)
 			s.AddScaled(dst, dst, 0.5, Counter{Pair: 2}, 0)
 			s.Axpy(dst, 0.5, Counter{Pair: 3}, 1)

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 func TestRandStreams(t *testing.T) {
@@ -63,7 +65,7 @@ func TestPerm(t *testing.T) {
 
 func TestRandAllocates(t *testing.T) {
 	var sum float64
-	if n := testing.AllocsPerRun(10, func() {
+	if n := testkit.Allocations(t, 10, func() {
 		g := Rand(5, Augment, 1, 2, 3)
 		sum += float64(g.Float32()) + g.Normal() + float64(g.Intn(7))
 	}); n > 1 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/flops-vit/flops/forward"
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // sum stands for the bytes of a batch.
@@ -171,7 +172,7 @@ func TestLoaderAllocatesNothingInTheSteadyState(t *testing.T) {
 	}
 	// One permutation of 64 images and, per image, at most one generator of the
 	// random choices (112 bytes or so); no pixels.
-	if n := testing.AllocsPerRun(20, next); n > 64+8 {
+	if n := testkit.Allocations(t, 20, next); n > 64+8 {
 		t.Errorf("%v allocations a step", n)
 	}
 }

@@ -65,7 +65,7 @@ func TestWithin(t *testing.T) {
 			t.Fatal("noise of another site is not the source's")
 		}
 	}
-	if n := testing.AllocsPerRun(20, func() { s.Axpy(z, 1, noise.Counter{Site: 2}, 0) }); n > 0 {
+	if n := testkit.Allocations(t, 20, func() { s.Axpy(z, 1, noise.Counter{Site: 2}, 0) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

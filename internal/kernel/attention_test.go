@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // attention64 is Attention in float64.
@@ -128,7 +130,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	out, dq, dk, dv := make([]float32, 65*128), make([]float32, 65*128), make([]float32, 65*128), make([]float32, 65*128)
 	probs := make([]float32, 4*65*65)
 	var s AttentionScratch
-	if n := testing.AllocsPerRun(5, func() {
+	if n := testkit.Allocations(t, 5, func() {
 		Attention(out, 128, q, 128, 65, q, 128, q, 128, 65, 4, 32, 0.17, nil, probs, &s)
 		AttentionGrad(dq, 128, dk, 128, dv, 128, out, 128, q, 128, 65, q, 128, q, 128, 65, 4, 32, 0.17, probs, nil, &s)
 	}); n != 0 {

@@ -6,6 +6,8 @@ import (
 	"math/rand"
 	"slices"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 // forEachEngine runs f with every engine of this machine selected.
@@ -254,7 +256,7 @@ func TestGemmDoesNotAllocate(t *testing.T) {
 		if active().library {
 			limit = (m+blasRows-1)/blasRows + (n+blasRows-1)/blasRows // one a call
 		}
-		if allocs := testing.AllocsPerRun(5, run); allocs > limit {
+		if allocs := testkit.Allocations(t, 5, run); allocs > limit {
 			t.Errorf("%v allocations per product, at most %v wanted", allocs, limit)
 		}
 	})

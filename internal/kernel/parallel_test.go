@@ -3,6 +3,8 @@ package kernel
 import (
 	"sync/atomic"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 func TestParallel(t *testing.T) {
@@ -29,7 +31,7 @@ func TestParallelDoesNotAllocate(t *testing.T) {
 	f := func(_, i int) { sum.Add(int64(i)) }
 	run := func() { Parallel(2, 10, f) }
 	run()
-	if allocs := testing.AllocsPerRun(100, run); allocs >= 1 {
+	if allocs := testkit.Allocations(t, 100, run); allocs >= 1 {
 		t.Errorf("%v allocations per call", allocs)
 	}
 }

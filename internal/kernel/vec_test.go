@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand"
 	"testing"
+
+	"github.com/flops-vit/flops/internal/testkit"
 )
 
 func randn(r *rand.Rand, n int) []float32 {
@@ -183,7 +185,7 @@ func TestDot(t *testing.T) {
 
 func TestElementwiseAllocatesNothing(t *testing.T) {
 	x, y := make([]float32, 1000), make([]float32, 1000)
-	if n := testing.AllocsPerRun(10, func() {
+	if n := testkit.Allocations(t, 10, func() {
 		Exp(y, x)
 		GELU(y, x)
 		GELUGrad(y, x, x)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flops-vit/flops/forward"
 	"github.com/flops-vit/flops/internal/objective"
+	"github.com/flops-vit/flops/internal/testkit"
 	"github.com/flops-vit/flops/noise"
 	"gorgonia.org/gorgonia"
 )
@@ -308,7 +309,7 @@ func TestSteadyState(t *testing.T) {
 		}
 		out := make([]float32, queries)
 		p := &forward.Perturbation{Sites: []int{8}, Sigma: []float32{0.1}}
-		return testing.AllocsPerRun(20, func() {
+		return testkit.Allocations(t, 20, func() {
 			if err := pass.Losses(ctx, p, q, out); err != nil {
 				t.Fatal(err)
 			}
