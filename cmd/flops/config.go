@@ -52,7 +52,7 @@ are quoted: {steps: "${N:-5}"}. Anchors and merge keys (<<) work as in YAML 1.1.
 				warner(c)(d)
 			}
 			rest := ""
-			if keys := config.Unread(cfg); len(keys) > 0 {
+			if keys := config.Unread(cfg, validate.sets); len(keys) > 0 {
 				rest = "; nothing it chooses reads " + config.Braced(keys)
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "%s is valid%s\n", validate.path, rest)

@@ -63,7 +63,8 @@ that is under way and prints the command that goes on.`,
 			if err != nil {
 				return err
 			}
-			j := trainJob{cfg: cfg, dir: output, resume: resume != "", force: force, format: format, metrics: cl.metrics}
+			j := trainJob{cfg: cfg, sets: f.sets, dir: output, resume: resume != "", force: force, format: format,
+				metrics: cl.metrics}
 			if j.resume {
 				if j.changes, err = train.Changes(resume, cfg); err != nil {
 					return err
@@ -83,6 +84,7 @@ that is under way and prints the command that goes on.`,
 // trainJob is a run to begin or to go on with.
 type trainJob struct {
 	cfg     config.Config
+	sets    []string // what it was set by
 	dir     string
 	resume  bool
 	force   bool
@@ -122,7 +124,7 @@ func (j *trainJob) run(c *cobra.Command) error {
 			return err
 		}
 	}
-	printPlan(text, x, dir)
+	printPlan(text, x, dir, j.sets)
 	view := pages.NewTerminal(w, format, cfg.Train.Steps, warn)
 	log := pages.OpenLog(dir, warn, view)
 	defer log.Close()

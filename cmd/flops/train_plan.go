@@ -13,8 +13,8 @@ import (
 	"github.com/flops-vit/flops/internal/vit"
 )
 
-// printPlan says what the run is about to do.
-func printPlan(w io.Writer, x *train.Experiment, dir string) {
+// printPlan says what the run is about to do, sets being what was set for it alone.
+func printPlan(w io.Writer, x *train.Experiment, dir string, sets []string) {
 	c := x.Config
 	trained, total := 0, 0
 	for _, p := range x.Model.Params() {
@@ -69,7 +69,7 @@ func printPlan(w io.Writer, x *train.Experiment, dir string) {
 		fmt.Fprintf(w, "classifier %s\n", x.Local.Head)
 	}
 	printCache(w, x.Cache)
-	if keys := config.Unread(c); len(keys) > 0 {
+	if keys := config.Unread(c, sets); len(keys) > 0 {
 		fmt.Fprintf(w, "unread     %s\n", config.Braced(keys))
 	}
 	fmt.Fprintf(w, "engine     %s, kernel %s, %d threads\n", x.Model.Device(), kernel.Describe(), train.Threads(c))

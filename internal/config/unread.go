@@ -8,14 +8,22 @@ import (
 	"github.com/flops-vit/flops/internal/settings"
 )
 
-// Unread lists the keys of implementations that an experiment sets to other than their
-// defaults, and that belong to others than it has chosen, in the order of the vocabulary: an
+// Unread lists the keys of implementations that an experiment sets, sets among them as Load
+// takes them, and that belong to others than it has chosen, in the order of the vocabulary: an
 // allocator's decay where another allocator is chosen, the alpha of adapters where
 // biases are trained. They are no mistake, since one --set changes the choice, but
-// whoever set one may believe that it counts.
-func Unread(c Config) (out []string) {
+// whoever set one may believe that it counts. Of files, which may be whole, it lists what
+// is set to other than its default; of sets all, since each was written to count.
+func Unread(c Config, sets []string) (out []string) {
 	for _, f := range fields() {
-		if f.own != nil && onLine(f.of(&c)) != onLine(reflect.ValueOf(f.own.Default)) && !f.isRead(&c) {
+		set := slices.ContainsFunc(sets, func(s string) bool {
+			of, _, err := split("", s)
+			return err == nil && of.key == f.key
+		})
+		if f.own == nil || f.isRead(&c) {
+			continue
+		}
+		if set || onLine(f.of(&c)) != onLine(reflect.ValueOf(f.own.Default)) {
 			out = append(out, f.key)
 		}
 	}

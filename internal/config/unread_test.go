@@ -15,7 +15,8 @@ func TestUnread(t *testing.T) {
 		{[]string{"sites.train=lora", "sites.alpha=8"}, nil},
 		{[]string{"sites.train=core", "sites.alpha=8", "sites.rank=4"}, []string{"sites.alpha"}},
 		{[]string{"sites.train=bias", "sites.rank=4", "sites.alpha=8"}, []string{"sites.rank", "sites.alpha"}},
-		{[]string{"sites.train=bias", "sites.rank=8"}, nil}, // as it is anyway
+		{[]string{"sites.train=bias", "sites.rank=8"}, []string{"sites.rank"}}, // its default, but somebody wrote it
+		{[]string{"estimator.surrogate=local", "estimator.surrogate_kappa=1"}, []string{"estimator.surrogate_kappa"}},
 		{[]string{"allocator.name=uniform", "allocator.decay=0.5"}, []string{"allocator.decay"}},
 		{[]string{"optimizer.name=adamw", "optimizer.momentum=0.5"}, []string{"optimizer.momentum"}},
 		{[]string{"optimizer.name=sgd", "optimizer.momentum=0.5"}, nil},
@@ -32,11 +33,27 @@ func TestUnread(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v: %v", c.sets, err)
 		}
-		got := Unread(r.Config)
+		got := Unread(r.Config, c.sets)
 		slices.Sort(got)
 		want := slices.Sorted(slices.Values(c.want))
 		if !slices.Equal(got, want) {
 			t.Errorf("%v: %v are told, not %v", c.sets, got, want)
+		}
+	}
+}
+
+// What a file says is told where it is no default, as a file may say all there is.
+func TestUnreadOfFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"data: {kind: shapes}\nestimator: {surrogate: local, surrogate_kappa: 1}":   "",
+		"data: {kind: shapes}\nestimator: {surrogate: local, surrogate_kappa: 0.5}": "estimator.surrogate_kappa",
+	} {
+		r, err := Load(write(t, text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Braced(Unread(r.Config, nil)); got != want {
+			t.Errorf("%q is told of, not %q", got, want)
 		}
 	}
 }
