@@ -43,12 +43,12 @@ type Feedback struct {
 
 // What is kept of a layer, as running means.
 const (
-	agree   = iota // ⟨ĝ, c ε⟩: how far predictions agree with the queries
-	length         // ‖ĝ‖²
+	agree   = iota // ⟨Jᵀe, c ε⟩ less what t says of c: how far predictions agree with the queries
+	length         // ‖Jᵀe‖² over the same directions
 	common         // ⟨G₀, G₁⟩ of the corrections of two halves of a batch
 	spread         // ‖G₀ + G₁‖²
 	meets          // ⟨t, c ε⟩ of the gradient t after the last layer
-	above          // ‖t‖²
+	above          // ‖t‖² over the same directions
 	moments        // how many
 )
 

@@ -54,7 +54,7 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 		axpy(f.j[b], eta, add[b])
 		m := f.moments[b]
 		if f.top != nil {
-			t2 := float64(dot(f.top, f.top)) / float64(s.Batch.Size)
+			t2 := asked(f.top, share, o.Antithetic)
 			if m[above] == 0 {
 				m[meets], m[above] = float32(t2), float32(t2)
 			}
@@ -62,12 +62,30 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 			keep(&m[above], t2)
 		}
 		keep(&m[agree], agreed[b]/float64(n))
-		keep(&m[length], float64(dot(f.hat[b], f.hat[b]))/float64(s.Batch.Size))
+		keep(&m[length], asked(f.hat[b], share, o.Antithetic))
 		g0, g1 := halves[b][0], halves[b][1]
 		both := dot(g0, g1)
 		keep(&m[common], float64(both))
 		keep(&m[spread], float64(dot(g0, g0)+dot(g1, g1)+2*both))
 	}
+}
+
+// asked is the mean over the directions of the squared length of their items' part of v, of
+// which every item has as many numbers: what products with their noise are compared with.
+func asked(v []float32, share Share, antithetic bool) float64 {
+	B, n := len(share.Counts), 0
+	for _, k := range share.Counts {
+		n += pairs(k, antithetic)
+	}
+	size := len(v) / B
+	var sq float32
+	for i, k := range share.Counts {
+		w := float32(pairs(k, antithetic)*B) / float32(n)
+		for _, x := range v[i*size : (i+1)*size] {
+			sq += w * x * x
+		}
+	}
+	return float64(sq) / float64(B)
 }
 
 // weights are those of the items in the learning of J, of mean 1 over the directions.
