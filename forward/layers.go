@@ -27,7 +27,7 @@ type Layer struct {
 	Rows   int   // of the layer's input that carry something to it, one image's; 0 of the lowest
 	Outs   int   // rows of its output
 	Some   bool  // the gradient may be that at some of these alone
-	Params []int // that its output depends on, and that of no layer below
+	Params []int // that it computes with, some of which other layers may share
 	// Adds are the maps whose outputs are added to the rows read, in their order: the gradient
 	// at the layer's output is that at what the last one adds.
 	Adds []Addend

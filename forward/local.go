@@ -102,8 +102,10 @@ func (l *local) Plan(step uint32) []Perturbation {
 		if !l.f.known[b] {
 			p.Sites, p.Sigma = append(p.Sites, l.o.Sites[b]), append(p.Sigma, float32(l.o.Sigma))
 		}
-		if step >= l.o.Warmup {
-			p.Params = append(p.Params, at.Params...)
+		for _, own := range at.Params {
+			if step >= l.o.Warmup && !slices.Contains(p.Params, own) {
+				p.Params = append(p.Params, own)
+			}
 		}
 	}
 	if step >= l.o.Warmup {

@@ -5,9 +5,9 @@ import "slices"
 // chain finds the layers, and which of them each parameter belongs to.
 func (l *local) chain(m Layered) error {
 	known, owned := known(m, l.o.Sites), map[int]bool{}
-	take := func(of []int) (own []int) {
+	take := func(of []int) (own []int) { // a parameter may be part of several layers
 		for _, p := range of {
-			if slices.Contains(l.o.Params, p) && !owned[p] {
+			if slices.Contains(l.o.Params, p) {
 				own, owned[p] = append(own, p), true
 			}
 		}
@@ -30,7 +30,7 @@ func (l *local) chain(m Layered) error {
 	if len(sites) == 0 {
 		return &OptionError{"Sites", "no layer's output", "name some", ErrNoLayer}
 	}
-	l.o.Sites, l.top = sites, take(m.Top())
+	l.o.Sites, l.top = sites, take(slices.DeleteFunc(slices.Clone(m.Top()), func(p int) bool { return owned[p] }))
 	for i := range m.Sites() {
 		if at, ok := m.Layer(i); ok && at.Last && l.o.Above && !slices.Contains(sites, i) {
 			l.last = []int{i}

@@ -181,6 +181,54 @@ func TestLocalFamilies(t *testing.T) {
 	}
 }
 
+// TestLocalSharedTable: a parameter that all blocks compute with, BEiT's one table of relative
+// positions, has the sum of the gradients that tables of the same numbers have, one in each
+// block, and is listed once.
+func TestLocalSharedTable(t *testing.T) {
+	each, one := vit.BEiT(tinyArch, false), vit.BEiT(tinyArch, false)
+	each.Relative, one.Relative = vit.RelativeBlock, vit.RelativeOne
+	m, b, src := network(t, one, true)
+	apart, _, _ := network(t, each, true)
+	var table *forward.Param
+	tables := map[string]*forward.Param{}
+	for _, p := range m.Params() {
+		if tables[p.Name] = p; strings.Contains(p.Name, "relative") {
+			table = p
+		}
+	}
+	for _, p := range apart.Params() {
+		if strings.Contains(p.Name, "relative") {
+			copy(p.Data, table.Data)
+		} else {
+			copy(p.Data, tables[p.Name].Data)
+		}
+	}
+	apart.Reload()
+	own := settings.Values{"feedback_scale": false, "feedback_rows": "all"}
+	_, _, touched := estimate(t, m, localOf(t, m, src, false, own), b, 0, uneven, nil, nil)
+	estimate(t, apart, localOf(t, apart, src, false, own), b, 0, uneven, nil, nil)
+	want, found := make([]float64, len(table.Grad)), 0
+	for _, p := range apart.Params() {
+		if strings.Contains(p.Name, "relative") {
+			found++
+			for k, v := range p.Grad {
+				want[k] += float64(v)
+			}
+		}
+	}
+	size, off := 0.0, 0.0
+	for k, w := range want {
+		size, off = max(size, math.Abs(w)), max(off, math.Abs(float64(table.Grad[k])-w))
+	}
+	if found != 2 || size == 0 || off > 1e-4*size {
+		t.Errorf("off by %.2g of %.2g, the sum over %d blocks", off, size, found)
+	}
+	slices.Sort(touched)
+	if n := len(touched); len(slices.Compact(touched)) != n {
+		t.Error("a parameter of several blocks is listed more than once")
+	}
+}
+
 // TestLocalLearns: the Jacobians that one query an image teaches predict more and more
 // of what queries say, warming up gives no gradient, and what was learned goes through
 // its state.
