@@ -157,11 +157,15 @@ type Result struct {
 	Counts   []int     // queries of each item and perturbation
 }
 
-// Touched are the parameters that records give a gradient.
+// Touched are the parameters that records give a gradient: those that a perturbation
+// names, and those of its sites, of which the outputs of layers say themselves which get one.
 func Touched(m Model, records []Record) []int {
 	var out []int
 	for _, r := range records {
 		out = append(out, r.Perturbation.Params...)
+		if r.Perturbation.Kind == Layers {
+			continue
+		}
 		for _, site := range r.Perturbation.Sites {
 			out = append(out, m.Sites()[site].Params()...)
 		}
