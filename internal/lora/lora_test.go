@@ -134,3 +134,31 @@ func TestState(t *testing.T) {
 		t.Error("adapters in an optimizer's state")
 	}
 }
+
+// TestBegins: B begins with nothing and A with the variance 1/(3·in), within 4.5 standard
+// errors, of every weight other numbers.
+func TestBegins(t *testing.T) {
+	const out, in, rank = 6, 64, 32
+	var weights []*forward.Param
+	for _, name := range []string{"a.weight", "b.weight"} {
+		weights = append(weights, &forward.Param{Name: name, Shape: []int{out, in}, Data: make([]float32, out*in)})
+	}
+	p := New(weights, Options{Rank: rank, Alpha: 1, Seed: 3}).Params()
+	for k, a := range p {
+		var sq float64
+		for _, v := range a.Data {
+			sq += float64(v) * float64(v)
+		}
+		want := 0.0
+		if k%2 == 0 {
+			want = 1.0 / 3 / in
+		}
+		n := float64(len(a.Data))
+		if math.Abs(sq/n-want) > 4.5*want*math.Sqrt(2/n) {
+			t.Errorf("%s: a variance of %v, want %v", a.Name, sq/n, want)
+		}
+	}
+	if p[0].Data[0] == p[2].Data[0] {
+		t.Error("two weights begin with the same numbers")
+	}
+}

@@ -97,3 +97,23 @@ func TestThin(t *testing.T) {
 		}
 	}
 }
+
+// TestSaves: gradients are made without the weight's where that takes less operations and
+// numbers, of a weight of 32 by 32 for ranks below 8, and for cores below 14.
+func TestSaves(t *testing.T) {
+	for rank := 1; rank <= 32; rank++ {
+		w := &forward.Param{Name: "a.weight", Shape: []int{32, 32}, Data: make([]float32, 32*32)}
+		of := []Directions{{make([]float32, rank*32), make([]float32, rank*32)}}
+		for _, c := range []struct {
+			set  *Set
+			most int
+		}{{New([]*forward.Param{w}, Options{Rank: rank, Alpha: 1}), 7}, {NewCores([]*forward.Param{w}, rank, of), 13}} {
+			c.set.Thin(func(_ *forward.Param, x *Thin) bool {
+				if x.Saves() != (rank <= c.most) {
+					t.Errorf("rank %d of %d saves: %v", rank, c.most, x.Saves())
+				}
+				return false
+			})
+		}
+	}
+}

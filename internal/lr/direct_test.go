@@ -20,7 +20,13 @@ func direct(t testing.TB, a vit.Architecture, mask bool) (*vit.Model, *forward.B
 	var sites []int
 	m, b, src := prepared(t, a, mask, func(n *vit.Net) {
 		var groups [][]int
+		g := noise.Rand(17, noise.Test)
 		for i, p := range n.Params() {
+			for k := range p.Data {
+				if p.Role == "norm" { // away from scales of 1 and shifts of 0
+					p.Data[k] += float32(0.3 * g.Normal())
+				}
+			}
 			switch {
 			case p.Role == "norm" && strings.HasSuffix(p.Name, ".weight"):
 				groups = append(groups, []int{i, i + 1})

@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/flops-vit/flops/internal/testkit"
+	"github.com/flops-vit/flops/noise"
 )
 
 // TestDirections: the directions are orthonormal, hold what gonum's eigenvectors hold of
@@ -60,5 +61,48 @@ func TestDirections(t *testing.T) {
 				t.Errorf("%v: direction %d holds %v, gonum's eigenvalue %v", c, i, held, want)
 			}
 		}
+	}
+}
+
+// TestSlowlyFalling: where eigenvalues stand close, four directions of forty hold nearly
+// what any four can, and the first the most.
+func TestSlowlyFalling(t *testing.T) {
+	const n, k = 40, 4
+	g := noise.Rand(2, noise.Test)
+	q := make([]float32, n*n)
+	for i := range q {
+		q[i] = float32(g.Normal())
+	}
+	orthonormal(q, n, n, g)
+	c, most := make([]float32, n*n), 0.0
+	for e := range n {
+		value := math.Pow(0.93, float64(e))
+		if e < k {
+			most += value
+		}
+		for i := range n {
+			for j := range n {
+				c[i*n+j] += float32(value) * q[e*n+i] * q[e*n+j]
+			}
+		}
+	}
+	got, sum, last := Directions(c, n, k), 0.0, 1.0
+	for d := range k {
+		var held, mixed float64
+		row, other := got[d*n:][:n], got[(d+1)%k*n:][:n]
+		for i := range n {
+			held += float64(row[i]) * dot(row, c[i*n:][:n])
+			mixed += float64(other[i]) * dot(row, c[i*n:][:n])
+		}
+		if math.Abs(mixed) > 1e-5 {
+			t.Errorf("direction %d is no eigenvector among those found: %v", d, mixed)
+		}
+		if sum += held; held > last+1e-3 {
+			t.Errorf("direction %d holds %v, the one before %v", d, held, last)
+		}
+		last = held
+	}
+	if sum < 0.995*most {
+		t.Errorf("%d directions hold %v, others %v", k, sum, most)
 	}
 }

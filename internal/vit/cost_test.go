@@ -3,6 +3,8 @@ package vit
 import (
 	"strings"
 	"testing"
+
+	"github.com/flops-vit/flops/forward"
 )
 
 // The backward of everything is two products per forward product, less the one
@@ -95,6 +97,29 @@ func TestCosts(t *testing.T) {
 			if s.Rows != rows || s.Live != live {
 				t.Errorf("%s: %d rows, %d of them live, want %d and %d", s.Name, s.Rows, s.Live, rows, live)
 			}
+		}
+	}
+}
+
+// TestLayerCosts: with everything trained a block, computed again, and its derivative take
+// three products for each of the block's; at the row that is read alone all but keys and
+// values are of one row. What is left below are the derivatives by what maps and attention
+// read, and what makes the tokens comes with the lowest block.
+func TestLayerCosts(t *testing.T) {
+	m, _, sites, _ := layered(t, 3, 1)
+	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 3, Heads: 2, MLP: 24, Classes: 3}
+	row := a.blockFLOPs(2) // which is computed of one row anyway
+	below := row + a.attnFLOPs(2)
+	for i, site := range sites {
+		l, _ := m.Layer(site)
+		want := forward.Layer{RowFLOPs: 3 * row, AllFLOPs: 3 * a.blockFLOPs(i), BelowFLOPs: below, AgainFLOPs: row}
+		if i == 0 {
+			want.RowFLOPs, want.AllFLOPs = want.RowFLOPs+below+2*a.patchFLOPs(), want.AllFLOPs+2*a.patchFLOPs()
+		}
+		if l.RowFLOPs != want.RowFLOPs || l.AllFLOPs != want.AllFLOPs || l.BelowFLOPs != want.BelowFLOPs ||
+			l.AgainFLOPs != want.AgainFLOPs {
+			t.Errorf("block %d: %d at the row, %d at all, %d below and %d again, want %d, %d, %d and %d", i, l.RowFLOPs,
+				l.AllFLOPs, l.BelowFLOPs, l.AgainFLOPs, want.RowFLOPs, want.AllFLOPs, want.BelowFLOPs, want.AgainFLOPs)
 		}
 	}
 }

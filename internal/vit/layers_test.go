@@ -13,7 +13,13 @@ import (
 // micro-batch, and its clean pass.
 func layered(t *testing.T, layers, threads int) (*Model, *forward.Batch, []int, *pass) {
 	t.Helper()
-	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: layers, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
+	return layeredOf(t, Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: layers, Heads: 2, MLP: 24, Classes: 3,
+		Eps: 1e-6}, threads)
+}
+
+// layeredOf is layered of any family over such images.
+func layeredOf(t *testing.T, a Architecture, threads int) (*Model, *forward.Batch, []int, *pass) {
+	t.Helper()
 	w := drawn(t, a, 7, 5)
 	w.trainAll(nil)
 	m := NewModel(NewNet(w), Options{Threads: threads, Noise: source(t), Loss: crossEntropy(t), Mask: true})
@@ -101,34 +107,42 @@ func TestLayersAreBackpropagation(t *testing.T) {
 	}
 }
 
-// TestRowAlone: a gradient at the row alone, and one at all rows with zeros beside it,
-// are the same.
+// TestRowAlone: a gradient at the rows read alone, and one at all rows with zeros beside
+// them, are the same, where the first row is read and where the mean of those after it is.
 func TestRowAlone(t *testing.T) {
-	m, b, sites, p := layered(t, 3, 2)
-	l, _ := m.Layer(sites[1])
-	at := make([]float32, b.Size*l.Width)
-	g := noise.Rand(9, noise.Test)
-	for i := range at {
-		at[i] = float32(g.Normal())
-	}
-	if err := p.AccumulateLayer(t.Context(), sites[1], forward.LayerGradient{At: at}, l.Params, nil); err != nil {
-		t.Fatal(err)
-	}
-	got := gradients(m)
-	zeros := make([]float32, b.Size*5*l.Width)
-	all := forward.LayerGradient{At: at, Rest: zeros}
-	if err := p.AccumulateLayer(t.Context(), sites[1], all, l.Params, nil); err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range gradients(m) {
-		for k, w := range want {
-			if math.Abs(float64(got[i][k]-w)) > 1e-4*(1+math.Abs(float64(w))) {
-				t.Fatalf("%s[%d]: %v, with rows of zeros %v", m.Params()[i].Name, k, got[i][k], w)
+	a := Arch{Image: 8, Patch: 4, Chans: 3, Hidden: 16, Layers: 3, Heads: 2, MLP: 24, Classes: 3, Eps: 1e-6}
+	mean := Timm(a, false)
+	mean.Pool, mean.FinalNorm, mean.PooledNorm = PoolMean, false, true
+	for name, of := range map[string]Architecture{"cls": a, "mean": mean} {
+		m, b, sites, p := layeredOf(t, of, 2)
+		l, _ := m.Layer(sites[1])
+		if first := map[string]int{"cls": 0, "mean": 1}[name]; l.First != first {
+			t.Fatalf("%s: rows are read from %d on", name, l.First)
+		}
+		at := make([]float32, b.Size*l.Reads*l.Width)
+		g := noise.Rand(9, noise.Test)
+		for i := range at {
+			at[i] = float32(g.Normal())
+		}
+		if err := p.AccumulateLayer(t.Context(), sites[1], forward.LayerGradient{At: at}, l.Params, nil); err != nil {
+			t.Fatal(err)
+		}
+		got := gradients(m)
+		zeros := make([]float32, b.Size*5*l.Width)
+		all := forward.LayerGradient{At: at, Rest: zeros}
+		if err := p.AccumulateLayer(t.Context(), sites[1], all, l.Params, nil); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range gradients(m) {
+			for k, w := range want {
+				if math.Abs(float64(got[i][k]-w)) > 1e-4*(1+math.Abs(float64(w))) {
+					t.Fatalf("%s, %s[%d]: %v, with rows of zeros %v", name, m.Params()[i].Name, k, got[i][k], w)
+				}
 			}
 		}
-	}
-	if l.RowFLOPs >= l.AllFLOPs {
-		t.Errorf("the row alone costs %d of %d operations", l.RowFLOPs, l.AllFLOPs)
+		if l.RowFLOPs >= l.AllFLOPs && name == "cls" {
+			t.Errorf("the row alone costs %d of %d operations", l.RowFLOPs, l.AllFLOPs)
+		}
 	}
 }
 
