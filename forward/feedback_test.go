@@ -191,3 +191,32 @@ func TestLocalRowsByHand(t *testing.T) {
 		t.Errorf("%d rows compared, of %d places", compared, len(rows))
 	}
 }
+
+// TestLocalCost: a step takes its queries from the lowest layer on, what comes after the
+// layers twice for an item, computed again and differentiated, and twice for a direction,
+// and what each layer says of itself at the rows read, at all and below.
+func TestLocalCost(t *testing.T) {
+	for _, c := range []struct {
+		o     LocalOptions
+		step  uint32
+		flops int64 // of 4 items and 6 queries
+	}{
+		{LocalOptions{Above: true, Rows: 0.3}, 0, 6*1000 + 2*4*10 + 2*6*10 + 4*((1+4)+(1+(7-1)*2/4+4)+(1+(7-1)*2/4))},
+		{LocalOptions{Above: true, Options: Options{Antithetic: true}}, 0,
+			6*1000 + 2*4*10 + 2*3*10 + 4*((1+4)+(7+4+2)+7)},
+		{LocalOptions{RowAlone: true, Warmup: 1}, 1, 6*1000 + 2*4*10 + 4*(1+1+1)},
+		{LocalOptions{Warmup: 1}, 0, 6 * 1000},
+		{LocalOptions{Above: true, Warmup: 1}, 0, 6*1000 + 2*4*10 + 2*6*10},
+	} {
+		m := newLadder(3, 4, 1)
+		for b := range m.layers {
+			x := &m.layers[b]
+			x.RowFLOPs, x.AllFLOPs, x.BelowFLOPs, x.AgainFLOPs = 1, 7, 4, 2
+		}
+		c.o.Gain = 0.5
+		e, _ := ladderOf(t, m, c.o)
+		if asked, flops := e.StepCost(m, c.step, 4, 6); asked != 6 || flops != c.flops {
+			t.Errorf("%+v: %d operations, want %d", c.o, flops, c.flops)
+		}
+	}
+}

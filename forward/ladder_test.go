@@ -66,8 +66,8 @@ func newLadder(layers, items int, runs ...int) *ladder {
 
 func (m *ladder) Params() []*Param { return m.params }
 func (m *ladder) Sites() (out []Site) {
-	for range m.layers {
-		out = append(out, Site{Name: "layer", Weight: -1, Bias: -1, FLOPs: 100})
+	for b := range m.layers {
+		out = append(out, Site{Name: "layer", Weight: -1, Bias: -1, FLOPs: []int64{1000, 100, 10}[b]})
 	}
 	return out
 }

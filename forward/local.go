@@ -20,6 +20,7 @@ type local struct {
 	exact  []int // sites whose gradient is known without a query
 	last   []int // the last layer's output, where predictions begin above it and it is none of the sites
 	top    []int // parameters after the layers, whose gradient is known too
+	end    []int // the last layer's output
 	f      *Feedback
 	q      []Query
 	losses []float32
@@ -143,10 +144,9 @@ func (l *local) Answered(m Model, s *Step, records []Record) *Result {
 	return r
 }
 
-// StepCost implements Asker. The known gradient after the layers is counted by its
-// maps; norms are left out everywhere.
+// StepCost implements Asker. Norms are left out everywhere.
 func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flops int64) {
-	flops = queries * QueryFLOPs(m, l.Plan(step)[0])
+	flops = queries*QueryFLOPs(m, l.Plan(step)[0]) + l.topFLOPs(m, step, items, queries)
 	if step < l.o.Warmup {
 		return queries, flops
 	}
@@ -176,6 +176,22 @@ func (l *local) StepCost(m Model, step uint32, items, queries int64) (asked, flo
 		flops += items * SumFLOPs(m, site)
 	}
 	return queries, flops
+}
+
+// topFLOPs is the cost of what comes after the layers, less its products of weights that are
+// counted by their sites: computed again and differentiated where its gradient is wanted,
+// and twice for every direction where predictions begin with it.
+func (l *local) topFLOPs(m Model, step uint32, items, queries int64) (n int64) {
+	for _, site := range l.end {
+		after := m.Sites()[site].FLOPs
+		if l.o.Above || len(l.top) > 0 && step >= l.o.Warmup {
+			n += 2 * items * after
+		}
+		if l.o.Above {
+			n += 2 * queries / int64(l.perPair()) * after
+		}
+	}
+	return n
 }
 
 // Variances implements Asker: of what the predictions leave, mean_p r_ip² times the

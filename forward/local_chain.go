@@ -32,8 +32,10 @@ func (l *local) chain(m Layered) error {
 	}
 	l.o.Sites, l.top = sites, take(slices.DeleteFunc(slices.Clone(m.Top()), func(p int) bool { return owned[p] }))
 	for i := range m.Sites() {
-		if at, ok := m.Layer(i); ok && at.Last && l.o.Above && !slices.Contains(sites, i) {
-			l.last = []int{i}
+		if at, ok := m.Layer(i); ok && at.Last {
+			if l.end = []int{i}; l.o.Above && !slices.Contains(sites, i) {
+				l.last = l.end
+			}
 		}
 	}
 	for _, p := range l.o.Params {
