@@ -229,7 +229,7 @@ func (f *allocFlags) sites(ctx context.Context, x *train.Experiment, e lr.Asker,
 	if err != nil {
 		return nil, err
 	}
-	if k.Pass, err = x.Model.Clean(ctx, b, x.Selection.Sites); err != nil { // the reference may have taken its place
+	if err := k.Again(ctx); err != nil { // the reference may have taken its place
 		return nil, err
 	}
 	return k.Sites(ctx, func(s *lr.Step) error { return x.Share(s, step) }, max(f.o.Draws, 2), ref)

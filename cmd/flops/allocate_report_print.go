@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -28,9 +29,12 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 		f.o.Draws, ui.Plural(r.Batches, "batch", "batches"))
 	t := ui.Table{Head: []string{"allocator", "predicted", "measured", "95% interval", "cos to bp", "ms"}}
 	for _, a := range r.Allocators {
-		t.Add(a.Name, fmt.Sprintf("%.3f", a.Predicted), fmt.Sprintf("%.3f", a.Measured),
-			fmt.Sprintf("%.3f to %.3f", a.CI95[0], a.CI95[1]),
-			cosineOrDash(a.Cosine), fmt.Sprintf("%.2f", 1e3*a.Seconds))
+		between := numberOrDash(a.CI95[0])
+		if between != "-" {
+			between += " to " + numberOrDash(a.CI95[1])
+		}
+		t.Add(a.Name, numberOrDash(a.Predicted), numberOrDash(a.Measured), between, cosineOrDash(a.Cosine),
+			fmt.Sprintf("%.2f", 1e3*a.Seconds))
 	}
 	if err := t.Print(w); err != nil {
 		return err
@@ -44,6 +48,14 @@ func (f *allocFlags) write(w io.Writer, x *train.Experiment, r *pages.Allocation
 	}
 	_, err := fmt.Fprintf(w, "\nreport %s\n", filepath.Join(f.output, "report.html"))
 	return err
+}
+
+// numberOrDash is a number, a dash where the draws do not say it.
+func numberOrDash(v float64) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", v)
 }
 
 // cosineOrDash is a cosine, a dash where it is 0: of a loss without a gradient to compare with.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/flops-vit/flops/alloc"
@@ -28,6 +29,7 @@ type Bench struct {
 	Pass      forward.Pass
 	Params    []int // trained parameters
 	PerPair   int   // queries of a direction: 2 for antithetic pairs, else 1
+	sites     []int // whose clean activations the pass keeps
 	// Narrow leaves of Param.Grad what the trained parameters can follow; nil: they follow all
 	Narrow func()
 
@@ -36,7 +38,8 @@ type Bench struct {
 }
 
 // Start runs the clean pass of a batch, with the activations of every site that
-// a draw may ask at: an estimator that draws its sites has others at each draw.
+// a draw may ask at: an estimator that draws its sites has others at each draw, and one may
+// need more than those that are trained.
 // Of two benches on one model, only the later can be used: the other's pass is
 // stale.
 func Start(ctx context.Context, m query.Model, e lr.Asker, b *forward.Batch, params, sites []int,
@@ -45,12 +48,16 @@ func Start(ctx context.Context, m query.Model, e lr.Asker, b *forward.Batch, par
 	if antithetic {
 		k.PerPair = 2
 	}
-	if len(e.Sites(0)) == 0 {
-		sites = nil
+	if own := e.Sites(0); len(own) > 0 {
+		k.sites = slices.Compact(slices.Sorted(slices.Values(slices.Concat(sites, own))))
 	}
-	var err error
-	k.Pass, err = m.Clean(ctx, b, sites)
-	return k, err
+	return k, k.Again(ctx)
+}
+
+// Again runs that pass again, where another one of the model may have taken its place.
+func (k *Bench) Again(ctx context.Context) (err error) {
+	k.Pass, err = k.Model.Clean(ctx, k.Batch, k.sites)
+	return err
 }
 
 // clearGrads zeroes the gradient.
@@ -229,10 +236,14 @@ func deviations(grads [][]float32) []float64 {
 // Ratio is the measured variance of a against that of uniform with its 95%
 // interval, by the delta method on the logarithm of the ratio of two means of
 // independent draws. Of gradients that no noise is in, as where nothing is taken but what
-// was predicted, it is 1.
+// was predicted, it is 1; NaN is what draws do not say: a ratio to equal shares whose draws
+// agree by chance, and the interval where those of one side do.
 func Ratio(a, uniform *Result) (ratio, lo, hi float64) {
 	if a.Variance == 0 && uniform.Variance == 0 {
 		return 1, 1, 1
+	}
+	if uniform.Variance == 0 {
+		return math.NaN(), math.NaN(), math.NaN()
 	}
 	ratio = a.Variance / uniform.Variance
 	rel := func(r *Result) float64 {
@@ -261,7 +272,7 @@ func cosine(a, b []float32) float64 {
 }
 
 // Reference is the backpropagation gradient of the batch, nil where the model or its loss
-// cannot be differentiated.
+// cannot be differentiated, or where it is 0 and nothing has an angle to it.
 func (k *Bench) Reference(ctx context.Context) ([]float32, error) {
 	d, ok := forward.As[query.Differentiable](k.Model)
 	loss := k.Pass.Clean().Loss
@@ -272,5 +283,9 @@ func (k *Bench) Reference(ctx context.Context) ([]float32, error) {
 	if _, err := d.Backward(ctx, k.Batch); err != nil {
 		return nil, fmt.Errorf("measure: %w", err)
 	}
-	return k.gradient(nil), nil
+	g := k.gradient(nil)
+	if !slices.ContainsFunc(g, func(v float32) bool { return v != 0 }) {
+		return nil, nil
+	}
+	return g, nil
 }

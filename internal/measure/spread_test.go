@@ -1,7 +1,9 @@
 package measure
 
 import (
+	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/flops-vit/flops/alloc"
@@ -58,5 +60,25 @@ func TestSpreadRatio(t *testing.T) {
 	}
 	if got := v.Images(); got[0] != 5 || got[1] != 7 {
 		t.Errorf("images %v", got)
+	}
+}
+
+// TestUnsaid: where draws of equal shares agree by chance there is no ratio to them, where
+// those of another allocator do no interval, and neither is a number in JSON.
+func TestUnsaid(t *testing.T) {
+	still, moving := &Result{Name: "a", d: []float64{0, 0}}, &Result{Name: "b", Variance: 2, d: []float64{1, 3}}
+	for _, c := range []struct {
+		uniform, other *Result
+		want           string
+	}{
+		{still, moving, `"measured_ratio":null,"ci95":[null,null]}`},
+		{moving, still, `"measured_ratio":0,"ci95":[null,null]}`},
+		{still, still, `"measured_ratio":1,"ci95":[1,1]}`},
+	} {
+		rows := Summarise([]*Batch{{Results: []*Result{c.uniform, c.other}}})
+		raw, err := json.Marshal(rows[1])
+		if err != nil || !strings.HasSuffix(string(raw), c.want) {
+			t.Errorf("%s, %v; want %s", raw, err, c.want)
+		}
 	}
 }

@@ -2,10 +2,11 @@ package measure
 
 import (
 	"context"
+	"encoding/json"
+	"math"
 	"time"
 
 	"github.com/flops-vit/flops/alloc"
-
 	"github.com/flops-vit/flops/internal/settings"
 )
 
@@ -32,6 +33,22 @@ type Row struct {
 	// without a backpropagation gradient, or with fewer than three draws.
 	Bias     *float64  `json:"bias_squared,omitempty"`
 	BiasCI95 []float64 `json:"bias_squared_ci95,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler: what draws do not say (Ratio) is null.
+func (r Row) MarshalJSON() ([]byte, error) {
+	type row Row
+	one := func(v float64) *float64 {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+		return &v
+	}
+	return json.Marshal(struct {
+		row
+		Measured *float64        `json:"measured_ratio"`
+		CI95     settings.Floats `json:"ci95"`
+	}{row(r), one(r.Measured), r.CI95[:]})
 }
 
 // Image is one image of a study's first batch.

@@ -156,14 +156,15 @@ func allocatorsCSV(w io.Writer, r *Allocation) error {
 	head := []string{"allocator", "predicted_ratio", "measured_ratio", "ci95_lo", "ci95_hi", "cosine_bp", "bias_squared",
 		"seconds", "queries"}
 	var rows [][]string
-	for _, a := range r.Allocators {
-		bias := ""
-		if a.Bias != nil {
-			bias = fmt.Sprintf("%.6f", *a.Bias)
+	num := func(v float64) string { // empty where the draws do not say it
+		if math.IsNaN(v) {
+			return ""
 		}
-		rows = append(rows, []string{a.Name, fmt.Sprintf("%.6f", a.Predicted), fmt.Sprintf("%.6f", a.Measured),
-			fmt.Sprintf("%.6f", a.CI95[0]), fmt.Sprintf("%.6f", a.CI95[1]),
-			fmt.Sprintf("%.6f", a.Cosine), bias, fmt.Sprintf("%.9f", a.Seconds), fmt.Sprint(a.Queries)})
+		return fmt.Sprintf("%.6f", v)
+	}
+	for _, a := range r.Allocators {
+		rows = append(rows, []string{a.Name, num(a.Predicted), num(a.Measured), num(a.CI95[0]), num(a.CI95[1]),
+			num(a.Cosine), num(orNaN(a.Bias)), fmt.Sprintf("%.9f", a.Seconds), fmt.Sprint(a.Queries)})
 	}
 	return report.CSV(w, head, rows)
 }
