@@ -203,10 +203,16 @@ func ladderOf(t *testing.T, m *ladder, o LocalOptions) (*Estimator, *Feedback) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, r := e.Asker.(*local).f, noise.Rand(3, noise.Test)
+	return e, drawnFeedback(t, e.Asker.(*local).f)
+}
+
+// drawnFeedback has Jacobians drawn of the layers that learn them.
+func drawnFeedback(t *testing.T, f *Feedback) *Feedback {
+	t.Helper()
 	if err := f.begin(ladderClasses); err != nil {
 		t.Fatal(err)
 	}
+	r := noise.Rand(3, noise.Test)
 	for b := range f.j {
 		for k := range f.j[b] {
 			if f.j[b][k] = float32(r.Normal()); f.known[b] {
@@ -214,7 +220,7 @@ func ladderOf(t *testing.T, m *ladder, o LocalOptions) (*Estimator, *Feedback) {
 			}
 		}
 	}
-	return e, f
+	return f
 }
 
 // step asks the queries of a step and has its gradient made.
