@@ -174,6 +174,8 @@ func (p *plan) sortOut(dir string, c *Config, byName map[string]safetensors.Info
 			slices.Contains(i.Shape, 0),
 			c.view != "" && c.kind().own.MatchString(name):
 			p.ignored = append(p.ignored, i.Name)
+		case learned.MatchString(name):
+			p.extra = append(p.extra, i.Name)
 		case c.kind().own.MatchString(name), c.kind().names.closed:
 			return uierr.New(fmt.Sprintf("%s: tensor %s has no place in the network of %d layers that config.json "+
 				"describes (%s)", dir, jsonobj.Clip(name), c.NumLayers, c.Family()),

@@ -13,9 +13,13 @@ type naming struct {
 	// spelled are the tensors of the encoder that stand otherwise in a written
 	// file: several in one along the first dimension, or the other way round.
 	spelled []spelling
-	// closed: every tensor of such a file is of the network.
+	// closed: every tensor of such a file is of the network, or was learned beside it.
 	closed bool
 }
+
+// learned are the tensors that a run adds to the files of any family: tokens, and what an
+// objective learns.
+var learned = regexp.MustCompile(`^(prompt\.tokens|objective\.)`)
 
 type rename struct {
 	from *regexp.Regexp
