@@ -5,25 +5,28 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/settings"
 )
 
-// Unread lists the keys of implementations that an experiment sets, sets among them as Load
-// takes them, and that belong to others than it has chosen, in the order of the vocabulary: an
+// Unread lists the keys that an experiment sets, sets among them as Load takes them, and that
+// belong to other implementations than it has chosen, in the order of the vocabulary: an
 // allocator's decay where another allocator is chosen, the alpha of adapters where
 // biases are trained. They are no mistake, since one --set changes the choice, but
 // whoever set one may believe that it counts. Of files, which may be whole, it lists what
-// is set to other than its default; of sets all, since each was written to count.
+// is set to other than its default; of sets all, since each was written to count, but for
+// kinds of maps, which may be named to take back residual.
 func Unread(c Config, sets []string) (out []string) {
 	for _, f := range fields() {
 		set := slices.ContainsFunc(sets, func(s string) bool {
 			of, _, err := split("", s)
 			return err == nil && of.key == f.key
 		})
-		if f.own == nil || f.isRead(&c) {
+		if f.isRead(&c) {
 			continue
 		}
-		if set || onLine(f.of(&c)) != onLine(reflect.ValueOf(f.own.Default)) {
+		usual := Default()
+		if set && f.own != nil || onLine(f.of(&c)) != onLine(f.of(&usual)) {
 			out = append(out, f.key)
 		}
 	}
@@ -31,8 +34,16 @@ func Unread(c Config, sets []string) (out []string) {
 }
 
 // isRead says whether what a config chooses in the section of an implementation's key
-// reads it.
+// reads it, or of kinds of maps what it trains of the blocks: residual says for all where the
+// noise is.
 func (f field) isRead(c *Config) bool {
+	if f.key == "sites.kinds" {
+		k := c.Sites.Kinds
+		return len(k) == 0 || slices.Contains(k, "residual") || parts.Is(c.Sites.Train, parts.Maps)
+	}
+	if f.own == nil {
+		return true
+	}
 	section, _, _ := strings.Cut(f.key, ".")
 	for _, key := range implemented {
 		if strings.HasPrefix(key, section+".") {

@@ -25,6 +25,12 @@ func TestUnread(t *testing.T) {
 		{[]string{"estimator.surrogate=feedback", "estimator.kappa=1", "estimator.feedback_rows=all"},
 			[]string{"estimator.feedback_rows"}},
 		{[]string{"estimator.surrogate=none", "estimator.kappa=1"}, []string{"estimator.kappa"}},
+		{[]string{"estimator.surrogate=local", "estimator.exact_output=false"}, []string{"estimator.exact_output"}},
+		{[]string{"estimator.surrogate=none", "estimator.exact_output=false"}, nil},
+		{[]string{"sites.train=lora", "sites.kinds=[key]"}, []string{"sites.kinds"}}, // those are its targets
+		{[]string{"sites.train=lora", "sites.kinds=[residual]"}, nil},
+		{[]string{"sites.train=bias", "sites.kinds=[value]"}, nil},
+		{[]string{"sites.train=norm", "sites.kinds=[query,key,value,attn_out,mlp_in,mlp_out]"}, nil},
 		{[]string{"estimator.name=bp", "estimator.surrogate=local", "estimator.kappa=1"},
 			[]string{"estimator.surrogate", "estimator.kappa"}},
 		{[]string{"objective.temperature=0.2"}, []string{"objective.temperature"}},

@@ -11,7 +11,8 @@ import (
 var (
 	LearnSigma  = settings.New("learn_sigma", false, "follow the gradient of the smoothed loss by each site's scale")
 	ExactOutput = settings.New("exact_output", true,
-		"take the classifier's gradient from the clean pass, without a query, where the objective has a derivative")
+		"take the classifier's gradient from the clean pass, without a query, where the objective has a derivative",
+		settings.Under(Surrogate, "none", "linear")) // others need it
 	SigmaLR = settings.New("sigma_lr", 0.01, "rate of the learned scale", settings.From(0, 10))
 )
 

@@ -1,5 +1,5 @@
 package parts
 
 func init() {
-	Register(All, func(Network) (Chosen, error) { return Chosen{}, nil }).Is(Whole)
+	Register(All, func(Network) (Chosen, error) { return Chosen{}, nil }).Is(Whole, Maps)
 }

@@ -10,7 +10,7 @@ var Shared = settings.New("shared", true,
 	"estimator activation: noise on the parameters themselves, of every image its own and shared by its rows; "+
 		"false: at every row of a bias's map, and on norms and tokens by directions that images share")
 
-func init() { Register("bias", biases).Takes(Shared) }
+func init() { Register("bias", biases).Takes(Shared).Is(Maps) }
 
 // biases are those of the chosen maps (BitFit: Ben-Zaken, Ravfogel and Goldberg, ACL
 // 2022, arXiv 2106.10199). That of the keys is none of them where it moves all scores of

@@ -39,6 +39,7 @@ type Part func(n Network) (Chosen, error)
 // Traits of parts.
 const (
 	Whole  settings.Trait = "trains what the other keys of sites choose"
+	Maps   settings.Trait = "trains maps of the kinds that sites.kinds names"
 	Adapts settings.Trait = "trains adapters beside the weights that it chooses"
 	Tokens settings.Trait = "trains learned tokens"
 	// Principal, of one that adapts: what is trained is a core between directions that stay
