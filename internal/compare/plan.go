@@ -173,11 +173,15 @@ func (p *Plan) arm(a Arm) (config.Config, error) {
 	case p.Target == 0:
 		c.Train.Steps = k.steps(c.Budget.MaxQueries)
 	default:
-		asked := int64(c.LeastPass() * k.perturbations)
-		if least := int64(c.Train.BatchSize) + asked; p.Target < least {
+		asked, begin := int64(c.LeastPass()*k.perturbations), k.x.BeginCost().Queries
+		if least := int64(c.Train.BatchSize) + asked; p.Target < begin+least {
+			before := ""
+			if begin > 0 {
+				before = fmt.Sprintf(" and what comes before it %d", begin)
+			}
 			return c, uierr.New(fmt.Sprintf("%d queries do not pay for one step", p.Target),
-				fmt.Sprintf("a step costs at least %d: a clean pass of %d images and %d queries besides; raise --queries",
-					least, c.Train.BatchSize, asked))
+				fmt.Sprintf("a step costs at least %d%s: a clean pass of %d images and %d queries besides; raise --queries",
+					least, before, c.Train.BatchSize, asked))
 		}
 		c.Train.Steps = k.steps(p.Target)
 	}

@@ -40,7 +40,8 @@ func (x *Experiment) reserved(step int) int64 {
 func (x *Experiment) CheckBudget() error {
 	c, evals := x.Config, x.reserved(0)
 	most := c.Budget.MaxQueries
-	if most == 0 || x.remote != nil || NewTrainer(x).fits(most-evals) > 0 {
+	begin := x.BeginCost().Queries
+	if most == 0 || x.remote != nil || NewTrainer(x).fits(most-evals-begin) > 0 {
 		return nil
 	}
 	step := x.StepCost(0).Queries
@@ -48,15 +49,26 @@ func (x *Experiment) CheckBudget() error {
 		least := min(c.LeastPass(), c.QueriesAt(0))
 		step = int64(c.Train.BatchSize + x.Sharer.Least(len(lr.Plan(x.Estimator, 0)), c.Train.BatchSize, least))
 	}
-	return uierr.New(fmt.Sprintf("budget.max_queries: %d do not pay for a step and the evaluations after it", most),
-		fmt.Sprintf("give at least %d, %d of them for evaluations, which train.eval_images makes smaller", step+evals, evals))
+	hint := fmt.Sprintf("give at least %d, %d of them for evaluations, which train.eval_images makes smaller",
+		begin+step+evals, evals)
+	if begin > 0 {
+		hint += fmt.Sprintf(", and %d for the directions of cores, of which sites.core_images says how many", begin)
+	}
+	return uierr.New(fmt.Sprintf("budget.max_queries: %d do not pay for a step and the evaluations after it", most), hint)
+}
+
+// BeginCost is what a run takes before its first step: the clean passes that said in which
+// directions cores lie.
+func (x *Experiment) BeginCost() lr.Cost {
+	n := int64(x.cores.images)
+	return lr.Cost{Queries: n, FLOPs: n * x.Model.ForwardFLOPs()}
 }
 
 // costSteps is of how many steps RunCost makes its sum, at most.
 const costSteps = 10_000
 
-// RunCost is StepCost of all the steps of a run of so many: steps differ by budget.early,
-// by the site that is drawn, and while feedback warms up. Of a very long run it is that of
+// RunCost is BeginCost and StepCost of all the steps of a run of so many: steps differ by
+// budget.early, by the site that is drawn, and while feedback warms up. Of a very long run it is that of
 // steps as far apart as each other, for all of them.
 func (x *Experiment) RunCost(steps int) (c lr.Cost) {
 	y := *x
@@ -67,6 +79,7 @@ func (x *Experiment) RunCost(steps int) (c lr.Cost) {
 		at := y.StepCost(int(int64(k) * int64(steps-1) / int64(max(1, n-1))))
 		queries, flops = queries+float64(at.Queries), flops+float64(at.FLOPs)
 	}
-	all := float64(steps) / float64(max(1, n))
-	return lr.Cost{Queries: int64(math.Round(queries * all)), FLOPs: int64(math.Round(flops * all))}
+	all, begin := float64(steps)/float64(max(1, n)), x.BeginCost()
+	return lr.Cost{Queries: begin.Queries + int64(math.Round(queries*all)),
+		FLOPs: begin.FLOPs + int64(math.Round(flops*all))}
 }

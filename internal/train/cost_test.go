@@ -6,6 +6,7 @@ import (
 
 	"github.com/flops-vit/flops/internal/config"
 	"github.com/flops-vit/flops/internal/lr"
+	"github.com/flops-vit/flops/internal/parts"
 	"github.com/flops-vit/flops/internal/runs"
 )
 
@@ -25,6 +26,9 @@ func shared() map[string]config.Config {
 			c.Allocator.Scope, c.Budget.Unit, c.Sites.Blocks = "both", "operations", "none"
 		},
 		"random_site": func(c *config.Config) { c.Estimator.Schedule = "random_site" },
+		"core": func(c *config.Config) { // whose directions take clean passes before the first step
+			c.Sites.Train, c.Sites.Own = "core", parts.CoreImages.With(parts.Rank.With(c.Sites.Own, 2), 37)
+		},
 		"warm-up": func(c *config.Config) {
 			c.Sites.Kinds, c.Estimator.Own = []string{"residual"}, lr.Surrogate.With(c.Estimator.Own, "local")
 			c.Estimator.Own = lr.FeedbackWarmup.With(c.Estimator.Own, 2)
@@ -82,7 +86,8 @@ func TestRunCost(t *testing.T) {
 }
 
 // TestMaxQueries: budget.max_queries is not passed, however steps differ and whatever is
-// left of it for the last, and nothing fails there.
+// left of it for the last, and nothing fails there; where it does not pay for a step it is
+// refused before.
 func TestMaxQueries(t *testing.T) {
 	for name, c := range shared() {
 		for _, most := range []int64{70, 503} {
@@ -91,6 +96,7 @@ func TestMaxQueries(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
+			refused := x.CheckBudget() != nil
 			last := &Trainer{}
 			_, err = Run(t.Context(), x, RunOptions{Dir: t.TempDir(), Watch: &quiet{}, Each: func(r *Trainer) error {
 				last = r
@@ -100,6 +106,8 @@ func TestMaxQueries(t *testing.T) {
 				t.Errorf("%s, %d: %v", name, most, err)
 			}
 			switch {
+			case refused != (last.Ledger == nil):
+				t.Errorf("%s, %d: refused is %v, a step was made is %v", name, most, refused, last.Ledger != nil)
 			case last.Ledger == nil && most > 400:
 				t.Errorf("%s: no step was made for %d queries", name, most)
 			case last.Ledger != nil && last.Ledger.Total().Queries > most:
