@@ -179,12 +179,18 @@ func (r *run) step(ctx context.Context, budget int) error {
 	}
 	rate := float64(m.Queries-before) / took.Seconds()
 	r.state.Epoch.Add(m)
-	if r.t.X.measuredAfter(m.Step) {
-		if err := r.evaluate(ctx, m, m.Step == r.t.X.Config.Train.Steps); err != nil {
+	if r.t.X.evalDue(m.Step) {
+		if err := r.evaluate(ctx, m, false); err != nil {
 			return err
 		}
 	}
-	if err := r.endEpoch(m); err != nil {
+	last := r.last()
+	if last {
+		if err := r.evaluate(ctx, m, true); err != nil {
+			return err
+		}
+	}
+	if err := r.endEpoch(m, last); err != nil {
 		return err
 	}
 	if n := max(1, r.t.X.Config.Train.LogEvery); m.Step%n == 0 || m.Evaluated() {
@@ -210,9 +216,14 @@ func (r *run) step(ctx context.Context, budget int) error {
 	return nil
 }
 
-// endEpoch writes the epoch's line after its last step.
-func (r *run) endEpoch(m *runs.StepMetrics) error {
-	last := m.Step == r.t.X.Config.Train.Steps
+// last says whether the step just taken was the run's last: of all, or that max_queries pays for.
+func (r *run) last() bool {
+	_, spent := r.budget()
+	return r.t.Step == r.t.X.Config.Train.Steps || spent != ""
+}
+
+// endEpoch writes the epoch's line after its last step, or the run's.
+func (r *run) endEpoch(m *runs.StepMetrics, last bool) error {
 	if !last && r.t.X.Loader.Epoch(m.Step) == m.Epoch {
 		return nil
 	}
