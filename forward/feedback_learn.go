@@ -54,7 +54,7 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 		axpy(f.j[b], eta, add[b])
 		m := f.moments[b]
 		if f.top != nil {
-			t2 := asked(f.top, share, o.Antithetic)
+			t2 := asked(f.top, share, n, o.Antithetic)
 			if m[above] == 0 {
 				m[meets], m[above] = float32(t2), float32(t2)
 			}
@@ -62,7 +62,7 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 			keep(&m[above], t2)
 		}
 		keep(&m[agree], agreed[b]/float64(n))
-		keep(&m[length], asked(f.hat[b], share, o.Antithetic))
+		keep(&m[length], asked(f.hat[b], share, n, o.Antithetic))
 		g0, g1 := halves[b][0], halves[b][1]
 		both := dot(g0, g1)
 		keep(&m[common], float64(both))
@@ -70,13 +70,11 @@ func (f *Feedback) learn(o *LocalOptions, s *Step, r *Record) {
 	}
 }
 
-// asked is the mean over the directions of the squared length of their items' part of v, of
-// which every item has as many numbers: what products with their noise are compared with.
-func asked(v []float32, share Share, antithetic bool) float64 {
-	B, n := len(share.Counts), 0
-	for _, k := range share.Counts {
-		n += pairs(k, antithetic)
-	}
+// asked is the mean over the n directions of a share of the squared length of their items'
+// part of v, of which every item has as many numbers: what products with their noise are
+// compared with.
+func asked(v []float32, share Share, n int, antithetic bool) float64 {
+	B := len(share.Counts)
 	size := len(v) / B
 	var sq float32
 	for i, k := range share.Counts {

@@ -1,6 +1,19 @@
 package forward
 
-import "math"
+import (
+	"math"
+
+	"github.com/flops-vit/flops/noise"
+)
+
+// normals are n numbers of a normal distribution of this deviation.
+func normals(g *noise.Generator, n int, deviation float64) []float64 {
+	v := make([]float64, n)
+	for k := range v {
+		v[k] = deviation * g.Normal()
+	}
+	return v
+}
 
 func clearGrads(m Model) {
 	for _, p := range m.Params() {

@@ -32,14 +32,7 @@ const (
 // newLadder draws one of so many layers, of which these runs of rows are read from row 0 on.
 func newLadder(layers, items int, runs ...int) *ladder {
 	g := noise.Rand(41, noise.Test)
-	draw := func(n int, scale float64) []float64 {
-		v := make([]float64, n)
-		for k := range v {
-			v[k] = scale * g.Normal()
-		}
-		return v
-	}
-	m := &ladder{items: items, src: noise.Gaussian(5), clean: draw(items*ladderClasses, 1)}
+	m := &ladder{items: items, src: noise.Gaussian(5), clean: normals(g, items*ladderClasses, 1)}
 	for k := range items * ladderClasses {
 		m.e = append(m.e, float32(g.Normal()*float64(1+k/ladderClasses)))
 	}
@@ -54,7 +47,8 @@ func newLadder(layers, items int, runs ...int) *ladder {
 		}
 		var by, below [][]float64
 		for range items {
-			by, below = append(by, draw(ladderClasses*x.noise(), 1)), append(below, draw(x.noise()*x.Rows*x.Width, 0.3))
+			by = append(by, normals(g, ladderClasses*x.noise(), 1))
+			below = append(below, normals(g, x.noise()*x.Rows*x.Width, 0.3))
 		}
 		m.layers, m.by, m.below = append(m.layers, x), append(m.by, by), append(m.below, below)
 	}

@@ -46,20 +46,13 @@ func newToy(t testing.TB, images int, maps []toySite, flops ...int64) *toy {
 	src := noise.Gaussian(23)
 	m := &toy{maps: maps, noise: src, images: images, forward: 7777, t: t}
 	g := noise.Rand(8, noise.Test)
-	draw := func(n int, scale float64) []float64 {
-		v := make([]float64, n)
-		for i := range v {
-			v[i] = scale * g.Normal()
-		}
-		return v
-	}
 	param := func(shape ...int) int {
 		n := 1
 		for _, d := range shape {
 			n *= d
 		}
 		p := &Param{Shape: shape, Data: make([]float32, n), Grad: make([]float32, n)}
-		for i, v := range draw(n, 1) {
+		for i, v := range normals(g, n, 1) {
 			p.Data[i] = float32(v)
 		}
 		m.params = append(m.params, p)
@@ -77,9 +70,9 @@ func newToy(t testing.TB, images int, maps []toySite, flops ...int64) *toy {
 		}
 		m.sites = append(m.sites, site)
 		for k := range images {
-			s.x = append(s.x, draw(s.rows*s.in, float64(k+1)))
-			s.slope = append(s.slope, draw(s.rows*s.out, 2/float64(k+1)))
-			s.target = append(s.target, draw(s.rows*s.out, 1))
+			s.x = append(s.x, normals(g, s.rows*s.in, float64(k+1)))
+			s.slope = append(s.slope, normals(g, s.rows*s.out, 2/float64(k+1)))
+			s.target = append(s.target, normals(g, s.rows*s.out, 1))
 		}
 	}
 	return m
