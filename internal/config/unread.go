@@ -17,16 +17,14 @@ import (
 // is set to other than its default; of sets all, since each was written to count, but for
 // kinds of maps, which may be named to take back residual.
 func Unread(c Config, sets []string) (out []string) {
-	for _, f := range fields() {
-		set := slices.ContainsFunc(sets, func(s string) bool {
-			of, _, err := split("", s)
-			return err == nil && of.key == f.key
-		})
-		if f.isRead(&c) {
-			continue
+	usual, set := Default(), map[string]bool{}
+	for _, s := range sets {
+		if f, _, err := split("", s); err == nil {
+			set[f.key] = f.own != nil
 		}
-		usual := Default()
-		if set && f.own != nil || onLine(f.of(&c)) != onLine(f.of(&usual)) {
+	}
+	for _, f := range fields() {
+		if !f.isRead(&c) && (set[f.key] || onLine(f.of(&c)) != onLine(f.of(&usual))) {
 			out = append(out, f.key)
 		}
 	}

@@ -3,7 +3,6 @@ package measure
 import (
 	"context"
 	"encoding/json"
-	"math"
 	"time"
 
 	"github.com/flops-vit/flops/alloc"
@@ -38,17 +37,11 @@ type Row struct {
 // MarshalJSON implements json.Marshaler: what draws do not say (Ratio) is null.
 func (r Row) MarshalJSON() ([]byte, error) {
 	type row Row
-	one := func(v float64) *float64 {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil
-		}
-		return &v
-	}
 	return json.Marshal(struct {
 		row
 		Measured *float64        `json:"measured_ratio"`
 		CI95     settings.Floats `json:"ci95"`
-	}{row(r), one(r.Measured), r.CI95[:]})
+	}{row(r), settings.Finite(r.Measured), r.CI95[:]})
 }
 
 // Image is one image of a study's first batch.

@@ -112,12 +112,18 @@ type Floats []float64
 // MarshalJSON implements json.Marshaler.
 func (n Floats) MarshalJSON() ([]byte, error) {
 	out := make([]*float64, len(n))
-	for i := range n {
-		if v := n[i]; !math.IsNaN(v) && !math.IsInf(v, 0) {
-			out[i] = &n[i]
-		}
+	for i, v := range n {
+		out[i] = Finite(v)
 	}
 	return json.Marshal(out)
+}
+
+// Finite is a number as a file of JSON holds it, nil where it is not finite.
+func Finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote; null is NaN.
